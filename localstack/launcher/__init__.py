@@ -1,0 +1,1 @@
+"""What the `emulator` script does. Standard library only: it runs before anything is installed."""

@@ -1,0 +1,1 @@
+"""What LocalStack community lacks to run this project as it is deployed."""

@@ -1,0 +1,165 @@
+"""The hooks in LocalStack's chain of handlers: each request is judged before its service sees it.
+
+REMEDIATION_IAM: `off`, `record` (judge, keep the decisions, refuse nothing) or `enforce`. Only role sessions, and
+services that assume a role, are judged: the keys of an account's root, which are its 12 digits, may do everything.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable
+
+from localstack.aws import handlers
+from localstack.aws.api import CommonServiceException, RequestContext
+from localstack.runtime import hooks
+from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
+from moto.logs.models import logs_backends
+from moto.utilities.utils import get_partition
+
+from . import authorization, decisions, sessions, stored
+from .actions import action_of
+from .authorization import Judged
+from .decision import Decision
+from .policy import Permission
+from .resources import Call
+
+LOG = logging.getLogger(__name__)
+MODE = os.environ.get("REMEDIATION_IAM") or "off"
+MAX_SESSION_POLICY = 2048
+DENIED_CODES = {"ec2": "UnauthorizedOperation", "json": "AccessDeniedException", "rest-json": "AccessDeniedException"}
+
+
+@hooks.on_infra_start(should_load=lambda: MODE != "off")
+def install_remediation_iam() -> None:
+    if MODE not in ("record", "enforce"):
+        raise ValueError(f"REMEDIATION_IAM is off, record or enforce, not {MODE}")
+    handlers.serve_custom_service_request_handlers.append(check)
+    handlers.run_custom_response_handlers.append(remember_session)
+    decisions.serve()
+
+
+def check(_chain, context: RequestContext, _response) -> None:
+    if not context.service or not context.operation:
+        return
+    call = _call(context)
+    if _is_assume_role(context):
+        _check_session_policy(call)
+    session = _session(context)
+    internal = context.internal_request_params or {}
+    if session:
+        if _log_group_exists(context, call):
+            return
+        if authorization.source_identity_conflict(session, call):
+            _refuse(context, "a session's source identity cannot be changed")
+        principal, judged = session.arn, _failing_closed(call, lambda: authorization.judge_session(session, call))
+    elif _is_assume_role(context) and internal.get("service_principal"):
+        principal = f"{internal['service_principal']}.amazonaws.com"
+        source_arn = internal.get("source_arn")
+        judged = _failing_closed(call, lambda: authorization.judge_service(principal, call, source_arn))
+    else:
+        return
+
+    for permission, decision in judged:
+        decisions.add(
+            decisions.Record(
+                principal, permission.action, permission.resource, decision.allowed, decision.reason,
+                context.is_internal_call,
+            )
+        )
+    for permission, decision in judged:
+        if not decision.allowed:
+            _refuse(
+                context,
+                f"User: {principal} is not authorized to perform: {permission.action} "
+                f"on resource: {permission.resource or '*'} {decision.reason}",
+            )
+
+
+def remember_session(_chain, context: RequestContext, _response) -> None:
+    if not _is_assume_role(context) or not context.service_response:
+        return
+    call = _call(context)
+    caller = _session(context)
+    if caller:
+        call = authorization.with_source_identity(caller, call)
+    asked = call.parameters
+    _, partition, _, _, account, _ = asked["RoleArn"].split(":", 5)
+    policies = [json.loads(asked["Policy"])] if asked.get("Policy") else []
+    policy_arns = [each["arn"] for each in asked.get("PolicyArns") or []]
+    policies += stored.managed_policies(account, partition, policy_arns)
+    sessions.remember(
+        context.service_response["Credentials"]["AccessKeyId"],
+        sessions.Session(
+            role_arn=asked["RoleArn"],
+            name=asked["RoleSessionName"],
+            source_identity=asked.get("SourceIdentity"),
+            policies=tuple(policies) if asked.get("Policy") or policy_arns else None,
+        ),
+    )
+
+
+def _failing_closed(call: Call, judge: Callable[[], list[Judged]]) -> list[Judged]:
+    """A policy that trips this code up allows nothing, and says so."""
+    try:
+        return judge()
+    except Exception as error:
+        LOG.exception("could not judge %s:%s", call.service, call.operation)
+        permission = Permission(action_of(call.service, call.operation), None)
+        return [(permission, Decision(False, f"because the emulator could not judge it: {error!r}"))]
+
+
+def _call(context: RequestContext) -> Call:
+    account, region = context.account_id, context.region
+    return Call(
+        service=context.service.service_name,
+        operation=context.operation.name,
+        parameters=context.service_request or {},
+        partition=get_partition(region),
+        region=region,
+        account=account,
+        secret_arn=lambda name: stored.secret_arn(account, region, name),
+    )
+
+
+def _session(context: RequestContext) -> sessions.Session | None:
+    return sessions.find(extract_access_key_id_from_auth_header(context.request.headers))
+
+
+def _is_assume_role(context: RequestContext) -> bool:
+    if not context.service or not context.operation:
+        return False
+    return (context.service.service_name, context.operation.name) == ("sts", "AssumeRole")
+
+
+def _log_group_exists(context: RequestContext, call: Call) -> bool:
+    """LocalStack's log shipper asks for the group before each stream. Lambda does not, so a role needs no right to."""
+    if not context.is_internal_call or (call.service, call.operation) != ("logs", "CreateLogGroup"):
+        return False
+    return call.parameters["logGroupName"] in logs_backends[call.account][call.region].groups
+
+
+def _check_session_policy(call: Call) -> None:
+    text = call.parameters.get("Policy")
+    if not text:
+        return
+    if len(text) > MAX_SESSION_POLICY:
+        raise CommonServiceException(
+            "ValidationError",
+            "1 validation error detected: Value at 'policy' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {MAX_SESSION_POLICY}",
+            sender_fault=True,
+        )
+    try:
+        if not isinstance(json.loads(text), dict):
+            raise ValueError("not an object")
+    except ValueError as error:
+        raise CommonServiceException(
+            "MalformedPolicyDocument", f"The session policy is not JSON: {error}", sender_fault=True
+        ) from error
+
+
+def _refuse(context: RequestContext, message: str) -> None:
+    LOG.info("%s: %s", "denied" if MODE == "enforce" else "would be denied", message)
+    if MODE == "enforce":
+        code = DENIED_CODES.get(context.service.protocol, "AccessDenied")
+        raise CommonServiceException(code, message, status_code=403, sender_fault=True)

@@ -1,0 +1,57 @@
+"""Every permission that one API call needs. Most need one; some pass a role on or touch several resources."""
+
+from urllib.parse import unquote
+
+from .actions import action_of
+from .policy import Permission
+from .resources import Call, object_arn, resource_of
+
+
+def permissions_for(call: Call) -> list[Permission]:
+    action = action_of(call.service, call.operation, versioned=bool(call.parameters.get("VersionId")))
+    match f"{call.service}:{call.operation}":
+        case "sts:GetCallerIdentity":
+            return []  # always allowed, even against an explicit deny
+        case "sts:AssumeRole":
+            return assume_role_permissions(call.parameters)
+        case "s3:DeleteObjects":
+            bucket, objects = call.parameters["Bucket"], call.parameters["Delete"]["Objects"]
+            return [
+                Permission(
+                    action_of("s3", "DeleteObject", versioned=bool(each.get("VersionId"))),
+                    object_arn(call, bucket, each["Key"]),
+                )
+                for each in objects
+            ]
+
+    needed = [Permission(action, resource_of(call, action))]
+    if call.service == "s3" and (source := call.parameters.get("CopySource")):
+        path, _, version = unquote(source).lstrip("/").partition("?versionId=")
+        needed.append(
+            Permission(action_of("s3", "GetObject", versioned=bool(version)), object_arn(call, *path.split("/", 1)))
+        )
+    if role := _passed_role(call):
+        needed.append(Permission("iam:PassRole", role))
+    return needed
+
+
+def assume_role_permissions(parameters: dict) -> list[Permission]:
+    """The caller's policies and the role's trust policy must both allow all of these."""
+    role = parameters["RoleArn"]
+    actions = ["sts:AssumeRole"]
+    if parameters.get("SourceIdentity"):
+        actions.append("sts:SetSourceIdentity")
+    if parameters.get("Tags"):
+        actions.append("sts:TagSession")
+    return [Permission(action, role) for action in actions]
+
+
+def _passed_role(call: Call) -> str | None:
+    match f"{call.service}:{call.operation}":
+        case "lambda:CreateFunction" | "lambda:UpdateFunctionConfiguration":
+            return call.parameters.get("Role")
+        case "scheduler:CreateSchedule" | "scheduler:UpdateSchedule":
+            return call.parameters["Target"].get("RoleArn")
+        case "ssm:StartAutomationExecution":
+            return next(iter((call.parameters.get("Parameters") or {}).get("AutomationAssumeRole", [])), None)
+    return None

@@ -1,0 +1,145 @@
+"""The ARN of the resource that an API call is about."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .matching import matches
+
+
+@dataclass(frozen=True)
+class Call:
+    service: str
+    operation: str
+    parameters: dict
+    partition: str
+    region: str
+    account: str
+    # the ARN of a secret that is called by its name: six random characters at its end
+    secret_arn: Callable[[str], str | None] = field(default=lambda name: None)
+
+    def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
+        region = self.region if region is None else region
+        account = self.account if account is None else account
+        return f"arn:{self.partition}:{service}:{region}:{account}:{resource}"
+
+    def first(self, *names: str) -> str | None:
+        return next((self.parameters[name] for name in names if self.parameters.get(name)), None)
+
+
+# Actions without resources: only a statement for all resources covers them.
+WITHOUT_RESOURCE = (
+    "ec2:Describe*",
+    "events:ListRules",
+    "iam:GetAccountSummary",
+    "iam:ListAccountAliases",
+    "iam:ListRoles",
+    "iam:ListUsers",
+    "kms:ListKeys",
+    "lambda:ListFunctions",
+    "organizations:DescribeOrganization",
+    "organizations:ListAccounts",
+    "organizations:ListRoots",
+    "s3:ListAllMyBuckets",
+    "secretsmanager:ListSecrets",
+    "sqs:ListQueues",
+    "ssm:DescribeParameters",
+)
+
+
+def resource_of(call: Call, action: str) -> str | None:
+    """`*` for an action that takes no resource; None where this emulator does not know."""
+    if any(matches(pattern, action) for pattern in WITHOUT_RESOURCE):
+        return "*"
+    finder = _FINDERS.get(call.service)
+    return finder(call) if finder else None
+
+
+def object_arn(call: Call, bucket: str, key: str | None = None) -> str:
+    return call.arn("s3", f"{bucket}/{key}" if key else bucket, region="", account="")
+
+
+def _s3(call: Call) -> str | None:
+    bucket = call.first("Bucket")
+    return object_arn(call, bucket, call.first("Key")) if bucket else None
+
+
+def _sts(call: Call) -> str | None:
+    return call.first("RoleArn")
+
+
+def _lambda(call: Call) -> str | None:
+    name = call.first("FunctionName")
+    if not name:
+        return None
+    if not name.startswith("arn:"):
+        name = call.arn("lambda", f"function:{name.removeprefix(f'{call.account}:function:')}")
+    qualifier = call.first("Qualifier")
+    return f"{name}:{qualifier}" if qualifier else name
+
+
+def _logs(call: Call) -> str | None:
+    group = call.first("logGroupName", "logGroupIdentifier")
+    if not group:
+        return None
+    if group.startswith("arn:"):
+        group = group.split(":", 6)[6].removesuffix(":*")
+    stream = call.first("logStreamName")
+    return call.arn("logs", f"log-group:{group}:" + (f"log-stream:{stream}" if stream else "*"))
+
+
+def _secretsmanager(call: Call) -> str | None:
+    name = call.first("SecretId")
+    return name if not name or name.startswith("arn:") else call.secret_arn(name)
+
+
+def _sqs(call: Call) -> str | None:
+    if url := call.first("QueueUrl"):
+        *_, account, name = url.rstrip("/").split("/")
+        return call.arn("sqs", name, account=account)
+    name = call.first("QueueName")
+    return call.arn("sqs", name, account=call.first("QueueOwnerAWSAccountId")) if name else None
+
+
+def _kms(call: Call) -> str | None:
+    key = call.first("KeyId")
+    if not key or key.startswith("arn:"):
+        return key
+    # the resource of a call by alias is the key behind it, which the request does not tell
+    return None if key.startswith("alias/") else call.arn("kms", f"key/{key}")
+
+
+def _ssm(call: Call) -> str | None:
+    if document := call.first("DocumentName"):
+        owner = "" if document.startswith(("AWS-", "AWSConfigRemediation-")) else call.account
+        version = call.first("DocumentVersion") or "$DEFAULT"
+        return call.arn("ssm", f"automation-definition/{document}:{version}", account=owner)
+    if execution := call.first("AutomationExecutionId"):
+        return call.arn("ssm", f"automation-execution/{execution}")
+    if call.operation.endswith("Parameter") and (name := call.first("Name")):
+        return name if name.startswith("arn:") else call.arn("ssm", f"parameter/{name.lstrip('/')}")
+    return None
+
+
+def _iam(call: Call) -> str | None:
+    if policy := call.first("PolicyArn"):
+        if not call.first("RoleName", "UserName", "GroupName"):
+            return policy
+    for parameter, kind in (
+        ("RoleName", "role"), ("UserName", "user"), ("GroupName", "group"), ("InstanceProfileName", "instance-profile"),
+    ):
+        if name := call.first(parameter):
+            return call.arn("iam", f"{kind}/{name}", region="")
+    return None
+
+
+_FINDERS: dict[str, Callable[[Call], str | None]] = {
+    "iam": _iam,
+    "kms": _kms,
+    "lambda": _lambda,
+    "logs": _logs,
+    "s3": _s3,
+    "secretsmanager": _secretsmanager,
+    "sqs": _sqs,
+    "ssm": _ssm,
+    "sts": _sts,
+}

@@ -1,0 +1,38 @@
+"""Role sessions by access key: what AssumeRole was asked for and STS forgets."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Session:
+    role_arn: str
+    name: str
+    source_identity: str | None
+    policies: tuple[dict, ...] | None  # session policies; None without any, which is no limit
+
+    @property
+    def partition(self) -> str:
+        return self.role_arn.split(":")[1]
+
+    @property
+    def account(self) -> str:
+        return self.role_arn.split(":")[4]
+
+    @property
+    def role_name(self) -> str:
+        return self.role_arn.rpartition("/")[2]
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.partition}:sts::{self.account}:assumed-role/{self.role_name}/{self.name}"
+
+
+_sessions: dict[str, Session] = {}
+
+
+def remember(access_key: str, session: Session) -> None:
+    _sessions[access_key] = session
+
+
+def find(access_key: str | None) -> Session | None:
+    return _sessions.get(access_key)

@@ -1,0 +1,1 @@
+"""EventBridge Scheduler schedules that fire. Community LocalStack stores them and nothing else."""

@@ -1,0 +1,88 @@
+import pytest
+
+from localstack_remediation.iam.permissions import permissions_for
+from localstack_remediation.iam.resources import Call
+
+ACCOUNT = "111111111111"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
+SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:token-AbCdEf"
+
+
+def needed(service, operation, **parameters):
+    call = Call(service, operation, parameters, "aws", "us-east-1", ACCOUNT, {"token": SECRET}.get)
+    return [(permission.action, permission.resource) for permission in permissions_for(call)]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "action", "resource"),
+    [
+        ("s3", "PutObject", {"Bucket": "b", "Key": "k/l"}, "s3:PutObject", "arn:aws:s3:::b/k/l"),
+        ("s3", "HeadObject", {"Bucket": "b", "Key": "k"}, "s3:GetObject", "arn:aws:s3:::b/k"),
+        ("s3", "GetObject", {"Bucket": "b", "Key": "k", "VersionId": "v"}, "s3:GetObjectVersion", "arn:aws:s3:::b/k"),
+        ("s3", "ListObjectsV2", {"Bucket": "b"}, "s3:ListBucket", "arn:aws:s3:::b"),
+        ("s3", "ListBuckets", {}, "s3:ListAllMyBuckets", "*"),
+        ("s3", "GetPublicAccessBlock", {"Bucket": "b"}, "s3:GetBucketPublicAccessBlock", "arn:aws:s3:::b"),
+        ("s3", "PutPublicAccessBlock", {"Bucket": "b"}, "s3:PutBucketPublicAccessBlock", "arn:aws:s3:::b"),
+        ("s3", "DeletePublicAccessBlock", {"Bucket": "b"}, "s3:PutBucketPublicAccessBlock", "arn:aws:s3:::b"),
+        ("s3", "GetBucketPolicyStatus", {"Bucket": "b"}, "s3:GetBucketPolicyStatus", "arn:aws:s3:::b"),
+        ("s3control", "PutPublicAccessBlock", {"AccountId": ACCOUNT}, "s3:PutAccountPublicAccessBlock", None),
+        ("lambda", "Invoke", {"FunctionName": "f"}, "lambda:InvokeFunction",
+         f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f"),
+        ("lambda", "Invoke", {"FunctionName": f"{ACCOUNT}:function:f", "Qualifier": "1"}, "lambda:InvokeFunction",
+         f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f:1"),
+        ("logs", "CreateLogGroup", {"logGroupName": "/g"}, "logs:CreateLogGroup",
+         f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/g:*"),
+        ("logs", "PutLogEvents", {"logGroupName": "/g", "logStreamName": "s"}, "logs:PutLogEvents",
+         f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/g:log-stream:s"),
+        ("secretsmanager", "GetSecretValue", {"SecretId": SECRET}, "secretsmanager:GetSecretValue", SECRET),
+        ("secretsmanager", "GetSecretValue", {"SecretId": "token"}, "secretsmanager:GetSecretValue", SECRET),
+        ("sqs", "SendMessage", {"QueueUrl": "http://h:1/222222222222/q"}, "sqs:SendMessage",
+         "arn:aws:sqs:us-east-1:222222222222:q"),
+        ("sqs", "GetQueueUrl", {"QueueName": "q"}, "sqs:GetQueueUrl", f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"),
+        ("kms", "Decrypt", {"KeyId": "k"}, "kms:Decrypt", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/k"),
+        ("kms", "Encrypt", {"KeyId": "alias/a"}, "kms:Encrypt", None),
+        ("ssm", "GetParameter", {"Name": "/a/b"}, "ssm:GetParameter",
+         f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/a/b"),
+        ("ssm", "GetAutomationExecution", {"AutomationExecutionId": "e"}, "ssm:GetAutomationExecution",
+         f"arn:aws:ssm:us-east-1:{ACCOUNT}:automation-execution/e"),
+        ("iam", "UpdateAccessKey", {"UserName": "u"}, "iam:UpdateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/u"),
+        ("iam", "GetPolicy", {"PolicyArn": "arn:p"}, "iam:GetPolicy", "arn:p"),
+        ("iam", "AttachRolePolicy", {"PolicyArn": "arn:p", "RoleName": "r"}, "iam:AttachRolePolicy", ROLE),
+        ("unheard", "Of", {}, "unheard:Of", None),
+    ],
+)
+def test_one_permission(service, operation, parameters, action, resource):
+    assert needed(service, operation, **parameters) == [(action, resource)]
+
+
+def test_who_am_i_needs_nothing():
+    assert needed("sts", "GetCallerIdentity") == []
+
+
+def test_assume_role():
+    assert needed("sts", "AssumeRole", RoleArn=ROLE, ExternalId="e") == [("sts:AssumeRole", ROLE)]
+    assert needed("sts", "AssumeRole", RoleArn=ROLE, SourceIdentity="i", Tags=[{"Key": "k", "Value": "v"}]) == [
+        ("sts:AssumeRole", ROLE), ("sts:SetSourceIdentity", ROLE), ("sts:TagSession", ROLE),
+    ]
+
+
+def test_several_objects():
+    assert needed("s3", "DeleteObjects", Bucket="b", Delete={"Objects": [{"Key": "k"}, {"Key": "l"}]}) == [
+        ("s3:DeleteObject", "arn:aws:s3:::b/k"), ("s3:DeleteObject", "arn:aws:s3:::b/l"),
+    ]
+    assert needed("s3", "CopyObject", Bucket="b", Key="k", CopySource="/from/a%20b") == [
+        ("s3:PutObject", "arn:aws:s3:::b/k"), ("s3:GetObject", "arn:aws:s3:::from/a b"),
+    ]
+
+
+def test_a_role_that_is_passed_on():
+    passed = ("iam:PassRole", ROLE)
+    assert passed in needed("lambda", "CreateFunction", FunctionName="f", Role=ROLE)
+    assert passed in needed("scheduler", "CreateSchedule", Target={"Arn": "a", "RoleArn": ROLE})
+    parameters = {"GroupId": ["sg"], "AutomationAssumeRole": [ROLE]}
+    assert passed in needed("ssm", "StartAutomationExecution", DocumentName="AWS-X", Parameters=parameters)
+    assert needed("ssm", "StartAutomationExecution", DocumentName="AWS-X") == [
+        ("ssm:StartAutomationExecution", "arn:aws:ssm:us-east-1::automation-definition/AWS-X:$DEFAULT")
+    ]
+
+

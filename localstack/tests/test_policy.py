@@ -1,0 +1,167 @@
+import pytest
+
+from localstack_remediation.iam.decision import Policies, decide
+from localstack_remediation.iam.matching import arn_matches, matches
+from localstack_remediation.iam.policy import Effect, Permission, evaluate
+
+BUCKET = "arn:aws:s3:::findings"
+OBJECT = f"{BUCKET}/a/b"
+READ = Permission("s3:GetObject", OBJECT)
+CONTEXT = {"aws:requestedregion": "eu-west-1", "sts:externalid": None, "n": "7", "flag": "true",
+           "aws:principalarn": "arn:aws:iam::111111111111:role/x"}
+
+
+def document(*statements):
+    return {"Statement": list(statements)}
+
+
+def statement(effect="Allow", action="s3:GetObject", resource=f"{BUCKET}/*", **more):
+    return {"Effect": effect, "Action": action, "Resource": resource, **more}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        ("s3:Get*", "s3:GetObject", True),
+        ("s3:Get?bject", "s3:GetObject", True),
+        ("s3:Get", "s3:GetObject", False),
+        ("s3:[G]etObject", "s3:GetObject", False),
+        ("*", "anything", True),
+    ],
+)
+def test_names(pattern, text, expected):
+    assert matches(pattern, text) is expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "arn", "expected"),
+    [
+        ("*", "arn:aws:s3:::b", True),
+        ("arn:aws:s3:::b/*", "arn:aws:s3:::b/k/l", True),
+        ("arn:aws:iam::*:role/r", "arn:aws:iam::111111111111:role/r", True),
+        ("arn:aws:iam::*:role/r", "arn:aws:iam::111111111111:role/rr", False),
+        ("arn:*:role/r", "arn:aws:iam::111111111111:role/r", False),
+        ("arn:aws:logs:*:*:log-group:/aws/lambda/f:*", "arn:aws:logs:r:1:log-group:/aws/lambda/f:log-stream:s", True),
+        ("arn:aws:s3:::b", "*", False),
+    ],
+)
+def test_arns_are_matched_part_by_part(pattern, arn, expected):
+    assert arn_matches(pattern, arn) is expected
+
+
+@pytest.mark.parametrize(
+    ("statements", "effect"),
+    [
+        ([], Effect.NONE),
+        ([statement()], Effect.ALLOW),
+        ([statement(action="S3:getobject")], Effect.ALLOW),
+        ([statement(action=["s3:PutObject", "s3:Get*"])], Effect.ALLOW),
+        ([statement(action="s3:PutObject")], Effect.NONE),
+        ([statement(resource=BUCKET)], Effect.NONE),
+        ([statement(), statement("Deny")], Effect.DENY),
+        ([statement("Deny"), statement()], Effect.DENY),
+        ([statement(), statement("Deny", resource=f"{BUCKET}/other")], Effect.ALLOW),
+        ([{"Effect": "Allow", "NotAction": "s3:Put*", "Resource": "*"}], Effect.ALLOW),
+        ([{"Effect": "Allow", "NotAction": "s3:Get*", "Resource": "*"}], Effect.NONE),
+        ([{"Effect": "Allow", "Action": "*", "NotResource": f"{BUCKET}/*"}], Effect.NONE),
+        ([{"Effect": "Allow", "Action": "*", "NotResource": BUCKET}], Effect.ALLOW),
+        ([statement(resource="arn:aws:s3:::${aws:username}/*")], Effect.NONE),
+    ],
+)
+def test_statements(statements, effect):
+    assert evaluate([document(*statements)], READ, CONTEXT).effect is effect
+
+
+def test_a_single_statement_needs_no_list():
+    assert evaluate([{"Statement": statement()}], READ, CONTEXT).effect is Effect.ALLOW
+
+
+def test_an_unknown_resource_leaves_the_action_to_decide():
+    assert evaluate([document(statement())], Permission("s3:GetObject", None), CONTEXT).effect is Effect.ALLOW
+
+
+def test_an_action_without_resources_needs_all_of_them():
+    permission = Permission("s3:ListAllMyBuckets", "*")
+    assert evaluate([document(statement(action="*"))], permission, CONTEXT).effect is Effect.NONE
+    assert evaluate([document(statement(action="*", resource="*"))], permission, CONTEXT).effect is Effect.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("operator", "key", "wanted", "expected"),
+    [
+        ("StringEquals", "aws:RequestedRegion", "eu-west-1", True),
+        ("StringEquals", "AWS:requestedregion", ["us-east-1", "eu-west-1"], True),
+        ("StringEquals", "aws:RequestedRegion", "EU-WEST-1", False),
+        ("StringEqualsIgnoreCase", "aws:RequestedRegion", "EU-WEST-1", True),
+        ("StringNotEquals", "aws:RequestedRegion", "eu-west-1", False),
+        ("StringNotEquals", "aws:RequestedRegion", ["us-east-1", "us-east-2"], True),
+        ("StringNotEquals", "sts:ExternalId", "x", True),
+        ("StringEquals", "sts:ExternalId", "x", False),
+        ("StringEqualsIfExists", "sts:ExternalId", "x", True),
+        ("StringLike", "aws:RequestedRegion", "eu-*", True),
+        ("StringNotLike", "aws:RequestedRegion", "eu-*", False),
+        ("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:role/x", True),
+        ("ArnEquals", "aws:PrincipalArn", ["arn:aws:iam::111111111111:role/y", "arn:aws:iam::*:role/?"], True),
+        ("ArnNotEquals", "aws:PrincipalArn", "arn:aws:iam::111111111111:role/x", False),
+        ("Null", "sts:ExternalId", "true", True),
+        ("Null", "sts:ExternalId", False, False),
+        ("Null", "aws:RequestedRegion", "false", True),
+        ("Bool", "flag", True, True),
+        ("Bool", "flag", "false", False),
+        ("NumericEquals", "n", 7, True),
+        ("NumericLessThan", "n", "7", False),
+        ("NumericLessThanEquals", "n", "7", True),
+        ("NumericGreaterThan", "n", ["9", "6"], True),
+        ("NumericNotEquals", "n", "7.0", False),
+        ("NumericEquals", "aws:RequestedRegion", "7", False),
+    ],
+)
+def test_conditions(operator, key, wanted, expected):
+    conditional = statement(Condition={operator: {key: wanted}})
+    assert (evaluate([document(conditional)], READ, CONTEXT).effect is Effect.ALLOW) is expected
+
+
+def test_all_conditions_must_hold():
+    condition = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}, "Null": {"sts:ExternalId": "false"}}
+    assert evaluate([document(statement(Condition=condition))], READ, CONTEXT).effect is Effect.NONE
+
+
+@pytest.mark.parametrize(
+    ("condition", "named"),
+    [
+        ({"StringEquals": {"aws:SourceVpc": "vpc-1"}}, "aws:SourceVpc"),
+        ({"StringNotEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}, "aws:SourceVpc"),
+        ({"IpAddress": {"aws:RequestedRegion": "10.0.0.0/8"}}, "IpAddress"),
+        ({"ForAllValues:StringEquals": {"aws:RequestedRegion": "x"}}, "ForAllValues:StringEquals"),
+        ({"StringEquals": {"aws:RequestedRegion": "${aws:username}"}}, "${aws:username}"),
+        ({"StringEquals": {"aws:RequestedRegion": "x", "aws:SourceVpc": "vpc-1"}}, "aws:SourceVpc"),
+    ],
+)
+def test_what_is_not_understood_counts_against_the_request(condition, named):
+    allowing = evaluate([document(statement(Condition=condition))], READ, CONTEXT)
+    assert allowing.effect is Effect.NONE and named in allowing.not_understood
+    denying = evaluate([document(statement(), statement("Deny", Condition=condition))], READ, CONTEXT)
+    assert denying.effect is Effect.DENY and named in denying.not_understood
+
+
+YES, NO, NOTHING = document(statement()), document(statement("Deny")), document()
+
+
+@pytest.mark.parametrize(
+    ("policies", "reason"),
+    [
+        (Policies([YES]), "allowed"),
+        (Policies([NOTHING, YES]), "allowed"),
+        (Policies([]), "because no identity-based policy allows the s3:GetObject action"),
+        (Policies([YES, NO]), "with an explicit deny in an identity-based policy"),
+        (Policies([YES], boundary=[YES], session=[YES]), "allowed"),
+        (Policies([YES], boundary=[]), "because no permissions boundary allows the s3:GetObject action"),
+        (Policies([YES], boundary=[NO]), "with an explicit deny in a permissions boundary"),
+        (Policies([YES], session=[NOTHING]), "because no session policy allows the s3:GetObject action"),
+        (Policies([YES], session=[NO]), "with an explicit deny in a session policy"),
+        (Policies([], session=[YES]), "because no identity-based policy allows the s3:GetObject action"),
+    ],
+)
+def test_every_kind_of_policy_must_allow(policies, reason):
+    decision = decide(policies, READ, CONTEXT)
+    assert (decision.allowed, decision.reason) == (reason == "allowed", reason)
