@@ -1,0 +1,47 @@
+# The central deployment of one region. Apply it once a region, each with a state (or workspace) of its own.
+#
+# Credentials, and an emulator's endpoint (AWS_ENDPOINT_URL), come from the environment. The token comes by
+# TF_VAR_netskope_token, for every plan and every apply, and is kept in neither.
+
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { application = var.name_prefix }
+  }
+}
+
+module "catalog" {
+  source = "../../modules/catalog"
+
+  rules = var.rules
+}
+
+module "central" {
+  source = "../../modules/central"
+
+  rules                   = module.catalog.rules
+  netskope_tenant         = var.netskope_tenant
+  netskope_token          = var.netskope_token
+  netskope_token_version  = var.netskope_token_version
+  netskope_endpoint       = var.netskope_endpoint
+  home_region             = var.home_region
+  schedule                = var.schedule
+  schedules               = var.schedules
+  mode                    = var.mode
+  modes                   = var.modes
+  external_id             = var.external_id
+  architecture            = var.architecture
+  package_dir             = coalesce(var.package_dir, "${path.module}/../../../dist")
+  name_prefix             = var.name_prefix
+  permissions_boundary    = var.permissions_boundary
+  kms_key_arn             = var.kms_key_arn
+  reserved_concurrency    = var.reserved_concurrency
+  log_retention_days      = var.log_retention_days
+  findings_retention_days = var.findings_retention_days
+  record_retention_days   = var.record_retention_days
+  alarm_actions           = var.alarm_actions
+  force_destroy           = var.force_destroy
+  organization_check      = var.organization_check
+  tags                    = var.tags
+}

@@ -1,0 +1,64 @@
+output "bucket" {
+  description = "Name of the bucket with findings, plans, reports and policy.json."
+  value       = module.central.bucket
+}
+
+output "secret_arn" {
+  description = "ARN of the secret that holds the Netskope token."
+  value       = module.central.secret_arn
+}
+
+output "poller_function_name" {
+  description = "Name of the poller Lambda."
+  value       = module.central.poller_function_name
+}
+
+output "rule_function_names" {
+  description = "Name of the rule's Lambda by rule ID."
+  value       = module.central.rule_function_names
+}
+
+output "poller_role_arn" {
+  description = "ARN of the poller's role."
+  value       = module.central.poller_role_arn
+}
+
+output "rule_role_arns" {
+  description = "ARN of the role of the rule's Lambda by rule ID. The target account's role trusts it."
+  value       = module.central.rule_role_arns
+}
+
+output "target_role_names" {
+  description = "Name, by rule ID, of the role that the rule's Lambda assumes in every target account."
+  value       = module.central.target_role_names
+}
+
+output "failure_queue_url" {
+  description = "URL of the queue of invocations that died."
+  value       = module.central.failure_queue_url
+}
+
+output "failure_alarm_name" {
+  description = "Name of the alarm on the failure queue."
+  value       = module.central.failure_alarm_name
+}
+
+output "schedule_group" {
+  description = "Name of the group of all schedules."
+  value       = module.central.schedule_group
+}
+
+output "schedule_names" {
+  description = "Name of the schedule by rule ID."
+  value       = module.central.schedule_names
+}
+
+output "log_group_names" {
+  description = "Name of the log group by rule ID, and `poller`."
+  value       = module.central.log_group_names
+}
+
+output "modes" {
+  description = "Mode by rule ID, as policy.json has it."
+  value       = module.central.modes
+}

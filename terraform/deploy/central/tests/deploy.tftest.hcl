@@ -1,0 +1,161 @@
+# The root module passes on what it is given.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+  mock_data "aws_organizations_organization" {
+    defaults = { master_account_id = "999999999999" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:mock" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-west-1:111111111111:mock"
+      url = "https://sqs.eu-west-1.amazonaws.com/111111111111/mock"
+    }
+  }
+  mock_resource "aws_secretsmanager_secret" {
+    defaults = {
+      arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+      id  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+    }
+  }
+}
+
+variables {
+  netskope_tenant = "acme.goskope.com"
+  netskope_token  = "a-token"
+  home_region     = "us-east-1"
+  external_id     = "the-external-id"
+}
+
+run "all_rules_by_default" {
+  command = plan
+
+  # The packages need not be built for this test
+  override_module {
+    target = module.central
+  }
+
+  assert {
+    condition     = toset(keys(module.catalog.rules)) == toset([for file in fileset("${path.module}/../../../crates/rules", "*/rule.json") : dirname(file)])
+    error_message = "The rules are not those of crates/rules: ${join(", ", keys(module.catalog.rules))}."
+  }
+}
+
+run "a_subset" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    rules = ["s3-public-bucket"]
+  }
+
+  assert {
+    condition     = keys(module.catalog.rules) == ["s3-public-bucket"]
+    error_message = "The rules are ${join(", ", keys(module.catalog.rules))}."
+  }
+}
+
+run "sources" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  assert {
+    condition = alltrue([
+      for name in flatten(regexall("variable \"(\\w+)\"", file("${path.module}/variables.tf"))) :
+      length(regexall("\\bvar\\.${name}\\b", file("${path.module}/main.tf"))) > 0
+    ])
+    error_message = "A variable is not used."
+  }
+
+  assert {
+    condition = alltrue([
+      for name in flatten(regexall("variable \"(\\w+)\"", file("${path.module}/../../modules/central/variables.tf"))) :
+      length(regexall("\n  ${name} +=", file("${path.module}/main.tf"))) > 0
+    ])
+    error_message = "A variable of the module cannot be set here."
+  }
+
+  assert {
+    condition     = alltrue([for file in fileset(path.module, "*.tf") : !strcontains(file("${path.module}/${file}"), "arn:aws:")])
+    error_message = "A partition is written out."
+  }
+}
+
+# Last: Terraform cannot do without a module that an earlier run of the same file had
+run "every_choice" {
+  override_module {
+    target = module.catalog
+    outputs = {
+      rules = {
+        first-rule  = { title = "The first" }
+        second-rule = { title = "The second" }
+      }
+    }
+  }
+
+  variables {
+    name_prefix             = "acme"
+    package_dir             = "../../modules/central/tests/packages"
+    architecture            = "arm64"
+    netskope_endpoint       = "https://proxy.example.com/netskope"
+    netskope_token_version  = 7
+    schedule                = "rate(1 day)"
+    schedules               = { second-rule = "cron(0 6 ? * MON-FRI *)" }
+    mode                    = "off"
+    modes                   = { first-rule = "apply" }
+    permissions_boundary    = "arn:aws:iam::111111111111:policy/boundary"
+    kms_key_arn             = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    reserved_concurrency    = 5
+    log_retention_days      = 400
+    findings_retention_days = 3
+    record_retention_days   = 730
+    alarm_actions           = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
+    organization_check      = false
+    force_destroy           = true
+    tags                    = { owner = "security" }
+  }
+
+  assert {
+    condition     = output.bucket == "acme-111111111111-eu-west-1" && output.poller_function_name == "acme-poller" && output.schedule_group == "acme"
+    error_message = "A name does not start with the prefix."
+  }
+
+  assert {
+    condition     = output.rule_function_names == { first-rule = "acme-first-rule", second-rule = "acme-second-rule" } && output.target_role_names == output.rule_function_names
+    error_message = "The rules' functions are ${jsonencode(output.rule_function_names)}."
+  }
+
+  assert {
+    condition     = output.modes == { first-rule = "apply", second-rule = "off" }
+    error_message = "The modes are ${jsonencode(output.modes)}."
+  }
+
+  assert {
+    condition     = output.schedule_names == { first-rule = "first-rule", second-rule = "second-rule" } && length(output.log_group_names) == 3
+    error_message = "The schedules are ${jsonencode(output.schedule_names)}."
+  }
+
+  assert {
+    condition     = alltrue([for text in [output.failure_queue_url, output.failure_alarm_name, output.secret_arn, output.poller_role_arn] : text != ""]) && length(output.rule_role_arns) == 2
+    error_message = "An output is empty."
+  }
+}

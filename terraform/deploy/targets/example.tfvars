@@ -1,0 +1,14 @@
+# What all target accounts have in common; the account itself comes with -var account_id=…
+
+central_account_id = "111111111111"
+central_regions    = ["eu-west-1", "us-east-1"]
+external_id        = "autoremediate-5f1c0c7e" # the same in the central deployment
+
+deploy_role_name = "OrganizationAccountAccessRole"
+
+# people who use the command line, from the central account
+operator_role_arns = ["arn:aws:iam::111111111111:role/security-engineer"]
+
+tags = {
+  owner = "cloud-security"
+}

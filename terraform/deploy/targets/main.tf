@@ -1,0 +1,66 @@
+# The roles of one target account. Apply it once an account, each in a workspace of its own, named like the account:
+#
+#   terraform workspace select -or-create 222222222222
+#   terraform apply -var account_id=222222222222
+#
+# Credentials, and an emulator's endpoint (AWS_ENDPOINT_URL), come from the environment: those of an account whose
+# callers may assume deploy_role_name in the target account, or with an empty deploy_role_name the target's own.
+
+provider "aws" {
+  alias  = "caller"
+  region = var.region
+}
+
+provider "aws" {
+  region = var.region
+
+  dynamic "assume_role" {
+    for_each = compact([var.deploy_role_name])
+    content {
+      role_arn     = "arn:${data.aws_partition.caller.partition}:iam::${var.account_id}:role/${assume_role.value}"
+      session_name = "autoremediate-deploy"
+    }
+  }
+
+  default_tags {
+    tags = { application = var.name_prefix }
+  }
+}
+
+data "aws_partition" "caller" {
+  provider = aws.caller
+}
+
+# The credentials decide where the roles go, so they are held against what was asked for before anything is planned
+data "aws_caller_identity" "target" {
+  lifecycle {
+    postcondition {
+      condition     = self.account_id == var.account_id
+      error_message = "The credentials are for account ${self.account_id}, not for ${var.account_id}."
+    }
+
+    postcondition {
+      condition     = contains(["default", var.account_id], terraform.workspace)
+      error_message = "The workspace is ${terraform.workspace}, but the account is ${var.account_id}: each account has a workspace of its own."
+    }
+  }
+}
+
+module "catalog" {
+  source = "../../modules/catalog"
+
+  rules = var.rules
+}
+
+module "target_role" {
+  source = "../../modules/target-role"
+
+  rules                = module.catalog.rules
+  central_account_id   = var.central_account_id
+  central_regions      = var.central_regions
+  external_id          = var.external_id
+  operator_role_arns   = var.operator_role_arns
+  name_prefix          = var.name_prefix
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
+}

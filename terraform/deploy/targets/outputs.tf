@@ -1,0 +1,9 @@
+output "role_names" {
+  description = "Name of the role by rule ID."
+  value       = module.target_role.role_names
+}
+
+output "role_arns" {
+  description = "ARN of the role by rule ID."
+  value       = module.target_role.role_arns
+}

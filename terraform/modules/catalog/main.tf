@@ -1,0 +1,14 @@
+# The rules that this repository has, read from crates/rules/*/rule.json. Needs no provider.
+#
+# This is the only place in Terraform that reads the manifests: a rule that gets a folder there is deployed without
+# a change here. The other modules take the map that this one returns.
+
+locals {
+  directory = "${path.module}/../../../crates/rules"
+
+  manifests = {
+    for file in fileset(local.directory, "*/rule.json") :
+    dirname(file) => jsondecode(file("${local.directory}/${file}"))
+  }
+  ids = toset(keys(local.manifests))
+}

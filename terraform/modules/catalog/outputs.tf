@@ -1,0 +1,23 @@
+output "rules" {
+  description = "The enabled rules: the manifest (rule.json, decoded) by rule ID."
+  value       = { for id, manifest in local.manifests : id => manifest if var.rules == null ? true : contains(var.rules, id) }
+
+  precondition {
+    condition     = alltrue([for id, manifest in local.manifests : manifest.id == id])
+    error_message = "The id of a rule.json must be the name of its folder: ${join(", ", [for id, manifest in local.manifests : "${id} says ${manifest.id}" if manifest.id != id])}."
+  }
+
+  # The longest name made from an ID is a role, <prefix of 16>-<id>-<region of 15>, of 64 characters; "poller" and
+  # "scheduler" are names of the deployment's own.
+  precondition {
+    condition = alltrue([
+      for id in local.ids : can(regex("^[a-z][a-z0-9-]{0,30}$", id)) && !contains(["poller", "scheduler"], id)
+    ])
+    error_message = "A rule ID has at most 31 lower-case letters, digits and hyphens, starts with a letter, and is not poller or scheduler."
+  }
+}
+
+output "ids" {
+  description = "IDs of all rules, enabled or not."
+  value       = local.ids
+}

@@ -1,0 +1,178 @@
+# The poller and one Lambda for each enabled rule: all the same but for what they are told and what they may do.
+
+locals {
+  functions = merge(
+    {
+      poller = {
+        description = "autoremediate: reads findings from Netskope"
+        concurrency = null
+        environment = merge(
+          {
+            NETSKOPE_TENANT  = var.netskope_tenant
+            TOKEN_SECRET_ARN = aws_secretsmanager_secret.token.arn
+            HOME_REGION      = var.home_region
+          },
+          var.netskope_endpoint == null ? {} : { NETSKOPE_ENDPOINT = var.netskope_endpoint },
+        )
+        statements = concat(
+          [
+            {
+              Sid      = "Token"
+              Effect   = "Allow"
+              Action   = ["secretsmanager:GetSecretValue"]
+              Resource = [aws_secretsmanager_secret.token.arn]
+            },
+            {
+              Sid      = "Findings"
+              Effect   = "Allow"
+              Action   = ["s3:PutObject"]
+              Resource = ["${local.bucket_arn}/findings/*"]
+            },
+          ],
+          [
+            for key in var.kms_key_arn == null ? [] : [var.kms_key_arn] : {
+              Sid       = "TokenKey"
+              Effect    = "Allow"
+              Action    = ["kms:Decrypt"]
+              Resource  = [key]
+              Condition = { StringEquals = { "kms:EncryptionContext:SecretARN" = aws_secretsmanager_secret.token.arn } }
+            }
+          ],
+        )
+      }
+    },
+    {
+      for id, rule in var.rules : id => {
+        description = "autoremediate: ${rule.title}"
+        concurrency = var.reserved_concurrency
+        environment = {
+          TARGET_ROLE_NAME = "${var.name_prefix}-${id}"
+          EXTERNAL_ID      = var.external_id
+        }
+        statements = [
+          {
+            Sid      = "Findings"
+            Effect   = "Allow"
+            Action   = ["s3:GetObject"]
+            Resource = ["${local.bucket_arn}/findings/${id}/*", "${local.bucket_arn}/policy.json"]
+          },
+          {
+            Sid      = "Records"
+            Effect   = "Allow"
+            Action   = ["s3:PutObject"]
+            Resource = ["${local.bucket_arn}/plans/${id}/*", "${local.bucket_arn}/reports/${id}/*"]
+          },
+          {
+            Sid      = "Target"
+            Effect   = "Allow"
+            Action   = ["sts:AssumeRole", "sts:SetSourceIdentity"]
+            Resource = ["arn:${local.partition}:iam::*:role/${var.name_prefix}-${id}"]
+          },
+        ]
+      }
+    },
+  )
+
+  function_names = { for key in keys(local.functions) : key => "${var.name_prefix}-${key}" }
+  log_groups     = { for key, name in local.function_names : key => "/aws/lambda/${name}" }
+  packages       = { for key in keys(local.functions) : key => "${var.package_dir}/${var.architecture}/${key}.zip" }
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  for_each = local.log_groups
+
+  name              = each.value
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+resource "aws_iam_role" "function" {
+  for_each = local.function_names
+
+  name                 = "${each.value}-${local.region}"
+  description          = "autoremediate: the Lambda ${each.value} in ${local.region}"
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "function" {
+  for_each = local.functions
+
+  name = "function"
+  role = aws_iam_role.function[each.key].name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(each.value.statements, [
+      {
+        Sid      = "Logs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${local.log_groups[each.key]}:*"]
+      },
+      {
+        Sid      = "Failures"
+        Effect   = "Allow"
+        Action   = ["sqs:SendMessage"]
+        Resource = [local.queue_arn]
+      },
+    ])
+  })
+}
+
+resource "aws_lambda_function" "function" {
+  for_each = local.functions
+
+  function_name                  = local.function_names[each.key]
+  description                    = each.value.description
+  role                           = aws_iam_role.function[each.key].arn
+  runtime                        = "provided.al2023"
+  handler                        = "bootstrap"
+  architectures                  = [var.architecture]
+  memory_size                    = 256
+  timeout                        = 900
+  reserved_concurrent_executions = each.value.concurrency == null ? -1 : each.value.concurrency
+  filename                       = local.packages[each.key]
+  source_code_hash               = fileexists(local.packages[each.key]) ? filebase64sha256(local.packages[each.key]) : null
+  tags                           = var.tags
+
+  environment {
+    variables = merge(each.value.environment, {
+      BUCKET                       = local.bucket
+      RUST_LOG                     = "info"
+      AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
+    })
+  }
+
+  lifecycle {
+    precondition {
+      condition     = fileexists(local.packages[each.key])
+      error_message = "There is no package ${local.packages[each.key]}: build the packages for ${var.architecture}, or set package_dir."
+    }
+  }
+
+  # A log group that Lambda makes itself would keep logs for ever
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role_policy.function]
+}
+
+resource "aws_lambda_function_event_invoke_config" "function" {
+  for_each = local.functions
+
+  function_name          = aws_lambda_function.function[each.key].function_name
+  maximum_retry_attempts = 0 # the next poll is the retry
+
+  destination_config {
+    on_failure {
+      destination = aws_sqs_queue.failures.arn
+    }
+  }
+}

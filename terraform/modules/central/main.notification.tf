@@ -1,0 +1,34 @@
+# A new batch of findings starts the Lambda of its rule.
+
+resource "aws_lambda_permission" "bucket" {
+  for_each = var.rules
+
+  statement_id   = "bucket"
+  action         = "lambda:InvokeFunction"
+  function_name  = aws_lambda_function.function[each.key].function_name
+  principal      = "s3.amazonaws.com"
+  source_arn     = local.bucket_arn
+  source_account = local.account
+}
+
+resource "aws_s3_bucket_notification" "findings" {
+  bucket = aws_s3_bucket.this.id
+
+  dynamic "lambda_function" {
+    for_each = var.rules
+    content {
+      id                  = lambda_function.key
+      lambda_function_arn = aws_lambda_function.function[lambda_function.key].arn
+      events              = ["s3:ObjectCreated:*"]
+      filter_prefix       = "findings/${lambda_function.key}/"
+      filter_suffix       = ".ndjson"
+    }
+  }
+
+  # The first batch may come at once
+  depends_on = [
+    aws_lambda_permission.bucket,
+    aws_lambda_function_event_invoke_config.function,
+    aws_s3_object.policy,
+  ]
+}

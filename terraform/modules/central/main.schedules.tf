@@ -1,0 +1,85 @@
+# One poll a rule. A rule whose mode is "off" is not polled.
+
+resource "aws_iam_role" "scheduler" {
+  name                 = "${var.name_prefix}-scheduler-${local.region}"
+  description          = "autoremediate: the schedules in ${local.region}"
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
+
+  # The scheduler always sends aws:SourceAccount. "IfExists" is for emulators, which do not.
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEqualsIfExists = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "scheduler" {
+  name = "scheduler"
+  role = aws_iam_role.scheduler.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Poll"
+        Effect   = "Allow"
+        Action   = ["lambda:InvokeFunction"]
+        Resource = ["arn:${local.partition}:lambda:${local.region}:${local.account}:function:${local.function_names.poller}"]
+      },
+      {
+        Sid      = "Failures"
+        Effect   = "Allow"
+        Action   = ["sqs:SendMessage"]
+        Resource = [local.queue_arn]
+      },
+    ]
+  })
+}
+
+resource "aws_scheduler_schedule_group" "this" {
+  name = var.name_prefix
+  tags = var.tags
+}
+
+resource "aws_scheduler_schedule" "rule" {
+  for_each = var.rules
+
+  name                = each.key
+  group_name          = aws_scheduler_schedule_group.this.name
+  description         = "autoremediate: polls for ${each.key}"
+  schedule_expression = lookup(var.schedules, each.key, var.schedule)
+  state               = local.modes[each.key] == "off" ? "DISABLED" : "ENABLED"
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_lambda_function.function["poller"].arn
+    role_arn = aws_iam_role.scheduler.arn
+    input    = jsonencode({ rule = each.key })
+
+    # Delivery to Lambda only; the next poll makes up for a lost one
+    retry_policy {
+      maximum_event_age_in_seconds = 600
+      maximum_retry_attempts       = 3
+    }
+
+    dead_letter_config {
+      arn = aws_sqs_queue.failures.arn
+    }
+  }
+
+  # A rate schedule fires as soon as it exists
+  depends_on = [
+    aws_s3_bucket_notification.findings,
+    aws_secretsmanager_secret_version.token,
+    aws_iam_role_policy.scheduler,
+    aws_lambda_function_event_invoke_config.function,
+  ]
+}

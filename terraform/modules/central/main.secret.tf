@@ -1,0 +1,15 @@
+# Netskope's API token. Terraform writes it and never reads it: raise netskope_token_version to write it anew.
+
+resource "aws_secretsmanager_secret" "token" {
+  name                    = "${var.name_prefix}-netskope-token"
+  description             = "autoremediate: token of the Netskope API"
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.force_destroy ? 0 : 30
+  tags                    = var.tags
+}
+
+resource "aws_secretsmanager_secret_version" "token" {
+  secret_id                = aws_secretsmanager_secret.token.id
+  secret_string_wo         = var.netskope_token
+  secret_string_wo_version = var.netskope_token_version
+}

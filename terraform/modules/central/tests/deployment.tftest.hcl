@@ -1,0 +1,394 @@
+# What is deployed, and with which settings.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+  mock_data "aws_organizations_organization" {
+    defaults = { master_account_id = "999999999999" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:mock" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-west-1:111111111111:mock"
+      url = "https://sqs.eu-west-1.amazonaws.com/111111111111/mock"
+    }
+  }
+  mock_resource "aws_secretsmanager_secret" {
+    defaults = {
+      arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+      id  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+    }
+  }
+}
+
+variables {
+  rules = {
+    first-rule  = { title = "The first" }
+    second-rule = { title = "The second" }
+  }
+  netskope_tenant = "acme.goskope.com"
+  netskope_token  = "a-token"
+  home_region     = "us-east-1"
+  external_id     = "the-external-id"
+  package_dir     = "tests/packages"
+}
+
+run "by_default" {
+  # Names
+  assert {
+    condition     = aws_s3_bucket.this.bucket == "autoremediate-111111111111-eu-west-1" && output.bucket == aws_s3_bucket.this.bucket
+    error_message = "The bucket is ${aws_s3_bucket.this.bucket}."
+  }
+
+  assert {
+    condition = { for key, function in aws_lambda_function.function : key => function.function_name } == {
+      poller      = "autoremediate-poller"
+      first-rule  = "autoremediate-first-rule"
+      second-rule = "autoremediate-second-rule"
+    }
+    error_message = "The functions are ${join(", ", [for function in aws_lambda_function.function : function.function_name])}."
+  }
+
+  assert {
+    condition = { for key, role in aws_iam_role.function : key => role.name } == {
+      poller      = "autoremediate-poller-eu-west-1"
+      first-rule  = "autoremediate-first-rule-eu-west-1"
+      second-rule = "autoremediate-second-rule-eu-west-1"
+    } && aws_iam_role.scheduler.name == "autoremediate-scheduler-eu-west-1"
+    error_message = "The roles are ${join(", ", [for role in aws_iam_role.function : role.name])}."
+  }
+
+  assert {
+    condition     = alltrue([for key, group in aws_cloudwatch_log_group.function : group.name == "/aws/lambda/autoremediate-${key}"])
+    error_message = "The log groups are ${jsonencode(output.log_group_names)}."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.token.name == "autoremediate-netskope-token" && aws_sqs_queue.failures.name == "autoremediate-failures"
+    error_message = "The secret or the queue has another name."
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule_group.this.name == "autoremediate" && output.schedule_names == { first-rule = "first-rule", second-rule = "second-rule" }
+    error_message = "The schedules are ${jsonencode(output.schedule_names)}."
+  }
+
+  assert {
+    condition     = output.rule_function_names == { first-rule = "autoremediate-first-rule", second-rule = "autoremediate-second-rule" } && output.poller_function_name == "autoremediate-poller"
+    error_message = "The outputs name other functions: ${jsonencode(output.rule_function_names)}."
+  }
+
+  assert {
+    condition     = output.target_role_names == { first-rule = "autoremediate-first-rule", second-rule = "autoremediate-second-rule" }
+    error_message = "The target roles are ${jsonencode(output.target_role_names)}."
+  }
+
+  # Functions
+  assert {
+    condition = alltrue([
+      for key, function in aws_lambda_function.function :
+      function.runtime == "provided.al2023" && function.handler == "bootstrap" && function.memory_size == 256 && function.timeout == 900 &&
+      function.architectures == tolist(["x86_64"]) && function.filename == "tests/packages/x86_64/${key}.zip" &&
+      function.source_code_hash == filebase64sha256("tests/packages/x86_64/${key}.zip") && function.reserved_concurrent_executions == -1
+    ])
+    error_message = "A function's settings are wrong."
+  }
+
+  assert {
+    condition = aws_lambda_function.function["poller"].environment[0].variables == tomap({
+      BUCKET                       = "autoremediate-111111111111-eu-west-1"
+      NETSKOPE_TENANT              = "acme.goskope.com"
+      TOKEN_SECRET_ARN             = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+      HOME_REGION                  = "us-east-1"
+      RUST_LOG                     = "info"
+      AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
+    })
+    error_message = "The poller's environment is ${jsonencode(aws_lambda_function.function["poller"].environment[0].variables)}."
+  }
+
+  assert {
+    condition = alltrue([
+      for id in ["first-rule", "second-rule"] : aws_lambda_function.function[id].environment[0].variables == tomap({
+        BUCKET                       = "autoremediate-111111111111-eu-west-1"
+        TARGET_ROLE_NAME             = "autoremediate-${id}"
+        EXTERNAL_ID                  = "the-external-id"
+        RUST_LOG                     = "info"
+        AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
+      })
+    ])
+    error_message = "A rule's environment is wrong."
+  }
+
+  assert {
+    condition = alltrue([
+      for key, config in aws_lambda_function_event_invoke_config.function :
+      config.function_name == "autoremediate-${key}" && config.maximum_retry_attempts == 0 &&
+      config.destination_config[0].on_failure[0].destination == aws_sqs_queue.failures.arn
+    ]) && toset(keys(aws_lambda_function_event_invoke_config.function)) == toset(["poller", "first-rule", "second-rule"])
+    error_message = "An invocation that died would be retried, or forgotten."
+  }
+
+  # Bucket
+  assert {
+    condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled"
+    error_message = "The bucket has no versions."
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_public_access_block.this.block_public_acls && aws_s3_bucket_public_access_block.this.block_public_policy &&
+      aws_s3_bucket_public_access_block.this.ignore_public_acls && aws_s3_bucket_public_access_block.this.restrict_public_buckets
+    )
+    error_message = "The bucket may become public."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced"
+    error_message = "The bucket has ACLs."
+  }
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_server_side_encryption_configuration.this.rule : rule.apply_server_side_encryption_by_default[0].sse_algorithm] == ["AES256"]
+    error_message = "The bucket is not encrypted with S3's keys."
+  }
+
+  assert {
+    condition     = aws_s3_bucket.this.force_destroy == false && aws_secretsmanager_secret.token.recovery_window_in_days == 30
+    error_message = "Destroying would delete records or the secret at once."
+  }
+
+  assert {
+    condition = jsonencode({
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => {
+        prefix     = one(rule.filter[*].prefix)
+        days       = one(rule.expiration[*].days)
+        noncurrent = one(rule.noncurrent_version_expiration[*].noncurrent_days)
+      } if rule.status == "Enabled" && rule.id != "leftovers"
+      }) == jsonencode({
+      findings = { prefix = "findings/", days = 30, noncurrent = 1 }
+      plans    = { prefix = "plans/", days = 365, noncurrent = 365 }
+      reports  = { prefix = "reports/", days = 365, noncurrent = 365 }
+      policy   = { prefix = "policy.json", days = null, noncurrent = 365 }
+    })
+    error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
+  }
+
+  assert {
+    condition = [
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule :
+      [one(rule.abort_incomplete_multipart_upload[*].days_after_initiation), one(rule.expiration[*].expired_object_delete_marker)]
+      if rule.status == "Enabled" && rule.id == "leftovers"
+    ] == [[1, true]]
+    error_message = "Parts of uploads, or delete markers, are left over."
+  }
+
+  # Notification
+  assert {
+    condition = [for block in aws_s3_bucket_notification.findings.lambda_function : [block.id, block.filter_prefix, block.filter_suffix, tolist(block.events)]] == [
+      ["first-rule", "findings/first-rule/", ".ndjson", tolist(["s3:ObjectCreated:*"])],
+      ["second-rule", "findings/second-rule/", ".ndjson", tolist(["s3:ObjectCreated:*"])],
+    ]
+    error_message = "The notification is ${jsonencode(aws_s3_bucket_notification.findings.lambda_function)}."
+  }
+
+  # Failures
+  assert {
+    condition     = aws_sqs_queue.failures.sqs_managed_sse_enabled && aws_sqs_queue.failures.message_retention_seconds == 14 * 24 * 3600
+    error_message = "The queue is not encrypted, or forgets early."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.failures.namespace == "AWS/SQS" &&
+      aws_cloudwatch_metric_alarm.failures.metric_name == "ApproximateNumberOfMessagesVisible" &&
+      aws_cloudwatch_metric_alarm.failures.dimensions == tomap({ QueueName = "autoremediate-failures" }) &&
+      aws_cloudwatch_metric_alarm.failures.comparison_operator == "GreaterThanThreshold" &&
+      aws_cloudwatch_metric_alarm.failures.threshold == 0 &&
+      length(aws_cloudwatch_metric_alarm.failures.alarm_actions) == 0
+    )
+    error_message = "The alarm does not watch the queue."
+  }
+
+  # Every rule plans, every half hour
+  assert {
+    condition     = jsondecode(aws_s3_object.policy.content) == { schema = 1, rules = { first-rule = { mode = "plan" }, second-rule = { mode = "plan" } } }
+    error_message = "The policy is ${aws_s3_object.policy.content}."
+  }
+
+  assert {
+    condition     = aws_s3_object.policy.key == "policy.json" && aws_s3_object.policy.content_type == "application/json" && aws_s3_object.policy.bucket == aws_s3_bucket.this.id
+    error_message = "The policy is another object."
+  }
+
+  assert {
+    condition = alltrue([
+      for id, schedule in aws_scheduler_schedule.rule :
+      schedule.schedule_expression == "rate(30 minutes)" && schedule.state == "ENABLED" && schedule.group_name == "autoremediate" &&
+      schedule.flexible_time_window[0].mode == "OFF" &&
+      jsondecode(schedule.target[0].input) == { rule = id } && schedule.target[0].arn == aws_lambda_function.function["poller"].arn &&
+      schedule.target[0].role_arn == aws_iam_role.scheduler.arn && schedule.target[0].dead_letter_config[0].arn == aws_sqs_queue.failures.arn
+    ])
+    error_message = "A schedule is wrong."
+  }
+}
+
+run "schedule_and_mode_of_single_rules" {
+  variables {
+    schedule  = "rate(1 day)"
+    schedules = { second-rule = "cron(0 6 ? * MON-FRI *)" }
+    mode      = "apply"
+    modes     = { first-rule = "off" }
+  }
+
+  assert {
+    condition     = { for id, schedule in aws_scheduler_schedule.rule : id => schedule.schedule_expression } == { first-rule = "rate(1 day)", second-rule = "cron(0 6 ? * MON-FRI *)" }
+    error_message = "The schedules are ${jsonencode({ for id, schedule in aws_scheduler_schedule.rule : id => schedule.schedule_expression })}."
+  }
+
+  assert {
+    condition     = jsondecode(aws_s3_object.policy.content).rules == { first-rule = { mode = "off" }, second-rule = { mode = "apply" } }
+    error_message = "The policy is ${aws_s3_object.policy.content}."
+  }
+
+  assert {
+    condition     = output.modes == { first-rule = "off", second-rule = "apply" }
+    error_message = "The modes are ${jsonencode(output.modes)}."
+  }
+
+  assert {
+    condition     = { for id, schedule in aws_scheduler_schedule.rule : id => schedule.state } == { first-rule = "DISABLED", second-rule = "ENABLED" }
+    error_message = "A rule that is off is polled, or one that is not off is not."
+  }
+}
+
+run "everything_else_chosen" {
+  variables {
+    name_prefix             = "acme"
+    architecture            = "arm64"
+    netskope_endpoint       = "http://127.0.0.1:8080"
+    netskope_token_version  = 7
+    reserved_concurrency    = 5
+    log_retention_days      = 400
+    findings_retention_days = 3
+    record_retention_days   = 730
+    alarm_actions           = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
+    force_destroy           = true
+    tags                    = { owner = "security" }
+  }
+
+  assert {
+    condition     = aws_s3_bucket.this.bucket == "acme-111111111111-eu-west-1" && aws_iam_role.function["first-rule"].name == "acme-first-rule-eu-west-1" && aws_lambda_function.function["first-rule"].environment[0].variables.TARGET_ROLE_NAME == "acme-first-rule"
+    error_message = "A name does not start with the prefix."
+  }
+
+  assert {
+    condition = alltrue([
+      for key, function in aws_lambda_function.function :
+      function.architectures == tolist(["arm64"]) && function.filename == "tests/packages/arm64/${key}.zip"
+    ])
+    error_message = "A function has another architecture, or another's package."
+  }
+
+  assert {
+    condition     = aws_lambda_function.function["poller"].environment[0].variables.NETSKOPE_ENDPOINT == "http://127.0.0.1:8080"
+    error_message = "The endpoint is not passed on."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret_version.token.secret_string_wo_version == 7
+    error_message = "The token's version is ${aws_secretsmanager_secret_version.token.secret_string_wo_version}."
+  }
+
+  assert {
+    condition     = { for key, function in aws_lambda_function.function : key => function.reserved_concurrent_executions } == { poller = -1, first-rule = 5, second-rule = 5 }
+    error_message = "The concurrency is not reserved for the rules."
+  }
+
+  assert {
+    condition     = alltrue([for group in aws_cloudwatch_log_group.function : group.retention_in_days == 400])
+    error_message = "A log is kept for another time."
+  }
+
+  assert {
+    condition = {
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => one(rule.expiration[*].days) if strcontains(one(rule.filter[*].prefix) == null ? "" : one(rule.filter[*].prefix), "/")
+    } == { findings = 3, plans = 730, reports = 730 }
+    error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.failures.alarm_actions == toset(["arn:aws:sns:eu-west-1:111111111111:on-call"])
+    error_message = "The alarm notifies nobody."
+  }
+
+  assert {
+    condition     = aws_s3_bucket.this.force_destroy && aws_secretsmanager_secret.token.recovery_window_in_days == 0
+    error_message = "The demonstration could not be destroyed."
+  }
+
+  assert {
+    condition = alltrue([
+      for tags in concat(
+        [for role in aws_iam_role.function : role.tags],
+        [for function in aws_lambda_function.function : function.tags],
+        [for group in aws_cloudwatch_log_group.function : group.tags],
+        [
+          aws_s3_bucket.this.tags, aws_secretsmanager_secret.token.tags, aws_sqs_queue.failures.tags, aws_iam_role.scheduler.tags,
+          aws_scheduler_schedule_group.this.tags, aws_cloudwatch_metric_alarm.failures.tags,
+        ],
+      ) : tags == tomap({ owner = "security" })
+    ])
+    error_message = "A resource is not tagged."
+  }
+}
+
+run "a_package_is_missing" {
+  command = plan
+
+  variables {
+    package_dir = "tests/no-packages"
+  }
+
+  expect_failures = [aws_lambda_function.function]
+}
+
+run "in_the_management_account" {
+  command = plan
+
+  override_data {
+    target = data.aws_organizations_organization.this
+    values = { master_account_id = "111111111111" }
+  }
+
+  expect_failures = [check.not_in_the_management_account]
+}
+
+run "without_an_organization" {
+  command = plan
+
+  override_data {
+    target = data.aws_organizations_organization.this
+    values = { master_account_id = "111111111111" }
+  }
+
+  variables {
+    organization_check = false
+  }
+
+  assert {
+    condition     = length(data.aws_organizations_organization.this) == 0
+    error_message = "The organization is read."
+  }
+}

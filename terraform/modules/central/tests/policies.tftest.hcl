@@ -1,0 +1,266 @@
+# Who may do what: every policy, whole.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+  mock_data "aws_organizations_organization" {
+    defaults = { master_account_id = "999999999999" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:mock" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-west-1:111111111111:mock"
+      url = "https://sqs.eu-west-1.amazonaws.com/111111111111/mock"
+    }
+  }
+  mock_resource "aws_secretsmanager_secret" {
+    defaults = {
+      arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+      id  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+    }
+  }
+}
+
+variables {
+  rules = {
+    first-rule  = { title = "The first" }
+    second-rule = { title = "The second" }
+  }
+  netskope_tenant = "acme.goskope.com"
+  netskope_token  = "a-token"
+  home_region     = "us-east-1"
+  external_id     = "the-external-id"
+  package_dir     = "tests/packages"
+}
+
+run "exact_policies" {
+  # The poller
+  assert {
+    condition = jsondecode(aws_iam_role_policy.function["poller"].policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        { Sid = "Token", Effect = "Allow", Action = ["secretsmanager:GetSecretValue"], Resource = ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"] },
+        { Sid = "Findings", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*"] },
+        { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-poller:*"] },
+        { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
+      ]
+    }
+    error_message = "The policy is ${aws_iam_role_policy.function["poller"].policy}."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.function["poller"].role == "autoremediate-poller-eu-west-1"
+    error_message = "The policy is on the role ${aws_iam_role_policy.function["poller"].role}."
+  }
+
+  # A rule
+  assert {
+    condition = jsondecode(aws_iam_role_policy.function["first-rule"].policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        { Sid = "Findings", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
+        ] },
+        { Sid = "Records", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/first-rule/*",
+        ] },
+        { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws:iam::*:role/autoremediate-first-rule"] },
+        { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
+        { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
+      ]
+    }
+    error_message = "The policy is ${aws_iam_role_policy.function["first-rule"].policy}."
+  }
+
+  assert {
+    condition = alltrue([
+      for id in ["first-rule", "second-rule"] :
+      aws_iam_role_policy.function[id].role == "autoremediate-${id}-eu-west-1" &&
+      aws_iam_role_policy.function[id].policy == replace(aws_iam_role_policy.function["first-rule"].policy, "first-rule", id)
+    ])
+    error_message = "A rule's policy names another rule, or is on another rule's role."
+  }
+
+  # The scheduler
+  assert {
+    condition = jsondecode(aws_iam_role_policy.scheduler.policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        { Sid = "Poll", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = ["arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller"] },
+        { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
+      ]
+    }
+    error_message = "The policy is ${aws_iam_role_policy.scheduler.policy}."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.scheduler.role == aws_iam_role.scheduler.name
+    error_message = "The policy is on the role ${aws_iam_role_policy.scheduler.role}."
+  }
+
+  # Trust
+  assert {
+    condition = alltrue([
+      for role in values(aws_iam_role.function) : jsondecode(role.assume_role_policy) == {
+        Version   = "2012-10-17"
+        Statement = [{ Effect = "Allow", Principal = { Service = "lambda.amazonaws.com" }, Action = "sts:AssumeRole" }]
+      }
+    ])
+    error_message = "A Lambda's role trusts something else than Lambda."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.scheduler.assume_role_policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Effect    = "Allow"
+        Principal = { Service = "scheduler.amazonaws.com" }
+        Action    = "sts:AssumeRole"
+        Condition = { StringEqualsIfExists = { "aws:SourceAccount" = "111111111111" } }
+      }]
+    }
+    error_message = "The trust policy is ${aws_iam_role.scheduler.assume_role_policy}."
+  }
+
+  # Resources
+  assert {
+    condition = jsondecode(aws_s3_bucket_policy.this.policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = "TlsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/*",
+        ]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }]
+    }
+    error_message = "The bucket's policy is ${aws_s3_bucket_policy.this.policy}."
+  }
+
+  assert {
+    condition = jsondecode(aws_sqs_queue_policy.failures.policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = "TlsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:*"
+        Resource  = "arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }]
+    }
+    error_message = "The queue's policy is ${aws_sqs_queue_policy.failures.policy}."
+  }
+
+  assert {
+    condition = alltrue([
+      for id, permission in aws_lambda_permission.bucket :
+      permission.function_name == "autoremediate-${id}" && permission.principal == "s3.amazonaws.com" && permission.action == "lambda:InvokeFunction" &&
+      permission.source_arn == "arn:aws:s3:::autoremediate-111111111111-eu-west-1" && permission.source_account == "111111111111"
+    ]) && toset(keys(aws_lambda_permission.bucket)) == toset(["first-rule", "second-rule"])
+    error_message = "Others than this bucket, of this account, may start a rule's Lambda."
+  }
+}
+
+run "customer_key" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.function["poller"].policy).Statement : statement if statement.Sid == "TokenKey"] == [{
+      Sid       = "TokenKey"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt"]
+      Resource  = ["arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"]
+      Condition = { StringEquals = { "kms:EncryptionContext:SecretARN" = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf" } }
+    }]
+    error_message = "The policy is ${aws_iam_role_policy.function["poller"].policy}."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_iam_role_policy.function["poller"].policy).Statement) == 5
+    error_message = "The policy is ${aws_iam_role_policy.function["poller"].policy}."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.token.kms_key_id == "arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    error_message = "The secret's key is ${aws_secretsmanager_secret.token.kms_key_id}."
+  }
+}
+
+run "permissions_boundary" {
+  variables {
+    permissions_boundary = "arn:aws:iam::111111111111:policy/boundary"
+  }
+
+  assert {
+    condition = alltrue([
+      for role in concat(values(aws_iam_role.function), [aws_iam_role.scheduler]) :
+      role.permissions_boundary == "arn:aws:iam::111111111111:policy/boundary"
+    ])
+    error_message = "A role has no boundary."
+  }
+}
+
+run "another_partition" {
+  override_data {
+    target = data.aws_partition.this
+    values = { partition = "aws-us-gov" }
+  }
+
+  override_data {
+    target = data.aws_region.this
+    values = { name = "us-gov-west-1" }
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.function["first-rule"].policy).Statement == [
+      { Sid = "Findings", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/findings/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/policy.json",
+      ] },
+      { Sid = "Records", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/plans/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/reports/first-rule/*",
+      ] },
+      { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws-us-gov:iam::*:role/autoremediate-first-rule"] },
+      { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws-us-gov:logs:us-gov-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
+      { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws-us-gov:sqs:us-gov-west-1:111111111111:autoremediate-failures"] },
+    ]
+    error_message = "The policy is ${aws_iam_role_policy.function["first-rule"].policy}."
+  }
+
+  # The mocks' own ARNs (the secret's) are of the partition aws
+  assert {
+    condition = !strcontains(replace(join("", concat(
+      [for policy in aws_iam_role_policy.function : policy.policy],
+      [for permission in aws_lambda_permission.bucket : permission.source_arn],
+      [aws_iam_role_policy.scheduler.policy, aws_s3_bucket_policy.this.policy, aws_sqs_queue_policy.failures.policy],
+    )), aws_secretsmanager_secret.token.arn, ""), "arn:aws:")
+    error_message = "An ARN is of another partition."
+  }
+
+  assert {
+    condition     = alltrue([for file in fileset(path.module, "*.tf") : !strcontains(file("${path.module}/${file}"), "arn:aws:")])
+    error_message = "A partition is written out."
+  }
+}

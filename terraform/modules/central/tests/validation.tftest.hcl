@@ -1,0 +1,234 @@
+# What each variable refuses. Every variable has its list of bad values; the run refused_<n> gives each the n-th of its
+# own, and every one of them must be refused.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+  mock_data "aws_organizations_organization" {
+    defaults = { master_account_id = "999999999999" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:mock" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-west-1:111111111111:mock"
+      url = "https://sqs.eu-west-1.amazonaws.com/111111111111/mock"
+    }
+  }
+  mock_resource "aws_secretsmanager_secret" {
+    defaults = {
+      arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+      id  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+    }
+  }
+}
+
+variables {
+  rules = {
+    first-rule  = { title = "The first" }
+    second-rule = { title = "The second" }
+  }
+  netskope_tenant = "acme.goskope.com"
+  netskope_token  = "a-token"
+  home_region     = "us-east-1"
+  external_id     = "the-external-id"
+  package_dir     = "tests/packages"
+}
+
+run "no_rules" {
+  command = plan
+
+  variables {
+    rules = {}
+  }
+
+  expect_failures = [var.rules]
+}
+
+run "refused_1" {
+  command = plan
+
+  variables {
+    netskope_tenant         = "https://acme.goskope.com"                       # a URL
+    netskope_token          = ""                                               # empty
+    netskope_token_version  = 0                                                # zero
+    netskope_endpoint       = "http://proxy.example.com"                       # plain http
+    home_region             = "Ireland"                                        # a name
+    schedule                = "at(2030-01-01T00:00:00)"                        # once
+    schedules               = { first-rule = "every day" }                     # prose
+    mode                    = "dry-run"                                        # unknown
+    modes                   = { first-rule = "Apply" }                         # a capital
+    external_id             = "x"                                              # too short
+    architecture            = "amd64"                                          # not what Lambda calls it
+    package_dir             = ""                                               # empty
+    name_prefix             = "abcdefghijklmnopq"                              # too long
+    permissions_boundary    = "boundary"                                       # a name
+    kms_key_arn             = "arn:aws:kms:eu-west-1:111111111111:alias/token" # an alias
+    reserved_concurrency    = 0                                                # zero
+    log_retention_days      = 31                                               # not offered
+    findings_retention_days = 0                                                # zero
+    record_retention_days   = 0                                                # zero
+    alarm_actions           = ["on-call"]                                      # a name
+    tags                    = { "" = "x" }                                     # no key
+  }
+
+  expect_failures = [
+    var.netskope_tenant,
+    var.netskope_token,
+    var.netskope_token_version,
+    var.netskope_endpoint,
+    var.home_region,
+    var.schedule,
+    var.schedules,
+    var.mode,
+    var.modes,
+    var.external_id,
+    var.architecture,
+    var.package_dir,
+    var.name_prefix,
+    var.permissions_boundary,
+    var.kms_key_arn,
+    var.reserved_concurrency,
+    var.log_retention_days,
+    var.findings_retention_days,
+    var.record_retention_days,
+    var.alarm_actions,
+    var.tags,
+  ]
+}
+
+run "refused_2" {
+  command = plan
+
+  variables {
+    netskope_tenant         = "acme.goskope.com/api"                    # a path
+    netskope_token          = "token\n"                                 # a newline
+    netskope_token_version  = 1.5                                       # a fraction
+    netskope_endpoint       = "http://127.0.0.1.example.com/"           # no loopback
+    schedule                = "rate(0 minutes)"                         # no time at all
+    schedules               = { third-rule = "rate(1 hour)" }           # an unknown rule
+    modes                   = { third-rule = "apply" }                  # an unknown rule
+    external_id             = replace(format("%01225d", 0), "0", "x")   # too long
+    name_prefix             = "Autoremediate"                           # a capital
+    permissions_boundary    = "arn:aws:iam::111111111111:role/boundary" # a role
+    kms_key_arn             = "1234abcd-12ab-34cd-56ef-1234567890ab"    # an ID
+    reserved_concurrency    = 2.5                                       # a fraction
+    log_retention_days      = 0                                         # for ever
+    findings_retention_days = 0.5                                       # a fraction
+    record_retention_days   = 1.5                                       # a fraction
+    tags                    = { "AWS:owner" = "x" }                     # a reserved key
+  }
+
+  expect_failures = [
+    var.netskope_tenant,
+    var.netskope_token,
+    var.netskope_token_version,
+    var.netskope_endpoint,
+    var.schedule,
+    var.schedules,
+    var.modes,
+    var.external_id,
+    var.name_prefix,
+    var.permissions_boundary,
+    var.kms_key_arn,
+    var.reserved_concurrency,
+    var.log_retention_days,
+    var.findings_retention_days,
+    var.record_retention_days,
+    var.tags,
+  ]
+}
+
+run "refused_3" {
+  command = plan
+
+  variables {
+    netskope_tenant   = "acme"                                             # not qualified
+    netskope_endpoint = "https://user:word@proxy.example.com"              # a user
+    schedule          = "rate(30 seconds)"                                 # seconds
+    external_id       = "an id"                                            # a space
+    name_prefix       = "1fix"                                             # a digit first
+    tags              = { (replace(format("%0129d", 0), "0", "k")) = "x" } # a key too long
+  }
+
+  expect_failures = [
+    var.netskope_tenant,
+    var.netskope_endpoint,
+    var.schedule,
+    var.external_id,
+    var.name_prefix,
+    var.tags,
+  ]
+}
+
+run "refused_4" {
+  command = plan
+
+  variables {
+    netskope_tenant   = "${join(".", [for i in range(127) : "a"])}.goskope" # too long
+    netskope_endpoint = "https://proxy.example.com/?token=x"                # a query
+    schedule          = "cron(0 12 * * ?)"                                  # five fields
+    name_prefix       = ""                                                  # empty
+    tags              = { owner = replace(format("%0257d", 0), "0", "v") }  # a value too long
+  }
+
+  expect_failures = [
+    var.netskope_tenant,
+    var.netskope_endpoint,
+    var.schedule,
+    var.name_prefix,
+    var.tags,
+  ]
+}
+
+run "refused_5" {
+  command = plan
+
+  variables {
+    netskope_endpoint = "ftp://proxy.example.com" # another scheme
+    tags              = { owner = "a;b" }         # a character that AWS refuses
+  }
+
+  expect_failures = [
+    var.netskope_endpoint,
+    var.tags,
+  ]
+}
+
+run "accepted" {
+  command = plan
+
+  variables {
+    netskope_tenant         = "a.b-c.EU.goskope.com"
+    netskope_token          = "!~0a"
+    netskope_token_version  = 12
+    netskope_endpoint       = "http://[::1]:8080/netskope"
+    home_region             = "us-gov-west-1"
+    schedule                = "cron(0/15 8-17 ? * MON-FRI *)"
+    schedules               = { first-rule = "rate(1 hour)", second-rule = "rate(2 days)" }
+    mode                    = "off"
+    external_id             = replace(format("%01224d", 0), "0", ":")
+    architecture            = "arm64"
+    name_prefix             = "a234567890123456"
+    permissions_boundary    = "arn:aws-us-gov:iam::111111111111:policy/a/b"
+    kms_key_arn             = "arn:aws:kms:eu-west-1:111111111111:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+    reserved_concurrency    = 1
+    log_retention_days      = 3653
+    findings_retention_days = 1
+    record_retention_days   = 3650
+    alarm_actions           = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
+    tags                    = { "Zweck:ü" = "a b_.:/=+-@" }
+    force_destroy           = true
+  }
+}

@@ -1,0 +1,253 @@
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "222222222222" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+}
+
+variables {
+  central_account_id = "111111111111"
+  central_regions    = ["us-east-1", "eu-west-1"]
+  external_id        = "the-external-id"
+  rules = {
+    first-rule = {
+      read = [
+        { action = "s3:GetBucketPublicAccessBlock", resource = "arn:{partition}:s3:::*" },
+        { action = "ec2:DescribeVpcs", resource = "*" },
+        { action = "s3:GetBucketAcl", resource = "arn:{partition}:s3:::*" },
+      ]
+      write = [{ action = "logs:CreateLogGroup", resource = "arn:{partition}:logs:{region}:{account}:log-group:{prefix}-{account}" }]
+      extra = [{ action = "iam:PassRole", resource = "arn:{partition}:iam::{account}:role/{prefix}-flow-logs" }]
+    }
+    second-rule = {
+      read  = [{ action = "iam:ListAccessKeys", resource = "arn:{partition}:iam::{account}:user/*" }]
+      write = []
+      extra = []
+    }
+  }
+}
+
+run "exact_permissions" {
+  assert {
+    condition     = toset(keys(aws_iam_role_policy.rule)) == toset(["first-rule", "second-rule"])
+    error_message = "There is not one policy a rule."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.rule["first-rule"].policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        { Sid = "Read1", Effect = "Allow", Action = ["ec2:DescribeVpcs"], Resource = "*" },
+        { Sid = "Read2", Effect = "Allow", Action = ["s3:GetBucketAcl", "s3:GetBucketPublicAccessBlock"], Resource = "arn:aws:s3:::*" },
+        { Sid = "Write1", Effect = "Allow", Action = ["logs:CreateLogGroup"], Resource = "arn:aws:logs:*:222222222222:log-group:autoremediate-222222222222" },
+        { Sid = "Extra1", Effect = "Allow", Action = ["iam:PassRole"], Resource = "arn:aws:iam::222222222222:role/autoremediate-flow-logs" },
+      ]
+    }
+    error_message = "The policy is ${aws_iam_role_policy.rule["first-rule"].policy}."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.rule["second-rule"].policy) == {
+      Version   = "2012-10-17"
+      Statement = [{ Sid = "Read1", Effect = "Allow", Action = ["iam:ListAccessKeys"], Resource = "arn:aws:iam::222222222222:user/*" }]
+    }
+    error_message = "The policy is ${aws_iam_role_policy.rule["second-rule"].policy}."
+  }
+
+  assert {
+    condition     = alltrue([for id in ["first-rule", "second-rule"] : aws_iam_role_policy.rule[id].role == "autoremediate-${id}"])
+    error_message = "A policy is not on the role of its rule."
+  }
+}
+
+run "exact_trust" {
+  assert {
+    condition = jsondecode(aws_iam_role.rule["first-rule"].assume_role_policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        {
+          Sid       = "Assume"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:aws:iam::111111111111:root" }
+          Action    = "sts:AssumeRole"
+          Condition = {
+            ArnEquals = { "aws:PrincipalArn" = [
+              "arn:aws:iam::111111111111:role/autoremediate-first-rule-eu-west-1",
+              "arn:aws:iam::111111111111:role/autoremediate-first-rule-us-east-1",
+            ] }
+            StringEquals = { "sts:ExternalId" = "the-external-id" }
+          }
+        },
+        {
+          Sid       = "NameTheRun"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:aws:iam::111111111111:root" }
+          Action    = "sts:SetSourceIdentity"
+          Condition = {
+            ArnEquals = { "aws:PrincipalArn" = [
+              "arn:aws:iam::111111111111:role/autoremediate-first-rule-eu-west-1",
+              "arn:aws:iam::111111111111:role/autoremediate-first-rule-us-east-1",
+            ] }
+          }
+        },
+      ]
+    }
+    error_message = "The trust policy is ${aws_iam_role.rule["first-rule"].assume_role_policy}."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role.rule["second-rule"].assume_role_policy).Statement :
+      alltrue([for arn in statement.Condition.ArnEquals["aws:PrincipalArn"] : startswith(arn, "arn:aws:iam::111111111111:role/autoremediate-second-rule-")])
+    ])
+    error_message = "A role trusts another rule's central role."
+  }
+}
+
+run "roles" {
+  assert {
+    condition     = output.role_names == { first-rule = "autoremediate-first-rule", second-rule = "autoremediate-second-rule" }
+    error_message = "The roles' names are ${jsonencode(output.role_names)}."
+  }
+
+  assert {
+    condition = alltrue([
+      for role in values(aws_iam_role.rule) :
+      role.path == "/" && role.max_session_duration == 3600 && role.permissions_boundary == null
+    ])
+    error_message = "A role's path, session duration or boundary is wrong."
+  }
+
+  assert {
+    condition     = toset(keys(output.role_arns)) == toset(["first-rule", "second-rule"])
+    error_message = "The roles' ARNs are ${jsonencode(output.role_arns)}."
+  }
+}
+
+run "operators" {
+  variables {
+    operator_role_arns = [
+      "arn:aws:iam::111111111111:role/security-engineer",
+      "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Security_0123456789abcdef",
+    ]
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role.rule["first-rule"].assume_role_policy).Statement :
+      statement.Condition.ArnEquals["aws:PrincipalArn"] == [
+        "arn:aws:iam::111111111111:role/autoremediate-first-rule-eu-west-1",
+        "arn:aws:iam::111111111111:role/autoremediate-first-rule-us-east-1",
+        "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Security_0123456789abcdef",
+        "arn:aws:iam::111111111111:role/security-engineer",
+      ]
+    ])
+    error_message = "The trust policy is ${aws_iam_role.rule["first-rule"].assume_role_policy}."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.rule["first-rule"].assume_role_policy).Statement[0].Condition.StringEquals == { "sts:ExternalId" = "the-external-id" }
+    error_message = "An operator gets in without the external ID."
+  }
+}
+
+run "prefix_boundary_and_tags" {
+  variables {
+    name_prefix          = "acme-fix"
+    permissions_boundary = "arn:aws:iam::222222222222:policy/limits/boundary"
+    tags                 = { owner = "cloud security" }
+  }
+
+  assert {
+    condition = alltrue([
+      for id, role in aws_iam_role.rule :
+      role.name == "acme-fix-${id}" && role.permissions_boundary == "arn:aws:iam::222222222222:policy/limits/boundary" && role.tags == tomap({ owner = "cloud security" })
+    ])
+    error_message = "A role's name, boundary or tags are wrong."
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role.rule["first-rule"].assume_role_policy, "role/acme-fix-first-rule-eu-west-1")
+    error_message = "The trust policy is ${aws_iam_role.rule["first-rule"].assume_role_policy}."
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.rule["first-rule"].policy, "role/acme-fix-flow-logs")
+    error_message = "The policy is ${aws_iam_role_policy.rule["first-rule"].policy}."
+  }
+}
+
+run "another_partition" {
+  override_data {
+    target = data.aws_partition.this
+    values = { partition = "aws-us-gov" }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.rule["first-rule"].policy).Statement[1].Resource == "arn:aws-us-gov:s3:::*"
+    error_message = "The policy is ${aws_iam_role_policy.rule["first-rule"].policy}."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.rule["first-rule"].assume_role_policy).Statement[0].Principal.AWS == "arn:aws-us-gov:iam::111111111111:root"
+    error_message = "The trust policy is ${aws_iam_role.rule["first-rule"].assume_role_policy}."
+  }
+
+  assert {
+    condition = !strcontains(
+      join("", [for id in keys(var.rules) : "${aws_iam_role.rule[id].assume_role_policy}${aws_iam_role_policy.rule[id].policy}"]),
+      "arn:aws:",
+    )
+    error_message = "An ARN is of another partition."
+  }
+
+  assert {
+    condition     = alltrue([for file in fileset(path.module, "*.tf") : !strcontains(file("${path.module}/${file}"), "arn:aws:")])
+    error_message = "A partition is written out."
+  }
+}
+
+# The real manifests, whatever they are: what is allowed is what they list, no more and no less.
+
+run "catalog" {
+  command = plan
+
+  module {
+    source = "../catalog"
+  }
+
+  variables {
+    rules = null
+  }
+}
+
+run "the_manifests" {
+  variables {
+    rules = run.catalog.rules
+  }
+
+  assert {
+    condition = alltrue([
+      for id, manifest in run.catalog.rules : toset(flatten([
+        for statement in jsondecode(aws_iam_role_policy.rule[id].policy).Statement :
+        [for action in statement.Action : "${action} ${statement.Resource}"]
+        ])) == toset([
+        for permission in concat(manifest.read, manifest.write, manifest.extra) :
+        "${permission.action} ${replace(replace(replace(replace(permission.resource, "{partition}", "aws"), "{account}", "222222222222"), "{region}", "*"), "{prefix}", "autoremediate")}"
+      ])
+    ])
+    error_message = "A role does not allow what its manifest lists."
+  }
+
+  assert {
+    condition     = alltrue([for id in keys(run.catalog.rules) : length(aws_iam_role_policy.rule[id].policy) <= 10240 && length(regexall("[{][a-z]+[}]", aws_iam_role_policy.rule[id].policy)) == 0])
+    error_message = "A policy is too long, or has a placeholder that is not known."
+  }
+
+  assert {
+    condition     = alltrue([for id in keys(run.catalog.rules) : length(aws_iam_role.rule[id].name) <= 64])
+    error_message = "A role's name is too long."
+  }
+}
