@@ -1,0 +1,206 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use remediation::AccountId;
+
+use crate::error::Error;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  nothing is left to do
+  2  something is left: changes that are planned, held or deferred
+  1  something failed: a call, a proof, a line that cannot be read, the command line itself
+
+Examples:
+  See what would change in the findings of a batch:
+    autoremediate plan --findings batch.ndjson
+
+  The same, straight from Netskope, for one account, as JSON:
+    export NETSKOPE_TOKEN=...
+    autoremediate plan --netskope-tenant example.goskope.com --account 111122223333 --json
+
+  Fix what a plan showed, after a question; without a terminal, with --yes:
+    autoremediate apply --rule s3-public-bucket --findings batch.ndjson
+
+  What the rules are and may do:
+    autoremediate rules
+
+RUST_LOG=info shows on standard error what is being done.";
+
+/// Finds and fixes violations of compliance rules in AWS accounts.
+#[derive(Debug, Parser)]
+#[command(name = "autoremediate", version, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say what would change; write nothing to any account.
+    #[command(after_help = AFTER_HELP)]
+    Plan(RunArgs),
+    /// Write the changes, each after its plan is stored, and prove them by a fresh look.
+    #[command(after_help = AFTER_HELP)]
+    Apply {
+        #[command(flatten)]
+        run: RunArgs,
+        /// Do not ask before anything is written. Needed without a terminal, and with --json.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List the rules, what they serve and what they may do.
+    Rules {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What `plan` and `apply` are about.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Only this rule, by its ID; can be repeated. Without it, every rule.
+    #[arg(long = "rule", value_name = "ID")]
+    pub(crate) rules: Vec<String>,
+    /// Only this account, by its twelve digits; can be repeated. Without it, every account of the findings.
+    #[arg(long = "account", value_name = "ID")]
+    pub(crate) accounts: Vec<AccountId>,
+    /// Only this region, and whatever is in no region. Without it, the region of the AWS configuration. Findings of
+    /// other regions are counted and skipped.
+    #[arg(long, value_name = "CODE", value_parser = region)]
+    pub(crate) region: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// The role to assume in each account; {rule} stands for the rule's ID. The credentials in use must be trusted by
+    /// it.
+    #[arg(long, value_name = "NAME", default_value = "autoremediate-{rule}")]
+    pub(crate) role_name: String,
+    /// The external ID that the role asks for.
+    #[arg(long, value_name = "ID", env = "EXTERNAL_ID", hide_env_values = true)]
+    pub(crate) external_id: Option<String>,
+    /// Where plans and reports are kept: s3://bucket, or a folder.
+    #[arg(long, value_name = "PLACE", default_value = "./autoremediate-records")]
+    pub(crate) records: RecordsPlace,
+    /// The profile of the AWS configuration to use.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Print one JSON document with the reports.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where findings come from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SourceArgs {
+    /// Findings in a file: a batch as in the bucket's findings/; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) findings: Option<PathBuf>,
+    /// Findings of this Netskope tenant, by its domain name. NETSKOPE_TOKEN holds the token of its REST API v1.
+    #[arg(long, value_name = "FQDN")]
+    pub(crate) netskope_tenant: Option<String>,
+    /// Findings of the Netskope API at another address, such as a proxy.
+    #[arg(long, value_name = "URL", hide_short_help = true)]
+    pub(crate) netskope_endpoint: Option<String>,
+}
+
+/// Where records are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RecordsPlace {
+    Bucket(String),
+    Folder(PathBuf),
+}
+
+impl FromStr for RecordsPlace {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text.strip_prefix("s3://").map(|bucket| bucket.trim_end_matches('/')) {
+            None if text.is_empty() || text.contains("://") => Err(Error::Records(text.to_owned())),
+            None => Ok(Self::Folder(text.into())),
+            Some(bucket) if bucket.is_empty() || bucket.contains('/') => Err(Error::Records(text.to_owned())),
+            Some(bucket) => Ok(Self::Bucket(bucket.to_owned())),
+        }
+    }
+}
+
+/// A region's code, from its code or its name.
+fn region(text: &str) -> Result<String, Error> {
+    match netskope::Region::parse(text) {
+        netskope::Region::Code(code) => Ok(code.to_owned()),
+        _ => Err(Error::Region(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn plan(arguments: &[&str]) -> Result<RunArgs, clap::Error> {
+        let line = ["autoremediate", "plan"].iter().chain(arguments);
+        match Cli::try_parse_from(line)?.command {
+            Command::Plan(run) => Ok(run),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let run = plan(&["--findings", "-"]).unwrap();
+        assert_eq!(run.role_name, "autoremediate-{rule}");
+        assert_eq!(run.records, RecordsPlace::Folder("./autoremediate-records".into()));
+        assert!(run.rules.is_empty() && run.accounts.is_empty() && run.region.is_none() && !run.json);
+    }
+
+    #[test]
+    fn findings_come_from_exactly_one_place() {
+        assert_eq!(plan(&[]).unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
+        let two = plan(&["--findings", "x", "--netskope-tenant", "example.goskope.com"]);
+        assert_eq!(two.unwrap_err().kind(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn a_bad_argument_says_what_is_accepted() {
+        for (argument, value, accepted) in [
+            ("--account", "1234", "twelve digits"),
+            ("--region", "eu-centrall-1", "eu-central-1"),
+            ("--region", "global", "eu-central-1"),
+            ("--records", "s3://bucket/prefix", "s3://<bucket>"),
+            ("--records", "https://bucket", "s3://<bucket>"),
+        ] {
+            let error = plan(&["--findings", "x", argument, value]).unwrap_err().to_string();
+            assert!(error.contains(value) && error.contains(accepted), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_a_code_or_a_name() {
+        for text in ["eu-central-1", "Europe (Frankfurt)"] {
+            assert_eq!(region(text).unwrap(), "eu-central-1");
+        }
+    }
+
+    #[test]
+    fn records_are_in_a_bucket_or_a_folder() {
+        assert_eq!("s3://records/".parse::<RecordsPlace>().unwrap(), RecordsPlace::Bucket("records".into()));
+        assert_eq!("records".parse::<RecordsPlace>().unwrap(), RecordsPlace::Folder("records".into()));
+    }
+
+    #[test]
+    fn the_token_is_no_argument() {
+        let error = plan(&["--netskope-tenant", "example.goskope.com", "--netskope-token", "x"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownArgument);
+    }
+}

@@ -1,0 +1,49 @@
+//! Why a command could not be carried out. What fails for one rule, batch or finding only is in the output instead.
+
+use std::io;
+use std::path::PathBuf;
+
+use remediation::{BatchError, ManifestError};
+
+/// Why a command could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("there is no rule `{rule}`; there are: {known}")]
+    Rule { rule: String, known: String },
+    #[error(
+        "`{0}` is not a region that this build knows: give a code such as eu-central-1, or, where the region is newer \
+         than this build, set AWS_REGION instead"
+    )]
+    Region(String),
+    #[error("no region: give --region, or set AWS_REGION or the profile's region")]
+    NoRegion,
+    #[error("`{0}` is no place for records: give s3://<bucket>, without a key, or a folder")]
+    Records(String),
+    #[error("the findings in {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("the findings in {}: {source}", path.display())]
+    Batch { path: PathBuf, source: BatchError },
+    #[error("the findings in {} are of the rule `{found}`, and --rule asks for {asked} only", path.display())]
+    OtherRule { path: PathBuf, found: String, asked: String },
+    #[error(
+        "set NETSKOPE_TOKEN to the token of the tenant's REST API v1; it is no argument, because others could see it"
+    )]
+    NoToken,
+    #[error(transparent)]
+    Netskope(#[from] netskope::Error),
+    #[error("the folder for what Netskope lists cannot be made: {0}")]
+    Scratch(io::Error),
+    #[error(
+        "nothing was written: apply asks before it writes, and there is no terminal to ask on; give --yes to write \
+         without a question, or use plan"
+    )]
+    Unasked,
+    #[error("a rule's manifest is broken: {0}")]
+    Manifest(#[from] ManifestError),
+    #[error("the asynchronous runtime cannot be started: {0}")]
+    Runtime(io::Error),
+    #[error("the result cannot be printed: {0}")]
+    Output(#[from] io::Error),
+    #[error("the result cannot be printed as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}

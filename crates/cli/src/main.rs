@@ -1,0 +1,59 @@
+//! `autoremediate`: plans and applies remediation from a command line, over the same engine as the Lambdas.
+//!
+//! Invariants: standard output holds the result and nothing else; the Netskope token comes from the environment only
+//! and is never printed; the exit code says whether anything is left to do, and never 0 where something failed.
+
+mod args;
+mod aws;
+mod error;
+mod output;
+mod progress;
+mod rules;
+mod run;
+mod source;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::error::Error;
+use crate::output::Exit;
+use crate::progress::Bar;
+
+fn main() -> ExitCode {
+    let exit = match Cli::try_parse() {
+        Ok(cli) => execute(cli.command).unwrap_or_else(|error| {
+            // Nothing is left to tell it to where standard error is closed.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            Exit::Failed
+        }),
+        Err(error) => {
+            let _ = error.print();
+            // clap's own code for a bad command line, 2, means here that changes are left.
+            if error.use_stderr() { Exit::Failed } else { Exit::NothingLeft }
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+fn execute(command: Command) -> Result<Exit, Error> {
+    let mut out = io::stdout();
+    let json = match &command {
+        Command::Plan(run) | Command::Apply { run, .. } => run.json,
+        Command::Rules { json } => *json,
+    };
+    let bar = Bar::new(json);
+    progress::log_above(&bar);
+    // One thread: the work is waiting for AWS and Netskope.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    match command {
+        Command::Plan(run) => runtime.block_on(run::plan(&run, &bar, &mut out)),
+        Command::Apply { run, yes } => runtime.block_on(run::apply(&run, yes, &bar, &mut out)),
+        Command::Rules { json } => {
+            output::print_rules(&rules::all()?, json, &mut out)?;
+            Ok(Exit::NothingLeft)
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! What a person or a script is told in the end: tables, JSON, exit codes.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{ColumnConstraint, ContentArrangement, Table};
+use remediation::{Batch, Mode, Outcome, Permission, Report, ReportedFinding};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::rules::LoadedRule;
+use crate::source::Skipped;
+
+/// The version of the JSON document that `plan` and `apply` print.
+const OUTPUT_SCHEMA: u32 = 1;
+
+/// The width of a terminal from which a table is made to fit it.
+const NARROWEST: u16 = 100;
+
+/// How a command ended, from the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    NothingLeft,
+    Left,
+    Failed,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::NothingLeft => 0,
+            Self::Left => 2,
+            Self::Failed => 1,
+        }
+    }
+
+    fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::AlreadyCompliant | Outcome::Gone | Outcome::Fixed => Self::NothingLeft,
+            Outcome::Planned | Outcome::Held | Outcome::Deferred => Self::Left,
+            Outcome::Unverified | Outcome::Failed => Self::Failed,
+        }
+    }
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Format {
+    Table,
+    Json(Mode),
+}
+
+impl Format {
+    pub(crate) fn of(json: bool, mode: Mode) -> Self {
+        if json { Self::Json(mode) } else { Self::Table }
+    }
+}
+
+/// A report, and where it and its plan are kept.
+#[derive(Debug, Serialize)]
+pub(crate) struct StoredReport {
+    pub(crate) plan_at: Option<String>,
+    pub(crate) report_at: Option<String>,
+    pub(crate) report: Report,
+}
+
+/// What became of all findings.
+#[derive(Debug)]
+pub(crate) struct Results {
+    pub(crate) reports: Vec<StoredReport>,
+    pub(crate) skipped: Skipped,
+    pub(crate) problems: Vec<String>,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    mode: Mode,
+    exit_code: u8,
+    counts: BTreeMap<Outcome, usize>,
+    skipped: &'a Skipped,
+    problems: &'a [String],
+    reports: &'a [StoredReport],
+}
+
+impl Results {
+    /// How the command ended.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit_of(|_| true)
+    }
+
+    /// How the command ended for the findings of some outcomes, and for what is no finding.
+    pub(crate) fn exit_of(&self, counts: impl Fn(Outcome) -> bool) -> Exit {
+        if !self.problems.is_empty() || self.skipped.invalid > 0 {
+            return Exit::Failed;
+        }
+        let outcomes = self.counts().into_keys().filter(|outcome| counts(*outcome));
+        outcomes.map(Exit::of).max().unwrap_or(Exit::NothingLeft)
+    }
+
+    /// How many findings had `outcome`.
+    pub(crate) fn count(&self, outcome: Outcome) -> usize {
+        self.reports.iter().map(|stored| stored.report.count(outcome)).sum()
+    }
+
+    /// The findings that a plan would change, as batches of their own.
+    pub(crate) fn planned_batches(&self) -> Vec<Batch> {
+        let planned = |report: &Report| {
+            let rows = report.findings.iter().filter(|row| row.outcome == Outcome::Planned);
+            Batch::new(report.id.clone(), rows.map(|row| row.finding.clone()).collect())
+        };
+        let batches = self.reports.iter().map(|stored| planned(&stored.report));
+        batches.filter(|batch| !batch.findings.is_empty()).collect()
+    }
+
+    /// Prints the results to `out`, and what went wrong beside the findings to standard error.
+    pub(crate) fn print(&self, format: Format, rules: &[LoadedRule], out: &mut impl Write) -> Result<(), Error> {
+        for problem in self.problems.iter().cloned().chain(self.bad_lines()) {
+            writeln!(io::stderr(), "error: {}", printable(&problem))?;
+        }
+        match format {
+            Format::Json(mode) => Ok(print_json(&self.document(mode), out)?),
+            Format::Table => Ok(self.print_table(rules, out)?),
+        }
+    }
+
+    fn document(&self, mode: Mode) -> Document<'_> {
+        Document {
+            schema: OUTPUT_SCHEMA,
+            mode,
+            exit_code: self.exit().code(),
+            counts: self.counts(),
+            skipped: &self.skipped,
+            problems: &self.problems,
+            reports: &self.reports,
+        }
+    }
+
+    fn counts(&self) -> BTreeMap<Outcome, usize> {
+        let mut counts = BTreeMap::new();
+        for (outcome, count) in self.reports.iter().flat_map(|stored| &stored.report.counts) {
+            *counts.entry(*outcome).or_default() += count;
+        }
+        counts
+    }
+
+    fn bad_lines(&self) -> impl Iterator<Item = String> + '_ {
+        self.reports.iter().flat_map(|StoredReport { report, .. }| {
+            report.bad_lines.iter().map(|line| format!("{}: {line}", report.id.findings_key()))
+        })
+    }
+
+    fn print_table(&self, rules: &[LoadedRule], out: &mut impl Write) -> io::Result<()> {
+        let mut table = table(["control", "account", "region", "resource", "change", "outcome", "detail"]);
+        // An account and a region in one piece, to copy.
+        for column in table.column_iter_mut().skip(1).take(2) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        for row in self.reports.iter().flat_map(|stored| &stored.report.findings).filter(|row| is_told(row.outcome)) {
+            table.add_row(cells(row, rules));
+        }
+        if !table.is_empty() {
+            writeln!(out, "{table}")?;
+        }
+        for StoredReport { plan_at, report_at, .. } in &self.reports {
+            for (what, place) in [("plan", plan_at), ("report", report_at)] {
+                if let Some(place) = place {
+                    writeln!(out, "{what}: {place}")?;
+                }
+            }
+        }
+        writeln!(out, "{}", self.summary())
+    }
+
+    /// The counts in one line.
+    fn summary(&self) -> String {
+        let counts = self.counts();
+        let total: usize = counts.values().sum();
+        let outcomes = listed(counts.iter().map(|(outcome, count)| (*count, outcome.to_string())));
+        let Skipped { other_regions, other_accounts, unknown_regions, duplicates, invalid } = &self.skipped;
+        let unknown = unknown_regions.iter().map(|(name, count)| (*count, format!("in the unknown region `{name}`")));
+        let skipped = [
+            (*other_regions, "in other regions".to_owned()),
+            (*other_accounts, "in other accounts".to_owned()),
+            (*duplicates, "repeated".to_owned()),
+            (*invalid, "without account, region or resource".to_owned()),
+        ];
+        let skipped = listed(skipped.into_iter().chain(unknown));
+        let mut line = format!("{total} finding(s)");
+        for (what, list) in [(": ", outcomes), ("; skipped: ", skipped)] {
+            if !list.is_empty() {
+                line = line + what + &list;
+            }
+        }
+        printable(&line)
+    }
+}
+
+/// Prints the manifests of `rules`.
+pub(crate) fn print_rules(rules: &[LoadedRule], json: bool, out: &mut impl Write) -> Result<(), Error> {
+    let manifests: Vec<_> = rules.iter().map(|rule| &rule.manifest).collect();
+    if json {
+        return Ok(print_json(&manifests, out)?);
+    }
+    let mut table = table(["rule", "title", "controls", "scope", "reads", "writes"]);
+    for manifest in manifests {
+        let controls = manifest.controls.iter().map(|control| {
+            let names: Vec<_> = control.rule_names.iter().map(|name| format!("\"{name}\"")).collect();
+            format!("{}: {}", control.short_name, names.join(" or "))
+        });
+        let scope = match manifest.scope {
+            remediation::Scope::Regional => "regional",
+            remediation::Scope::Global => "global",
+        };
+        table.add_row([
+            manifest.id.clone(),
+            manifest.title.clone(),
+            controls.collect::<Vec<_>>().join("\n"),
+            scope.to_owned(),
+            actions(&manifest.read),
+            actions(&[manifest.write.as_slice(), &manifest.extra].concat()),
+        ]);
+    }
+    Ok(writeln!(out, "{table}")?)
+}
+
+fn print_json(document: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, document)?;
+    writeln!(out)
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
+    // Columns of a few letters cannot be read; the terminal's own wrapping can.
+    if table.width().is_some_and(|width| width >= NARROWEST) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table
+}
+
+/// Whether a finding has a row: one that needs nothing is only counted.
+fn is_told(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::AlreadyCompliant | Outcome::Gone)
+}
+
+fn cells(row: &ReportedFinding, rules: &[LoadedRule]) -> [String; 7] {
+    let finding = &row.finding;
+    let control = rules.iter().find_map(|rule| rule.manifest.control(&finding.control));
+    let control = control.map_or(&finding.control, |control| &control.short_name);
+    let proof = row.verification.as_ref().map(|proof| {
+        let (at, looks) = (proof.at.strftime("%Y-%m-%dT%H:%M:%SZ"), proof.looks);
+        format!("complies at {at} by {} ({looks} look(s))", proof.actions.join(", "))
+    });
+    let detail: Vec<_> = row.detail.iter().cloned().chain(proof).collect();
+    [
+        printable(control),
+        finding.account.to_string(),
+        printable(&finding.region.to_string()),
+        printable(&finding.resource),
+        printable(&row.changes.join("; ")),
+        row.outcome.to_string(),
+        printable(&detail.join("; ")),
+    ]
+}
+
+/// The text without what a terminal would take for a command: names come from whoever made the resource.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn listed(parts: impl Iterator<Item = (usize, String)>) -> String {
+    let parts = parts.filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn actions(permissions: &[Permission]) -> String {
+    permissions.iter().map(|permission| permission.action.as_str()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use remediation::{BatchId, BatchLineError, Finding, Region, RunId};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::rules;
+
+    const CONTROL: &str = "Ensure S3 Bucket is not publicly accessible.";
+
+    fn results(outcomes: &[&str]) -> Results {
+        let id = BatchId { rule: "s3-public-bucket".into(), run: RunId::start(), batch: 1 };
+        let finding = Finding {
+            control: CONTROL.into(),
+            account: "111122223333".parse().unwrap(),
+            region: Region::code("eu-central-1"),
+            resource: "data\u{1b}[2J".into(),
+            first_seen: None,
+            last_scanned: None,
+        };
+        let held = Report::held(Batch::new(id, vec![finding; outcomes.len()]), "a reason");
+        let mut report = serde_json::to_value(held).unwrap();
+        report["counts"] = json!({});
+        for (place, outcome) in outcomes.iter().enumerate() {
+            let row = &mut report["findings"][place];
+            row["outcome"] = json!(outcome);
+            row["changes"] = json!(["turn on IgnorePublicAcls"]);
+            if *outcome == "fixed" {
+                row["verification"] =
+                    json!({"at": "2026-01-02T03:04:05Z", "looks": 1, "actions": ["s3:GetBucketPublicAccessBlock"]});
+            }
+            let count = report["counts"][outcome].as_u64().unwrap_or_default();
+            report["counts"][outcome] = json!(count + 1);
+        }
+        let report = serde_json::from_value(report).unwrap();
+        let stored = StoredReport { plan_at: Some("plans/x".into()), report_at: Some("reports/x".into()), report };
+        Results { reports: vec![stored], skipped: Skipped::default(), problems: Vec::new() }
+    }
+
+    fn printed(results: &Results, format: Format) -> String {
+        let mut out = Vec::new();
+        results.print(format, &rules::all().unwrap(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_worst_outcome() {
+        for (outcomes, code) in [
+            (&[][..], 0),
+            (&["already_compliant", "gone", "fixed"], 0),
+            (&["fixed", "planned"], 2),
+            (&["fixed", "held"], 2),
+            (&["deferred"], 2),
+            (&["planned", "failed", "fixed"], 1),
+            (&["unverified"], 1),
+        ] {
+            assert_eq!(results(outcomes).exit().code(), code, "{outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn a_problem_and_an_invalid_row_are_failures_and_what_is_skipped_is_not() {
+        let problem = Results { problems: vec!["the list is not whole".into()], ..results(&["fixed"]) };
+        assert_eq!(problem.exit(), Exit::Failed);
+        let invalid = Skipped { invalid: 1, ..Skipped::default() };
+        assert_eq!(Results { skipped: invalid, ..results(&[]) }.exit(), Exit::Failed);
+        let others = Skipped { other_regions: 3, other_accounts: 2, duplicates: 1, ..Skipped::default() };
+        assert_eq!(Results { skipped: others, ..results(&["fixed"]) }.exit(), Exit::NothingLeft);
+    }
+
+    #[test]
+    fn only_planned_findings_are_applied_after_the_question() {
+        let results = results(&["already_compliant", "planned", "failed"]);
+        assert_eq!(results.planned_batches()[0].findings.len(), 1);
+        assert_eq!(results.exit_of(|outcome| outcome != Outcome::Planned), Exit::Failed);
+    }
+
+    #[test]
+    fn the_table_tells_what_was_done_and_proved_and_counts_the_rest() {
+        let skipped = Skipped { other_regions: 4, ..Skipped::default() };
+        let text = printed(&Results { skipped, ..results(&["fixed", "gone"]) }, Format::Table);
+        for part in [
+            "BPR-1-0-0",
+            "111122223333",
+            "turn on IgnorePublicAcls",
+            "complies at 2026-01-02T03:04:05Z by s3:GetBucketPublicAccessBlock (1 look(s))",
+            "plan: plans/x\nreport: reports/x\n",
+            "2 finding(s): 1 gone, 1 fixed; skipped: 4 in other regions\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(text.matches("BPR-1-0-0").count(), 1);
+        assert!(!text.contains('\u{1b}'), "a terminal would obey a resource's name");
+    }
+
+    #[test]
+    fn without_a_row_there_is_no_table() {
+        assert_eq!(printed(&Results { reports: vec![], ..results(&[]) }, Format::Table), "0 finding(s)\n");
+    }
+
+    #[test]
+    fn json_is_one_document_with_the_reports() {
+        let mut results = results(&["planned"]);
+        results.reports[0].report.bad_lines.push(BatchLineError { line: 3, reason: "no JSON".into() });
+        let document: Value = serde_json::from_str(&printed(&results, Format::Json(Mode::Plan))).unwrap();
+        assert_eq!(document["schema"], 1);
+        assert_eq!((&document["mode"], &document["exit_code"]), (&json!("plan"), &json!(2)));
+        assert_eq!(document["counts"], json!({"planned": 1}));
+        assert_eq!(document["reports"][0]["report_at"], "reports/x");
+        assert_eq!(document["reports"][0]["report"]["findings"][0]["outcome"], "planned");
+        assert_eq!(document["reports"][0]["report"]["bad_lines"][0]["line"], 3);
+    }
+
+    #[test]
+    fn the_rules_are_told_with_their_controls_and_permissions() {
+        let (mut text, mut json) = (Vec::new(), Vec::new());
+        print_rules(&rules::all().unwrap(), false, &mut text).unwrap();
+        print_rules(&rules::all().unwrap(), true, &mut json).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        for part in ["s3-public-bucket", "BPR-1-0-0", CONTROL, "regional", "s3:PutBucketPublicAccessBlock"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let json: Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json[0]["id"], "s3-public-bucket");
+    }
+}

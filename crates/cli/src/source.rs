@@ -1,0 +1,234 @@
+//! Where findings come from: a file, or Netskope.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use netskope::{Endpoint, Options};
+use poller::{Answer, PollError, Poller, TokenSource};
+use remediation::{AccountId, Batch, BatchError, BatchId, Records, Region};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::args::{RecordsPlace, RunArgs, SourceArgs};
+use crate::error::Error;
+use crate::progress::Bar;
+use crate::rules::{self, LoadedRule};
+
+/// What there is to do, and what is left out.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) skipped: Skipped,
+    /// What kept a rule's findings from being read. The other rules go on.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Rows and findings that are not acted on, by the reason.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Skipped {
+    /// They are in other regions.
+    pub(crate) other_regions: usize,
+    /// They are in accounts that were not asked for.
+    pub(crate) other_accounts: usize,
+    /// They are in regions of these names, which are not known.
+    pub(crate) unknown_regions: BTreeMap<String, usize>,
+    /// They say again what another row said.
+    pub(crate) duplicates: usize,
+    /// They lack an account, a region or a resource.
+    pub(crate) invalid: usize,
+}
+
+/// Reads the findings that `args` ask for, of `region`.
+pub(crate) async fn gather(args: &RunArgs, rules: &[LoadedRule], region: &str, bar: &Bar) -> Result<Gathered, Error> {
+    let mut gathered = match &args.source.findings {
+        Some(path) => from_file(path, rules)?,
+        None => from_netskope(args, rules, region, bar).await?,
+    };
+    gathered.keep(region, &args.accounts);
+    Ok(gathered)
+}
+
+impl Gathered {
+    /// Leaves out what is not of `region` or of `accounts`. What is global stays: there is no other region's run that
+    /// would take it.
+    fn keep(&mut self, region: &str, accounts: &[AccountId]) {
+        let own = Region::code(region);
+        for batch in &mut self.batches {
+            batch.findings.retain(|finding| {
+                let here = finding.region == own || finding.region.is_global();
+                let asked = accounts.is_empty() || accounts.contains(&finding.account);
+                self.skipped.other_regions += usize::from(!here);
+                self.skipped.other_accounts += usize::from(here && !asked);
+                here && asked
+            });
+        }
+        self.batches.retain(|batch| !batch.findings.is_empty() || !batch.bad_lines.is_empty());
+    }
+
+    fn skip(&mut self, answer: Answer) {
+        self.skipped.other_regions += answer.other_regions;
+        self.skipped.duplicates += answer.duplicates;
+        self.skipped.invalid += answer.invalid;
+        for (name, count) in answer.unknown_regions {
+            *self.skipped.unknown_regions.entry(name).or_default() += count;
+        }
+    }
+}
+
+fn from_file(path: &Path, rules: &[LoadedRule]) -> Result<Gathered, Error> {
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().read_to_end(&mut bytes).map(drop)
+    } else {
+        fs::read(path).map(|read| bytes = read)
+    };
+    read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    Ok(Gathered { batches: vec![read_batch(path, &bytes, rules)?], ..Gathered::default() })
+}
+
+/// The batch of whichever of `rules` its header names.
+fn read_batch(path: &Path, bytes: &[u8], rules: &[LoadedRule]) -> Result<Batch, Error> {
+    let mut other = None;
+    for rule in rules {
+        match Batch::from_ndjson(bytes, &rule.manifest.id) {
+            Err(BatchError::Rule { found, .. }) => other = Some(found),
+            read => return read.map_err(|source| Error::Batch { path: path.to_owned(), source }),
+        }
+    }
+    let (found, every) = (other.unwrap_or_default(), rules::all()?);
+    if every.iter().any(|rule| rule.manifest.id == found) {
+        return Err(Error::OtherRule { path: path.to_owned(), found, asked: rules::ids(rules) });
+    }
+    Err(Error::Rule { rule: found, known: rules::ids(&every) })
+}
+
+/// Polls as the poller does. What it lists goes to a folder in any case: a batch that appears in the central bucket
+/// starts the rule's Lambda.
+async fn from_netskope(args: &RunArgs, rules: &[LoadedRule], region: &str, bar: &Bar) -> Result<Gathered, Error> {
+    let scratch = tempfile::tempdir().map_err(Error::Scratch)?;
+    let folder = match &args.records {
+        RecordsPlace::Folder(folder) => folder.clone(),
+        RecordsPlace::Bucket(_) => scratch.path().to_owned(),
+    };
+    let poller = poller(&args.source, rules, region, folder, token(env::var("NETSKOPE_TOKEN").ok())?)?;
+    let mut gathered = Gathered::default();
+    for LoadedRule { manifest, .. } in rules {
+        bar.on(format!("{}: reading Netskope's list", manifest.id));
+        match poll(&poller, &manifest.id).await {
+            Ok((answer, batches)) => {
+                gathered.skip(answer);
+                gathered.batches.extend(batches);
+            }
+            Err(problem) => gathered.problems.push(format!("{}: {problem}", manifest.id)),
+        }
+    }
+    Ok(gathered)
+}
+
+async fn poll(poller: &Poller, rule: &str) -> Result<(Answer, Vec<Batch>), String> {
+    let answer = poller.poll(rule).await.map_err(|error| match error {
+        PollError::Incomplete(broken) => {
+            format!("the list is not whole, so nothing of it was used: {}", broken.join("; "))
+        }
+        error => error.to_string(),
+    })?;
+    let mut batches = Vec::new();
+    for batch in 1..=answer.batches {
+        let id = BatchId { rule: rule.to_owned(), run: answer.run, batch };
+        let bytes = poller.records.get(&id.findings_key()).await.map_err(|error| error.to_string())?;
+        batches.push(Batch::from_ndjson(&bytes, rule).map_err(|error| error.to_string())?);
+    }
+    Ok((answer, batches))
+}
+
+fn poller(
+    source: &SourceArgs,
+    rules: &[LoadedRule],
+    region: &str,
+    folder: PathBuf,
+    token: SecretString,
+) -> Result<Poller, Error> {
+    let endpoint = match (&source.netskope_tenant, &source.netskope_endpoint) {
+        (Some(tenant), _) => Endpoint::tenant(tenant)?,
+        (None, address) => Endpoint::url(address.as_deref().unwrap_or_default())?,
+    };
+    Ok(Poller {
+        manifests: rules.iter().map(|rule| rule.manifest.clone()).collect(),
+        records: Records::Folder(folder),
+        token: TokenSource::given(token),
+        endpoint,
+        options: Options::default(),
+        region: region.to_owned(),
+        is_home: true,
+    })
+}
+
+fn token(variable: Option<String>) -> Result<SecretString, Error> {
+    let token = variable.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
+    token.map(SecretString::from).ok_or(Error::NoToken)
+}
+
+#[cfg(test)]
+mod tests {
+    use remediation::{Finding, RunId};
+
+    use super::*;
+
+    const CONTROL: &str = "Ensure S3 Bucket is not publicly accessible.";
+
+    fn finding(account: &str, region: &str) -> Finding {
+        let (account, region) = (account.parse().unwrap(), Region::code(region));
+        let control = CONTROL.into();
+        Finding { control, account, region, resource: "bucket".into(), first_seen: None, last_scanned: None }
+    }
+
+    fn batch(rule: &str, findings: Vec<Finding>) -> Batch {
+        Batch::new(BatchId { rule: rule.into(), run: RunId::start(), batch: 1 }, findings)
+    }
+
+    #[test]
+    fn other_regions_and_accounts_are_counted_and_global_findings_kept() {
+        let findings = vec![
+            finding("111111111111", "eu-central-1"),
+            finding("222222222222", "eu-central-1"),
+            finding("111111111111", "us-east-1"),
+            finding("111111111111", "global"),
+        ];
+        let mut gathered = Gathered { batches: vec![batch("s3-public-bucket", findings)], ..Gathered::default() };
+        gathered.keep("eu-central-1", &["111111111111".parse().unwrap()]);
+        assert_eq!(gathered.batches[0].findings.len(), 2);
+        assert_eq!(gathered.skipped, Skipped { other_regions: 1, other_accounts: 1, ..Skipped::default() });
+        gathered.keep("us-west-2", &["222222222222".parse().unwrap()]);
+        assert!(gathered.batches.is_empty());
+    }
+
+    #[test]
+    fn a_file_is_of_the_rule_that_its_header_names() {
+        let rules = rules::all().unwrap();
+        let text = batch("s3-public-bucket", vec![finding("111111111111", "eu-central-1")]).to_ndjson().unwrap();
+        assert_eq!(read_batch(Path::new("x"), &text, &rules).unwrap().findings.len(), 1);
+    }
+
+    #[test]
+    fn a_file_of_an_unknown_rule_or_without_a_header_is_refused() {
+        let rules = rules::all().unwrap();
+        let text = batch("iam-public-user", Vec::new()).to_ndjson().unwrap();
+        let error = read_batch(Path::new("x"), &text, &rules).unwrap_err().to_string();
+        assert!(error.contains("`iam-public-user`; there are: s3-public-bucket"), "{error}");
+        let error = read_batch(Path::new("findings.ndjson"), b"not a batch", &rules).unwrap_err().to_string();
+        assert!(error.contains("findings.ndjson") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn the_token_comes_from_the_environment_and_is_never_shown() {
+        assert!(matches!(token(None), Err(Error::NoToken)));
+        assert!(matches!(token(Some(" \n".into())), Err(Error::NoToken)));
+        let source =
+            SourceArgs { findings: None, netskope_tenant: Some("example.goskope.com".into()), netskope_endpoint: None };
+        let token = token(Some("s3cr3t-token\n".into())).unwrap();
+        let poller = poller(&source, &[], "eu-central-1", "folder".into(), token).unwrap();
+        assert!(!format!("{poller:?}").contains("s3cr3t"));
+    }
+}

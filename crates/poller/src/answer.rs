@@ -1,0 +1,57 @@
+//! What a poll answers: how many rows came, and what became of them.
+
+use std::collections::BTreeMap;
+
+use remediation::RunId;
+use serde::Serialize;
+
+/// The counts of a poll. `received` is the sum of the kept, other regions', unknown regions', invalid and duplicate rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The rule.
+    pub rule: String,
+    /// The poll's run.
+    pub run: RunId,
+    /// Rows that Netskope sent.
+    pub received: usize,
+    /// Findings written.
+    pub kept: usize,
+    /// Rows of other regions, and global ones outside the home region.
+    pub other_regions: usize,
+    /// Rows of regions whose name is not known, by that name.
+    pub unknown_regions: BTreeMap<String, usize>,
+    /// Rows that lack an account, a region or a resource.
+    pub invalid: usize,
+    /// Rows that say again what another one said: Netskope lists a violation for each profile and policy.
+    pub duplicates: usize,
+    /// Batches written.
+    pub batches: u32,
+    /// The controls asked for.
+    pub controls: Vec<PolledControl>,
+}
+
+/// How a control was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolledControl {
+    /// Netskope's short name for it.
+    pub short_name: String,
+    /// The spelling of its name that had findings; none where no spelling had.
+    pub rule_name: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn new(rule: &str, run: RunId) -> Self {
+        Self {
+            rule: rule.to_owned(),
+            run,
+            received: 0,
+            kept: 0,
+            other_regions: 0,
+            unknown_regions: BTreeMap::new(),
+            invalid: 0,
+            duplicates: 0,
+            batches: 0,
+            controls: Vec::new(),
+        }
+    }
+}

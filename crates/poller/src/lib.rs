@@ -1,0 +1,92 @@
+//! The poller Lambda: reads the violations of a rule's controls from Netskope and writes this region's findings in
+//! batches to the bucket, where each object starts the rule's Lambda.
+//!
+//! Invariants: memory is bounded by one page and ten batches, whatever the list's length; every
+//! row is counted exactly once (kept, of another region, of an unknown region, invalid or a duplicate); a list that
+//! broke off is an error, although the findings before the break are written: each is true by itself.
+
+mod answer;
+mod batches;
+mod poll;
+mod token;
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use netskope::{Endpoint, Options};
+use remediation::{Manifest, Records, sdk_config};
+use serde::Deserialize;
+
+pub use answer::{Answer, PolledControl};
+pub use batches::BATCH_SIZE;
+pub use poll::{PollError, Poller};
+pub use token::{TokenError, TokenSource};
+
+/// Every rule's `rule.json`.
+const MANIFESTS: &[&str] = include!(concat!(env!("OUT_DIR"), "/manifests.rs"));
+
+/// Why the Lambda cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An environment variable is missing; Terraform sets them all.
+    #[error("the environment variable {0} is not set")]
+    Setting(&'static str),
+    /// The tenant's name, or the address given instead, cannot be used.
+    #[error(transparent)]
+    Endpoint(#[from] netskope::Error),
+    /// A rule's manifest is broken.
+    #[error(transparent)]
+    Manifest(#[from] remediation::ManifestError),
+    /// The asynchronous runtime could not be started.
+    #[error("the asynchronous runtime could not be started: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// The Lambda Runtime API broke off.
+    #[error("the Lambda Runtime API: {0}")]
+    RuntimeApi(#[source] lambda_runtime::Error),
+}
+
+/// What a schedule sends.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Event {
+    /// The ID of the rule to poll for.
+    rule: String,
+}
+
+impl From<PollError> for Diagnostic {
+    fn from(error: PollError) -> Self {
+        Self { error_type: "PollError".into(), error_message: error.to_string() }
+    }
+}
+
+/// Runs the poller as a Lambda, until the service ends the process.
+///
+/// # Errors
+///
+/// It cannot start, or the Lambda Runtime API broke off.
+pub fn run() -> Result<(), Error> {
+    logging::init();
+    // One thread: the work is waiting for Netskope, and a Lambda of this size has a fraction of a processor.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let poller = &from_env().await?;
+        let handler = service_fn(|event: LambdaEvent<Event>| async move { poller.poll(&event.payload.rule).await });
+        lambda_runtime::run(handler).await.map_err(Error::RuntimeApi)
+    })
+}
+
+/// The poller as the environment describes it: `BUCKET`, `NETSKOPE_TENANT`, `NETSKOPE_ENDPOINT` (optional, instead of
+/// the tenant's own address), `TOKEN_SECRET_ARN`, `HOME_REGION`, and the Lambda's own `AWS_REGION`.
+async fn from_env() -> Result<Poller, Error> {
+    let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
+    let endpoint = match std::env::var("NETSKOPE_ENDPOINT") {
+        Ok(address) => Endpoint::url(&address)?,
+        Err(_) => Endpoint::tenant(&setting("NETSKOPE_TENANT")?)?,
+    };
+    let (bucket, secret, home) = (setting("BUCKET")?, setting("TOKEN_SECRET_ARN")?, setting("HOME_REGION")?);
+    let region = setting("AWS_REGION")?;
+    let manifests: Result<Vec<_>, _> = MANIFESTS.iter().map(|text| Manifest::from_json(text)).collect();
+    let base = sdk_config().await;
+    let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket };
+    let token = TokenSource::new(aws_sdk_secretsmanager::Client::new(&base), secret);
+    let is_home = region == home;
+    Ok(Poller { manifests: manifests?, records, token, endpoint, options: Options::default(), region, is_home })
+}

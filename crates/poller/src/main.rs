@@ -1,0 +1,4 @@
+//! The poller Lambda.
+fn main() -> Result<(), poller::Error> {
+    poller::run()
+}

@@ -1,0 +1,231 @@
+//! One poll: every control of a rule, page by page, row by row.
+
+use std::collections::HashSet;
+
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use netskope::{Client, Endpoint, Options, Violation};
+use remediation::{Control, Finding, Manifest, RecordError, Records, Region, RunId};
+use sha2::{Digest, Sha256};
+use tracing::Instrument;
+
+use crate::batches::Batches;
+use crate::{Answer, PolledControl, TokenError, TokenSource};
+
+/// What a poll needs.
+#[derive(Debug)]
+pub struct Poller {
+    /// Every rule that can be polled for.
+    pub manifests: Vec<Manifest>,
+    /// Where batches go.
+    pub records: Records,
+    /// Where the token comes from.
+    pub token: TokenSource,
+    /// Where Netskope's API is.
+    pub endpoint: Endpoint,
+    /// How the API is asked.
+    pub options: Options,
+    /// The region whose findings are kept.
+    pub region: String,
+    /// Whether global findings are kept as well: exactly one region's deployment may.
+    pub is_home: bool,
+}
+
+/// Why a poll failed. What it wrote before is true all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// The schedule asks for a rule that this build does not have.
+    #[error("there is no rule `{rule}`; there are: {known}")]
+    UnknownRule {
+        /// What was asked for.
+        rule: String,
+        /// What there is.
+        known: String,
+    },
+    /// There is no token.
+    #[error("the Netskope token cannot be read: {0}")]
+    Token(#[from] TokenError),
+    /// The client could not be made.
+    #[error(transparent)]
+    Client(#[from] netskope::Error),
+    /// A batch could not be written.
+    #[error("a batch could not be written: {0}")]
+    Record(#[from] RecordError),
+    /// The list of at least one control is not whole. The other controls were polled.
+    #[error("the list is not whole, and the next poll starts anew: {}", .0.join("; "))]
+    Incomplete(Vec<String>),
+}
+
+/// What is kept while the lists of one rule come in.
+struct Sieve<'a> {
+    poller: &'a Poller,
+    batches: Batches<'a>,
+    /// Half a SHA-256 of each kept finding: sixteen bytes a finding is all that grows with the list.
+    seen: HashSet<[u8; 16]>,
+    answer: Answer,
+}
+
+impl Poller {
+    /// Polls for the rule `rule` and writes its findings.
+    ///
+    /// # Errors
+    ///
+    /// A list is not whole, or a batch could not be written.
+    pub async fn poll(&self, rule: &str) -> Result<Answer, PollError> {
+        let run = RunId::start();
+        let span = tracing::info_span!("poll", rule, %run);
+        self.poll_run(rule, run).instrument(span).await
+    }
+
+    async fn poll_run(&self, rule: &str, run: RunId) -> Result<Answer, PollError> {
+        let manifest = self.manifests.iter().find(|manifest| manifest.id == rule).ok_or_else(|| {
+            let known: Vec<_> = self.manifests.iter().map(|manifest| manifest.id.as_str()).collect();
+            PollError::UnknownRule { rule: rule.to_owned(), known: known.join(", ") }
+        })?;
+        let mut client = Client::new(self.endpoint.clone(), self.token.get().await?, self.options)?;
+        let as_of = Timestamp::now().as_second();
+        let batches = Batches::new(&self.records, &manifest.id, run);
+        let mut sieve = Sieve { poller: self, batches, seen: HashSet::new(), answer: Answer::new(rule, run) };
+        let mut broken = Vec::new();
+        for control in &manifest.controls {
+            match self.poll_control(&mut client, control, as_of, &mut sieve).await {
+                Err(PollError::Client(error)) => {
+                    tracing::error!(control = control.short_name, %error, "the list is not whole");
+                    broken.push(error.to_string());
+                }
+                other => other?,
+            }
+        }
+        sieve.batches.finish().await?;
+        let answer = Answer { batches: sieve.batches.written, ..sieve.answer };
+        let counts = serde_json::to_string(&answer).unwrap_or_default();
+        tracing::info!(answer = counts, whole = broken.is_empty(), "poll done");
+        if broken.is_empty() { Ok(answer) } else { Err(PollError::Incomplete(broken)) }
+    }
+
+    /// Polls the spellings of a control's name until one has findings.
+    async fn poll_control(
+        &self,
+        client: &mut Client,
+        control: &Control,
+        as_of: i64,
+        sieve: &mut Sieve<'_>,
+    ) -> Result<(), PollError> {
+        let mut found = None;
+        for rule_name in &control.rule_names {
+            let before = sieve.answer.received;
+            self.poll_spelling(client, rule_name, as_of, sieve).await?;
+            if sieve.answer.received > before {
+                found = Some(rule_name.clone());
+                break;
+            }
+        }
+        let short_name = control.short_name.clone();
+        sieve.answer.controls.push(PolledControl { short_name, rule_name: found });
+        Ok(())
+    }
+
+    /// Polls one list. When the token is refused, it is read again, once, and the list goes on from the same page.
+    async fn poll_spelling(
+        &self,
+        client: &mut Client,
+        rule_name: &str,
+        as_of: i64,
+        sieve: &mut Sieve<'_>,
+    ) -> Result<(), PollError> {
+        let (mut next, mut renewed) = (1, false);
+        loop {
+            let mut pages = Box::pin(client.violations(rule_name, as_of, next));
+            let refused = loop {
+                match pages.try_next().await {
+                    Ok(Some(page)) => {
+                        next = page.number + 1;
+                        sieve.page(rule_name, page).await?;
+                    }
+                    Ok(None) => return Ok(()),
+                    Err(error) if error.is_refused() && !renewed => break error,
+                    Err(error) => return Err(error.into()),
+                }
+            };
+            tracing::warn!(error = %refused, "reading the token again");
+            renewed = true;
+            *client = client.with_token(self.token.renew().await?);
+        }
+    }
+}
+
+impl Sieve<'_> {
+    async fn page(&mut self, rule_name: &str, page: netskope::Page) -> Result<(), PollError> {
+        self.answer.received += page.received;
+        for item in page.invalid {
+            self.invalid(item.position, &item.reason);
+        }
+        for violation in page.violations {
+            if let Some(region) = self.region(&violation) {
+                self.keep(rule_name, region, violation).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The violation's region, if it is for this deployment to act on.
+    fn region(&mut self, violation: &Violation) -> Option<Region> {
+        let own = Region::code(&self.poller.region);
+        match &violation.region {
+            netskope::Region::Global if self.poller.is_home => return Some(Region::global()),
+            // A region newer than the list of names is still known where the deployment itself is in it.
+            netskope::Region::Unknown(name) if name.eq_ignore_ascii_case(&self.poller.region) => return Some(own),
+            netskope::Region::Code(code) if *code == self.poller.region => return Some(own),
+            netskope::Region::Unknown(name) => {
+                let count = self.answer.unknown_regions.entry(name.clone()).or_default();
+                *count += 1;
+                if *count == 1 {
+                    tracing::warn!(region = name, position = violation.position, "a region of an unknown name");
+                }
+            }
+            netskope::Region::Global | netskope::Region::Code(_) => self.answer.other_regions += 1,
+        }
+        None
+    }
+
+    async fn keep(&mut self, rule_name: &str, region: Region, violation: Violation) -> Result<(), PollError> {
+        let account = match violation.account_id.parse() {
+            Ok(account) => account,
+            Err(error) => {
+                self.invalid(violation.position, &format!("{error}"));
+                return Ok(());
+            }
+        };
+        let finding = Finding {
+            control: rule_name.to_owned(),
+            account,
+            region,
+            resource: violation.resource,
+            first_seen: violation.failing_since,
+            last_scanned: violation.last_scan_time,
+        };
+        if !self.seen.insert(digest(&finding)) {
+            self.answer.duplicates += 1;
+            return Ok(());
+        }
+        self.answer.kept += 1;
+        Ok(self.batches.add(finding).await?)
+    }
+
+    fn invalid(&mut self, position: usize, reason: &str) {
+        self.answer.invalid += 1;
+        tracing::warn!(position, reason, "an invalid row");
+    }
+}
+
+/// What makes two rows the same finding, in sixteen bytes.
+fn digest(finding: &Finding) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for part in [&finding.control, finding.account.as_ref(), &finding.region.to_string(), &finding.resource] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.finalize()[..16]);
+    half
+}

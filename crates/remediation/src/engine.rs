@@ -1,0 +1,381 @@
+//! The engine: plan → record → apply → verify, for a batch of findings of one rule.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::{
+    AccountId, Batch, BatchId, Error, Finding, Manifest, Mode, Outcome, Plan, PlannedChange, PlannedFinding,
+    RecordError, Records, Region, Report, ReportedFinding, Result, Rule, SessionKind, Sessions, StoredPlan,
+    Verification,
+};
+
+/// Bounds of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Findings under way at once.
+    pub concurrency: usize,
+    /// Findings under way at once in one account, because AWS throttles by account.
+    pub account_concurrency: usize,
+    /// How long a fresh look is repeated until an eventually consistent service shows the change.
+    pub verify_within: Duration,
+    /// How long before the deadline no new finding is taken up: time for one fix, its proof and the report.
+    pub reserve: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrency: 32,
+            account_concurrency: 8,
+            verify_within: Duration::from_secs(30),
+            reserve: Duration::from_secs(75),
+        }
+    }
+}
+
+/// When the run will be cut off; never, for a person at a command line.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// A run that nobody cuts off.
+    pub fn never() -> Self {
+        Self(None)
+    }
+
+    /// A run that ends after `time`.
+    pub fn after(time: Duration) -> Self {
+        Self(Some(Instant::now() + time))
+    }
+
+    fn left(self) -> Duration {
+        self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Is told when the engine is done with a step of a finding.
+pub trait Progress: Send + Sync {
+    /// `findings` findings need a look.
+    fn planning(&self, findings: usize);
+    /// `findings` findings need a fix.
+    fn applying(&self, findings: usize);
+    /// One of them is done.
+    fn done(&self);
+}
+
+type ClientSlot<C> = Arc<OnceCell<Result<Arc<C>>>>;
+type ClientKey = (AccountId, Region, SessionKind);
+
+/// Runs one rule over batches of findings.
+pub struct Engine<R: Rule> {
+    manifest: Manifest,
+    settings: R::Settings,
+    sessions: Sessions,
+    records: Records,
+    limits: Limits,
+    progress: Option<Arc<dyn Progress>>,
+    slots: Semaphore,
+    clients: Mutex<HashMap<ClientKey, ClientSlot<R::Client>>>,
+}
+
+/// A finding that waits for its changes to be written, with its place in the batch.
+struct Waiting<C> {
+    place: usize,
+    finding: Finding,
+    changes: Vec<C>,
+}
+
+/// What planning found out about one finding.
+enum Planned<C> {
+    Changes(Vec<C>),
+    Settled(Outcome, Option<String>),
+}
+
+/// What a fresh look after a write said, when it was not yet that the resource complies.
+enum Look {
+    Gone(Error),
+    Left(String),
+}
+
+impl<R: Rule> Engine<R> {
+    /// An engine for one run.
+    pub fn new(
+        manifest: Manifest,
+        settings: R::Settings,
+        sessions: Sessions,
+        records: Records,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            manifest,
+            settings,
+            sessions,
+            records,
+            limits,
+            progress: None,
+            slots: Semaphore::new(limits.concurrency.max(1)),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// Tells `progress` how far the run is.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Takes a batch from findings to outcomes. [`Records::store_report`] keeps what it gives.
+    pub async fn run(&self, batch: Batch, mode: Mode, deadline: Deadline) -> Report {
+        if mode == Mode::Off {
+            return Report::held(batch, "the rule's mode is off");
+        }
+        let started = Timestamp::now();
+        let (waiting, mut settled) = self.plan(batch.findings, deadline).await;
+        let mut plan = None;
+        if !waiting.is_empty() {
+            let stored = self.store_plan(&batch.id, mode, &waiting).await;
+            plan = stored.as_ref().ok().cloned();
+            settled.extend(self.finish(waiting, stored, mode, deadline).await);
+        }
+        let findings = settled.into_values().collect();
+        Report { plan, ..Report::done(batch.id, mode, started, findings, batch.bad_lines) }
+    }
+
+    /// Sorts the findings into those that need changes and those whose outcome is settled, by their place in the batch.
+    async fn plan(
+        &self,
+        findings: Vec<Finding>,
+        deadline: Deadline,
+    ) -> (Vec<Waiting<R::Change>>, BTreeMap<usize, ReportedFinding>) {
+        self.notify(|progress| progress.planning(findings.len()));
+        let step = |finding: Finding| async move {
+            let planned = self.plan_one(&finding, deadline).await;
+            (finding, planned)
+        };
+        let planned = self.for_each_bounded(findings, |finding| finding, step).await;
+        let (mut waiting, mut settled) = (Vec::new(), BTreeMap::new());
+        for (place, (finding, planned)) in planned.into_iter().enumerate() {
+            match planned {
+                Planned::Changes(changes) => waiting.push(Waiting { place, finding, changes }),
+                Planned::Settled(outcome, detail) => {
+                    settled.insert(place, ReportedFinding::unwritten(finding, outcome, detail));
+                }
+            }
+        }
+        (waiting, settled)
+    }
+
+    /// Applies the stored plan, or says why nothing of it was written.
+    async fn finish(
+        &self,
+        waiting: Vec<Waiting<R::Change>>,
+        stored: Result<StoredPlan, RecordError>,
+        mode: Mode,
+        deadline: Deadline,
+    ) -> Vec<(usize, ReportedFinding)> {
+        let (outcome, detail) = match stored {
+            Ok(_) if mode == Mode::Apply => {
+                self.notify(|progress| progress.applying(waiting.len()));
+                let step = |waiting: Waiting<R::Change>| async move {
+                    (waiting.place, self.apply_one(waiting.finding, waiting.changes, deadline).await)
+                };
+                return self.for_each_bounded(waiting, |waiting| &waiting.finding, step).await;
+            }
+            Ok(_) => (Outcome::Planned, None),
+            Err(error) => {
+                tracing::error!(%error, "the plan could not be stored, so nothing was written");
+                (Outcome::Failed, Some(format!("the plan could not be stored, so nothing was written: {error}")))
+            }
+        };
+        let unwritten = |Waiting { place, finding, changes }| {
+            let row = ReportedFinding::unwritten(finding, outcome, detail.clone());
+            (place, ReportedFinding { changes: summaries(&changes), ..row })
+        };
+        waiting.into_iter().map(unwritten).collect()
+    }
+
+    async fn store_plan(
+        &self,
+        id: &BatchId,
+        mode: Mode,
+        waiting: &[Waiting<R::Change>],
+    ) -> Result<StoredPlan, RecordError> {
+        let change = |change: &R::Change| PlannedChange { summary: change.to_string(), change: change.clone() };
+        let findings = waiting
+            .iter()
+            .map(|waiting| PlannedFinding {
+                finding: waiting.finding.clone(),
+                changes: waiting.changes.iter().map(change).collect(),
+            })
+            .collect();
+        let plan = Plan::new(id.clone(), mode, findings)?;
+        let key = self.records.put_new(&id.plan_key(), serde_json::to_vec_pretty(&plan)?).await?;
+        tracing::info!(plan = %key, findings = plan.findings.len(), "plan stored");
+        Ok(StoredPlan { key, hash: plan.hash })
+    }
+
+    async fn plan_one(&self, finding: &Finding, deadline: Deadline) -> Planned<R::Change> {
+        if deadline.left() < self.limits.reserve {
+            return Planned::Settled(Outcome::Deferred, Some("no time was left to plan it; the next poll will".into()));
+        }
+        match self.look(finding).await {
+            Ok(changes) if changes.is_empty() => Planned::Settled(Outcome::AlreadyCompliant, None),
+            Ok(changes) => Planned::Changes(changes),
+            Err(error) if error.is_gone() => Planned::Settled(Outcome::Gone, Some(error.to_string())),
+            Err(error) => {
+                tracing::warn!(%error, "planning failed");
+                Planned::Settled(Outcome::Failed, Some(error.to_string()))
+            }
+        }
+    }
+
+    /// A fresh plan of the finding, through the read-only session.
+    async fn look(&self, finding: &Finding) -> Result<Vec<R::Change>> {
+        if self.manifest.control(&finding.control).is_none() {
+            let message = format!("`{}` is not a control of {}", finding.control, self.manifest.id);
+            return Err(Error::invalid_finding("control", message));
+        }
+        let client = self.client(finding, SessionKind::Read).await?;
+        R::plan(&client, finding, &self.settings).await
+    }
+
+    async fn apply_one(&self, finding: Finding, changes: Vec<R::Change>, deadline: Deadline) -> ReportedFinding {
+        let mut row = ReportedFinding::unwritten(finding, Outcome::Deferred, None);
+        row.changes = summaries(&changes);
+        if deadline.left() < self.limits.reserve {
+            row.detail = Some("no time was left to write it; the next poll will".into());
+            return row;
+        }
+        let failure = self.write(&mut row, &changes).await.err();
+        // After a failed write one look is enough: another run, or the service itself, may have brought it about.
+        let within = if failure.is_some() { Duration::ZERO } else { self.limits.verify_within };
+        let looked = self.verify(&row.finding, within.min(deadline.left())).await;
+        (row.outcome, row.detail, row.verification) = judge(looked, failure);
+        tracing::info!(outcome = %row.outcome, written = row.written, detail = row.detail.as_deref(), "applied");
+        row
+    }
+
+    async fn write(&self, row: &mut ReportedFinding, changes: &[R::Change]) -> Result<()> {
+        let client = self.client(&row.finding, SessionKind::Write).await?;
+        for change in changes {
+            R::apply(&client, change).await?;
+            row.written += 1;
+        }
+        Ok(())
+    }
+
+    /// Looks afresh until the resource complies, with backoff, for at most `within`; at least once.
+    async fn verify(&self, finding: &Finding, within: Duration) -> Result<Verification, Look> {
+        let looks = std::sync::atomic::AtomicU32::new(0);
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(5))
+            .without_max_times()
+            .with_total_delay(Some(within));
+        let look = || async {
+            looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            match self.look(finding).await {
+                Ok(changes) if changes.is_empty() => Ok(()),
+                Ok(changes) => Err(Look::Left(format!("a fresh look still finds: {}", summaries(&changes).join("; ")))),
+                Err(error) if error.is_gone() => Err(Look::Gone(error)),
+                Err(error) => Err(Look::Left(format!("a fresh look failed: {error}"))),
+            }
+        };
+        look.retry(backoff).when(|look| matches!(look, Look::Left(_))).await?;
+        Ok(Verification {
+            at: Timestamp::now(),
+            looks: looks.into_inner(),
+            actions: self.manifest.read.iter().map(|permission| permission.action.clone()).collect(),
+        })
+    }
+
+    async fn client(&self, finding: &Finding, kind: SessionKind) -> Result<Arc<R::Client>> {
+        let slot = {
+            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(clients.entry((finding.account.clone(), finding.region.clone(), kind)).or_default())
+        };
+        let make = || async {
+            let target = self.sessions.target(&finding.account, &finding.region, kind).await?;
+            Ok(Arc::new(R::client(&target)))
+        };
+        slot.get_or_init(make).await.clone()
+    }
+
+    /// Runs `step` over all items, bounded in one account and in all; gives the results in the items' order.
+    async fn for_each_bounded<T, U, F>(
+        &self,
+        items: Vec<T>,
+        finding: impl Fn(&T) -> &Finding,
+        step: impl Fn(T) -> F,
+    ) -> Vec<U>
+    where
+        F: Future<Output = U>,
+    {
+        let mut accounts: BTreeMap<AccountId, Vec<(usize, T)>> = BTreeMap::new();
+        for (place, item) in items.into_iter().enumerate() {
+            accounts.entry(finding(&item).account.clone()).or_default().push((place, item));
+        }
+        let one = |(place, item): (usize, T)| {
+            let span = finding(&item).span();
+            let step = &step;
+            async move {
+                // The semaphore is never closed, so this waits and cannot fail.
+                let _slot = self.slots.acquire().await;
+                let result = step(item).await;
+                self.notify(|progress| progress.done());
+                (place, result)
+            }
+            .instrument(span)
+        };
+        let in_account = |items| stream::iter(items).map(one).buffer_unordered(self.limits.account_concurrency.max(1));
+        let accounts = accounts.into_values().map(in_account);
+        let mut results: Vec<_> = stream::select_all(accounts).collect().await;
+        results.sort_by_key(|(place, _)| *place);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    fn notify(&self, tell: impl FnOnce(&dyn Progress)) {
+        if let Some(progress) = &self.progress {
+            tell(progress.as_ref());
+        }
+    }
+}
+
+impl Finding {
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!("finding", account = %self.account, region = %self.region, resource = %self.resource)
+    }
+}
+
+/// The outcome that follows from the last look and from the failed write, if there was one.
+fn judge(
+    looked: Result<Verification, Look>,
+    failure: Option<Error>,
+) -> (Outcome, Option<String>, Option<Verification>) {
+    match (looked, failure) {
+        (Ok(verification), None) => (Outcome::Fixed, None, Some(verification)),
+        (Ok(verification), Some(error)) => {
+            let detail = format!("a write failed, and yet the resource complies: {error}");
+            (Outcome::Fixed, Some(detail), Some(verification))
+        }
+        (Err(Look::Gone(error)), _) => (Outcome::Gone, Some(error.to_string()), None),
+        (Err(Look::Left(_)), Some(error)) => (Outcome::Failed, Some(error.to_string()), None),
+        (Err(Look::Left(left)), None) => (Outcome::Unverified, Some(left), None),
+    }
+}
+
+fn summaries<C: ToString>(changes: &[C]) -> Vec<String> {
+    changes.iter().map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests;

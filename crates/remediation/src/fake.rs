@@ -1,0 +1,462 @@
+//! A cloud in memory for tests: houses with doors, a rule that closes them, and the STS that hands out its sessions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::config::{Credentials, ProvideCredentials, Region as SdkRegion, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::{
+    AccountId, Batch, BatchId, Engine, Error, ErrorKind, Finding, Limits, Manifest, Plan, Records, Region, Result,
+    Rule, RunId, Sessions, Target, TargetRole,
+};
+
+pub(crate) const CONTROL: &str = "Ensure every door is closed.";
+/// What no record, error or log may hold.
+pub(crate) const SECRET: &str = "a-sessions-secret";
+
+/// The clouds of this process, by the name of the role through which a rule's client comes.
+static CLOUDS: LazyLock<Mutex<BTreeMap<String, Arc<Cloud>>>> = LazyLock::new(Mutex::default);
+
+/// The rule.
+#[derive(Debug)]
+pub(crate) struct OpenDoor;
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) days: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { days: 90 }
+    }
+}
+
+/// Closes one door, or opens it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) house: House,
+    pub(crate) door: usize,
+    pub(crate) before: bool,
+    pub(crate) after: bool,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "house {}: door {} open {} → {}", self.house.name, self.door, self.before, self.after)
+    }
+}
+
+/// Which house.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct House {
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
+    pub(crate) name: String,
+}
+
+impl From<&Finding> for House {
+    fn from(finding: &Finding) -> Self {
+        let Finding { account, region, resource, .. } = finding.clone();
+        Self { account, region, name: resource }
+    }
+}
+
+/// How the calls for a house go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Script {
+    /// As they should.
+    Works,
+    /// This many looks after a write still show what was before.
+    Stale(u32),
+    /// A write succeeds and changes nothing.
+    Deaf,
+    /// Every look fails.
+    LookFails(ErrorKind),
+    /// Every look after a write fails.
+    LaterLookFails(ErrorKind),
+    /// Every write fails.
+    WriteFails(ErrorKind),
+    /// Every write after the first fails.
+    LaterWriteFails(ErrorKind),
+    /// Every write fails, and changes the house all the same.
+    WriteFailsLate(ErrorKind),
+}
+
+#[derive(Debug)]
+struct State {
+    open: Vec<bool>,
+    script: Script,
+    shown: Vec<bool>,
+    stale: u32,
+    writes: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Call {
+    Look,
+    Write,
+}
+
+/// All houses of all accounts, and every call that came.
+#[derive(Debug)]
+pub(crate) struct Cloud {
+    folder: PathBuf,
+    houses: Mutex<BTreeMap<House, State>>,
+    calls: Mutex<Vec<(Call, House)>>,
+    delays: Mutex<BTreeMap<(AccountId, Call), Duration>>,
+    in_flight: Mutex<BTreeMap<AccountId, usize>>,
+    most: AtomicUsize,
+    most_in_account: AtomicUsize,
+    idle_since: Mutex<BTreeMap<AccountId, Instant>>,
+}
+
+impl Cloud {
+    fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            houses: Mutex::default(),
+            calls: Mutex::default(),
+            delays: Mutex::default(),
+            in_flight: Mutex::default(),
+            most: AtomicUsize::default(),
+            most_in_account: AtomicUsize::default(),
+            idle_since: Mutex::default(),
+        }
+    }
+
+    /// Adds a call to the log, and waits as long as such a call takes in that account.
+    async fn call(&self, call: Call, house: &House) {
+        self.calls.lock().unwrap().push((call, house.clone()));
+        let delay = self.delays.lock().unwrap().get(&(house.account.clone(), call)).copied().unwrap_or_default();
+        {
+            let mut in_flight = self.in_flight.lock().unwrap();
+            *in_flight.entry(house.account.clone()).or_default() += 1;
+            self.most_in_account.fetch_max(in_flight[&house.account], Ordering::Relaxed);
+            self.most.fetch_max(in_flight.values().sum(), Ordering::Relaxed);
+        }
+        tokio::time::sleep(delay).await;
+        *self.in_flight.lock().unwrap().get_mut(&house.account).unwrap() -= 1;
+        self.idle_since.lock().unwrap().insert(house.account.clone(), Instant::now());
+    }
+
+    fn look(&self, house: &House) -> Result<Vec<bool>> {
+        let mut houses = self.houses.lock().unwrap();
+        let state = houses.get_mut(house).ok_or_else(|| failure("test:GetDoors", ErrorKind::Gone))?;
+        match state.script {
+            Script::LookFails(kind) => return Err(failure("test:GetDoors", kind)),
+            Script::LaterLookFails(kind) if state.writes > 0 => return Err(failure("test:GetDoors", kind)),
+            _ => {}
+        }
+        if state.stale > 0 {
+            state.stale -= 1;
+            return Ok(state.shown.clone());
+        }
+        Ok(state.open.clone())
+    }
+
+    fn write(&self, change: &Change) -> Result<()> {
+        assert!(self.is_planned(change), "{change} is written, but no stored plan says so");
+        let mut houses = self.houses.lock().unwrap();
+        let state = houses.get_mut(&change.house).ok_or_else(|| failure("test:CloseDoor", ErrorKind::Gone))?;
+        state.writes += 1;
+        let failed = match state.script {
+            Script::Deaf => return Ok(()),
+            Script::WriteFails(kind) => return Err(failure("test:CloseDoor", kind)),
+            Script::LaterWriteFails(kind) if state.writes > 1 => return Err(failure("test:CloseDoor", kind)),
+            Script::WriteFailsLate(kind) => Err(failure("test:CloseDoor", kind)),
+            Script::Stale(looks) => {
+                state.shown = state.open.clone();
+                state.stale = looks;
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        state.open[change.door] = change.after;
+        failed
+    }
+
+    fn is_planned(&self, change: &Change) -> bool {
+        let is_it = |planned: &Change| planned == change || OpenDoor::undo(planned).as_ref() == Some(change);
+        plans(&self.folder).iter().flat_map(|plan| &plan.findings).any(|finding| {
+            finding.finding.resource == change.house.name && finding.changes.iter().any(|it| is_it(&it.change))
+        })
+    }
+}
+
+pub(crate) fn failure(action: &str, kind: ErrorKind) -> Error {
+    Error { action: action.into(), kind, code: None, message: format!("scripted {kind:?}") }
+}
+
+/// The plans below a folder, in the order of their names.
+pub(crate) fn plans(folder: &Path) -> Vec<Plan<Change>> {
+    let files = files(&folder.join("plans"));
+    files.iter().map(|file| serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()).collect()
+}
+
+/// Every file below a folder, in the order of their names.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// A session with the cloud.
+#[derive(Debug)]
+pub(crate) struct Client {
+    cloud: Arc<Cloud>,
+    credentials: SharedCredentialsProvider,
+}
+
+impl Client {
+    /// The session was made for this account and this kind of call.
+    async fn assert_session(&self, kind: &str, account: &AccountId) {
+        let credentials = self.credentials.provide_credentials().await.unwrap();
+        assert_eq!(credentials.access_key_id(), format!("{kind}-{account}"));
+    }
+}
+
+impl Rule for OpenDoor {
+    const MANIFEST: &'static str = r#"{
+        "id": "open-door", "title": "Door that is open", "service": "test", "scope": "regional",
+        "controls": [{"rule_names": ["Ensure every door is closed."], "short_name": "T-1", "parameters": {}}],
+        "read": [
+            {"action": "test:GetDoors", "resource": "arn:{partition}:test:{region}:{account}:house/{prefix}-x"},
+            {"action": "test:ListHouses", "resource": "*"}
+        ],
+        "write": [{"action": "test:CloseDoor", "resource": "*"}],
+        "extra": [{"action": "iam:PassRole", "resource": "arn:{partition}:iam::{account}:role/x"}],
+        "runbook": null,
+        "docs": {"why": "w", "impact": "i", "undo": "u"}
+    }"#;
+    type Settings = Settings;
+    type Client = Client;
+    type Change = Change;
+
+    fn client(target: &Target) -> Client {
+        let role = target.role_arn.rsplit('/').next().unwrap();
+        let cloud = Arc::clone(&CLOUDS.lock().unwrap()[role]);
+        Client { cloud, credentials: target.config.credentials_provider().unwrap() }
+    }
+
+    async fn plan(client: &Client, finding: &Finding, _: &Settings) -> Result<Vec<Change>> {
+        client.assert_session("READ", &finding.account).await;
+        let house = House::from(finding);
+        client.cloud.call(Call::Look, &house).await;
+        let doors = client.cloud.look(&house)?;
+        let open = doors.iter().enumerate().filter(|(_, open)| **open);
+        let change = |(door, _)| Change { house: house.clone(), door, before: true, after: false };
+        Ok(open.map(change).collect())
+    }
+
+    async fn apply(client: &Client, change: &Change) -> Result<()> {
+        client.assert_session("WRITE", &change.house.account).await;
+        client.cloud.call(Call::Write, &change.house).await;
+        client.cloud.write(change)
+    }
+
+    fn undo(change: &Change) -> Option<Change> {
+        Some(Change { before: change.after, after: change.before, ..change.clone() })
+    }
+}
+
+/// What was sent to STS.
+#[derive(Debug, Clone)]
+pub(crate) struct AssumeRole {
+    pub(crate) host: String,
+    pub(crate) form: BTreeMap<String, String>,
+}
+
+/// STS: gives a read session for a request with a session policy, and a write session for one without.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sts {
+    requests: Arc<Mutex<Vec<AssumeRole>>>,
+    refused: Arc<Mutex<BTreeSet<AccountId>>>,
+}
+
+impl Sts {
+    pub(crate) fn config(&self, region: &str) -> SdkConfig {
+        let connector = SharedHttpConnector::new(self.clone());
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(SdkRegion::new(region.to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .build()
+    }
+
+    pub(crate) fn requests(&self) -> Vec<AssumeRole> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    pub(crate) fn refuse(&self, account: &str) {
+        self.refused.lock().unwrap().insert(account.parse().unwrap());
+    }
+
+    fn answer(&self, request: &AssumeRole) -> (u16, String) {
+        let account = request.form["RoleArn"].split(':').nth(4).unwrap().to_owned();
+        if self.refused.lock().unwrap().contains(&account.parse().unwrap()) {
+            let error = "<Type>Sender</Type><Code>AccessDenied</Code><Message>not for you</Message>";
+            return (403, format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"));
+        }
+        let kind = if request.form.contains_key("Policy") { "READ" } else { "WRITE" };
+        let credentials = format!(
+            "<AccessKeyId>{kind}-{account}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>\
+             <SessionToken>{SECRET}</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>"
+        );
+        let result = format!("<AssumeRoleResult><Credentials>{credentials}</Credentials></AssumeRoleResult>");
+        (200, format!("<AssumeRoleResponse>{result}</AssumeRoleResponse>"))
+    }
+}
+
+impl HttpConnector for Sts {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let host = request.uri().split('/').nth(2).unwrap_or_default().to_owned();
+        let form = url::form_urlencoded::parse(request.body().bytes().unwrap()).into_owned().collect();
+        let request = AssumeRole { host, form };
+        let (status, body) = self.answer(&request);
+        self.requests.lock().unwrap().push(request);
+        HttpConnectorFuture::new(async move {
+            // Long enough for others to come and want the same session.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body)))
+        })
+    }
+}
+
+/// A cloud, an STS and a folder for records.
+pub(crate) struct World {
+    pub(crate) cloud: Arc<Cloud>,
+    pub(crate) sts: Sts,
+    pub(crate) folder: TempDir,
+    pub(crate) run: RunId,
+    role: String,
+    findings: Vec<Finding>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(1);
+        let role = format!("role-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = TempDir::new().unwrap();
+        let cloud = Arc::new(Cloud::new(folder.path()));
+        CLOUDS.lock().unwrap().insert(role.clone(), Arc::clone(&cloud));
+        Self { cloud, sts: Sts::default(), folder, run: RunId::start(), role, findings: Vec::new() }
+    }
+
+    /// Adds a house and the finding for it.
+    pub(crate) fn house(&mut self, account: &str, region: &str, open: &[bool], script: Script) -> House {
+        let finding = finding(account, region, &format!("h{}", self.findings.len()));
+        let house = House::from(&finding);
+        self.findings.push(finding);
+        let state = State { open: open.to_vec(), script, shown: Vec::new(), stale: 0, writes: 0 };
+        self.cloud.houses.lock().unwrap().insert(house.clone(), state);
+        house
+    }
+
+    /// Adds `count` houses with one open door each.
+    pub(crate) fn open_houses(&mut self, account: &str, region: &str, count: usize) {
+        for _ in 0..count {
+            self.house(account, region, &[true], Script::Works);
+        }
+    }
+
+    /// Takes a house away; its finding stays.
+    pub(crate) fn tear_down(&self, house: &House) {
+        self.cloud.houses.lock().unwrap().remove(house);
+    }
+
+    /// Changes a house's script.
+    pub(crate) fn script(&self, house: &House, script: Script) {
+        self.cloud.houses.lock().unwrap().get_mut(house).unwrap().script = script;
+    }
+
+    /// Makes every such call in an account take `seconds`.
+    pub(crate) fn slow(&self, account: &str, call: Call, seconds: u64) {
+        let delay = Duration::from_secs(seconds);
+        self.cloud.delays.lock().unwrap().insert((account.parse().unwrap(), call), delay);
+    }
+
+    /// The findings of all houses, as one batch.
+    pub(crate) fn batch(&self) -> Batch {
+        let id = BatchId { rule: "open-door".into(), run: self.run, batch: 1 };
+        Batch::new(id, self.findings.clone())
+    }
+
+    pub(crate) fn engine(&self) -> Engine<OpenDoor> {
+        self.engine_with(Limits::default(), self.records())
+    }
+
+    pub(crate) fn engine_with(&self, limits: Limits, records: Records) -> Engine<OpenDoor> {
+        Engine::new(manifest(), Settings::default(), self.sessions("us-east-1"), records, limits)
+    }
+
+    pub(crate) fn records(&self) -> Records {
+        Records::Folder(self.folder.path().to_owned())
+    }
+
+    pub(crate) fn sessions(&self, region: &str) -> Sessions {
+        let role = TargetRole { name: self.role.clone(), external_id: Some("shared-with-the-role".into()) };
+        Sessions::new(self.sts.config(region), role, &manifest(), self.run)
+    }
+
+    pub(crate) fn doors(&self) -> BTreeMap<House, Vec<bool>> {
+        let houses = self.cloud.houses.lock().unwrap();
+        houses.iter().map(|(house, state)| (house.clone(), state.open.clone())).collect()
+    }
+
+    pub(crate) fn all_closed(&self) -> bool {
+        self.doors().values().flatten().all(|open| !open)
+    }
+
+    /// The calls for a house, in their order.
+    pub(crate) fn calls(&self, house: &House) -> Vec<Call> {
+        let calls = self.cloud.calls.lock().unwrap();
+        calls.iter().filter(|(_, of)| of == house).map(|(call, _)| *call).collect()
+    }
+
+    /// How many such calls came in all.
+    pub(crate) fn count(&self, call: Call) -> usize {
+        self.cloud.calls.lock().unwrap().iter().filter(|(of, _)| *of == call).count()
+    }
+
+    /// The most calls that were under way at once: in all, and in one account.
+    pub(crate) fn most_in_flight(&self) -> (usize, usize) {
+        (self.cloud.most.load(Ordering::Relaxed), self.cloud.most_in_account.load(Ordering::Relaxed))
+    }
+
+    /// When the last call for an account ended.
+    pub(crate) fn idle_since(&self, account: &str) -> Instant {
+        self.cloud.idle_since.lock().unwrap()[&account.parse().unwrap()]
+    }
+}
+
+pub(crate) fn manifest() -> Manifest {
+    Manifest::from_json(OpenDoor::MANIFEST).unwrap()
+}
+
+pub(crate) fn finding(account: &str, region: &str, resource: &str) -> Finding {
+    Finding {
+        control: CONTROL.into(),
+        account: account.parse().unwrap(),
+        region: Region::code(region),
+        resource: resource.into(),
+        first_seen: None,
+        last_scanned: None,
+    }
+}

@@ -1,0 +1,138 @@
+//! What a rule is: the trait that it implements, and the manifest (`rule.json`) that describes it to the rest.
+
+use std::fmt::Display;
+use std::future::Future;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Finding, Result, Target};
+
+/// One unit of remediation.
+pub trait Rule: Send + Sync + 'static {
+    /// `rule.json`, embedded.
+    const MANIFEST: &'static str;
+    /// The rule's own part of the policy, with its defaults.
+    type Settings: DeserializeOwned + Default + Send + Sync;
+    /// The SDK client or clients that the rule needs, made once for each account, region and session.
+    type Client: Send + Sync;
+    /// One idempotent write with the state that it found. Everything that undo needs is in here.
+    type Change: Serialize + DeserializeOwned + Display + Clone + Send + Sync;
+
+    /// Makes the client for a session.
+    fn client(target: &Target) -> Self::Client;
+
+    /// The changes that make the finding's resource comply. Reads only. Empty: it complies.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed; [`crate::ErrorKind::Gone`] where the resource does not exist any more.
+    fn plan(
+        client: &Self::Client,
+        finding: &Finding,
+        settings: &Self::Settings,
+    ) -> impl Future<Output = Result<Vec<Self::Change>>> + Send;
+
+    /// Writes one change. Writing it again changes nothing more.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed.
+    fn apply(client: &Self::Client, change: &Self::Change) -> impl Future<Output = Result<()>> + Send;
+
+    /// The change that takes `change` back, from its data alone; none where it cannot be taken back.
+    fn undo(change: &Self::Change) -> Option<Self::Change>;
+}
+
+/// Where a rule's resources live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// In a region.
+    Regional,
+    /// In the account, without a region.
+    Global,
+}
+
+/// A Netskope rule that a rule of ours serves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// Its exact name; where tenants spell it differently, every accepted spelling.
+    pub rule_names: Vec<String>,
+    /// Netskope's short name for it.
+    pub short_name: String,
+    /// What distinguishes it from the rule's other controls, such as the port.
+    #[serde(default)]
+    pub parameters: serde_json::Map<String, serde_json::Value>,
+}
+
+/// An IAM action on a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Permission {
+    /// The IAM action, such as `s3:GetBucketPublicAccessBlock`.
+    pub action: String,
+    /// The ARN, with `{partition}`, `{region}`, `{account}` and `{prefix}` to fill in.
+    pub resource: String,
+}
+
+/// What an operator should know of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Docs {
+    /// Why the violation matters.
+    pub why: String,
+    /// What the fix changes for those who use the resource.
+    pub impact: String,
+    /// What undo puts back.
+    pub undo: String,
+}
+
+/// A rule's `rule.json`: the one place that says what it is called, serves and may do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The rule's ID: the violation, not the fix.
+    pub id: String,
+    /// One line for people.
+    pub title: String,
+    /// The AWS service of the resource.
+    pub service: String,
+    /// Where its resources live.
+    pub scope: Scope,
+    /// The Netskope rules that it serves.
+    pub controls: Vec<Control>,
+    /// What `plan` calls.
+    pub read: Vec<Permission>,
+    /// What `apply` calls, undo included.
+    pub write: Vec<Permission>,
+    /// What else the role needs, such as `iam:PassRole`.
+    #[serde(default)]
+    pub extra: Vec<Permission>,
+    /// The Systems Manager runbook that it starts, if any.
+    pub runbook: Option<String>,
+    /// What an operator should know.
+    pub docs: Docs,
+}
+
+/// A `rule.json` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("rule.json: {0}")]
+pub struct ManifestError(#[from] serde_json::Error);
+
+impl Manifest {
+    /// Reads a `rule.json`.
+    ///
+    /// # Errors
+    ///
+    /// A key that is missing or unknown, with its line.
+    pub fn from_json(text: &str) -> Result<Self, ManifestError> {
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// The control of which `rule_name` is an accepted spelling.
+    pub fn control(&self, rule_name: &str) -> Option<&Control> {
+        self.controls.iter().find(|control| control.rule_names.iter().any(|name| name == rule_name))
+    }
+}

@@ -1,0 +1,44 @@
+//! The Lambda around any [`Rule`]: an S3 event names batches of findings, the engine takes each to a report.
+//!
+//! Invariants: a batch or a policy that cannot be used leaves a report that says so and fails the invocation, so that
+//! the failure queue has it; a bad line, batch or record of the event never stops the others.
+
+mod shell;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use remediation::{ManifestError, Rule};
+
+pub use shell::{Answer, BatchAnswer, EventError, Shell};
+
+/// Why the Lambda cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An environment variable is missing; Terraform sets them all.
+    #[error("the environment variable {0} is not set")]
+    Setting(&'static str),
+    /// The rule's own manifest is broken.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The asynchronous runtime could not be started.
+    #[error("the asynchronous runtime could not be started: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// The Lambda Runtime API broke off.
+    #[error("the Lambda Runtime API: {0}")]
+    RuntimeApi(#[source] lambda_runtime::Error),
+}
+
+/// Runs the rule `R` as a Lambda, until the service ends the process.
+///
+/// # Errors
+///
+/// It cannot start, or the Lambda Runtime API broke off.
+pub fn run<R: Rule>() -> Result<(), Error> {
+    logging::init();
+    // One thread: the work is waiting for AWS, and a Lambda of this size has a fraction of a processor.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let shell = &Shell::<R>::from_env().await?;
+        let handler = service_fn(|event: LambdaEvent<_>| shell.handle(event));
+        lambda_runtime::run(handler).await.map_err(Error::RuntimeApi)
+    })
+}

@@ -1,0 +1,158 @@
+//! AWS accounts of the emulator with the resources that tests need.
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::types::PublicAccessBlockConfiguration;
+use remediation::Permission;
+use serde_json::{Value, json};
+
+use crate::Result;
+use crate::emulator::Emulator;
+
+/// The region in which tests work.
+pub const REGION: &str = "us-east-1";
+
+/// A 12-digit account ID that no other test has.
+pub fn fresh_account() -> String {
+    let random = uuid::Uuid::new_v4().as_u128() % 900_000_000_000;
+    (100_000_000_000 + random).to_string()
+}
+
+/// An account, with full rights in it.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its ID.
+    pub id: String,
+    /// Configuration with its full rights.
+    pub config: SdkConfig,
+    /// S3 with its full rights.
+    pub s3: aws_sdk_s3::Client,
+    /// IAM with its full rights.
+    pub iam: aws_sdk_iam::Client,
+}
+
+impl Account {
+    /// The account `id` of the emulator.
+    pub fn new(emulator: &Emulator, id: &str) -> Self {
+        let config = emulator.config(id, REGION);
+        let (s3, iam) = (aws_sdk_s3::Client::new(&config), aws_sdk_iam::Client::new(&config));
+        Self { id: id.to_owned(), config, s3, iam }
+    }
+
+    /// An account of its own.
+    pub fn fresh(emulator: &Emulator) -> Self {
+        Self::new(emulator, &fresh_account())
+    }
+
+    /// Makes a role with one inline policy and gives its ARN.
+    ///
+    /// # Errors
+    ///
+    /// IAM refuses.
+    pub async fn make_role(&self, name: &str, trust: &Value, statements: &Value) -> Result<String> {
+        let made = self.iam.create_role().role_name(name).assume_role_policy_document(trust.to_string());
+        let role = made.send().await?.role.ok_or("CreateRole gave no role")?;
+        self.set_role_policy(name, statements).await?;
+        Ok(role.arn)
+    }
+
+    /// Replaces a role's inline policy.
+    ///
+    /// # Errors
+    ///
+    /// IAM refuses.
+    pub async fn set_role_policy(&self, role: &str, statements: &Value) -> Result<()> {
+        let document = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let put = self.iam.put_role_policy().role_name(role).policy_name("permissions").policy_document(document);
+        put.send().await?;
+        Ok(())
+    }
+
+    /// Makes a bucket with a policy that lets everyone read, and with the public access block given (none: without one).
+    /// `settings` are BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets.
+    ///
+    /// # Errors
+    ///
+    /// S3 refuses.
+    pub async fn make_bucket(&self, name: &str, settings: Option<[bool; 4]>) -> Result<()> {
+        self.s3.create_bucket().bucket(name).send().await?;
+        self.set_public_access_block(name, None).await?;
+        let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+            "Resource": format!("arn:aws:s3:::{name}/*")});
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        self.s3.put_bucket_policy().bucket(name).policy(policy).send().await?;
+        self.set_public_access_block(name, settings).await
+    }
+
+    /// Replaces a bucket's public access block.
+    ///
+    /// # Errors
+    ///
+    /// S3 refuses.
+    pub async fn set_public_access_block(&self, bucket: &str, settings: Option<[bool; 4]>) -> Result<()> {
+        let Some([block_acls, ignore_acls, block_policy, restrict]) = settings else {
+            self.s3.delete_public_access_block().bucket(bucket).send().await?;
+            return Ok(());
+        };
+        let configuration = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(block_acls)
+            .ignore_public_acls(ignore_acls)
+            .block_public_policy(block_policy)
+            .restrict_public_buckets(restrict)
+            .build();
+        let put = self.s3.put_public_access_block().bucket(bucket);
+        put.public_access_block_configuration(configuration).send().await?;
+        Ok(())
+    }
+
+    /// A bucket's public access block; none where it has none.
+    ///
+    /// # Errors
+    ///
+    /// S3 refuses.
+    pub async fn public_access_block(&self, bucket: &str) -> Result<Option<[bool; 4]>> {
+        match self.s3.get_public_access_block().bucket(bucket).send().await {
+            Ok(answer) => Ok(answer.public_access_block_configuration.map(|found| {
+                let settings = [
+                    found.block_public_acls,
+                    found.ignore_public_acls,
+                    found.block_public_policy,
+                    found.restrict_public_buckets,
+                ];
+                settings.map(Option::unwrap_or_default)
+            })),
+            Err(error) if error.code() == Some("NoSuchPublicAccessBlockConfiguration") => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The keys of the objects in `bucket` below `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// S3 refuses.
+    pub async fn keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>> {
+        let answer = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await?;
+        Ok(answer.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect())
+    }
+
+    /// An object as JSON.
+    ///
+    /// # Errors
+    ///
+    /// S3 refuses, or it is no JSON.
+    pub async fn json(&self, bucket: &str, key: &str) -> Result<Value> {
+        let object = self.s3.get_object().bucket(bucket).key(key).send().await?;
+        Ok(serde_json::from_slice(&object.body.collect().await?.into_bytes())?)
+    }
+}
+
+/// The policy statements that Terraform's target role has for these permissions of a manifest.
+pub fn statements<'a>(permissions: impl IntoIterator<Item = &'a Permission>, account: &str) -> Value {
+    let fill = |text: &str| {
+        let text = text.replace("{partition}", "aws").replace("{account}", account).replace("{region}", "*");
+        text.replace("{prefix}", "autoremediate")
+    };
+    let statement = |of: &Permission| json!({"Effect": "Allow", "Action": of.action, "Resource": fill(&of.resource)});
+    permissions.into_iter().map(statement).collect()
+}

@@ -1,0 +1,178 @@
+//! The AWS emulator: LocalStack with our plugin package, as a process or in a container.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use tempfile::TempDir;
+use testcontainers::core::{Mount, WaitFor};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use crate::{Result, paths};
+
+/// Chooses how the emulator runs: `process` (the default), `container`, or the `http://…` of one that runs.
+pub const VARIABLE: &str = "AUTOREMEDIATE_EMULATOR";
+/// The version of LocalStack, the same as in `localstack/requirements.txt`.
+const LOCALSTACK: &str = "4.8.1";
+/// The first start installs LocalStack from PyPI, or pulls the image.
+const START_WITHIN: Duration = Duration::from_secs(600);
+/// How much faster than the clock schedules fire.
+const SCHEDULE_SPEED: u32 = 1;
+
+/// How the emulator runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// As a process of this machine's Python.
+    Process,
+    /// In a container, by testcontainers.
+    Container,
+    /// At this address, by somebody else.
+    Running(String),
+}
+
+impl Kind {
+    /// What [`VARIABLE`] asks for.
+    ///
+    /// # Errors
+    ///
+    /// It asks for something else.
+    pub fn from_env() -> Result<Self> {
+        match std::env::var(VARIABLE).as_deref() {
+            Err(_) | Ok("" | "process") => Ok(Self::Process),
+            Ok("container") => Ok(Self::Container),
+            Ok(url) if url.starts_with("http://") => Ok(Self::Running(url.to_owned())),
+            Ok(other) => Err(format!("{VARIABLE}={other}: give process, container or http://…").into()),
+        }
+    }
+}
+
+/// An emulator; it ends when this is dropped, or when the process that started it is gone.
+#[derive(Debug)]
+pub struct Emulator {
+    url: String,
+    running: Running,
+}
+
+#[derive(Debug)]
+enum Running {
+    Process(Child),
+    Container { container: Box<ContainerAsync<GenericImage>>, plugin: TempDir },
+    Elsewhere,
+}
+
+impl Emulator {
+    /// Starts an emulator and waits until its services answer.
+    ///
+    /// # Errors
+    ///
+    /// It does not start: what is missing is in the error.
+    pub async fn start(kind: Kind) -> Result<Self> {
+        match kind {
+            Kind::Process => Self::start_process().await,
+            Kind::Container => Self::start_container().await,
+            Kind::Running(url) => Ok(Self { url, running: Running::Elsewhere }),
+        }
+    }
+
+    /// The one emulator of this process.
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Emulator> = OnceCell::const_new();
+        SHARED.get_or_try_init(|| async { Self::start(Kind::from_env()?).await }).await
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// SDK configuration with the full rights of `account`: a 12-digit access key selects an account of LocalStack.
+    pub fn config(&self, account: &str, region: &str) -> SdkConfig {
+        let credentials = Credentials::new(account, "unused", None, None, "emulator");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(&self.url)
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::standard())
+            .build()
+    }
+
+    /// Stops it and waits until nothing of it is left.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be stopped.
+    pub async fn stop(self) -> Result<()> {
+        match self.running {
+            Running::Process(mut child) => {
+                if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+                    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)?;
+                }
+                child.wait().await?;
+            }
+            Running::Container { container, plugin } => {
+                container.rm().await?;
+                plugin.close()?;
+            }
+            Running::Elsewhere => {}
+        }
+        Ok(())
+    }
+
+    async fn start_process() -> Result<Self> {
+        let script = paths::repository().join("localstack/emulator");
+        let mut command = Command::new(&script);
+        command.args(["start", "--schedule-speed", &SCHEDULE_SPEED.to_string()]);
+        command.args(["--until-pid", &std::process::id().to_string()]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let output = child.stdout.take().ok_or("the emulator has no standard output")?;
+        let mut line = String::new();
+        timeout(START_WITHIN, BufReader::new(output).read_line(&mut line)).await??;
+        let url = line.trim().strip_prefix("ready ").ok_or("the emulator did not start; it says why above")?;
+        Ok(Self { url: url.to_owned(), running: Running::Process(child) })
+    }
+
+    /// The same settings and plugin package as the process has, in the published image. The container shares this
+    /// machine's network, so that Lambdas in it reach the Netskope stand-in on the loopback address.
+    async fn start_container() -> Result<Self> {
+        let plugin = tempfile::tempdir()?;
+        let script = paths::repository().join("localstack/emulator");
+        let made = Command::new(script).arg("plugin").arg(plugin.path()).status().await?;
+        if !made.success() {
+            return Err("the emulator's plugin package could not be made; it says why above".into());
+        }
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let address = format!("127.0.0.1:{port}");
+        let mount = Mount::bind_mount(plugin.path().display().to_string(), "/opt/autoremediate");
+        let mut image = GenericImage::new("localstack/localstack", LOCALSTACK)
+            .with_wait_for(WaitFor::message_on_stdout("Ready."))
+            .with_network("host")
+            .with_mount(mount)
+            .with_startup_timeout(START_WITHIN)
+            .with_env_var("PYTHONPATH", "/opt/autoremediate")
+            .with_env_var("GATEWAY_LISTEN", &address)
+            .with_env_var("LOCALSTACK_HOST", &address)
+            .with_env_var("REMEDIATION_IAM", "enforce")
+            .with_env_var("REMEDIATION_SCHEDULE_SPEED", SCHEDULE_SPEED.to_string());
+        let settings = tokio::fs::read_to_string(paths::repository().join("localstack/emulator.env")).await?;
+        for (name, value) in settings.lines().filter_map(|line| line.split_once('=')) {
+            image = image.with_env_var(name, value);
+        }
+        let container = image.start().await?;
+        Ok(Self {
+            url: format!("http://{address}"),
+            running: Running::Container { container: Box::new(container), plugin },
+        })
+    }
+}

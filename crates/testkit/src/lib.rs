@@ -1,0 +1,17 @@
+//! What tests and the demo share: the emulator, the Netskope stand-in, accounts with resources in them, a Lambda
+//! Runtime API for one process, and the deployment of the whole pipeline by Terraform.
+//!
+//! Invariants: whatever is started here ends with the process that started it, also when that is killed; every test
+//! has AWS accounts of its own, so tests share an emulator without meeting.
+
+pub mod account;
+pub mod deployment;
+pub mod emulator;
+pub mod lambda;
+pub mod netskope;
+pub mod paths;
+
+/// Why the harness could not do its part.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// The result of a step of the harness.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,102 @@
+# The tasks of this repository. Without `just`, run ./justw instead: it installs it first.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+export CARGO_TARGET_DIR := absolute_path(env("CARGO_TARGET_DIR", justfile_directory() / "target"))
+export CARGO_TERM_PROGRESS_WHEN := env("CARGO_TERM_PROGRESS_WHEN", "never")
+export TF_IN_AUTOMATION := "1"
+nextest_version := "0.9.143"
+tools := CARGO_TARGET_DIR / "tools"
+export PATH := tools / "bin" + ":" + env("PATH")
+
+# List the tasks
+default:
+    @just --list --unsorted
+
+# Show the whole pipeline on an emulator: Terraform, schedule, poller, fix, proof (--keep leaves it running)
+demo *arguments: build
+    "$CARGO_TARGET_DIR/debug/demo" {{ arguments }}
+
+# All tests: formatting, lints, unit, property, emulator, pipeline and Terraform tests
+test: check-format test-all lint
+
+[parallel]
+[private]
+test-all: test-rust test-terraform test-emulator
+
+# Build everything that tests and the demo run
+build: _needs
+    cargo build --workspace --all-targets --locked
+
+# Rust tests: unit, property, emulator, pipeline (arguments go to nextest)
+test-rust *arguments: build _nextest
+    cargo nextest run --workspace --locked {{ arguments }}
+
+# The pipeline test alone; AUTOREMEDIATE_EMULATOR=container runs it on a container
+test-pipeline: build _nextest
+    cargo nextest run --workspace --locked -E 'test(/^pipeline::/)'
+
+# Tests of the Terraform modules, on a copy, so that no state or plugin is left in the working tree
+test-terraform: _needs
+    #!/usr/bin/env bash
+    set -euo pipefail
+    copy=$(mktemp -d) && trap 'rm -rf "$copy"' EXIT
+    cp -r terraform "$copy/terraform"
+    for manifest in crates/rules/*/rule.json; do
+      mkdir -p "$copy/$(dirname "$manifest")" && cp "$manifest" "$copy/$manifest"
+    done
+    export TF_PLUGIN_CACHE_DIR=${TF_PLUGIN_CACHE_DIR:-$CARGO_TARGET_DIR/terraform-plugins}
+    mkdir -p "$TF_PLUGIN_CACHE_DIR"
+    for module in catalog target-role central; do modules+=("modules/$module"); done
+    for module in central targets; do modules+=("deploy/$module"); done
+    for module in "${modules[@]}"; do
+      echo "== terraform/$module"
+      (cd "$copy/terraform/$module" && terraform init -input=false >/dev/null && terraform validate && terraform test)
+    done
+
+# Tests of the emulator's own package
+test-emulator *arguments:
+    localstack/emulator test {{ arguments }}
+
+# Clippy, with warnings denied
+lint: _needs
+    cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+# Whether everything is formatted
+check-format: _needs
+    cargo fmt --check
+    terraform fmt -check -recursive terraform
+
+# Format everything
+format:
+    cargo fmt
+    terraform fmt -recursive terraform
+
+# Release packages of the Lambdas in dist/ (--target for another architecture)
+package *arguments: _needs
+    cargo run --quiet --locked --package package -- {{ arguments }}
+
+# Terraform plan of every target account: a file with one account ID a line, then terraform's own arguments
+targets-plan accounts *arguments:
+    terraform/deploy/targets/each-account plan {{ absolute_path(accounts) }} {{ arguments }}
+
+# Terraform apply of every target account
+targets-apply accounts *arguments:
+    terraform/deploy/targets/each-account apply {{ absolute_path(accounts) }} {{ arguments }}
+
+# Start time and memory of a release Lambda, and the poller's memory over the length of the list
+bench: package build
+    "$CARGO_TARGET_DIR/debug/bench"
+
+# Remove what builds and runs leave
+clean:
+    cargo clean
+    rm -rf dist
+
+[private]
+_needs:
+    @for tool in cargo terraform python3; do command -v "$tool" >/dev/null || { echo "$tool is missing: install Rust (rustup.rs), Terraform 1.11 or newer, and Python 3.11" >&2; exit 1; }; done
+
+[private]
+_nextest:
+    @cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked --version {{ nextest_version }} --root {{ tools }} --target-dir {{ tools }}/build

@@ -1,0 +1,3 @@
+//! What the product does, seen from outside: on the emulator, with IAM enforced.
+
+mod pipeline;
