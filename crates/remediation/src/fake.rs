@@ -9,14 +9,11 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, ProvideCredentials, Region as SdkRegion, SharedCredentialsProvider};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
-use tokio::time::Instant;
 
 use crate::{
     AccountId, Batch, BatchId, Engine, Error, ErrorKind, Finding, Limits, Manifest, Plan, Records, Region, Result,
@@ -112,17 +109,39 @@ pub(crate) enum Call {
     Write,
 }
 
+/// How long a call takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wait {
+    /// This many times, everything else has its turn before: no real waiting, and the same on every machine.
+    Turns(u32),
+    /// Real time.
+    Time(Duration),
+}
+
+impl Wait {
+    async fn out(self) {
+        match self {
+            Self::Turns(turns) => {
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Self::Time(time) => tokio::time::sleep(time).await,
+        }
+    }
+}
+
 /// All houses of all accounts, and every call that came.
 #[derive(Debug)]
 pub(crate) struct Cloud {
     folder: PathBuf,
     houses: Mutex<BTreeMap<House, State>>,
     calls: Mutex<Vec<(Call, House)>>,
-    delays: Mutex<BTreeMap<(AccountId, Call), Duration>>,
+    waits: Mutex<BTreeMap<(AccountId, Call), Wait>>,
     in_flight: Mutex<BTreeMap<AccountId, usize>>,
     most: AtomicUsize,
     most_in_account: AtomicUsize,
-    idle_since: Mutex<BTreeMap<AccountId, Instant>>,
+    ended: Mutex<Vec<AccountId>>,
 }
 
 impl Cloud {
@@ -131,27 +150,27 @@ impl Cloud {
             folder: folder.to_owned(),
             houses: Mutex::default(),
             calls: Mutex::default(),
-            delays: Mutex::default(),
+            waits: Mutex::default(),
             in_flight: Mutex::default(),
             most: AtomicUsize::default(),
             most_in_account: AtomicUsize::default(),
-            idle_since: Mutex::default(),
+            ended: Mutex::default(),
         }
     }
 
     /// Adds a call to the log, and waits as long as such a call takes in that account.
     async fn call(&self, call: Call, house: &House) {
         self.calls.lock().unwrap().push((call, house.clone()));
-        let delay = self.delays.lock().unwrap().get(&(house.account.clone(), call)).copied().unwrap_or_default();
+        let wait = self.waits.lock().unwrap().get(&(house.account.clone(), call)).copied().unwrap_or(Wait::Turns(1));
         {
             let mut in_flight = self.in_flight.lock().unwrap();
             *in_flight.entry(house.account.clone()).or_default() += 1;
             self.most_in_account.fetch_max(in_flight[&house.account], Ordering::Relaxed);
             self.most.fetch_max(in_flight.values().sum(), Ordering::Relaxed);
         }
-        tokio::time::sleep(delay).await;
+        wait.out().await;
         *self.in_flight.lock().unwrap().get_mut(&house.account).unwrap() -= 1;
-        self.idle_since.lock().unwrap().insert(house.account.clone(), Instant::now());
+        self.ended.lock().unwrap().push(house.account.clone());
     }
 
     fn look(&self, house: &House) -> Result<Vec<bool>> {
@@ -287,6 +306,7 @@ pub(crate) struct AssumeRole {
 pub(crate) struct Sts {
     requests: Arc<Mutex<Vec<AssumeRole>>>,
     refused: Arc<Mutex<BTreeSet<AccountId>>>,
+    garbled: Arc<Mutex<BTreeSet<AccountId>>>,
 }
 
 impl Sts {
@@ -308,6 +328,11 @@ impl Sts {
         self.refused.lock().unwrap().insert(account.parse().unwrap());
     }
 
+    /// Lets the answers for an account break off in the middle.
+    pub(crate) fn garble(&self, account: &str) {
+        self.garbled.lock().unwrap().insert(account.parse().unwrap());
+    }
+
     fn answer(&self, request: &AssumeRole) -> (u16, String) {
         let account = request.form["RoleArn"].split(':').nth(4).unwrap().to_owned();
         if self.refused.lock().unwrap().contains(&account.parse().unwrap()) {
@@ -320,7 +345,11 @@ impl Sts {
              <SessionToken>{SECRET}</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>"
         );
         let result = format!("<AssumeRoleResult><Credentials>{credentials}</Credentials></AssumeRoleResult>");
-        (200, format!("<AssumeRoleResponse>{result}</AssumeRoleResponse>"))
+        let mut answer = format!("<AssumeRoleResponse>{result}</AssumeRoleResponse>");
+        if self.garbled.lock().unwrap().contains(&account.parse().unwrap()) {
+            answer.truncate(answer.len() - 60);
+        }
+        (200, answer)
     }
 }
 
@@ -333,7 +362,7 @@ impl HttpConnector for Sts {
         self.requests.lock().unwrap().push(request);
         HttpConnectorFuture::new(async move {
             // Long enough for others to come and want the same session.
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            Wait::Turns(20).out().await;
             Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body)))
         })
     }
@@ -386,10 +415,9 @@ impl World {
         self.cloud.houses.lock().unwrap().get_mut(house).unwrap().script = script;
     }
 
-    /// Makes every such call in an account take `seconds`.
-    pub(crate) fn slow(&self, account: &str, call: Call, seconds: u64) {
-        let delay = Duration::from_secs(seconds);
-        self.cloud.delays.lock().unwrap().insert((account.parse().unwrap(), call), delay);
+    /// Makes every such call in an account take as long as `wait`.
+    pub(crate) fn slow(&self, account: &str, call: Call, wait: Wait) {
+        self.cloud.waits.lock().unwrap().insert((account.parse().unwrap(), call), wait);
     }
 
     /// The findings of all houses, as one batch.
@@ -430,6 +458,11 @@ impl World {
         calls.iter().filter(|(_, of)| of == house).map(|(call, _)| *call).collect()
     }
 
+    /// The calls for the house of a finding, by its place in the batch.
+    pub(crate) fn calls_of(&self, place: usize) -> Vec<Call> {
+        self.calls(&House::from(&self.findings[place]))
+    }
+
     /// How many such calls came in all.
     pub(crate) fn count(&self, call: Call) -> usize {
         self.cloud.calls.lock().unwrap().iter().filter(|(of, _)| *of == call).count()
@@ -440,9 +473,16 @@ impl World {
         (self.cloud.most.load(Ordering::Relaxed), self.cloud.most_in_account.load(Ordering::Relaxed))
     }
 
-    /// When the last call for an account ended.
-    pub(crate) fn idle_since(&self, account: &str) -> Instant {
-        self.cloud.idle_since.lock().unwrap()[&account.parse().unwrap()]
+    /// The accounts of the calls that ended, in the order in which they did.
+    pub(crate) fn ended(&self) -> Vec<AccountId> {
+        self.cloud.ended.lock().unwrap().clone()
+    }
+
+    /// Waits until this many such calls came.
+    pub(crate) async fn until(&self, call: Call, count: usize) {
+        while self.count(call) < count {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

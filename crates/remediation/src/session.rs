@@ -182,3 +182,6 @@ pub async fn sdk_config() -> SdkConfig {
         .load()
         .await
 }
+
+#[cfg(test)]
+mod tests;

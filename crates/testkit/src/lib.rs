@@ -9,9 +9,20 @@ pub mod deployment;
 pub mod emulator;
 pub mod lambda;
 pub mod netskope;
+pub mod organization;
 pub mod paths;
 
 /// Why the harness could not do its part.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// The result of a step of the harness.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What an HTTP GET of `url` gives.
+///
+/// # Errors
+///
+/// No answer within ten seconds, or not one of success.
+pub async fn get(url: &str) -> Result<String> {
+    let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(10)).build()?;
+    Ok(client.get(url).send().await?.error_for_status()?.text().await?)
+}

@@ -1,0 +1,213 @@
+//! A central account and a target account with one rule's roles, as Terraform makes them, but in milliseconds: for tests
+//! of the engine on the emulator, with IAM enforced.
+
+use aws_config::{Region, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use remediation::{
+    Batch, BatchId, Deadline, Engine, Finding, Limits, Manifest, Mode, Permission, Records, Report, Rule, RunId,
+    Sessions, TargetRole,
+};
+use serde_json::{Value, json};
+
+use crate::account::{Account, REGION, statements};
+use crate::emulator::Emulator;
+use crate::{Result, get};
+
+const EXTERNAL_ID: &str = "an-external-id-of-a-test";
+
+/// The accounts and roles of one rule.
+#[derive(Debug)]
+pub struct Organization {
+    /// The rule's manifest.
+    pub manifest: Manifest,
+    /// The central account.
+    pub central: Account,
+    /// The target account.
+    pub target: Account,
+    /// The bucket of findings, plans and reports.
+    pub bucket: String,
+    /// The configuration of the rule's Lambda: a session of its role in the central account.
+    pub lambda: SdkConfig,
+    emulator_url: String,
+}
+
+/// A decision of the emulator's IAM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Whose session called.
+    pub principal: String,
+    /// The IAM action.
+    pub action: String,
+    /// Whether it was allowed.
+    pub allowed: bool,
+}
+
+impl Organization {
+    /// Makes the accounts, the bucket and the roles of the rule `R`.
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses something.
+    pub async fn new<R: Rule>(emulator: &Emulator) -> Result<Self> {
+        let manifest = Manifest::from_json(R::MANIFEST)?;
+        let (central, target) = (Account::fresh(emulator), Account::fresh(emulator));
+        let bucket = format!("autoremediate-{}-{REGION}", central.id);
+        central.s3.create_bucket().bucket(&bucket).send().await?;
+        central.s3.put_object().bucket(&bucket).key("policy.json").body(policy(&manifest).into()).send().await?;
+        let lambda = make_lambda_role(emulator, &central, &manifest, &bucket).await?;
+        let of = Self { manifest, central, target, bucket, lambda, emulator_url: emulator.url().to_owned() };
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
+            "Principal": {"AWS": format!("arn:aws:iam::{}:root", of.central.id)},
+            "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": format!("arn:aws:iam::{}:role/{}", of.central.id, of.lambda_role())},
+                "StringEquals": {"sts:ExternalId": EXTERNAL_ID}}}]});
+        let allowed = statements(of.permissions(), &of.target.id);
+        of.target.make_role(&of.target_role(), &trust, &allowed).await?;
+        Ok(of)
+    }
+
+    /// Every permission of the rule's manifest.
+    pub fn permissions(&self) -> impl Iterator<Item = &Permission> {
+        let Manifest { read, write, extra, .. } = &self.manifest;
+        read.iter().chain(write).chain(extra)
+    }
+
+    /// Takes one permission away from the target role; the others stay.
+    ///
+    /// # Errors
+    ///
+    /// IAM refuses.
+    pub async fn take_away(&self, action: &str) -> Result<()> {
+        let left = self.permissions().filter(|permission| permission.action != action);
+        self.target.set_role_policy(&self.target_role(), &statements(left, &self.target.id)).await
+    }
+
+    /// A finding of the rule's first control in the target account.
+    pub fn finding(&self, resource: &str) -> Finding {
+        Finding {
+            control: self.manifest.controls[0].rule_names[0].clone(),
+            account: self.target.id.parse().unwrap_or_else(|error| unreachable!("{error}")),
+            region: remediation::Region::code(REGION),
+            resource: resource.to_owned(),
+            first_seen: None,
+            last_scanned: None,
+        }
+    }
+
+    /// A batch of a new run with one finding for each resource.
+    pub fn batch(&self, resources: &[&str]) -> Batch {
+        let id = BatchId { rule: self.manifest.id.clone(), run: RunId::start(), batch: 1 };
+        Batch::new(id, resources.iter().map(|resource| self.finding(resource)).collect())
+    }
+
+    /// Runs the rule `R` over a batch, as its Lambda would.
+    ///
+    /// # Panics
+    ///
+    /// The rule's settings have no default.
+    pub async fn run<R: Rule>(&self, batch: Batch, mode: Mode) -> Report {
+        let role = TargetRole { name: self.target_role(), external_id: Some(EXTERNAL_ID.into()) };
+        let sessions = Sessions::new(self.lambda.clone(), role, &self.manifest, batch.id.run);
+        let records = self.records();
+        let engine =
+            Engine::<R>::new(self.manifest.clone(), R::Settings::default(), sessions, records, Limits::default());
+        engine.run(batch, mode, Deadline::never()).await
+    }
+
+    /// The bucket, with the rights of the rule's Lambda.
+    pub fn records(&self) -> Records {
+        Records::Bucket { client: aws_sdk_s3::Client::new(&self.lambda), bucket: self.bucket.clone() }
+    }
+
+    /// The environment of the rule's Lambda.
+    ///
+    /// # Errors
+    ///
+    /// Its session has no credentials.
+    pub async fn environment(&self) -> Result<Vec<(String, String)>> {
+        let provider = self.lambda.credentials_provider().ok_or("the session has no credentials")?;
+        let credentials = aws_sdk_s3::config::ProvideCredentials::provide_credentials(&provider).await?;
+        let variables = [
+            ("AWS_ENDPOINT_URL", self.emulator_url.as_str()),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", credentials.access_key_id()),
+            ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key()),
+            ("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default()),
+            ("BUCKET", &self.bucket),
+            ("TARGET_ROLE_NAME", &self.target_role()),
+            ("EXTERNAL_ID", EXTERNAL_ID),
+        ];
+        Ok(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+    }
+
+    /// What the emulator's IAM decided on the sessions in the target account, and on the role that was assumed there.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn decisions(&self) -> Result<Vec<Decision>> {
+        let url = format!("{}/_remediation/iam/decisions", self.emulator_url);
+        let all: Vec<Value> = serde_json::from_str(&get(&url).await?)?;
+        let text = |decision: &Value, field: &str| decision[field].as_str().unwrap_or_default().to_owned();
+        let ours = |decision: &&Value| {
+            let assumes = text(decision, "resource").contains(&format!("::{}:role/", self.target.id));
+            assumes || text(decision, "principal").contains(&format!("::{}:", self.target.id))
+        };
+        let decision = |of: &Value| Decision {
+            principal: text(of, "principal"),
+            action: text(of, "action"),
+            allowed: of["allowed"].as_bool().unwrap_or_default(),
+        };
+        Ok(all.iter().filter(ours).map(decision).collect())
+    }
+
+    fn lambda_role(&self) -> String {
+        lambda_role(&self.manifest)
+    }
+
+    fn target_role(&self) -> String {
+        format!("autoremediate-{}", self.manifest.id)
+    }
+}
+
+fn lambda_role(manifest: &Manifest) -> String {
+    format!("autoremediate-{}-{REGION}", manifest.id)
+}
+
+fn policy(manifest: &Manifest) -> Vec<u8> {
+    json!({"schema": 1, "rules": {&manifest.id: {"mode": "apply"}}}).to_string().into_bytes()
+}
+
+/// The role of the rule's Lambda, and a session of it.
+async fn make_lambda_role(
+    emulator: &Emulator,
+    central: &Account,
+    manifest: &Manifest,
+    bucket: &str,
+) -> Result<SdkConfig> {
+    let (id, arn) = (&manifest.id, format!("arn:aws:s3:::{bucket}"));
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"AWS": format!("arn:aws:iam::{}:root", central.id)}}]});
+    let allowed = json!([
+        {"Effect": "Allow", "Action": "s3:GetObject",
+            "Resource": [format!("{arn}/findings/{id}/*"), format!("{arn}/policy.json")]},
+        {"Effect": "Allow", "Action": "s3:PutObject",
+            "Resource": [format!("{arn}/plans/{id}/*"), format!("{arn}/reports/{id}/*")]},
+        {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
+            "Resource": format!("arn:aws:iam::*:role/autoremediate-{id}")},
+    ]);
+    let role = central.make_role(&lambda_role(manifest), &trust, &allowed).await?;
+    let sts = aws_sdk_sts::Client::new(&central.config);
+    let session = sts.assume_role().role_arn(role).role_session_name("lambda").send().await?;
+    let session = session.credentials.ok_or("AssumeRole gave no credentials")?;
+    let credentials = Credentials::new(
+        session.access_key_id,
+        session.secret_access_key,
+        Some(session.session_token),
+        None,
+        "rule-lambda",
+    );
+    let config = emulator.config(&central.id, REGION).into_builder().region(Region::new(REGION));
+    Ok(config.credentials_provider(SharedCredentialsProvider::new(credentials)).build())
+}

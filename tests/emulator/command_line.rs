@@ -1,0 +1,111 @@
+//! `autoremediate` as a person or a script runs it.
+
+use assert_cmd::Command;
+use remediation::Batch;
+use s3_public_bucket::S3PublicBucket;
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::emulator::Emulator;
+use testkit::netskope::{FakeNetskope, row};
+use testkit::organization::Organization;
+use testkit::paths;
+
+const TOKEN: &str = "a-token-that-must-not-be-seen-77aa";
+
+/// An organization, and a folder to work in.
+struct Desk {
+    of: Organization,
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let of = Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap();
+        let environment = of.environment().await.unwrap();
+        Self { of, folder: tempfile::tempdir().unwrap(), environment }
+    }
+
+    async fn bucket(&self, name: &str, block: Option<[bool; 4]>) -> String {
+        let name = format!("{name}-{}", self.of.target.id);
+        self.of.target.make_bucket(&name, block).await.unwrap();
+        name
+    }
+
+    fn findings(&self, batch: &Batch) -> String {
+        let path = self.folder.path().join("findings.ndjson");
+        std::fs::write(&path, batch.to_ndjson().unwrap()).unwrap();
+        path.display().to_string()
+    }
+
+    /// Runs it without a terminal; gives the exit code and the JSON on standard output.
+    fn run(&self, arguments: &[&str]) -> (i32, Value, String) {
+        let output = Command::new(paths::binary("autoremediate").unwrap())
+            .args(arguments)
+            .arg("--json")
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("NETSKOPE_TOKEN", TOKEN)
+            .output()
+            .unwrap();
+        let (text, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(!text.contains(TOKEN) && !log.contains(TOKEN), "{text}{log}");
+        (output.status.code().unwrap(), serde_json::from_str(&text).unwrap_or(Value::Null), log)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_says_two_then_apply_fixes_and_then_nothing_is_left() {
+    let desk = Desk::new().await;
+    let bucket = desk.bucket("cli", None).await;
+    let findings = desk.findings(&desk.of.batch(&[&bucket]));
+    let source = ["--findings", &findings];
+
+    let (code, shown, log) = desk.run(&[&["plan"], &source[..]].concat());
+    assert_eq!((code, outcome(&shown)), (2, "planned"), "{log}");
+    assert_eq!(desk.of.target.public_access_block(&bucket).await.unwrap(), None);
+
+    let (code, _, log) = desk.run(&[&["apply"], &source[..]].concat());
+    assert_eq!(code, 1, "without a terminal, apply needs --yes");
+    assert!(log.contains("--yes"), "{log}");
+    assert_eq!(desk.of.target.public_access_block(&bucket).await.unwrap(), None);
+
+    let (code, shown, log) = desk.run(&[&["apply", "--yes"], &source[..]].concat());
+    assert_eq!((code, outcome(&shown)), (0, "fixed"), "{log}");
+    assert_eq!(desk.of.target.public_access_block(&bucket).await.unwrap(), Some([false, true, false, true]));
+
+    let (code, shown, log) = desk.run(&[&["plan"], &source[..]].concat());
+    assert_eq!((code, outcome(&shown)), (0, "already_compliant"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn findings_come_from_netskope_too() {
+    let desk = Desk::new().await;
+    let bucket = desk.bucket("netskope", None).await;
+    let netskope = FakeNetskope::start(TOKEN).await;
+    let control = &desk.of.manifest.controls[0].rule_names[0];
+    netskope.set_rows(vec![row(control, &desk.of.target.id, "US East(N. Virginia)", &bucket)]);
+    let (code, shown, log) = desk.run(&["plan", "--netskope-endpoint", &netskope.url()]);
+    assert_eq!((code, outcome(&shown)), (2, "planned"), "{log}");
+    netskope.set_token("another");
+    let (code, _, log) = desk.run(&["plan", "--netskope-endpoint", &netskope.url()]);
+    assert_eq!(code, 1);
+    assert!(log.contains("refused the token") || log.contains("Netskope"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_exit_code_one_and_names_the_permission() {
+    let desk = Desk::new().await;
+    let bucket = desk.bucket("denied", None).await;
+    desk.of.take_away("s3:PutBucketPublicAccessBlock").await.unwrap();
+    let findings = desk.findings(&desk.of.batch(&[&bucket]));
+    let (code, shown, log) = desk.run(&["apply", "--yes", "--findings", &findings]);
+    assert_eq!((code, outcome(&shown)), (1, "failed"), "{log}");
+    assert!(shown.to_string().contains("s3:PutBucketPublicAccessBlock: AccessDenied"), "{shown}");
+}
+
+fn outcome(shown: &Value) -> &str {
+    shown["reports"][0]["report"]["findings"][0]["outcome"].as_str().unwrap_or("(no finding)")
+}
