@@ -91,12 +91,13 @@ async fn each_permission_taken_away_fails_and_is_named() {
     let actions: Vec<_> = of.permissions().map(|permission| permission.action.clone()).collect();
     for (number, action) in actions.iter().enumerate() {
         let bucket = bucket(&of, &format!("denied-{number}"), None).await;
-        of.take_away(action).await.unwrap();
+        let taken = of.take_away(action).await.unwrap();
         let report = apply(&of, &[&bucket]).await;
         let finding = only(&report);
         assert_eq!(finding.outcome, Outcome::Failed, "{finding:?}");
         assert!(finding.detail.as_ref().unwrap().starts_with(&format!("{action}: ")), "{finding:?}");
         assert_eq!(of.target.public_access_block(&bucket).await.unwrap(), None, "{action}");
+        of.give_back(taken).await.unwrap();
     }
 }
 

@@ -2,7 +2,6 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// The result of a rule's or the engine's step.
@@ -45,13 +44,19 @@ const ACCESS_DENIED: [&str; 5] =
     ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "Forbidden"];
 /// Codes by which AWS services say "slower".
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
-const THROTTLED: [&str; 6] = [
+const THROTTLED: [&str; 12] = [
     "Throttling",
     "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
     "RequestLimitExceeded",
     "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "BandwidthLimitExceeded",
+    "PriorRequestNotComplete",
+    "EC2ThrottledException",
     "SlowDown",
-    "RequestThrottled",
 ];
 
 impl Error {
@@ -72,7 +77,7 @@ impl Error {
         let what = match (code.as_deref(), error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
-            _ => DisplayErrorContext(&error).to_string(),
+            _ => chain(&error),
         };
         let message = match kind {
             ErrorKind::AccessDenied => format!("{what} (is this permission in the role, its boundary and the SCPs?)"),
@@ -103,5 +108,133 @@ impl Error {
     /// Whether this says that the resource does not exist any more.
     pub fn is_gone(&self) -> bool {
         self.kind == ErrorKind::Gone
+    }
+}
+
+/// An error with its causes. Their Debug text, which the SDK's `DisplayErrorContext` adds, holds the answer's body: a
+/// session's credentials, or the token.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::operation::get_object::GetObjectError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::*;
+
+    const BODY: &str = "an answer with a secret in it";
+
+    fn answer(status: u16) -> HttpResponse {
+        HttpResponse::new(status.try_into().unwrap(), SdkBody::from(BODY))
+    }
+
+    /// The error of a call that the service answered with this code (none: with a body without one) and status.
+    fn service_error(code: Option<&str>, status: u16) -> Error {
+        let metadata = code.map(|code| ErrorMetadata::builder().code(code).message("told so").build());
+        let error = GetObjectError::generic(metadata.unwrap_or_else(|| ErrorMetadata::builder().build()));
+        Error::api("s3:GetObject", SdkError::service_error(error, answer(status)))
+    }
+
+    #[test]
+    fn a_code_says_what_kind_of_error_it_is() {
+        let denied = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"];
+        let denied = denied.map(|code| (Some(code), 403, ErrorKind::AccessDenied));
+        // What the SDK itself tries again as throttled; it names no quota that only a person can raise.
+        let throttled = [
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottledException",
+            "TooManyRequestsException",
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "BandwidthLimitExceeded",
+            "RequestThrottled",
+            "SlowDown",
+            "PriorRequestNotComplete",
+            "EC2ThrottledException",
+        ];
+        let throttled = throttled.map(|code| (Some(code), 400, ErrorKind::Throttled));
+        let others = [
+            (Some("SlowDown"), 503, ErrorKind::Throttled),
+            (Some("NoSuchBucket"), 404, ErrorKind::Permanent),
+            (Some("LimitExceededException"), 400, ErrorKind::Permanent),
+            (Some("InvalidRequest"), 400, ErrorKind::Permanent),
+            (Some("InternalError"), 500, ErrorKind::Transient),
+            (Some("ServiceUnavailable"), 503, ErrorKind::Transient),
+            (None, 502, ErrorKind::Transient),
+            (None, 400, ErrorKind::Permanent),
+        ];
+        for (code, status, kind) in denied.into_iter().chain(throttled).chain(others) {
+            let error = service_error(code, status);
+            assert_eq!((error.kind, error.code.as_deref()), (kind, code), "{code:?} {status}");
+            let text = error.to_string();
+            let expected = code.map_or("s3:GetObject: ".to_owned(), |code| format!("s3:GetObject: {code}: told so"));
+            assert!(text.starts_with(&expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_call_without_an_answer_is_transient_and_one_that_cannot_be_made_is_permanent() {
+        type Sdk = SdkError<GetObjectError, HttpResponse>;
+        let cases: [(Sdk, ErrorKind); 4] = [
+            (SdkError::timeout_error("no time left"), ErrorKind::Transient),
+            (SdkError::dispatch_failure(ConnectorError::io("no time left".into())), ErrorKind::Transient),
+            (SdkError::response_error("no time left", answer(200)), ErrorKind::Transient),
+            (SdkError::construction_failure("no time left"), ErrorKind::Permanent),
+        ];
+        for (error, kind) in cases {
+            let error = Error::api("s3:GetObject", error);
+            assert_eq!((error.kind, &error.code), (kind, &None), "{error}");
+            assert!(
+                error.to_string().starts_with("s3:GetObject: ") && error.message.contains("no time left"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_do_about_it() {
+        for (code, status, advice) in [
+            ("AccessDenied", 403, "is this permission in the role"),
+            ("Throttling", 400, "the next poll tries again"),
+            ("InternalError", 500, "the next poll tries again"),
+        ] {
+            let error = service_error(Some(code), status);
+            assert!(error.message.contains(advice), "{error}");
+        }
+        assert_eq!(service_error(Some("NoSuchBucket"), 404).message, "NoSuchBucket: told so");
+    }
+
+    #[test]
+    fn the_body_of_an_answer_is_in_no_error() {
+        let unreadable = SdkError::<GetObjectError, _>::response_error("not what was expected", answer(200));
+        for error in [Error::api("s3:GetObject", unreadable), service_error(None, 200), service_error(None, 500)] {
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_named_codes_mean_that_a_resource_is_gone() {
+        let codes = ["NoSuchBucket", "NoSuchKey"];
+        for (code, gone) in [(Some("NoSuchKey"), true), (Some("AccessDenied"), false), (None, false)] {
+            let error = service_error(code, 404).gone_if(&codes);
+            assert_eq!(error.is_gone(), gone, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_finding_names_its_field() {
+        let error = Error::invalid_finding("resource", "`x` is no bucket");
+        assert_eq!(
+            (error.kind, error.to_string().as_str()),
+            (ErrorKind::InvalidFinding, "finding's resource: `x` is no bucket")
+        );
     }
 }

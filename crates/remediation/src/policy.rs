@@ -91,3 +91,71 @@ impl Policy {
         Ok((policy.mode, settings.unwrap_or_default()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{OpenDoor, Settings};
+
+    fn policy(rules: &str) -> Result<Policy, PolicyError> {
+        Policy::from_json(format!("{{\n\"schema\": 1,\n\"rules\": {rules}\n}}").as_bytes())
+    }
+
+    #[test]
+    fn a_rule_has_the_mode_and_the_settings_that_the_policy_gives() {
+        let days = |days| Settings { days };
+        for (rules, mode, settings) in [
+            (r#"{"open-door": {"mode": "apply", "settings": {"days": 30}}}"#, Mode::Apply, days(30)),
+            (r#"{"open-door": {"mode": "off"}}"#, Mode::Off, days(90)),
+            (r#"{"open-door": {"mode": "plan"}}"#, Mode::Plan, days(90)),
+            (r#"{"open-door": {}}"#, Mode::Plan, days(90)),
+        ] {
+            assert_eq!(policy(rules).unwrap().rule::<OpenDoor>("open-door").unwrap(), (mode, settings), "{rules}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_the_policy_does_not_name_only_plans() {
+        for text in [r#"{"schema": 1}"#, r#"{"schema": 1, "rules": {"other": {"mode": "apply"}}}"#] {
+            let policy = Policy::from_json(text.as_bytes()).unwrap();
+            assert_eq!(policy.rule::<OpenDoor>("open-door").unwrap(), (Mode::Plan, Settings::default()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_typo_is_refused_with_its_line_and_the_known_words() {
+        for (rules, word) in [
+            (r#"{"open-door": {"mod": "apply"}}"#, "unknown field `mod`, expected `mode` or `settings` at line 3"),
+            (r#"{"open-door": {"mode": "Apply"}}"#, "unknown variant `Apply`, expected one of `off`, `plan`, `apply`"),
+            (r#"{}, "rule": {}"#, "unknown field `rule`, expected `schema` or `rules` at line 3"),
+        ] {
+            let error = policy(rules).unwrap_err().to_string();
+            assert!(error.starts_with("the policy cannot be read, so nothing is written: "), "{error}");
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn another_schema_version_is_refused() {
+        let error = Policy::from_json(br#"{"schema": 2, "rules": {}}"#).unwrap_err();
+        let says = "the policy has schema version 2, but this build reads 1, so nothing is written";
+        assert_eq!(error.to_string(), says);
+        assert!(matches!(Policy::from_json(b"{}"), Err(PolicyError::Syntax(_))));
+    }
+
+    #[test]
+    fn settings_that_the_rule_does_not_know_are_refused_and_named() {
+        for (settings, word) in [
+            (r#"{"day": 30}"#, "unknown field `day`, expected `days`"),
+            (r#"{"days": "many"}"#, "invalid type: string \"many\""),
+        ] {
+            let policy = policy(&format!(r#"{{"open-door": {{"mode": "apply", "settings": {settings}}}}}"#)).unwrap();
+            let error = policy.rule::<OpenDoor>("open-door").unwrap_err().to_string();
+            assert!(
+                error.starts_with("the policy's settings of open-door cannot be used, so nothing is written: "),
+                "{error}"
+            );
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

@@ -124,23 +124,24 @@ impl Records {
             }
             Self::Folder(folder) => {
                 let path = folder.join(key);
-                match create_file(&path, &bytes).await {
-                    Ok(()) => Ok(true),
-                    Err(error) if error.kind() == IoErrorKind::AlreadyExists => Ok(false),
-                    Err(source) => Err(RecordError::Folder { path, source }),
-                }
+                create_file(&path, &bytes).await.map_err(|source| RecordError::Folder { path, source })
             }
         }
     }
 }
 
-async fn create_file(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Whether the file could be made; not where one of that name exists.
+async fn create_file(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<bool> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).await?;
     }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path).await?;
+    let mut file = match fs::OpenOptions::new().write(true).create_new(true).open(path).await {
+        Err(error) if error.kind() == IoErrorKind::AlreadyExists => return Ok(false),
+        opened => opened?,
+    };
     file.write_all(bytes).await?;
-    file.sync_all().await
+    file.sync_all().await?;
+    Ok(true)
 }
 
 /// `plans/x.json`, then `plans/x.2.json`, `plans/x.3.json`, …
@@ -149,5 +150,122 @@ fn numbered(key: &str, attempt: u32) -> String {
         (1, _) => key.to_owned(),
         (_, Some((stem, extension))) => format!("{stem}.{attempt}.{extension}"),
         (_, None) => format!("{key}.{attempt}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::Client;
+    use aws_sdk_s3::error::ErrorMetadata;
+    use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+    use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
+    use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
+    use tempfile::{NamedTempFile, TempDir};
+
+    use super::*;
+    use crate::{BatchId, RunId};
+
+    fn bucket(rules: &[&MockRule]) -> Records {
+        Records::Bucket { client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules), bucket: "records".into() }
+    }
+
+    fn metadata(code: &'static str) -> ErrorMetadata {
+        ErrorMetadata::builder().code(code).message("told so").build()
+    }
+
+    /// The answer to a put of `key`, which must not replace anything.
+    fn put(key: &'static str, refused: Option<&'static str>) -> MockRule {
+        let rule = mock!(Client::put_object).match_requests(move |request| {
+            (request.bucket(), request.key(), request.if_none_match()) == (Some("records"), Some(key), Some("*"))
+        });
+        match refused {
+            None => rule.then_output(|| PutObjectOutput::builder().build()),
+            Some(code) => rule.then_error(move || PutObjectError::generic(metadata(code))),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_keeps_every_record_under_a_name_of_its_own() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        for (key, names) in [
+            ("plans/r/x.json", ["plans/r/x.json", "plans/r/x.2.json", "plans/r/x.3.json"]),
+            ("plain", ["plain", "plain.2", "plain.3"]),
+        ] {
+            for name in names {
+                assert_eq!(records.put_new(key, name.into()).await.unwrap(), name);
+            }
+            for name in names {
+                assert_eq!(records.get(name).await.unwrap(), name.as_bytes(), "{name} was replaced");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn records_written_at_once_all_stay() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        let put = |number: u8| records.put_new("x.json", vec![number]);
+        let keys = futures::future::try_join_all((0..20).map(put)).await.unwrap();
+        for (number, key) in (0..20).zip(keys) {
+            assert_eq!(records.get(&key).await.unwrap(), [number], "{key}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_used_is_named() {
+        let file = NamedTempFile::new().unwrap();
+        let records = Records::Folder(file.path().into());
+        for error in [records.put_new("x.json", vec![]).await.unwrap_err(), records.get("x.json").await.unwrap_err()] {
+            assert!(error.to_string().starts_with(&format!("{}/x.json: ", file.path().display())), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_taken_in_the_bucket_gets_a_number() {
+        let first = put("x.json", Some("PreconditionFailed"));
+        let second = put("x.2.json", Some("PreconditionFailed"));
+        let third = put("x.3.json", None);
+        let records = bucket(&[&first, &second, &third]);
+        assert_eq!(records.put_new("x.json", vec![]).await.unwrap(), "x.3.json");
+        assert_eq!([first, second, third].map(|rule| rule.num_calls()), [1; 3]);
+    }
+
+    #[tokio::test]
+    async fn another_error_of_the_bucket_names_the_action_and_ends_it() {
+        let refused = put("x.json", Some("AccessDenied"));
+        let error = bucket(&[&refused]).put_new("x.json", vec![]).await.unwrap_err().to_string();
+        assert!(error.starts_with("s3://records/x.json: s3:PutObject: AccessDenied: told so"), "{error}");
+        let missing = mock!(Client::get_object).then_error(|| GetObjectError::generic(metadata("NoSuchKey")));
+        let error = bucket(&[&missing]).get("x.json").await.unwrap_err().to_string();
+        assert!(error.starts_with("s3://records/x.json: s3:GetObject: NoSuchKey: told so"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn names_run_out_in_the_end() {
+        let taken = mock!(Client::put_object).then_error(|| PutObjectError::generic(metadata("PreconditionFailed")));
+        let error = bucket(&[&taken]).put_new("x.json", vec![]).await.unwrap_err();
+        assert!(matches!(error, RecordError::Taken { key } if key == "x.json"));
+        assert_eq!(taken.num_calls(), 1_000);
+    }
+
+    #[tokio::test]
+    async fn a_record_is_read_from_the_bucket() {
+        let read = mock!(Client::get_object)
+            .match_requests(|request| (request.bucket(), request.key()) == (Some("records"), Some("x.json")))
+            .then_output(|| GetObjectOutput::builder().body(ByteStream::from_static(b"{}")).build());
+        assert_eq!(bucket(&[&read]).get("x.json").await.unwrap(), b"{}");
+    }
+
+    #[tokio::test]
+    async fn a_report_is_stored_as_json_under_its_batchs_key() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        let id = BatchId { rule: "open-door".into(), run: RunId::start(), batch: 3 };
+        let report = Report::unreadable(id.clone(), "broken".into());
+        let key = records.store_report(&report).await.unwrap();
+        assert_eq!(key, id.report_key());
+        assert_eq!(serde_json::from_slice::<Report>(&records.get(&key).await.unwrap()).unwrap(), report);
+        assert_eq!(records.store_report(&report).await.unwrap(), id.report_key().replace(".json", ".2.json"));
     }
 }

@@ -216,3 +216,74 @@ impl Report {
         self.counts.get(&outcome).copied().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RunId;
+    use crate::fake::finding;
+
+    fn id() -> BatchId {
+        BatchId { rule: "open-door".into(), run: RunId::start(), batch: 1 }
+    }
+
+    fn planned(resource: &str, change: u8) -> PlannedFinding<u8> {
+        let finding = finding("222222222222", "us-east-1", resource);
+        PlannedFinding { finding, changes: vec![PlannedChange { summary: "s".into(), change }] }
+    }
+
+    fn hash(mode: Mode, findings: Vec<PlannedFinding<u8>>) -> String {
+        Plan::new(id(), mode, findings).unwrap().hash
+    }
+
+    #[test]
+    fn plans_that_do_the_same_have_the_same_hash_and_others_another() {
+        let first = hash(Mode::Plan, vec![planned("a", 1), planned("b", 2)]);
+        assert_eq!(first, hash(Mode::Apply, vec![planned("a", 1), planned("b", 2)]));
+        assert!(first.len() == 64 && first.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')), "{first}");
+        for other in
+            [vec![planned("a", 1)], vec![planned("a", 1), planned("b", 3)], vec![planned("a", 1), planned("c", 2)]]
+        {
+            assert_ne!(first, hash(Mode::Plan, other));
+        }
+    }
+
+    #[test]
+    fn a_report_is_read_back_as_it_was_written() {
+        let finding = finding("222222222222", "us-east-1", "h");
+        let mut rows = Vec::new();
+        for outcome in
+            [Outcome::AlreadyCompliant, Outcome::Gone, Outcome::Unverified, Outcome::Deferred, Outcome::Deferred]
+        {
+            rows.push(ReportedFinding::unwritten(finding.clone(), outcome, Some("why".into())));
+        }
+        let bad_line = BatchLineError { line: 3, reason: "broken".into() };
+        let report = Report::done(id(), Mode::Apply, Timestamp::now(), rows, vec![bad_line]);
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+        let counts = r#""counts":{"already_compliant":1,"gone":1,"unverified":1,"failed":1,"deferred":2}"#;
+        assert!(text.contains(counts), "{text}");
+        for (outcome, count) in report.counts.clone() {
+            // The words of the report are the words that people are shown.
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.to_string());
+            assert_eq!(report.count(outcome), count);
+        }
+    }
+
+    #[test]
+    fn an_unreadable_batch_has_a_report_with_the_error_and_no_findings() {
+        let report = Report::unreadable(id(), "line 1 is broken".into());
+        assert_eq!((report.error.as_deref(), report.findings.len()), (Some("line 1 is broken"), 0));
+        assert_eq!((report.mode, report.plan), (Mode::Off, None));
+    }
+
+    #[test]
+    fn a_held_batch_says_why_for_each_finding_and_keeps_its_bad_lines() {
+        let mut batch = Batch::new(id(), vec![finding("222222222222", "us-east-1", "h"); 2]);
+        batch.bad_lines = vec![BatchLineError { line: 3, reason: "broken".into() }];
+        let report = Report::held(batch.clone(), "because");
+        assert!(report.findings.iter().all(|row| row.detail.as_deref() == Some("because")));
+        assert_eq!((report.count(Outcome::Held), report.count(Outcome::Failed)), (2, 1));
+        assert_eq!(report.bad_lines, batch.bad_lines);
+    }
+}

@@ -136,3 +136,51 @@ impl Manifest {
         self.controls.iter().find(|control| control.rule_names.iter().any(|name| name == rule_name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::fake::{CONTROL, OpenDoor, manifest};
+
+    /// The manifest's JSON, changed.
+    fn changed(change: impl FnOnce(&mut Value)) -> Result<Manifest, ManifestError> {
+        let mut value: Value = serde_json::from_str(OpenDoor::MANIFEST).unwrap();
+        change(&mut value);
+        Manifest::from_json(&serde_json::to_string_pretty(&value).unwrap())
+    }
+
+    #[test]
+    fn a_key_that_is_unknown_or_missing_is_refused_wherever_it_is() {
+        for place in ["", "/controls/0", "/read/0", "/write/0", "/extra/0", "/docs"] {
+            let error = changed(|value| value.pointer_mut(place).unwrap()["reed"] = json!("x")).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.starts_with("rule.json: unknown field `reed`") && error.contains(" at line "),
+                "{place}: {error}"
+            );
+        }
+        for (place, key) in [("", "read"), ("/controls/0", "rule_names"), ("/docs", "undo")] {
+            let error = changed(|value| drop(value.pointer_mut(place).unwrap().as_object_mut().unwrap().remove(key)));
+            assert!(error.unwrap_err().to_string().contains(&format!("missing field `{key}`")), "{place}");
+        }
+    }
+
+    #[test]
+    fn a_control_is_found_by_each_of_its_spellings_and_by_nothing_else() {
+        let manifest =
+            changed(|value| value["controls"][0]["rule_names"] = json!([CONTROL, "Close your doors."])).unwrap();
+        for (name, found) in
+            [(CONTROL, true), ("Close your doors.", true), ("close your doors.", false), ("", false), ("T-1", false)]
+        {
+            assert_eq!(manifest.control(name).is_some(), found, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_written_as_it_was_read() {
+        let text = serde_json::to_string(&manifest()).unwrap();
+        assert_eq!(Manifest::from_json(&text).unwrap(), manifest());
+    }
+}

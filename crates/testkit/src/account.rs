@@ -3,6 +3,7 @@
 use aws_config::SdkConfig;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
+use percent_encoding::percent_decode_str;
 use remediation::Permission;
 use serde_json::{Value, json};
 
@@ -52,18 +53,43 @@ impl Account {
     pub async fn make_role(&self, name: &str, trust: &Value, statements: &Value) -> Result<String> {
         let made = self.iam.create_role().role_name(name).assume_role_policy_document(trust.to_string());
         let role = made.send().await?.role.ok_or("CreateRole gave no role")?;
-        self.set_role_policy(name, statements).await?;
+        let document = json!({"Version": "2012-10-17", "Statement": statements});
+        self.put_policy(name, "permissions", &document).await?;
         Ok(role.arn)
     }
 
-    /// Replaces a role's inline policy.
+    /// Takes one action out of a role's inline policies; gives the policies as they were.
+    ///
+    /// # Errors
+    ///
+    /// IAM refuses, or a policy is not as expected.
+    pub async fn take_away(&self, role: &str, action: &str) -> Result<Vec<(String, Value)>> {
+        let listed = self.iam.list_role_policies().role_name(role).send().await?;
+        let mut before = Vec::new();
+        for name in listed.policy_names() {
+            let policy = self.iam.get_role_policy().role_name(role).policy_name(name).send().await?;
+            let text = percent_decode_str(policy.policy_document()).decode_utf8()?;
+            let document: Value = serde_json::from_str(&text)?;
+            self.put_policy(role, name, &without(&document, action)).await?;
+            before.push((name.clone(), document));
+        }
+        Ok(before)
+    }
+
+    /// Puts back what [`Account::take_away`] found.
     ///
     /// # Errors
     ///
     /// IAM refuses.
-    pub async fn set_role_policy(&self, role: &str, statements: &Value) -> Result<()> {
-        let document = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
-        let put = self.iam.put_role_policy().role_name(role).policy_name("permissions").policy_document(document);
+    pub async fn give_back(&self, role: &str, policies: Vec<(String, Value)>) -> Result<()> {
+        for (name, document) in policies {
+            self.put_policy(role, &name, &document).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_policy(&self, role: &str, name: &str, document: &Value) -> Result<()> {
+        let put = self.iam.put_role_policy().role_name(role).policy_name(name).policy_document(document.to_string());
         put.send().await?;
         Ok(())
     }
@@ -155,4 +181,21 @@ pub fn statements<'a>(permissions: impl IntoIterator<Item = &'a Permission>, acc
     };
     let statement = |of: &Permission| json!({"Effect": "Allow", "Action": of.action, "Resource": fill(&of.resource)});
     permissions.into_iter().map(statement).collect()
+}
+
+/// A policy that allows all but `action`. What is left of a statement without actions goes as well.
+fn without(document: &Value, action: &str) -> Value {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+    let kept = |statement: Value| {
+        let actions: Vec<_> = list(&statement["Action"]).into_iter().filter(|listed| listed != action).collect();
+        let mut statement = statement;
+        statement["Action"] = actions.clone().into();
+        (!actions.is_empty()).then_some(statement)
+    };
+    let mut statements: Vec<_> = list(&document["Statement"]).into_iter().filter_map(kept).collect();
+    if statements.is_empty() {
+        // A policy needs a statement.
+        statements.push(json!({"Effect": "Deny", "Action": "none:Nothing", "Resource": "*"}));
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
 }

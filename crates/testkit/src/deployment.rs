@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use remediation::{Batch, Report, ReportedFinding};
+use remediation::{Report, ReportedFinding};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::account::{Account, REGION};
 use crate::emulator::Emulator;
-use crate::{Result, paths};
+use crate::{Result, get, paths};
 
 /// The role through which Terraform reaches a target account, as AWS Organizations makes it.
 const DEPLOY_ROLE: &str = "OrganizationAccountAccessRole";
@@ -105,15 +105,16 @@ impl Deployment {
         }
     }
 
-    /// Puts a batch into the bucket, as the poller would; that starts the rule's Lambda.
+    /// How many messages wait in a queue of the central account.
+    /// <https://docs.localstack.cloud/aws/services/sqs/#developer-endpoints>
     ///
     /// # Errors
     ///
-    /// S3 refuses.
-    pub async fn put_batch(&self, batch: &Batch) -> Result<()> {
-        let put = self.central.s3.put_object().bucket(&self.bucket).key(batch.id.findings_key());
-        put.body(batch.to_ndjson()?.into()).send().await?;
-        Ok(())
+    /// The emulator does not answer.
+    pub async fn queued(&self, queue: &str) -> Result<usize> {
+        let url = &self.emulator_url;
+        let messages = get(&format!("{url}/_aws/sqs/messages/{REGION}/{}/{queue}", self.settings.central)).await?;
+        Ok(messages.matches("<Message>").count())
     }
 
     async fn package(&self) -> Result<()> {

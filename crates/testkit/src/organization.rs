@@ -73,14 +73,22 @@ impl Organization {
         read.iter().chain(write).chain(extra)
     }
 
-    /// Takes one permission away from the target role; the others stay.
+    /// Takes one permission away from the target role; gives the policies as they were.
     ///
     /// # Errors
     ///
     /// IAM refuses.
-    pub async fn take_away(&self, action: &str) -> Result<()> {
-        let left = self.permissions().filter(|permission| permission.action != action);
-        self.target.set_role_policy(&self.target_role(), &statements(left, &self.target.id)).await
+    pub async fn take_away(&self, action: &str) -> Result<Vec<(String, Value)>> {
+        self.target.take_away(&self.target_role(), action).await
+    }
+
+    /// Puts back what [`Organization::take_away`] found.
+    ///
+    /// # Errors
+    ///
+    /// IAM refuses.
+    pub async fn give_back(&self, policies: Vec<(String, Value)>) -> Result<()> {
+        self.target.give_back(&self.target_role(), policies).await
     }
 
     /// A finding of the rule's first control in the target account.

@@ -160,7 +160,7 @@ async fn verification_ends_in_time_although_each_look_is_slow() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true], Script::Deaf);
     world.slow(ONE, Look, Wait::Time(Duration::from_millis(500)));
-    let limits = Limits { verify_within: Duration::from_millis(600), ..IMPATIENT };
+    let limits = Limits { verify_within: Duration::from_millis(700), ..IMPATIENT };
     assert_eq!(outcomes(&run_with(&world, limits, Deadline::never()).await), [Outcome::Unverified]);
     // The waits between three looks would fit into the time; the looks themselves count as well.
     assert!(world.calls(&house).len() <= 4, "{:?}", world.calls(&house));
