@@ -3,4 +3,5 @@
 mod command_line;
 mod crash;
 mod pipeline;
+mod readme;
 mod s3_public_bucket;
