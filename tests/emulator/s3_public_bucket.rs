@@ -1,33 +1,56 @@
 //! The rule `s3-public-bucket` through the engine.
 
-use std::collections::BTreeSet;
-
-use remediation::{Mode, Outcome, Plan, Report, ReportedFinding, Rule};
-use s3_public_bucket::{Change, S3PublicBucket};
+use remediation::{ErrorKind, Mode, Outcome, Rule, RunId, SessionKind};
+use s3_public_bucket::S3PublicBucket;
+use serde_json::{Value, json};
+use testkit::Result;
 use testkit::account::Account;
+use testkit::cases::Subject;
 use testkit::emulator::Emulator;
 use testkit::organization::{Decision, Organization};
+use testkit::rule_cases;
 
 const FIXED: [bool; 4] = [false, true, false, true];
 
-async fn organization() -> Organization {
-    Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap()
+struct Bucket;
+
+impl Subject for Bucket {
+    type Rule = S3PublicBucket;
+    const THROTTLED: &[(&str, &str, &str, u16)] =
+        &[("s3", "GetPublicAccessBlock", "SlowDown", 503), ("s3", "PutPublicAccessBlock", "SlowDown", 503)];
+
+    async fn violating(of: &Organization, name: &str) -> Result<String> {
+        bucket(of, name, None).await
+    }
+
+    async fn complying(of: &Organization, name: &str) -> Result<String> {
+        bucket(of, name, Some(FIXED)).await
+    }
+
+    fn gone(of: &Organization) -> String {
+        format!("gone-{}", of.target.id)
+    }
+
+    fn names(_: &Organization, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), format!("arn:aws:s3:::{resource}")]
+    }
+
+    async fn describe(of: &Organization, resource: &str) -> Result<Value> {
+        Ok(json!(of.target.public_access_block(resource).await?))
+    }
 }
+
+rule_cases!(Bucket);
 
 /// A bucket with this public access block in the target account.
-async fn bucket(of: &Organization, name: &str, block: Option<[bool; 4]>) -> String {
+async fn bucket(of: &Organization, name: &str, block: Option<[bool; 4]>) -> Result<String> {
     let name = format!("{name}-{}", of.target.id);
-    of.target.make_bucket(&name, block).await.unwrap();
-    name
+    of.target.make_bucket(&name, block).await?;
+    Ok(name)
 }
 
-async fn apply(of: &Organization, buckets: &[&str]) -> Report {
-    of.run::<S3PublicBucket>(of.batch(buckets), Mode::Apply).await
-}
-
-fn only(report: &Report) -> &ReportedFinding {
-    assert_eq!(report.findings.len(), 1, "{report:?}");
-    &report.findings[0]
+async fn organization() -> Organization {
+    Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap()
 }
 
 fn count(decisions: &[Decision], action: &str) -> usize {
@@ -35,147 +58,61 @@ fn count(decisions: &[Decision], action: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_violating_bucket_is_fixed_with_three_calls_and_two_sessions() {
+async fn a_fix_takes_three_calls_and_two_sessions_and_leaves_two_settings_as_found() {
     let of = organization().await;
-    for (name, block) in [("none", None), ("off", Some([false; 4])), ("partly", Some([false, true, false, false]))] {
-        let bucket = bucket(&of, name, block).await;
+    for (name, block, fixed) in [
+        ("none", None, FIXED),
+        ("off", Some([false; 4]), FIXED),
+        ("partly", Some([true, true, false, false]), [true, true, false, true]),
+    ] {
+        let bucket = bucket(&of, name, block).await.unwrap();
         let before = of.decisions().await.unwrap().len();
-        let report = apply(&of, &[&bucket]).await;
-        let finding = only(&report);
-        assert_eq!(finding.outcome, Outcome::Fixed, "{finding:?}");
-        assert_eq!(finding.verification.as_ref().unwrap().looks, 1);
-        assert_eq!(of.target.public_access_block(&bucket).await.unwrap(), Some(FIXED), "{name}");
+        let report = of.run::<S3PublicBucket>(of.batch(&[&bucket]), Mode::Apply).await;
+        assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+        assert_eq!(of.target.public_access_block(&bucket).await.unwrap(), Some(fixed), "{name}");
         let calls = &of.decisions().await.unwrap()[before..];
         assert_eq!(count(calls, "s3:GetBucketPublicAccessBlock"), 2, "{calls:?}");
         assert_eq!(count(calls, "s3:PutBucketPublicAccessBlock"), 1, "{calls:?}");
-        assert_eq!(count(calls, "sts:AssumeRole"), 2, "{calls:?}");
+        assert_eq!(assumed(calls), 2, "{calls:?}");
     }
 }
 
 #[tokio::test]
 async fn a_complying_bucket_costs_one_call_and_one_session_and_no_plan() {
     let of = organization().await;
-    let bucket = bucket(&of, "clean", Some([true; 4])).await;
-    let report = apply(&of, &[&bucket]).await;
-    assert_eq!(only(&report).outcome, Outcome::AlreadyCompliant);
-    assert_eq!(report.plan, None);
-    assert_eq!(of.target.public_access_block(&bucket).await.unwrap(), Some([true; 4]));
+    let bucket = bucket(&of, "clean", Some([true; 4])).await.unwrap();
+    let report = of.run::<S3PublicBucket>(of.batch(&[&bucket]), Mode::Apply).await;
+    assert_eq!((report.count(Outcome::AlreadyCompliant), report.plan), (1, None));
     let calls = of.decisions().await.unwrap();
-    assert_eq!(count(&calls, "s3:GetBucketPublicAccessBlock"), 1, "{calls:?}");
-    assert_eq!(count(&calls, "sts:AssumeRole"), 1, "{calls:?}");
+    assert_eq!((count(&calls, "s3:GetBucketPublicAccessBlock"), assumed(&calls)), (1, 1), "{calls:?}");
+}
+
+/// How often a role was assumed.
+fn assumed(calls: &[Decision]) -> usize {
+    count(calls, "sts:AssumeRole")
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_gone_is_gone_and_the_others_go_on() {
-    let of = organization().await;
-    let bucket = bucket(&of, "here", None).await;
-    let report = apply(&of, &["no-such-bucket-anywhere", &bucket, "Not A Bucket"]).await;
-    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Gone, Outcome::Fixed, Outcome::Failed], "{report:?}");
-}
-
-#[tokio::test]
-async fn a_bucket_of_another_owner_is_not_touched() {
+async fn a_bucket_of_another_owner_is_not_touched_and_a_wrong_name_stops_nobody() {
     let of = organization().await;
     let stranger = Account::fresh(Emulator::shared().await.unwrap());
-    let bucket = format!("stranger-{}", stranger.id);
-    stranger.make_bucket(&bucket, None).await.unwrap();
-    let report = apply(&of, &[&bucket]).await;
-    assert_eq!(only(&report).outcome, Outcome::Failed, "{report:?}");
-    assert_eq!(stranger.public_access_block(&bucket).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn each_permission_taken_away_fails_and_is_named() {
-    let of = organization().await;
-    let actions: Vec<_> = of.permissions().map(|permission| permission.action.clone()).collect();
-    for (number, action) in actions.iter().enumerate() {
-        let bucket = bucket(&of, &format!("denied-{number}"), None).await;
-        let taken = of.take_away(action).await.unwrap();
-        let report = apply(&of, &[&bucket]).await;
-        let finding = only(&report);
-        assert_eq!(finding.outcome, Outcome::Failed, "{finding:?}");
-        assert!(finding.detail.as_ref().unwrap().starts_with(&format!("{action}: ")), "{finding:?}");
-        assert_eq!(of.target.public_access_block(&bucket).await.unwrap(), None, "{action}");
-        of.give_back(taken).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn the_manifest_has_exactly_the_permissions_that_are_used() {
-    let of = organization().await;
-    let bucket = bucket(&of, "used", None).await;
-    apply(&of, &[&bucket]).await;
-    let calls = of.decisions().await.unwrap();
-    let used: BTreeSet<_> =
-        calls.iter().map(|call| call.action.as_str()).filter(|action| !action.starts_with("sts:")).collect();
-    let allowed: BTreeSet<_> = of.permissions().map(|permission| permission.action.as_str()).collect();
-    assert_eq!(used, allowed);
+    let theirs = format!("theirs-{}", stranger.id);
+    stranger.make_bucket(&theirs, None).await.unwrap();
+    let ours = bucket(&of, "ours", None).await.unwrap();
+    let report = of.run::<S3PublicBucket>(of.batch(&[&theirs, "Not A Bucket", &ours]), Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed, Outcome::Fixed], "{report:?}");
+    assert_eq!(stranger.public_access_block(&theirs).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn the_read_only_session_cannot_write() {
     let of = organization().await;
-    let bucket = bucket(&of, "read-only", None).await;
-    let environment = of.environment().await.unwrap();
-    let external_id = environment.iter().find(|(name, _)| name == "EXTERNAL_ID").unwrap().1.clone();
-    let name = format!("autoremediate-{}", of.manifest.id);
-    let role = remediation::TargetRole { name, external_id: Some(external_id) };
-    let run = remediation::RunId::start();
-    let sessions = remediation::Sessions::new(of.lambda.clone(), role, &of.manifest, run);
-    let finding = of.finding(&bucket);
-    let session = |kind| sessions.target(&finding.account, &finding.region, kind);
-    let read = S3PublicBucket::client(&session(remediation::SessionKind::Read).await.unwrap());
-    let changes = S3PublicBucket::plan(&read, &finding, &Default::default()).await.unwrap();
-    let error = S3PublicBucket::apply(&read, &changes[0]).await.unwrap_err();
-    assert_eq!(error.kind, remediation::ErrorKind::AccessDenied, "{error}");
-    let write = S3PublicBucket::client(&session(remediation::SessionKind::Write).await.unwrap());
-    S3PublicBucket::apply(&write, &changes[0]).await.unwrap();
-}
-
-#[tokio::test]
-async fn mode_plan_writes_nothing_and_stores_what_it_would_do() {
-    let of = organization().await;
-    let bucket = bucket(&of, "planned", None).await;
-    let report = of.run::<S3PublicBucket>(of.batch(&[&bucket]), Mode::Plan).await;
-    assert_eq!(only(&report).outcome, Outcome::Planned);
-    assert_eq!(of.target.public_access_block(&bucket).await.unwrap(), None);
-    let plan = stored_plan(&of, &report).await;
-    assert_eq!(plan.findings[0].changes[0].change.bucket, bucket);
-    assert_eq!(count(&of.decisions().await.unwrap(), "sts:AssumeRole"), 1);
-}
-
-#[tokio::test]
-async fn run_twice_and_twice_at_once_ends_in_the_same_state() {
-    let of = organization().await;
-    let bucket = bucket(&of, "twice", Some([true, false, true, false])).await;
-    let buckets = [bucket.as_str()];
-    let (one, two) = tokio::join!(apply(&of, &buckets), apply(&of, &buckets));
-    for report in [one, two] {
-        let outcome = only(&report).outcome;
-        assert!(matches!(outcome, Outcome::Fixed | Outcome::AlreadyCompliant), "{report:?}");
-    }
-    assert_eq!(of.target.public_access_block(&bucket).await.unwrap(), Some([true; 4]));
-    assert_eq!(only(&apply(&of, &[&bucket]).await).outcome, Outcome::AlreadyCompliant);
-}
-
-#[tokio::test]
-async fn undo_from_the_stored_plan_puts_back_what_was_found_also_twice() {
-    let of = organization().await;
-    for (name, block) in [("none", None), ("some", Some([true, false, false, true]))] {
-        let bucket = bucket(&of, name, block).await;
-        let report = apply(&of, &[&bucket]).await;
-        assert_eq!(only(&report).outcome, Outcome::Fixed);
-        let plan = stored_plan(&of, &report).await;
-        let undo = S3PublicBucket::undo(&plan.findings[0].changes[0].change).unwrap();
-        for _ in 0..2 {
-            S3PublicBucket::apply(&of.target.s3, &undo).await.unwrap();
-            assert_eq!(of.target.public_access_block(&bucket).await.unwrap(), block, "{name}");
-        }
-    }
-}
-
-async fn stored_plan(of: &Organization, report: &Report) -> Plan<Change> {
-    let key = &report.plan.as_ref().unwrap().key;
-    serde_json::from_value(of.central.json(&of.bucket, key).await.unwrap()).unwrap()
+    let finding = of.finding(&bucket(&of, "read-only", None).await.unwrap());
+    let sessions = of.sessions(RunId::start());
+    let session = sessions.target(&finding.account, &finding.region, SessionKind::Read).await.unwrap();
+    let client = S3PublicBucket::client(&session);
+    let changes = S3PublicBucket::plan(&client, &finding, &Default::default()).await.unwrap();
+    let error = S3PublicBucket::apply(&client, &changes[0]).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::AccessDenied, "{error}");
 }

@@ -78,3 +78,107 @@ impl<'a> Batches<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use remediation::Region;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn finding(account: usize, number: usize) -> Finding {
+        Finding {
+            control: "Ensure every door is closed.".into(),
+            account: format!("{account:012}").parse().unwrap(),
+            region: Region::code("us-east-1"),
+            resource: format!("r{number}"),
+            first_seen: None,
+            last_scanned: None,
+        }
+    }
+
+    /// The batches that come of one finding for each of these accounts, in this order, and the most that waited.
+    async fn batches(accounts: &[usize]) -> (Vec<Batch>, usize) {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        let run = RunId::start();
+        let mut batches = Batches::new(&records, "open-door", run);
+        let mut most = 0;
+        for (number, account) in accounts.iter().enumerate() {
+            batches.add(finding(*account, number)).await.unwrap();
+            assert_eq!(batches.count, batches.waiting.values().map(Vec::len).sum::<usize>());
+            most = most.max(batches.count);
+        }
+        batches.finish().await.unwrap();
+        let mut read = Vec::new();
+        for batch in 1..=batches.written {
+            let id = BatchId { rule: "open-door".into(), run, batch };
+            let text = records.get(&id.findings_key()).await.unwrap();
+            read.push(Batch::from_ndjson(&text, "open-door").unwrap());
+            assert_eq!(read[read.len() - 1].id, id);
+        }
+        (read, most)
+    }
+
+    fn sizes(batches: &[Batch]) -> Vec<usize> {
+        batches.iter().map(|batch| batch.findings.len()).collect()
+    }
+
+    #[tokio::test]
+    async fn no_findings_make_no_batch() {
+        assert!(batches(&[]).await.0.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_account_with_enough_findings_has_batches_of_its_own() {
+        // Two accounts, row by row in turn.
+        let accounts: Vec<_> = (0..500).map(|number| number % 2).collect();
+        let (batches, _) = batches(&accounts).await;
+        assert_eq!(sizes(&batches), [200, 200, 100]);
+        for (batch, account) in batches.iter().zip([0, 1]) {
+            assert!(batch.findings.iter().all(|of| of.account == finding(account, 0).account), "{account}");
+        }
+    }
+
+    #[tokio::test]
+    async fn small_accounts_share_batches() {
+        let accounts: Vec<_> = (0..250).map(|number| number % 50).collect();
+        assert_eq!(sizes(&batches(&accounts).await.0), [200, 50]);
+    }
+
+    #[tokio::test]
+    async fn few_findings_wait_however_many_accounts_there_are() {
+        let accounts: Vec<_> = (0..5000).collect();
+        let (batches, most) = batches(&accounts).await;
+        assert_eq!(sizes(&batches), [BATCH_SIZE; 25]);
+        assert!(most < MOST_WAITING, "{most}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn every_finding_is_in_exactly_one_batch_next_to_others_of_its_account(
+            accounts in (1..30_usize).prop_flat_map(|most| prop::collection::vec(0..most, 0..2500)),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (batches, most) = runtime.block_on(batches(&accounts));
+            prop_assert!(most < MOST_WAITING);
+            for batch in &batches {
+                prop_assert!((1..=BATCH_SIZE).contains(&batch.findings.len()));
+                let mut runs: Vec<_> = batch.findings.iter().map(|of| of.account.clone()).collect();
+                runs.dedup();
+                let count = runs.len();
+                runs.sort();
+                runs.dedup();
+                prop_assert_eq!(count, runs.len(), "an account's findings are apart");
+            }
+            let key = |of: &Finding| of.resource[1..].parse::<usize>().unwrap();
+            let mut written: Vec<_> = batches.into_iter().flat_map(|batch| batch.findings).collect();
+            written.sort_by_key(key);
+            let expected: Vec<_> = accounts.iter().enumerate().map(|(n, account)| finding(*account, n)).collect();
+            prop_assert_eq!(written, expected);
+        }
+    }
+}

@@ -12,7 +12,7 @@ mod token;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use netskope::{Endpoint, Options};
-use remediation::{Manifest, Records, sdk_config};
+use remediation::{Manifest, Records, sdk_loader};
 use serde::Deserialize;
 
 pub use answer::{Answer, PolledControl};
@@ -84,9 +84,32 @@ async fn from_env() -> Result<Poller, Error> {
     let (bucket, secret, home) = (setting("BUCKET")?, setting("TOKEN_SECRET_ARN")?, setting("HOME_REGION")?);
     let region = setting("AWS_REGION")?;
     let manifests: Result<Vec<_>, _> = MANIFESTS.iter().map(|text| Manifest::from_json(text)).collect();
-    let base = sdk_config().await;
+    let base = sdk_loader().load().await;
     let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket };
     let token = TokenSource::new(aws_sdk_secretsmanager::Client::new(&base), secret);
     let is_home = region == home;
     Ok(Poller { manifests: manifests?, records, token, endpoint, options: Options::default(), region, is_home })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rules_manifest_can_be_read_and_no_two_have_the_same_id() {
+        let mut ids: Vec<_> = MANIFESTS.iter().map(|text| Manifest::from_json(text).unwrap().id).collect();
+        let count = ids.len();
+        ids.dedup();
+        assert!(count > 0 && ids.len() == count, "{ids:?}");
+        assert!(ids.contains(&"s3-public-bucket".to_owned()), "{ids:?}");
+    }
+
+    #[test]
+    fn an_event_names_its_rule_and_nothing_else() {
+        let event: Event = serde_json::from_str(r#"{"rule": "open-door"}"#).unwrap();
+        assert_eq!(event.rule, "open-door");
+        for other in ["{}", r#"{"rule": 1}"#, r#"{"rule": "open-door", "mode": "apply"}"#] {
+            assert!(serde_json::from_str::<Event>(other).is_err(), "{other}");
+        }
+    }
 }

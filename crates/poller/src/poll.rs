@@ -89,7 +89,7 @@ impl Poller {
         let mut broken = Vec::new();
         for control in &manifest.controls {
             match self.poll_control(&mut client, control, as_of, &mut sieve).await {
-                Err(PollError::Client(error)) => {
+                Err(error @ (PollError::Client(_) | PollError::Token(_))) => {
                     tracing::error!(control = control.short_name, %error, "the list is not whole");
                     broken.push(error.to_string());
                 }
@@ -229,3 +229,6 @@ fn digest(finding: &Finding) -> [u8; 16] {
     half.copy_from_slice(&hash.finalize()[..16]);
     half
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,3 +79,84 @@ impl TokenSource {
         text.map(SecretString::from).ok_or(TokenError::Empty)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_secretsmanager::error::ErrorMetadata;
+    use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput};
+    use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_types::body::SdkBody;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn holding(text: Option<&'static str>) -> MockRule {
+        mock!(Client::get_secret_value)
+            .match_requests(|request| request.secret_id() == Some("the-secret"))
+            .then_output(move || GetSecretValueOutput::builder().set_secret_string(text.map(str::to_owned)).build())
+    }
+
+    fn source(rules: &[&MockRule]) -> TokenSource {
+        let client = mock_client!(aws_sdk_secretsmanager, RuleMode::MatchAny, rules);
+        TokenSource::new(client, "the-secret".into())
+    }
+
+    #[tokio::test]
+    async fn the_token_is_read_once_and_again_when_it_was_refused() {
+        let secret = holding(Some("the-token"));
+        let source = source(&[&secret]);
+        for (renew, calls) in [(false, 1), (false, 1), (true, 2), (false, 2)] {
+            let token = if renew { source.renew().await } else { source.get().await };
+            assert_eq!((token.unwrap().expose_secret(), secret.num_calls()), ("the-token", calls));
+        }
+    }
+
+    #[tokio::test]
+    async fn space_around_the_token_is_not_part_of_it() {
+        assert_eq!(source(&[&holding(Some(" the-token\n"))]).get().await.unwrap().expose_secret(), "the-token");
+    }
+
+    #[tokio::test]
+    async fn a_secret_without_a_text_says_what_to_do() {
+        for text in [None, Some(""), Some(" \n")] {
+            let error = source(&[&holding(text)]).get().await.unwrap_err().to_string();
+            assert!(error.contains("secretsmanager:GetSecretValue") && error.contains("set the tenant's"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_read_names_the_action_and_is_not_remembered() {
+        let denied = || GetSecretValueError::generic(ErrorMetadata::builder().code("AccessDeniedException").build());
+        let secret = mock!(Client::get_secret_value)
+            .sequence()
+            .error(denied)
+            .output(|| GetSecretValueOutput::builder().secret_string("the-token").build())
+            .build();
+        let source = source(&[&secret]);
+        let error = source.get().await.unwrap_err().to_string();
+        assert!(error.starts_with("secretsmanager:GetSecretValue: AccessDeniedException"), "{error}");
+        assert_eq!(source.get().await.unwrap().expose_secret(), "the-token");
+    }
+
+    #[tokio::test]
+    async fn a_given_token_stays_the_same() {
+        let source = TokenSource::given(SecretString::from("the-token"));
+        assert_eq!(source.get().await.unwrap().expose_secret(), "the-token");
+        assert_eq!(source.renew().await.unwrap().expose_secret(), "the-token");
+    }
+
+    #[tokio::test]
+    async fn the_token_is_in_no_error_and_no_debug_text() {
+        let body = r#"{"SecretString": "the-token", "CreatedDate": "no number"}"#;
+        let unreadable = mock!(Client::get_secret_value)
+            .then_http_response(move || HttpResponse::new(200.try_into().unwrap(), SdkBody::from(body)));
+        let error = source(&[&unreadable]).get().await.unwrap_err();
+        let cached = source(&[&holding(Some("the-token"))]);
+        cached.get().await.unwrap();
+        let given = TokenSource::given(SecretString::from("the-token"));
+        for text in [error.to_string(), format!("{error:?}"), format!("{cached:?}"), format!("{given:?}")] {
+            assert!(!text.contains("the-token"), "{text}");
+        }
+    }
+}

@@ -211,9 +211,11 @@ impl Cloud {
 
     fn is_planned(&self, change: &Change) -> bool {
         let is_it = |planned: &Change| planned == change || OpenDoor::undo(planned).as_ref() == Some(change);
-        plans(&self.folder).iter().flat_map(|plan| &plan.findings).any(|finding| {
-            finding.finding.resource == change.house.name && finding.changes.iter().any(|it| is_it(&it.change))
-        })
+        // A plan that another run is writing just now cannot be read yet.
+        let read = |file: &PathBuf| serde_json::from_slice::<Plan<Change>>(&std::fs::read(file).unwrap()).ok();
+        let plans = files(&self.folder.join("plans"));
+        let mut findings = plans.iter().filter_map(read).flat_map(|plan| plan.findings);
+        findings.any(|finding| finding.changes.iter().any(|planned| is_it(&planned.change)))
     }
 }
 

@@ -35,4 +35,4 @@ pub use report::{
     Outcome, Plan, PlannedChange, PlannedFinding, REPORT_SCHEMA, Report, ReportedFinding, StoredPlan, Verification,
 };
 pub use rule::{Control, Docs, Manifest, ManifestError, Permission, Rule, Scope};
-pub use session::{SessionKind, Sessions, Target, TargetRole, partition, sdk_config};
+pub use session::{SessionKind, Sessions, Target, TargetRole, partition, sdk_loader};

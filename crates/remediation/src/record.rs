@@ -118,7 +118,12 @@ impl Records {
                 let put = client.put_object().bucket(bucket).key(key).body(ByteStream::from(bytes)).if_none_match("*");
                 match put.send().await.map_err(|error| Error::api("s3:PutObject", error)) {
                     Ok(_) => Ok(true),
-                    Err(error) if error.code.as_deref() == Some("PreconditionFailed") => Ok(false),
+                    // The second: somebody else is writing the same name at this moment.
+                    Err(Error { code: Some(code), .. })
+                        if code == "PreconditionFailed" || code == "ConditionalRequestConflict" =>
+                    {
+                        Ok(false)
+                    }
                     Err(source) => Err(RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source }),
                 }
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_s3::config::{Credentials, IdentityCache, Region as SdkRegion, SharedCredentialsProvider};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
@@ -166,8 +166,8 @@ pub fn partition(region: &str) -> &'static str {
     PREFIXES.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
-/// The SDK configuration that everything here starts from: every call ends within 30 seconds, retries included.
-pub async fn sdk_config() -> SdkConfig {
+/// The loader of the SDK configuration that everything here starts from: every call ends within 30 seconds, retries included.
+pub fn sdk_loader() -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(10))
@@ -179,8 +179,6 @@ pub async fn sdk_config() -> SdkConfig {
         .http_client(http)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(5))
-        .load()
-        .await
 }
 
 #[cfg(test)]

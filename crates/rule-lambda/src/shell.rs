@@ -10,7 +10,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
 use remediation::{
     Batch, BatchId, Deadline, Engine, Limits, Manifest, Mode, Outcome, POLICY_KEY, Policy, Records, Report, Rule,
-    RunId, Sessions, TargetRole, sdk_config,
+    RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
 use tracing::Instrument;
@@ -69,7 +69,7 @@ impl<R: Rule> Shell<R> {
         let role = TargetRole { name: setting("TARGET_ROLE_NAME")?, external_id: Some(setting("EXTERNAL_ID")?) };
         let bucket = setting("BUCKET")?;
         let manifest = Manifest::from_json(R::MANIFEST)?;
-        let base = sdk_config().await;
+        let base = sdk_loader().load().await;
         let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket };
         Ok(Self { base, manifest, records, role, rule: PhantomData })
     }
@@ -150,3 +150,6 @@ impl<R: Rule> Shell<R> {
         policy.rule::<R>(&self.manifest.id).map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use testcontainers::core::{Mount, WaitFor};
 use testcontainers::runners::AsyncRunner;
@@ -15,7 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::{Result, paths};
+use crate::{ANSWER_WITHIN, Result, get, paths};
 
 /// Chooses how the emulator runs: `process` (the default), `container`, or the `http://…` of one that runs.
 pub const VARIABLE: &str = "AUTOREMEDIATE_EMULATOR";
@@ -106,6 +107,36 @@ impl Emulator {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .retry_config(RetryConfig::standard())
             .build()
+    }
+
+    /// Lets the next two calls of an operation in `account` fail. Names are those of LocalStack: `s3`,
+    /// `PutPublicAccessBlock`.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn fail(&self, account: &str, service: &str, operation: &str, code: &str, status: u16) -> Result<()> {
+        let fault = json!({"account": account, "service": service, "operation": operation, "code": code,
+            "status": status, "times": 2});
+        let url = format!("{}/_remediation/faults", self.url);
+        reqwest::Client::new()
+            .post(url)
+            .body(fault.to_string())
+            .timeout(ANSWER_WITHIN)
+            .send()
+            .await?
+            .error_for_status()?;
+        Ok(())
+    }
+
+    /// Whether every fault that was asked for in `account` has happened.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn no_faults_left(&self, account: &str) -> Result<bool> {
+        let left: Vec<Value> = serde_json::from_str(&get(&format!("{}/_remediation/faults", self.url)).await?)?;
+        Ok(left.iter().all(|fault| fault["account"] != account))
     }
 
     /// Stops it and waits until nothing of it is left.

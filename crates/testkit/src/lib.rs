@@ -5,6 +5,7 @@
 //! has AWS accounts of its own, so tests share an emulator without meeting.
 
 pub mod account;
+pub mod cases;
 pub mod deployment;
 pub mod emulator;
 pub mod lambda;
@@ -17,12 +18,14 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// The result of a step of the harness.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// How long the emulator may take for an answer.
+pub(crate) const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// What an HTTP GET of `url` gives.
 ///
 /// # Errors
 ///
 /// No answer within ten seconds, or not one of success.
 pub async fn get(url: &str) -> Result<String> {
-    let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(10)).build()?;
-    Ok(client.get(url).send().await?.error_for_status()?.text().await?)
+    Ok(reqwest::Client::new().get(url).timeout(ANSWER_WITHIN).send().await?.error_for_status()?.text().await?)
 }

@@ -5,7 +5,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use remediation::{
     Batch, BatchId, Deadline, Engine, Finding, Limits, Manifest, Mode, Permission, Records, Report, Rule, RunId,
-    Sessions, TargetRole,
+    SessionKind, Sessions, TargetRole,
 };
 use serde_json::{Value, json};
 
@@ -110,17 +110,27 @@ impl Organization {
     }
 
     /// Runs the rule `R` over a batch, as its Lambda would.
-    ///
-    /// # Panics
-    ///
-    /// The rule's settings have no default.
     pub async fn run<R: Rule>(&self, batch: Batch, mode: Mode) -> Report {
-        let role = TargetRole { name: self.target_role(), external_id: Some(EXTERNAL_ID.into()) };
-        let sessions = Sessions::new(self.lambda.clone(), role, &self.manifest, batch.id.run);
-        let records = self.records();
+        let (sessions, records) = (self.sessions(batch.id.run), self.records());
         let engine =
             Engine::<R>::new(self.manifest.clone(), R::Settings::default(), sessions, records, Limits::default());
         engine.run(batch, mode, Deadline::never()).await
+    }
+
+    /// Sessions in the target account, as the rule's Lambda has them.
+    pub fn sessions(&self, run: RunId) -> Sessions {
+        let role = TargetRole { name: self.target_role(), external_id: Some(EXTERNAL_ID.into()) };
+        Sessions::new(self.lambda.clone(), role, &self.manifest, run)
+    }
+
+    /// The rule's client in a session that may write.
+    ///
+    /// # Errors
+    ///
+    /// The role cannot be assumed.
+    pub async fn write_client<R: Rule>(&self) -> Result<R::Client> {
+        let Finding { account, region, .. } = self.finding("");
+        Ok(R::client(&self.sessions(RunId::start()).target(&account, &region, SessionKind::Write).await?))
     }
 
     /// The bucket, with the rights of the rule's Lambda.

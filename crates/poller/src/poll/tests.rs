@@ -1,0 +1,465 @@
+//! Whole polls: Netskope's stand-in at one end, a folder at the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput as Secret};
+use aws_smithy_mocks::{MockResponse, Rule as MockRule, RuleMode, mock, mock_client};
+use proptest::prelude::*;
+use remediation::Batch;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testkit::netskope::{FakeNetskope, row};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use wiremock::matchers::{method, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+const TOKEN: &str = "s3cret/tok en+2f6b==";
+const CONTROL: &str = "Ensure every door is closed.";
+const SPELLING: &str = "Ensure that every door is closed";
+const WINDOWS: &str = "Ensure every window is closed.";
+const ACCOUNT: &str = "222222222222";
+const HERE: &str = "US East (N. Virginia)";
+
+/// A rule of two controls, the first with two spellings.
+fn manifest() -> Manifest {
+    let controls = json!([
+        {"rule_names": [CONTROL, SPELLING], "short_name": "DOORS"},
+        {"rule_names": [WINDOWS], "short_name": "WINDOWS"},
+    ]);
+    let value = json!({"id": "open-door", "title": "t", "service": "s", "scope": "regional", "controls": controls,
+        "read": [], "write": [], "runbook": null, "docs": {"why": "w", "impact": "i", "undo": "u"}});
+    Manifest::from_json(&value.to_string()).unwrap()
+}
+
+fn poller(address: &str, page_size: u32, folder: &Path) -> Poller {
+    let (timeout, retry_delay) = (Duration::from_secs(10), Duration::from_millis(1));
+    Poller {
+        manifests: vec![manifest()],
+        records: Records::Folder(folder.into()),
+        token: TokenSource::given(SecretString::from(TOKEN)),
+        endpoint: Endpoint::url(address).unwrap(),
+        options: Options { page_size, timeout, retries: 0, retry_delay },
+        region: "us-east-1".into(),
+        is_home: false,
+    }
+}
+
+/// The findings below a folder, batch by batch in the order of their numbers.
+fn batches(folder: &Path) -> Vec<Batch> {
+    let rules = std::fs::read_dir(folder.join("findings/open-door")).into_iter().flatten();
+    let days = rules.flat_map(|day| std::fs::read_dir(day.unwrap().path()).unwrap());
+    let read = |path| Batch::from_ndjson(&std::fs::read(path).unwrap(), "open-door").unwrap();
+    let mut batches: Vec<_> = days.map(|file| read(file.unwrap().path())).collect();
+    batches.sort_by_key(|batch| batch.id.batch);
+    assert!(batches.iter().all(|batch| batch.bad_lines.is_empty()));
+    batches
+}
+
+fn findings(folder: &Path) -> Vec<Finding> {
+    batches(folder).into_iter().flat_map(|batch| batch.findings).collect()
+}
+
+fn resources(folder: &Path) -> Vec<String> {
+    findings(folder).into_iter().map(|finding| finding.resource).collect()
+}
+
+fn page(rows: &[Value]) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({"status": "success", "msg": "", "data": rows}))
+}
+
+fn refused() -> ResponseTemplate {
+    let errors = [format!("Invalid token {TOKEN}")];
+    let body = json!({"status": "error", "errorCode": "Authorization Error", "errors": errors});
+    ResponseTemplate::new(403).set_body_json(body)
+}
+
+async fn answer_to(server: &MockServer, parameters: &[(&str, &str)], answer: ResponseTemplate) {
+    let mock = Mock::given(method("GET"));
+    let mock = parameters.iter().fold(mock, |mock, (name, value)| mock.and(query_param(*name, *value)));
+    mock.respond_with(answer).mount(server).await;
+}
+
+/// The log of this thread, at its most talkative.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || log.clone());
+        let lines = lines.with_filter(filter_fn(|metadata| logging::is_safe(metadata.target())));
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(lines))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn hides_token(text: &str) {
+    for form in [TOKEN, "s3cret%2Ftok+en%2B2f6b%3D%3D", "s3cret%2Ftok%20en%2B2f6b%3D%3D"] {
+        assert!(!text.contains(form), "the token is in: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_becomes_a_finding() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    netskope.set_rows(vec![row(CONTROL, ACCOUNT, HERE, "h")]);
+    let answer = poller(&netskope.url(), 1000, folder.path()).poll("open-door").await.unwrap();
+    let expected = Finding {
+        control: CONTROL.into(),
+        account: ACCOUNT.parse().unwrap(),
+        region: Region::code("us-east-1"),
+        resource: "h".into(),
+        first_seen: Some("2025-10-09T08:53:20Z".parse().unwrap()),
+        last_scanned: Some("2026-02-12T02:30:17Z".parse().unwrap()),
+    };
+    assert_eq!(findings(folder.path()), [expected]);
+    assert_eq!((answer.received, answer.kept, answer.batches), (1, 1, 1));
+    assert_eq!(batches(folder.path())[0].id.run, answer.run);
+}
+
+#[tokio::test]
+async fn an_empty_list_makes_no_batch() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    let answer = poller(&netskope.url(), 1000, folder.path()).poll("open-door").await.unwrap();
+    assert_eq!((answer.received, answer.batches, batches(folder.path()).len()), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn every_page_of_every_control_is_of_the_same_moment() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    let rows = |control, count: usize| (0..count).map(move |n| row(control, ACCOUNT, HERE, &format!("{control}{n}")));
+    netskope.set_rows(rows(CONTROL, 5).chain(rows(WINDOWS, 1)).collect());
+    let answer = poller(&netskope.url(), 2, folder.path()).poll("open-door").await.unwrap();
+    assert_eq!((answer.received, answer.kept), (6, 6));
+    let requests = netskope.requests().await;
+    let pages: Vec<_> =
+        requests.iter().map(|request| (request["rule_name"].as_str(), request["skip"].as_str())).collect();
+    assert_eq!(pages, [(CONTROL, "0"), (CONTROL, "2"), (CONTROL, "4"), (WINDOWS, "0")]);
+    let moments: BTreeSet<_> = requests.iter().map(|request| &request["as_of"]).collect();
+    assert_eq!(moments.len(), 1);
+    let as_of = Timestamp::from_second(moments.first().unwrap().parse().unwrap()).unwrap();
+    assert!((Timestamp::now() - as_of).as_secs().abs() < 3600, "{as_of}");
+}
+
+#[tokio::test]
+async fn a_page_has_up_to_a_thousand_rows_unless_told_otherwise() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    netskope.set_rows((0..1001).map(|n| row(CONTROL, ACCOUNT, HERE, &format!("h{n}"))).collect());
+    let poller = Poller { options: Options::default(), ..poller(&netskope.url(), 1, folder.path()) };
+    let answer = poller.poll("open-door").await.unwrap();
+    assert_eq!((answer.kept, answer.batches), (1001, 6));
+    let sizes: Vec<_> = batches(folder.path()).iter().map(|batch| batch.findings.len()).collect();
+    assert_eq!(sizes, [200, 200, 200, 200, 200, 1]);
+    for request in netskope.requests().await {
+        assert_eq!(request["limit"], "1000");
+    }
+}
+
+#[tokio::test]
+async fn the_same_row_on_another_page_is_a_duplicate_and_of_another_control_it_is_not() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    let mut again = row(CONTROL, ACCOUNT, "us-east-1", "h0");
+    again["profiles"] = json!(["another"]);
+    netskope.set_rows(vec![
+        row(CONTROL, ACCOUNT, HERE, "h0"),
+        row(CONTROL, ACCOUNT, HERE, "h1"),
+        again,
+        row(WINDOWS, ACCOUNT, HERE, "h0"),
+    ]);
+    let answer = poller(&netskope.url(), 2, folder.path()).poll("open-door").await.unwrap();
+    assert_eq!((answer.received, answer.kept, answer.duplicates), (4, 3, 1));
+    assert_eq!(resources(folder.path()), ["h0", "h1", "h0"]);
+}
+
+#[tokio::test]
+async fn global_findings_are_kept_only_at_home() {
+    for (is_home, kept) in [(true, 2), (false, 0)] {
+        let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+        netskope.set_rows(vec![row(CONTROL, ACCOUNT, "global", "alice"), row(CONTROL, ACCOUNT, "", "bob")]);
+        let poller = Poller { is_home, ..poller(&netskope.url(), 1000, folder.path()) };
+        let answer = poller.poll("open-door").await.unwrap();
+        assert_eq!((answer.kept, answer.other_regions), (kept, 2 - kept));
+        assert!(findings(folder.path()).iter().all(|finding| finding.region.is_global()));
+    }
+}
+
+#[tokio::test]
+async fn a_region_of_an_unknown_name_is_reported_and_is_known_where_the_deployment_is_in_it() {
+    for (region, kept) in [("us-east-1", 0), ("xy-north-9", 2)] {
+        let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+        let regions = ["Mars (Olympus Mons)", "Mars (Olympus Mons)", "xy-north-9", "XY-North-9", "eu-central-1"];
+        netskope
+            .set_rows(regions.iter().enumerate().map(|(n, of)| row(CONTROL, ACCOUNT, of, &format!("h{n}"))).collect());
+        let poller = Poller { region: region.into(), ..poller(&netskope.url(), 1000, folder.path()) };
+        let answer = poller.poll("open-door").await.unwrap();
+        let unknown = [("Mars (Olympus Mons)", 2), ("xy-north-9", 1), ("XY-North-9", 1)];
+        let unknown = unknown.into_iter().filter(|(name, _)| kept == 0 || name.starts_with("Mars"));
+        let unknown: BTreeMap<_, _> = unknown.map(|(name, count)| (name.to_owned(), count)).collect();
+        assert_eq!((answer.kept, answer.unknown_regions, answer.other_regions), (kept, unknown, 1));
+        assert!(findings(folder.path()).iter().all(|finding| finding.region == Region::code(region)));
+    }
+}
+
+#[tokio::test]
+async fn an_invalid_row_is_logged_with_its_position_in_the_list_and_the_rest_goes_on() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    let mut nameless = row(CONTROL, ACCOUNT, HERE, "");
+    nameless["account_id"] = json!(null);
+    netskope.set_rows(vec![
+        row(CONTROL, ACCOUNT, HERE, "h0"),
+        nameless,
+        row(CONTROL, "12345", HERE, "h1"),
+        row(CONTROL, ACCOUNT, HERE, "h2"),
+    ]);
+    let log = Log::default();
+    let guard = log.capture();
+    let answer = poller(&netskope.url(), 2, folder.path()).poll("open-door").await.unwrap();
+    drop(guard);
+    assert_eq!((answer.received, answer.kept, answer.invalid), (4, 2, 2));
+    assert_eq!(resources(folder.path()), ["h0", "h2"]);
+    let log = log.text();
+    let said: Vec<_> = log.lines().filter(|line| line.contains("an invalid row")).collect();
+    assert_eq!(said.len(), 2, "{log}");
+    assert!(said[0].contains("position=2") && said[0].contains("account_id"), "{}", said[0]);
+    assert!(said[1].contains("position=3") && said[1].contains("`12345` is not an AWS account ID"), "{}", said[1]);
+}
+
+#[tokio::test]
+async fn the_spelling_that_has_findings_is_named_and_the_next_is_not_asked_for() {
+    for (spelling, asked) in [
+        (Some(CONTROL), vec![CONTROL, WINDOWS]),
+        (Some(SPELLING), vec![CONTROL, SPELLING, WINDOWS]),
+        (None, vec![CONTROL, SPELLING, WINDOWS]),
+    ] {
+        let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+        netskope.set_rows(spelling.map(|name| row(name, ACCOUNT, HERE, "h")).into_iter().collect());
+        let answer = poller(&netskope.url(), 1000, folder.path()).poll("open-door").await.unwrap();
+        let polled = |short_name: &str, rule_name: Option<&str>| PolledControl {
+            short_name: short_name.into(),
+            rule_name: rule_name.map(str::to_owned),
+        };
+        assert_eq!(answer.controls, [polled("DOORS", spelling), polled("WINDOWS", None)]);
+        let requests = netskope.requests().await;
+        assert_eq!(requests.iter().map(|request| request["rule_name"].as_str()).collect::<Vec<_>>(), asked);
+        assert!(findings(folder.path()).iter().all(|finding| Some(finding.control.as_str()) == spelling));
+    }
+}
+
+#[tokio::test]
+async fn a_broken_control_fails_the_poll_but_stops_neither_the_others_nor_what_came_before() {
+    for (broken, whole) in [(CONTROL, WINDOWS), (WINDOWS, CONTROL)] {
+        let (server, folder) = (MockServer::start().await, TempDir::new().unwrap());
+        let first = [row(broken, ACCOUNT, HERE, "before"), row(broken, ACCOUNT, HERE, "the break")];
+        answer_to(&server, &[("rule_name", broken), ("skip", "0")], page(&first)).await;
+        answer_to(
+            &server,
+            &[("rule_name", broken), ("skip", "2")],
+            ResponseTemplate::new(200).set_body_string("<html>"),
+        )
+        .await;
+        answer_to(&server, &[("rule_name", whole)], page(&[row(whole, ACCOUNT, HERE, "whole")])).await;
+        let error = poller(&server.uri(), 2, folder.path()).poll("open-door").await.unwrap_err();
+        let PollError::Incomplete(lists) = &error else { panic!("{error:?}") };
+        assert_eq!(lists.len(), 1);
+        let says =
+            format!("the list is not whole, and the next poll starts anew: page 2 of the violations of `{broken}`: ");
+        assert!(error.to_string().starts_with(&says), "{error}");
+        let found: BTreeSet<_> = resources(folder.path()).into_iter().collect();
+        assert_eq!(found, ["before", "the break", "whole"].map(str::to_owned).into());
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_is_not_there_is_named_beside_those_that_are() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    let error = poller(&netskope.url(), 1000, folder.path()).poll("open-window").await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no rule `open-window`; there are: open-door");
+    assert!(netskope.requests().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_written_fails_the_poll() {
+    let (netskope, file) = (FakeNetskope::start(TOKEN).await, tempfile::NamedTempFile::new().unwrap());
+    netskope.set_rows(vec![row(CONTROL, ACCOUNT, HERE, "h")]);
+    let error = poller(&netskope.url(), 1000, file.path()).poll("open-door").await.unwrap_err();
+    assert!(matches!(error, PollError::Record(_)), "{error:?}");
+}
+
+/// A secret that holds these tokens, one after the other; `None` is a failed read.
+fn secret(tokens: &'static [Option<&'static str>]) -> MockRule {
+    let read = AtomicUsize::new(0);
+    mock!(aws_sdk_secretsmanager::Client::get_secret_value).then_compute_response(move |_| {
+        let token = tokens[read.fetch_add(1, Ordering::Relaxed)];
+        match token {
+            Some(token) => MockResponse::Output(Secret::builder().secret_string(token).build()),
+            None => MockResponse::Error(GetSecretValueError::unhandled("gone")),
+        }
+    })
+}
+
+fn source(secret: &MockRule) -> TokenSource {
+    let client = mock_client!(aws_sdk_secretsmanager, RuleMode::MatchAny, [secret]);
+    TokenSource::new(client, "the-secret".into())
+}
+
+/// A list of three rows, two a page, whose second page is for the token `new` only.
+async fn rotating(server: &MockServer) {
+    let rows = ["h0", "h1", "h2"].map(|resource| row(CONTROL, ACCOUNT, HERE, resource));
+    answer_to(server, &[("rule_name", CONTROL), ("skip", "0")], page(&rows[..2])).await;
+    answer_to(server, &[("rule_name", CONTROL), ("skip", "2"), ("token", "new")], page(&rows[2..])).await;
+    answer_to(server, &[("rule_name", CONTROL), ("skip", "2")], refused()).await;
+    answer_to(server, &[("rule_name", WINDOWS)], page(&[])).await;
+}
+
+#[tokio::test]
+async fn a_refused_token_is_read_again_and_the_list_goes_on_at_the_same_page() {
+    let (server, folder) = (MockServer::start().await, TempDir::new().unwrap());
+    rotating(&server).await;
+    let secret = secret(&[Some("old"), Some("new")]);
+    let poller = Poller { token: source(&secret), ..poller(&server.uri(), 2, folder.path()) };
+    let answer = poller.poll("open-door").await.unwrap();
+    assert_eq!((answer.received, answer.kept, answer.duplicates), (3, 3, 0));
+    assert_eq!(resources(folder.path()), ["h0", "h1", "h2"]);
+    assert_eq!(secret.num_calls(), 2);
+    let asked: Vec<_> = server.received_requests().await.unwrap().iter().map(asked_for).collect();
+    let pages =
+        [("old", "0"), ("old", "2"), ("new", "2"), ("new", "0")].map(|(token, skip)| (token.into(), skip.into()));
+    assert_eq!(asked, pages);
+}
+
+/// A request's token and `skip`.
+fn asked_for(request: &wiremock::Request) -> (String, String) {
+    let query: BTreeMap<_, _> = request.url.query_pairs().into_owned().collect();
+    (query["token"].clone(), query["skip"].clone())
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_twice_fails_the_poll() {
+    let (server, folder) = (MockServer::start().await, TempDir::new().unwrap());
+    rotating(&server).await;
+    let secret = secret(&[Some("old"), Some("older")]);
+    let poller = Poller { token: source(&secret), ..poller(&server.uri(), 2, folder.path()) };
+    let error = poller.poll("open-door").await.unwrap_err();
+    assert!(matches!(&error, PollError::Incomplete(lists) if lists.len() == 1), "{error:?}");
+    assert!(error.to_string().contains("page 2") && error.to_string().contains("refused the token"), "{error}");
+    assert_eq!(secret.num_calls(), 2);
+    assert_eq!(resources(folder.path()), ["h0", "h1"]);
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_read_again_loses_nothing_that_came_before() {
+    let (server, folder) = (MockServer::start().await, TempDir::new().unwrap());
+    rotating(&server).await;
+    let secret = secret(&[Some("old"), None, None]);
+    let poller = Poller { token: source(&secret), ..poller(&server.uri(), 2, folder.path()) };
+    let error = poller.poll("open-door").await.unwrap_err().to_string();
+    assert!(error.contains("secretsmanager:GetSecretValue"), "{error}");
+    assert_eq!(resources(folder.path()), ["h0", "h1"]);
+}
+
+#[tokio::test]
+async fn the_token_is_in_no_error_answer_or_log_line() {
+    let log = Log::default();
+    let guard = log.capture();
+    let echo = |status| ResponseTemplate::new(status).set_body_string(format!("you sent {TOKEN}"));
+    for answer in [page(&[row(CONTROL, "12345", HERE, "h")]), refused(), echo(200), echo(400), echo(500)] {
+        let (server, folder) = (MockServer::start().await, TempDir::new().unwrap());
+        answer_to(&server, &[], answer).await;
+        let poller = poller(&server.uri(), 1000, folder.path());
+        match poller.poll("open-door").await {
+            Ok(answer) => hides_token(&format!("{answer:?} {}", serde_json::to_string(&answer).unwrap())),
+            Err(error) => hides_token(&format!("{error} {error:?}")),
+        }
+        hides_token(&format!("{poller:?}"));
+    }
+    drop(guard);
+    let log = log.text();
+    assert!(log.contains("poll done") && log.contains("the list is not whole"), "{log}");
+    hides_token(&log);
+}
+
+/// Where a row of the property test says that its resource is.
+const REGIONS: [&str; 7] = [HERE, "us-east-1", "US East(N.Virginia)", "EU (Frankfurt)", "Mars", "global", ""];
+const ACCOUNTS: [&str; 5] = [ACCOUNT, "333333333333", "12345", "", "-"];
+
+/// The answer that these rows should get, by the words of the specification.
+fn expected(rows: &[(usize, usize, u8)], is_home: bool) -> (Answer, BTreeSet<(String, bool, String)>) {
+    let mut answer = Answer::new("open-door", RunId::start());
+    let mut kept = BTreeSet::new();
+    for (region, account, resource) in rows {
+        answer.received += 1;
+        let (region, account) = (REGIONS[*region], ACCOUNTS[*account]);
+        let is_global = matches!(region, "global" | "");
+        match (region, account) {
+            (_, "" | "-") => answer.invalid += 1,
+            ("Mars", _) => *answer.unknown_regions.entry("Mars".into()).or_default() += 1,
+            ("EU (Frankfurt)", _) => answer.other_regions += 1,
+            _ if is_global && !is_home => answer.other_regions += 1,
+            (_, "12345") => answer.invalid += 1,
+            _ if kept.insert((account.to_owned(), is_global, format!("h{resource}"))) => answer.kept += 1,
+            _ => answer.duplicates += 1,
+        }
+    }
+    (answer, kept)
+}
+
+proptest! {
+    // Each case waits for the rate limit between the two controls.
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn every_row_is_counted_exactly_once(
+        rows in prop::collection::vec((0..REGIONS.len(), 0..ACCOUNTS.len(), 0..4_u8), 1..60),
+        is_home: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (answer, found) = runtime.block_on(async {
+            let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+            let json = |(region, account, resource): &(usize, usize, u8)| {
+                let mut row = row(CONTROL, ACCOUNTS[*account], REGIONS[*region], &format!("h{resource}"));
+                if ACCOUNTS[*account] == "-" {
+                    row.as_object_mut().unwrap().remove("account_id");
+                }
+                row
+            };
+            netskope.set_rows(rows.iter().map(json).collect());
+            let poller = Poller { is_home, ..poller(&netskope.url(), 1000, folder.path()) };
+            (poller.poll("open-door").await.unwrap(), findings(folder.path()))
+        });
+        let sum = answer.kept + answer.other_regions + answer.unknown_regions.values().sum::<usize>()
+            + answer.invalid + answer.duplicates;
+        prop_assert_eq!(answer.received, sum);
+        let (expected, kept) = expected(&rows, is_home);
+        let count = found.len();
+        let found: BTreeSet<_> = found
+            .into_iter()
+            .map(|finding| (finding.account.to_string(), finding.region.is_global(), finding.resource))
+            .collect();
+        prop_assert_eq!((count, found), (kept.len(), kept));
+        let (run, batches, controls) = (answer.run, answer.batches, answer.controls.clone());
+        prop_assert_eq!(answer, Answer { run, batches, controls, ..expected });
+    }
+}

@@ -1,0 +1,204 @@
+//! The table of cases that every rule is tested by, on the emulator with IAM enforced. A rule's test module implements
+//! [`Subject`] and calls [`rule_cases!`](crate::rule_cases); what is special about the rule it tests itself.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use remediation::{Mode, Outcome, Plan, Report, ReportedFinding, Rule};
+use serde_json::Value;
+
+use crate::Result;
+use crate::emulator::Emulator;
+use crate::organization::Organization;
+
+/// A rule under test, and how its resources are made and looked at, with the full rights of their account.
+pub trait Subject {
+    /// The rule.
+    type Rule: Rule;
+    /// An API operation that the fix calls, with the code and the HTTP status by which its service throttles.
+    const THROTTLED: &[(&str, &str, &str, u16)];
+
+    /// Makes a resource that violates, and gives its name as a finding has it.
+    fn violating(of: &Organization, name: &str) -> impl Future<Output = Result<String>>;
+    /// Makes a resource that complies, and gives its name as a finding has it.
+    fn complying(of: &Organization, name: &str) -> impl Future<Output = Result<String>>;
+    /// The name of a resource that does not exist.
+    fn gone(of: &Organization) -> String;
+    /// Every form in which a finding may name the resource.
+    fn names(of: &Organization, resource: &str) -> Vec<String>;
+    /// What of the resource the rule is about.
+    fn describe(of: &Organization, resource: &str) -> impl Future<Output = Result<Value>>;
+}
+
+/// Makes a test of each case for a [`Subject`].
+#[macro_export]
+macro_rules! rule_cases {
+    ($subject:ty: $($case:ident),+ $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                $crate::cases::$case::<$subject>().await;
+            }
+        )+
+    };
+    ($subject:ty) => {
+        $crate::rule_cases!($subject: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
+            a_resource_that_is_gone_is_gone, every_form_of_the_name_works, each_permission_taken_away_is_named,
+            the_manifest_has_exactly_the_permissions_that_are_used, throttled_and_then_fine,
+            run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
+            undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing);
+    };
+}
+
+async fn organization<S: Subject>() -> Organization {
+    Organization::new::<S::Rule>(Emulator::shared().await.unwrap()).await.unwrap()
+}
+
+async fn apply<S: Subject>(of: &Organization, resource: &str) -> ReportedFinding {
+    only(of.run::<S::Rule>(of.batch(&[resource]), Mode::Apply).await)
+}
+
+fn only(mut report: Report) -> ReportedFinding {
+    assert_eq!(report.findings.len(), 1, "{report:?}");
+    report.findings.remove(0)
+}
+
+async fn describe<S: Subject>(of: &Organization, resource: &str) -> Value {
+    S::describe(of, resource).await.unwrap()
+}
+
+/// Violating: fixed, proved, and as a complying one is.
+pub async fn a_violating_resource_is_fixed<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::violating(&of, "violating").await.unwrap();
+    let before = describe::<S>(&of, &resource).await;
+    let finding = apply::<S>(&of, &resource).await;
+    assert_eq!(finding.outcome, Outcome::Fixed, "{finding:?}");
+    assert!(finding.verification.is_some() && finding.written == finding.changes.len(), "{finding:?}");
+    assert_ne!(describe::<S>(&of, &resource).await, before);
+}
+
+/// Complying: nothing written.
+pub async fn a_complying_resource_is_left_alone<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::complying(&of, "complying").await.unwrap();
+    let before = describe::<S>(&of, &resource).await;
+    let finding = apply::<S>(&of, &resource).await;
+    assert_eq!(finding.outcome, Outcome::AlreadyCompliant, "{finding:?}");
+    assert_eq!(describe::<S>(&of, &resource).await, before);
+}
+
+/// Gone: said so, and the others go on.
+pub async fn a_resource_that_is_gone_is_gone<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::violating(&of, "here").await.unwrap();
+    let report = of.run::<S::Rule>(of.batch(&[&S::gone(&of), &resource]), Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Gone, Outcome::Fixed], "{report:?}");
+}
+
+/// By ID, name and ARN.
+pub async fn every_form_of_the_name_works<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::violating(&of, "named").await.unwrap();
+    for name in S::names(&of, &resource) {
+        let planned = only(of.run::<S::Rule>(of.batch(&[&name]), Mode::Plan).await);
+        assert_eq!(planned.outcome, Outcome::Planned, "{name}: {planned:?}");
+    }
+}
+
+/// Access denied: failed with the action's name, and nothing written.
+pub async fn each_permission_taken_away_is_named<S: Subject>() {
+    let of = organization::<S>().await;
+    let actions: BTreeSet<_> = of.permissions().map(|permission| permission.action.clone()).collect();
+    for (number, action) in actions.iter().enumerate() {
+        let resource = S::violating(&of, &format!("denied-{number}")).await.unwrap();
+        let taken = of.take_away(action).await.unwrap();
+        let finding = apply::<S>(&of, &resource).await;
+        assert_eq!(finding.outcome, Outcome::Failed, "{action}: {finding:?}");
+        assert!(finding.detail.as_ref().is_some_and(|detail| detail.contains(action)), "{action}: {finding:?}");
+        of.give_back(taken).await.unwrap();
+        assert_eq!(apply::<S>(&of, &resource).await.outcome, Outcome::Fixed, "{action} given back");
+    }
+}
+
+/// Not one permission too many, not one too few.
+pub async fn the_manifest_has_exactly_the_permissions_that_are_used<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::violating(&of, "used").await.unwrap();
+    assert_eq!(apply::<S>(&of, &resource).await.outcome, Outcome::Fixed);
+    let decisions = of.decisions().await.unwrap();
+    let actions = decisions.iter().map(|decision| decision.action.as_str());
+    let used: BTreeSet<_> = actions.filter(|action| !action.starts_with("sts:")).collect();
+    let allowed: BTreeSet<_> = of.permissions().map(|permission| permission.action.as_str()).collect();
+    assert_eq!(used, allowed);
+}
+
+/// Throttled: the SDK's retries get over it.
+pub async fn throttled_and_then_fine<S: Subject>() {
+    let of = organization::<S>().await;
+    for (number, (service, operation, code, status)) in S::THROTTLED.iter().enumerate() {
+        let resource = S::violating(&of, &format!("throttled-{number}")).await.unwrap();
+        let emulator = Emulator::shared().await.unwrap();
+        emulator.fail(&of.target.id, service, operation, code, *status).await.unwrap();
+        let finding = apply::<S>(&of, &resource).await;
+        assert_eq!(finding.outcome, Outcome::Fixed, "{operation}: {finding:?}");
+        assert!(emulator.no_faults_left(&of.target.id).await.unwrap(), "{operation} was not called");
+    }
+}
+
+/// Twice: the second run finds nothing to do.
+pub async fn run_twice_the_second_finds_nothing_to_do<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::violating(&of, "twice").await.unwrap();
+    assert_eq!(apply::<S>(&of, &resource).await.outcome, Outcome::Fixed);
+    let fixed = describe::<S>(&of, &resource).await;
+    assert_eq!(apply::<S>(&of, &resource).await.outcome, Outcome::AlreadyCompliant);
+    assert_eq!(describe::<S>(&of, &resource).await, fixed);
+}
+
+/// Twice at once: both say the truth, and the state is that of one run.
+pub async fn two_runs_at_once_end_in_the_same_state<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::violating(&of, "at-once").await.unwrap();
+    for finding in <[_; 2]>::from(tokio::join!(apply::<S>(&of, &resource), apply::<S>(&of, &resource))) {
+        assert!(matches!(finding.outcome, Outcome::Fixed | Outcome::AlreadyCompliant), "{finding:?}");
+    }
+    let at_once = describe::<S>(&of, &resource).await;
+    assert_eq!(apply::<S>(&of, &resource).await.outcome, Outcome::AlreadyCompliant);
+    assert_eq!(describe::<S>(&of, &resource).await, at_once);
+}
+
+/// Undone from the stored plan alone: as it was, also when it is undone twice.
+pub async fn undone_it_is_as_it_was_also_twice<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::violating(&of, "undone").await.unwrap();
+    let before = describe::<S>(&of, &resource).await;
+    let report = of.run::<S::Rule>(of.batch(&[&resource]), Mode::Apply).await;
+    let key = &report.plan.as_ref().expect("a stored plan").key;
+    let stored = of.central.json(&of.bucket, key).await.unwrap();
+    assert_eq!(only(report).outcome, Outcome::Fixed);
+    let plan: Plan<<S::Rule as Rule>::Change> = serde_json::from_value(stored).unwrap();
+    let client = of.write_client::<S::Rule>().await.unwrap();
+    for _ in 0..2 {
+        for planned in plan.findings[0].changes.iter().rev() {
+            let undo = S::Rule::undo(&planned.change).expect("a change that can be taken back");
+            S::Rule::apply(&client, &undo).await.unwrap();
+        }
+        assert_eq!(describe::<S>(&of, &resource).await, before);
+    }
+}
+
+/// Mode `plan`: the change is stored, nothing is written, and no session that could write is asked for.
+pub async fn mode_plan_writes_nothing<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::violating(&of, "planned").await.unwrap();
+    let before = describe::<S>(&of, &resource).await;
+    let report = of.run::<S::Rule>(of.batch(&[&resource]), Mode::Plan).await;
+    let stored = of.central.json(&of.bucket, &report.plan.as_ref().expect("a stored plan").key).await.unwrap();
+    assert_eq!(stored["findings"][0]["changes"].as_array().unwrap().len(), report.findings[0].changes.len());
+    assert_eq!(only(report).outcome, Outcome::Planned);
+    assert_eq!(describe::<S>(&of, &resource).await, before);
+    let sessions = of.decisions().await.unwrap().iter().filter(|of| of.action == "sts:AssumeRole").count();
+    assert_eq!(sessions, 1, "the read-only one");
+}
