@@ -148,6 +148,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_large_account_is_not_split_to_fill_up_a_batch_of_small_ones() {
+        let accounts: Vec<_> = (0..150).map(|number| number % 5).chain([9; 150]).collect();
+        let (batches, _) = batches(&accounts).await;
+        assert_eq!(sizes(&batches), [200, 100]);
+        let large = finding(9, 0).account;
+        assert_eq!(batches[0].findings.iter().filter(|of| of.account == large).count(), 150);
+    }
+
+    #[tokio::test]
     async fn few_findings_wait_however_many_accounts_there_are() {
         let accounts: Vec<_> = (0..5000).collect();
         let (batches, most) = batches(&accounts).await;

@@ -1,11 +1,11 @@
 //! Where batches, plans and reports are kept: the bucket, or a folder when a person runs the command line without one.
 
-use std::io::ErrorKind as IoErrorKind;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::primitives::ByteStream;
-use tokio::fs;
-use tokio::io::AsyncWriteExt;
+use tempfile::NamedTempFile;
+use tokio::{fs, task};
 
 use crate::{Error, Report};
 
@@ -129,24 +129,27 @@ impl Records {
             }
             Self::Folder(folder) => {
                 let path = folder.join(key);
-                create_file(&path, &bytes).await.map_err(|source| RecordError::Folder { path, source })
+                let file = path.clone();
+                let created = task::spawn_blocking(move || create_file(&file, &bytes)).await;
+                let created = created.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
+                created.map_err(|source| RecordError::Folder { path, source })
             }
         }
     }
 }
 
-/// Whether the file could be made; not where one of that name exists.
-async fn create_file(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<bool> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).await?;
+/// Whether the file could be made; not where one of that name exists. It appears whole or not at all.
+fn create_file(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(taken) if taken.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(failed) => Err(failed.error),
     }
-    let mut file = match fs::OpenOptions::new().write(true).create_new(true).open(path).await {
-        Err(error) if error.kind() == IoErrorKind::AlreadyExists => return Ok(false),
-        opened => opened?,
-    };
-    file.write_all(bytes).await?;
-    file.sync_all().await?;
-    Ok(true)
 }
 
 /// `plans/x.json`, then `plans/x.2.json`, `plans/x.3.json`, …

@@ -62,7 +62,10 @@ impl Deployment {
         let package = deployment.package();
         let roles = deployment.make_deploy_roles(emulator);
         tokio::try_join!(package, roles)?;
-        tokio::try_join!(deployment.apply_central(), deployment.each_target("apply", &["-auto-approve"]))?;
+        let init = deployment.terraform("central", &["init", "-input=false"]);
+        // The targets first: a schedule fires as soon as it is made, and the roles must be there by then.
+        tokio::try_join!(init, deployment.each_target("apply", &["-auto-approve"]))?;
+        deployment.terraform("central", &["apply", "-input=false", "-auto-approve"]).await?;
         Ok(deployment)
     }
 
@@ -138,11 +141,6 @@ impl Deployment {
             Account::new(emulator, target).make_role(DEPLOY_ROLE, &trust, &all).await?;
         }
         Ok(())
-    }
-
-    async fn apply_central(&self) -> Result<()> {
-        self.terraform("central", &["init", "-input=false"]).await?;
-        self.terraform("central", &["apply", "-input=false", "-auto-approve"]).await.map(drop)
     }
 
     async fn each_target(&self, action: &str, arguments: &[&str]) -> Result<()> {
