@@ -59,6 +59,13 @@ class Emulator:
         with urllib.request.urlopen(f"{self.url}/_remediation/iam/decisions") as answer:
             return json.load(answer)
 
+    def put(self, path: str, **body) -> dict | None:
+        """To one of the emulator's own endpoints, below /_remediation/."""
+        request = urllib.request.Request(f"{self.url}/_remediation/{path}", json.dumps(body).encode(), method="PUT")
+        with urllib.request.urlopen(request) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
     def leftovers(self) -> list[str]:
         """Its temporary files, and every process that has its folder in the environment."""
         marker = str(self.temporary).encode()

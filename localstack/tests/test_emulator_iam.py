@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 from functions import allow, deny, policy, trust, zipped
+from refusals import refusal
 
 ANYONE = trust({"AWS": "*"}, ["sts:AssumeRole", "sts:SetSourceIdentity"])
 
@@ -13,13 +13,6 @@ ANYONE = trust({"AWS": "*"}, ["sts:AssumeRole", "sts:SetSourceIdentity"])
 def bucket(emulator, account):
     emulator.client("s3", account).create_bucket(Bucket=f"iam-{account}")
     return f"iam-{account}"
-
-
-def refusal(call, *arguments, **parameters) -> tuple[int, str, str]:
-    with pytest.raises(ClientError) as caught:
-        call(*arguments, **parameters)
-    response = caught.value.response
-    return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"], response["Error"]["Message"]
 
 
 def test_identity_policies(emulator, account, make_role, session_of, bucket):

@@ -1,0 +1,53 @@
+"""Calls that fail as often as a test wants: PUT /_remediation/faults/<account> {"ec2:DescribeVpcs": ["Throttling"]}.
+
+Each call takes the first code of its action's list, until the list is empty. Only calls of role sessions do, so that a
+test's own set-up, with the key of the account's root, is left alone.
+"""
+
+import json
+import threading
+
+from localstack.aws import handlers
+from localstack.aws.api import RequestContext
+from localstack.http import Response
+from localstack.runtime import hooks
+from localstack.services.edge import ROUTER
+from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
+
+from .iam import sessions
+from .iam.actions import action_of
+from .moto_services import aws_error
+
+PATH = "/_remediation/faults/<account>"
+STATUS = {
+    "InternalError": 500, "InternalServerError": 500, "RequestLimitExceeded": 503, "ServiceUnavailable": 503,
+    "SlowDown": 503, "TooManyRequestsException": 429, "Unavailable": 503,
+}
+
+_codes: dict[tuple[str, str], list[str]] = {}  # by account and action
+_lock = threading.Lock()
+
+
+@hooks.on_infra_start()
+def serve_remediation_faults() -> None:
+    ROUTER.add(PATH, _put, methods=["PUT"])
+    handlers.serve_custom_service_request_handlers.append(_fail)
+
+
+def _put(request, account: str) -> Response:
+    with _lock:
+        for action, codes in json.loads(request.get_data()).items():
+            _codes[account, action] = list(codes)
+    return Response(status=204)
+
+
+def _fail(_chain, context: RequestContext, _response) -> None:
+    if not context.service or not context.operation:
+        return
+    key = context.account_id, action_of(context.service.service_name, context.operation.name)
+    if not _codes.get(key) or not sessions.find(extract_access_key_id_from_auth_header(context.request.headers)):
+        return
+    with _lock:
+        code = _codes[key].pop(0) if _codes[key] else None
+    if code:
+        raise aws_error(code, f"A fault that a test asked for: {code}.", STATUS.get(code, 400))
