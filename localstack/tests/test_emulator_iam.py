@@ -55,6 +55,11 @@ def test_managed_policies_and_changes_of_them(emulator, account, make_role, sess
         ("lambda", "list_functions", {}, "AccessDeniedException"),
         ("logs", "describe_log_groups", {}, "AccessDeniedException"),
         ("kms", "list_keys", {}, "AccessDeniedException"),
+        ("ec2", "describe_vpcs", {}, "UnauthorizedOperation"),
+        ("rds", "describe_db_instances", {}, "AccessDenied"),
+        ("redshift", "describe_clusters", {}, "AccessDenied"),
+        ("cloudtrail", "describe_trails", {}, "AccessDeniedException"),
+        ("ssm", "describe_automation_executions", {}, "AccessDeniedException"),
     ],
 )
 def test_error_codes_by_protocol(emulator, account, make_role, session_of, service, operation, parameters, code):

@@ -115,7 +115,7 @@ def test_the_plugin_alone_is_importable_with_its_entry_points(tmp_path):
         [sys.executable, "-P", "-c", look], env={**os.environ, "PYTHONPATH": str(tmp_path / "plugin")},
         capture_output=True, text=True, check=True,
     ).stdout
-    assert printed.split()[0].startswith(str(tmp_path)) and int(printed.split()[1]) == 16
+    assert printed.split()[0].startswith(str(tmp_path)) and int(printed.split()[1]) == 17
 
 
 def test_setup_twice_at_once_gives_one_environment():
