@@ -43,14 +43,13 @@ def test_every_added_rule_is_returned_with_its_description(ec2, group):
         IpPermissions=[
             {**ANYWHERE, "IpRanges": [{"CidrIp": "0.0.0.0/0", "Description": "everyone"}, office]},
             {**ANYWHERE_IPV6, "Ipv6Ranges": [{"CidrIpv6": "::/0", "Description": "everyone, too"}]},
-            {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]},
+            {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group, "Description": "each other"}]},
         ],
     )["SecurityGroupRules"]
-    assert [rule.get("Description") for rule in added] == ["everyone", "the office", "everyone, too", None]
+    assert [rule.get("Description") for rule in added] == ["everyone", "the office", "everyone, too", "each other"]
     assert added[3]["ReferencedGroupInfo"] == {"GroupId": group}
-    assert {rule["SecurityGroupRuleId"] for rule in added} == {
-        rule["SecurityGroupRuleId"] for rule in rules(ec2, group)
-    }
+    kept = {rule["SecurityGroupRuleId"]: rule["Description"] for rule in rules(ec2, group)}
+    assert kept == {rule["SecurityGroupRuleId"]: rule["Description"] for rule in added}
     [described] = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
     ssh = next(each for each in described["IpPermissions"] if each["IpProtocol"] == "tcp")
     assert office in ssh["IpRanges"] and ssh["Ipv6Ranges"] == [{"CidrIpv6": "::/0", "Description": "everyone, too"}]

@@ -88,6 +88,13 @@ def revoke_ingress(context: RequestContext, request: dict) -> dict:
     return answer
 
 
+def _description(rule: SecurityGroupRule) -> str | None:
+    return rule.ip_range.get("Description") or rule.source_group.get("Description")
+
+
+SecurityGroupRule.description = property(_description)  # moto leaves out that of a referenced group
+
+
 class _Same:
     """Membership by identity: moto's rules compare equal in odd ways."""
 
@@ -212,7 +219,7 @@ def _revoked(rule: SecurityGroupRule) -> dict:
         "CidrIpv6": rule.cidr_ipv6,
         "PrefixListId": rule.prefix_list_id,
         "ReferencedGroupId": rule.source_group.get("GroupId"),
-        "Description": rule.description,
+        "Description": _description(rule),
     }
     return {name: value for name, value in members.items() if value is not None}
 
