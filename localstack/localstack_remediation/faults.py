@@ -1,73 +1,61 @@
-"""Errors on demand, so that tests see what a throttled or failing API does to the product.
+"""Calls that fail as often as a test wants: PUT /_remediation/faults/<account> {"ec2:DescribeVpcs": ["Throttling"]}.
+GET gives what is still to come, in the same form.
 
-POST /_remediation/faults {"account", "service", "operation", "code", "status", "times"}: the next `times` calls of the
-operation in the account are answered with the error `code` and the HTTP `status`. Names are botocore's (`s3`,
-`PutPublicAccessBlock`). GET gives what is still to come.
+Each call takes the first code of its action's list, until the list is empty. Only calls of role sessions do, so that a
+test's own set-up, with the key of the account's root, is left alone.
 """
 
 import json
 import threading
-from dataclasses import asdict, dataclass
 
 from localstack.aws import handlers
-from localstack.aws.api import CommonServiceException, RequestContext
-from localstack.http import Request, Response
+from localstack.aws.api import RequestContext
+from localstack.http import Response
 from localstack.runtime import hooks
 from localstack.services.edge import ROUTER
+from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
 
-PATH = "/_remediation/faults"
+from .iam import sessions
+from .iam.actions import action_of
+from .moto_services import aws_error
 
+PATH = "/_remediation/faults/<account>"
+STATUS = {
+    "InternalError": 500, "InternalServerError": 500, "RequestLimitExceeded": 503, "ServiceUnavailable": 503,
+    "SlowDown": 503, "TooManyRequestsException": 429, "Unavailable": 503,
+}
 
-@dataclass
-class Fault:
-    account: str
-    service: str
-    operation: str
-    code: str
-    status: int
-    times: int
-
-
-_faults: list[Fault] = []
+_codes: dict[tuple[str, str], list[str]] = {}  # by account and action
 _lock = threading.Lock()
 
 
 @hooks.on_infra_start()
-def install_remediation_faults() -> None:
-    handlers.serve_custom_service_request_handlers.append(fail)
-    ROUTER.add(PATH, _add, methods=["POST"])
-    ROUTER.add(PATH, lambda request: _answer(200, [asdict(fault) for fault in _faults]), methods=["GET"])
+def serve_remediation_faults() -> None:
+    ROUTER.add(PATH, _put, methods=["PUT"])
+    ROUTER.add(PATH, _get, methods=["GET"])
+    handlers.serve_custom_service_request_handlers.append(_fail)
 
 
-def fail(_chain, context: RequestContext, _response) -> None:
-    if context.service and context.operation and not context.is_internal_call:
-        fault = _take(context.account_id, context.service.service_name, context.operation.name)
-        if fault:
-            raise CommonServiceException(
-                fault.code, "a fault that a test asked for", status_code=fault.status, sender_fault=fault.status < 500
-            )
-
-
-def _take(account: str, service: str, operation: str) -> Fault | None:
+def _put(request, account: str) -> Response:
     with _lock:
-        for fault in _faults:
-            if (fault.account, fault.service, fault.operation) == (account, service, operation):
-                fault.times -= 1
-                if fault.times <= 0:
-                    _faults.remove(fault)
-                return fault
-    return None
+        for action, codes in json.loads(request.get_data()).items():
+            _codes[account, action] = list(codes)
+    return Response(status=204)
 
 
-def _add(request: Request) -> Response:
-    try:
-        fault = Fault(**json.loads(request.get_data()))
-    except (TypeError, ValueError) as error:
-        return _answer(400, {"error": str(error)})
+def _get(_request, account: str) -> Response:
     with _lock:
-        _faults.append(fault)
-    return _answer(201, asdict(fault))
+        left = {action: codes for (of, action), codes in _codes.items() if of == account and codes}
+    return Response(json.dumps(left), 200, mimetype="application/json")
 
 
-def _answer(status: int, body: object) -> Response:
-    return Response(json.dumps(body), status, mimetype="application/json")
+def _fail(_chain, context: RequestContext, _response) -> None:
+    if not context.service or not context.operation:
+        return
+    key = context.account_id, action_of(context.service.service_name, context.operation.name)
+    if not _codes.get(key) or not sessions.find(extract_access_key_id_from_auth_header(context.request.headers)):
+        return
+    with _lock:
+        code = _codes[key].pop(0) if _codes[key] else None
+    if code:
+        raise aws_error(code, f"A fault that a test asked for: {code}.", STATUS.get(code, 400))

@@ -56,7 +56,17 @@ class Emulator:
         )
 
     def decisions(self) -> list[dict]:
-        with urllib.request.urlopen(f"{self.url}/_remediation/iam/decisions") as answer:
+        return self.get("iam/decisions")
+
+    def put(self, path: str, **body) -> dict | None:
+        """To one of the emulator's own endpoints, below /_remediation/."""
+        request = urllib.request.Request(f"{self.url}/_remediation/{path}", json.dumps(body).encode(), method="PUT")
+        with urllib.request.urlopen(request) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def get(self, path: str):
+        with urllib.request.urlopen(f"{self.url}/_remediation/{path}") as answer:
             return json.load(answer)
 
     def leftovers(self) -> list[str]:

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 from functions import allow, deny, policy, trust, zipped
+from refusals import refusal
 
 ANYONE = trust({"AWS": "*"}, ["sts:AssumeRole", "sts:SetSourceIdentity"])
 
@@ -13,13 +13,6 @@ ANYONE = trust({"AWS": "*"}, ["sts:AssumeRole", "sts:SetSourceIdentity"])
 def bucket(emulator, account):
     emulator.client("s3", account).create_bucket(Bucket=f"iam-{account}")
     return f"iam-{account}"
-
-
-def refusal(call, *arguments, **parameters) -> tuple[int, str, str]:
-    with pytest.raises(ClientError) as caught:
-        call(*arguments, **parameters)
-    response = caught.value.response
-    return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"], response["Error"]["Message"]
 
 
 def test_identity_policies(emulator, account, make_role, session_of, bucket):
@@ -62,6 +55,11 @@ def test_managed_policies_and_changes_of_them(emulator, account, make_role, sess
         ("lambda", "list_functions", {}, "AccessDeniedException"),
         ("logs", "describe_log_groups", {}, "AccessDeniedException"),
         ("kms", "list_keys", {}, "AccessDeniedException"),
+        ("ec2", "describe_vpcs", {}, "UnauthorizedOperation"),
+        ("rds", "describe_db_instances", {}, "AccessDenied"),
+        ("redshift", "describe_clusters", {}, "AccessDenied"),
+        ("cloudtrail", "describe_trails", {}, "AccessDeniedException"),
+        ("ssm", "describe_automation_executions", {}, "AccessDeniedException"),
     ],
 )
 def test_error_codes_by_protocol(emulator, account, make_role, session_of, service, operation, parameters, code):

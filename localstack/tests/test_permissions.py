@@ -45,6 +45,32 @@ def needed(service, operation, **parameters):
          f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/a/b"),
         ("ssm", "GetAutomationExecution", {"AutomationExecutionId": "e"}, "ssm:GetAutomationExecution",
          f"arn:aws:ssm:us-east-1:{ACCOUNT}:automation-execution/e"),
+        ("ssm", "DescribeAutomationExecutions", {}, "ssm:DescribeAutomationExecutions", "*"),
+        ("ec2", "RevokeSecurityGroupIngress", {"GroupId": "sg-1"}, "ec2:RevokeSecurityGroupIngress",
+         f"arn:aws:ec2:us-east-1:{ACCOUNT}:security-group/sg-1"),
+        ("ec2", "DeleteNetworkAclEntry", {"NetworkAclId": "acl-1", "RuleNumber": 1}, "ec2:DeleteNetworkAclEntry",
+         f"arn:aws:ec2:us-east-1:{ACCOUNT}:network-acl/acl-1"),
+        ("ec2", "DeleteVpc", {"VpcId": "vpc-1"}, "ec2:DeleteVpc", f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc/vpc-1"),
+        ("ec2", "DeleteFlowLogs", {"FlowLogIds": ["fl-1"]}, "ec2:DeleteFlowLogs",
+         f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc-flow-log/fl-1"),
+        ("ec2", "DescribeFlowLogs", {"FlowLogIds": ["fl-1"]}, "ec2:DescribeFlowLogs", "*"),
+        ("rds", "DescribeDBSnapshotAttributes", {"DBSnapshotIdentifier": "s"}, "rds:DescribeDBSnapshotAttributes",
+         f"arn:aws:rds:us-east-1:{ACCOUNT}:snapshot:s"),
+        ("rds", "ModifyDBSnapshotAttribute", {"DBSnapshotIdentifier": "arn:s"}, "rds:ModifyDBSnapshotAttribute",
+         "arn:s"),
+        ("rds", "ModifyDBClusterSnapshotAttribute", {"DBClusterSnapshotIdentifier": "s"},
+         "rds:ModifyDBClusterSnapshotAttribute", f"arn:aws:rds:us-east-1:{ACCOUNT}:cluster-snapshot:s"),
+        ("rds", "DescribeDBInstances", {"DBInstanceIdentifier": "i"}, "rds:DescribeDBInstances",
+         f"arn:aws:rds:us-east-1:{ACCOUNT}:db:i"),
+        ("rds", "DescribeDBClusterSnapshots", {"DBClusterIdentifier": "c"}, "rds:DescribeDBClusterSnapshots",
+         f"arn:aws:rds:us-east-1:{ACCOUNT}:cluster-snapshot:*"),
+        ("redshift", "ModifyCluster", {"ClusterIdentifier": "c"}, "redshift:ModifyCluster",
+         f"arn:aws:redshift:us-east-1:{ACCOUNT}:cluster:c"),
+        ("redshift", "DescribeClusters", {"ClusterIdentifier": "c"}, "redshift:DescribeClusters", "*"),
+        ("cloudtrail", "UpdateTrail", {"Name": "t"}, "cloudtrail:UpdateTrail",
+         f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/t"),
+        ("cloudtrail", "GetTrail", {"Name": "arn:t"}, "cloudtrail:GetTrail", "arn:t"),
+        ("cloudtrail", "DescribeTrails", {}, "cloudtrail:DescribeTrails", "*"),
         ("iam", "UpdateAccessKey", {"UserName": "u"}, "iam:UpdateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/u"),
         ("iam", "GetPolicy", {"PolicyArn": "arn:p"}, "iam:GetPolicy", "arn:p"),
         ("iam", "AttachRolePolicy", {"PolicyArn": "arn:p", "RoleName": "r"}, "iam:AttachRolePolicy", ROLE),
@@ -72,6 +98,24 @@ def test_several_objects():
     ]
     assert needed("s3", "CopyObject", Bucket="b", Key="k", CopySource="/from/a%20b") == [
         ("s3:PutObject", "arn:aws:s3:::b/k"), ("s3:GetObject", "arn:aws:s3:::from/a b"),
+    ]
+
+
+def test_flow_logs():
+    tags = [{"ResourceType": "vpc-flow-log", "Tags": [{"Key": "k", "Value": "v"}]}]
+    asked = {"ResourceIds": ["vpc-1"], "ResourceType": "VPC", "DeliverLogsPermissionArn": ROLE}
+    assert needed("ec2", "CreateFlowLogs", TagSpecifications=tags, **asked) == [
+        ("ec2:CreateFlowLogs", f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc-flow-log/*"),
+        ("ec2:CreateFlowLogs", f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc/vpc-1"),
+        ("ec2:CreateTags", f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc-flow-log/*"),
+        ("iam:PassRole", ROLE),
+    ]
+
+
+def test_snapshots_of_an_instance():
+    assert needed("rds", "DescribeDBSnapshots", DBInstanceIdentifier="i") == [
+        ("rds:DescribeDBSnapshots", f"arn:aws:rds:us-east-1:{ACCOUNT}:db:i"),
+        ("rds:DescribeDBSnapshots", f"arn:aws:rds:us-east-1:{ACCOUNT}:snapshot:*"),
     ]
 
 

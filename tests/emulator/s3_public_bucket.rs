@@ -16,8 +16,7 @@ struct Bucket;
 
 impl Subject for Bucket {
     type Rule = S3PublicBucket;
-    const THROTTLED: &[(&str, &str, &str, u16)] =
-        &[("s3", "GetPublicAccessBlock", "SlowDown", 503), ("s3", "PutPublicAccessBlock", "SlowDown", 503)];
+    const THROTTLED: &str = "SlowDown";
 
     async fn violating(of: &Organization, name: &str) -> Result<String> {
         bucket(of, name, None).await

@@ -15,8 +15,8 @@ use crate::organization::Organization;
 pub trait Subject {
     /// The rule.
     type Rule: Rule;
-    /// An API operation that the fix calls, with the code and the HTTP status by which its service throttles.
-    const THROTTLED: &[(&str, &str, &str, u16)];
+    /// The code by which the rule's service throttles.
+    const THROTTLED: &str;
 
     /// Makes a resource that violates, and gives its name as a finding has it.
     fn violating(of: &Organization, name: &str) -> impl Future<Output = Result<String>>;
@@ -110,8 +110,7 @@ pub async fn every_form_of_the_name_works<S: Subject>() {
 /// Access denied: failed with the action's name, and nothing written.
 pub async fn each_permission_taken_away_is_named<S: Subject>() {
     let of = organization::<S>().await;
-    let actions: BTreeSet<_> = of.permissions().map(|permission| permission.action.clone()).collect();
-    for (number, action) in actions.iter().enumerate() {
+    for (number, action) in of.actions().iter().enumerate() {
         let resource = S::violating(&of, &format!("denied-{number}")).await.unwrap();
         let taken = of.take_away(action).await.unwrap();
         let finding = apply::<S>(&of, &resource).await;
@@ -130,20 +129,19 @@ pub async fn the_manifest_has_exactly_the_permissions_that_are_used<S: Subject>(
     let decisions = of.decisions().await.unwrap();
     let actions = decisions.iter().map(|decision| decision.action.as_str());
     let used: BTreeSet<_> = actions.filter(|action| !action.starts_with("sts:")).collect();
-    let allowed: BTreeSet<_> = of.permissions().map(|permission| permission.action.as_str()).collect();
-    assert_eq!(used, allowed);
+    assert_eq!(used, of.actions().iter().map(String::as_str).collect());
 }
 
 /// Throttled: the SDK's retries get over it.
 pub async fn throttled_and_then_fine<S: Subject>() {
     let of = organization::<S>().await;
-    for (number, (service, operation, code, status)) in S::THROTTLED.iter().enumerate() {
+    let emulator = Emulator::shared().await.unwrap();
+    for (number, action) in of.actions().iter().enumerate() {
         let resource = S::violating(&of, &format!("throttled-{number}")).await.unwrap();
-        let emulator = Emulator::shared().await.unwrap();
-        emulator.fail(&of.target.id, service, operation, code, *status).await.unwrap();
+        emulator.fail(&of.target.id, action, S::THROTTLED).await.unwrap();
         let finding = apply::<S>(&of, &resource).await;
-        assert_eq!(finding.outcome, Outcome::Fixed, "{operation}: {finding:?}");
-        assert!(emulator.no_faults_left(&of.target.id).await.unwrap(), "{operation} was not called");
+        assert_eq!(finding.outcome, Outcome::Fixed, "{action}: {finding:?}");
+        assert!(emulator.no_faults_left(&of.target.id).await.unwrap(), "{action} was not called");
     }
 }
 

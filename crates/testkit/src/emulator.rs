@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use testcontainers::core::{Mount, WaitFor};
 use testcontainers::runners::AsyncRunner;
@@ -109,23 +109,15 @@ impl Emulator {
             .build()
     }
 
-    /// Lets the next two calls of an operation in `account` fail. Names are those of LocalStack: `s3`,
-    /// `PutPublicAccessBlock`.
+    /// Lets the next two calls of an IAM action by role sessions in `account` fail with `code`.
     ///
     /// # Errors
     ///
     /// The emulator does not answer.
-    pub async fn fail(&self, account: &str, service: &str, operation: &str, code: &str, status: u16) -> Result<()> {
-        let fault = json!({"account": account, "service": service, "operation": operation, "code": code,
-            "status": status, "times": 2});
-        let url = format!("{}/_remediation/faults", self.url);
-        reqwest::Client::new()
-            .post(url)
-            .body(fault.to_string())
-            .timeout(ANSWER_WITHIN)
-            .send()
-            .await?
-            .error_for_status()?;
+    pub async fn fail(&self, account: &str, action: &str, code: &str) -> Result<()> {
+        let fault = json!({action: [code, code]}).to_string();
+        let put = reqwest::Client::new().put(self.faults(account)).body(fault).timeout(ANSWER_WITHIN);
+        put.send().await?.error_for_status()?;
         Ok(())
     }
 
@@ -135,8 +127,12 @@ impl Emulator {
     ///
     /// The emulator does not answer.
     pub async fn no_faults_left(&self, account: &str) -> Result<bool> {
-        let left: Vec<Value> = serde_json::from_str(&get(&format!("{}/_remediation/faults", self.url)).await?)?;
-        Ok(left.iter().all(|fault| fault["account"] != account))
+        let left: Value = serde_json::from_str(&get(&self.faults(account)).await?)?;
+        Ok(left.as_object().is_some_and(Map::is_empty))
+    }
+
+    fn faults(&self, account: &str) -> String {
+        format!("{}/_remediation/faults/{account}", self.url)
     }
 
     /// Stops it and waits until nothing of it is left.

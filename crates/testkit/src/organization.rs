@@ -1,6 +1,8 @@
 //! A central account and a target account with one rule's roles, as Terraform makes them, but in milliseconds: for tests
 //! of the engine on the emulator, with IAM enforced.
 
+use std::collections::BTreeSet;
+
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use remediation::{
@@ -71,6 +73,11 @@ impl Organization {
     pub fn permissions(&self) -> impl Iterator<Item = &Permission> {
         let Manifest { read, write, extra, .. } = &self.manifest;
         read.iter().chain(write).chain(extra)
+    }
+
+    /// The actions of the rule's manifest.
+    pub fn actions(&self) -> BTreeSet<String> {
+        self.permissions().map(|permission| permission.action.clone()).collect()
     }
 
     /// Takes one permission away from the target role; gives the policies as they were.

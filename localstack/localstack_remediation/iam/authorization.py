@@ -1,5 +1,7 @@
 """Whether a caller may make a call: its own policies and, for AssumeRole, the role's trust policy."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 from . import stored, trust
@@ -10,8 +12,14 @@ from .policy import Permission
 from .resources import Call
 from .sessions import Session
 
+LOG = logging.getLogger(__name__)
 NO_ROLE = Decision(False, "because the role does not exist")  # AWS gives no reason, so that nobody can probe for names
-PASSED_TO = {"lambda": "lambda.amazonaws.com", "scheduler": "scheduler.amazonaws.com", "ssm": "ssm.amazonaws.com"}
+PASSED_TO = {
+    "ec2": "vpc-flow-logs.amazonaws.com",  # of EC2's operations only CreateFlowLogs is known to pass a role here
+    "lambda": "lambda.amazonaws.com",
+    "scheduler": "scheduler.amazonaws.com",
+    "ssm": "ssm.amazonaws.com",
+}
 
 Judged = tuple[Permission, Decision]
 
@@ -48,6 +56,19 @@ def judge_service(service: str, call: Call, source_arn: str | None) -> list[Judg
         )
         for permission in assume_role_permissions(call.parameters)
     ]
+
+
+def service_may(service: str, role_arn: str, source_arn: str, calls: Iterable[Call]) -> bool:
+    """Can a service take this role and make these calls with it? For a service that the emulator has no part of."""
+    assume = Call("sts", "AssumeRole", {"RoleArn": role_arn}, "", "", "")
+    try:
+        judged = judge_service(service, assume, source_arn)
+        session = Session(role_arn, service, None, None)
+        judged += [each for call in calls for each in judge_session(session, call)]
+    except Exception:  # a policy that trips this code up allows nothing
+        LOG.exception("could not judge %s", role_arn)
+        return False
+    return all(decision.allowed for _, decision in judged)
 
 
 def with_source_identity(session: Session, call: Call) -> Call:

@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 from .actions import action_of
 from .policy import Permission
-from .resources import Call, object_arn, resource_of
+from .resources import Call, object_arn, resources_of
 
 
 def permissions_for(call: Call) -> list[Permission]:
@@ -24,7 +24,13 @@ def permissions_for(call: Call) -> list[Permission]:
                 for each in objects
             ]
 
-    needed = [Permission(action, resource_of(call, action))]
+    needed = [Permission(action, resource) for resource in resources_of(call, action)]
+    if call.service == "ec2":  # whoever creates something with tags must be allowed to tag it
+        needed += [
+            Permission("ec2:CreateTags", call.arn("ec2", f"{each['ResourceType']}/*"))
+            for each in call.parameters.get("TagSpecifications") or []
+            if each.get("Tags")
+        ]
     if call.service == "s3" and (source := call.parameters.get("CopySource")):
         path, _, version = unquote(source).lstrip("/").partition("?versionId=")
         needed.append(
@@ -48,6 +54,8 @@ def assume_role_permissions(parameters: dict) -> list[Permission]:
 
 def _passed_role(call: Call) -> str | None:
     match f"{call.service}:{call.operation}":
+        case "ec2:CreateFlowLogs":
+            return call.parameters.get("DeliverLogsPermissionArn")
         case "lambda:CreateFunction" | "lambda:UpdateFunctionConfiguration":
             return call.parameters.get("Role")
         case "scheduler:CreateSchedule" | "scheduler:UpdateSchedule":

@@ -28,6 +28,8 @@ class Call:
 
 # Actions without resources: only a statement for all resources covers them.
 WITHOUT_RESOURCE = (
+    "cloudtrail:DescribeTrails",
+    "cloudtrail:ListTrails",
     "ec2:Describe*",
     "events:ListRules",
     "iam:GetAccountSummary",
@@ -39,19 +41,49 @@ WITHOUT_RESOURCE = (
     "organizations:DescribeOrganization",
     "organizations:ListAccounts",
     "organizations:ListRoots",
+    "redshift:DescribeClusters",
     "s3:ListAllMyBuckets",
     "secretsmanager:ListSecrets",
     "sqs:ListQueues",
+    "ssm:DescribeAutomationExecutions",
     "ssm:DescribeParameters",
 )
 
+# Of EC2, by the parameter that names the resource. The first that is there counts.
+EC2_RESOURCES = {
+    "GroupId": "security-group",
+    "NetworkAclId": "network-acl",
+    "VpcId": "vpc",
+}
 
-def resource_of(call: Call, action: str) -> str | None:
+# Of CreateFlowLogs, by ResourceType
+FLOW_LOG_SOURCES = {"NetworkInterface": "network-interface", "Subnet": "subnet", "VPC": "vpc"}
+
+# Of RDS, by the parameter that names the resource
+RDS_RESOURCES = {
+    "DBSnapshotIdentifier": "snapshot",
+    "DBClusterSnapshotIdentifier": "cluster-snapshot",
+    "DBInstanceIdentifier": "db",
+    "DBClusterIdentifier": "cluster",
+}
+
+# Lists of RDS, by the parameters that narrow them: without one the list is of all resources of that type
+RDS_LISTS = {
+    "DescribeDBClusters": ("DBClusterIdentifier",),
+    "DescribeDBClusterSnapshots": ("DBClusterSnapshotIdentifier",),
+    "DescribeDBInstances": ("DBInstanceIdentifier",),
+    "DescribeDBSnapshots": ("DBInstanceIdentifier", "DBSnapshotIdentifier"),
+}
+
+
+def resources_of(call: Call, action: str) -> list[str | None]:
     """`*` for an action that takes no resource; None where this emulator does not know."""
     if any(matches(pattern, action) for pattern in WITHOUT_RESOURCE):
-        return "*"
+        return ["*"]
+    if several := _SEVERAL.get(f"{call.service}:{call.operation}"):
+        return several(call)
     finder = _FINDERS.get(call.service)
-    return finder(call) if finder else None
+    return [finder(call) if finder else None]
 
 
 def object_arn(call: Call, bucket: str, key: str | None = None) -> str:
@@ -120,6 +152,49 @@ def _ssm(call: Call) -> str | None:
     return None
 
 
+def _cloudtrail(call: Call) -> str | None:
+    name = call.first("Name", "TrailName")
+    return name if not name or name.startswith("arn:") else call.arn("cloudtrail", f"trail/{name}")
+
+
+def _ec2(call: Call) -> str | None:
+    for parameter, kind in EC2_RESOURCES.items():
+        if id_ := call.first(parameter):
+            return call.arn("ec2", f"{kind}/{id_}")
+    return None
+
+
+def _created_flow_logs(call: Call) -> list[str | None]:
+    kind = FLOW_LOG_SOURCES.get(call.parameters.get("ResourceType", ""))
+    sources = [call.arn("ec2", f"{kind}/{id_}") if kind else None for id_ in call.parameters.get("ResourceIds", [])]
+    return [call.arn("ec2", "vpc-flow-log/*"), *sources]
+
+
+def _deleted_flow_logs(call: Call) -> list[str | None]:
+    return [call.arn("ec2", f"vpc-flow-log/{id_}") for id_ in call.parameters.get("FlowLogIds", [])]
+
+
+def _rds(call: Call) -> str | None:
+    for parameter, kind in RDS_RESOURCES.items():
+        if name := call.first(parameter):
+            return _rds_arn(call, kind, name)
+    return None
+
+
+def _rds_list(call: Call) -> list[str | None]:
+    names = RDS_LISTS[call.operation]
+    return [_rds_arn(call, RDS_RESOURCES[name], call.first(name) or "*") for name in names]
+
+
+def _rds_arn(call: Call, kind: str, name: str) -> str:
+    return name if name.startswith("arn:") else call.arn("rds", f"{kind}:{name}")
+
+
+def _redshift(call: Call) -> str | None:
+    name = call.first("ClusterIdentifier")
+    return call.arn("redshift", f"cluster:{name}") if name else None
+
+
 def _iam(call: Call) -> str | None:
     if policy := call.first("PolicyArn"):
         if not call.first("RoleName", "UserName", "GroupName"):
@@ -133,13 +208,23 @@ def _iam(call: Call) -> str | None:
 
 
 _FINDERS: dict[str, Callable[[Call], str | None]] = {
+    "cloudtrail": _cloudtrail,
+    "ec2": _ec2,
     "iam": _iam,
     "kms": _kms,
     "lambda": _lambda,
     "logs": _logs,
+    "rds": _rds,
+    "redshift": _redshift,
     "s3": _s3,
     "secretsmanager": _secretsmanager,
     "sqs": _sqs,
     "ssm": _ssm,
     "sts": _sts,
+}
+
+_SEVERAL: dict[str, Callable[[Call], list[str | None]]] = {
+    "ec2:CreateFlowLogs": _created_flow_logs,
+    "ec2:DeleteFlowLogs": _deleted_flow_logs,
+    **{f"rds:{operation}": _rds_list for operation in RDS_LISTS},
 }

@@ -1,0 +1,142 @@
+"""CloudTrail: moto's, with home regions, organization trails and trails by ARN.
+
+A name means a trail of this account and region. An ARN means any trail of the account, and an organization trail of
+the management account, in any region; but a trail changes in its home region only, and by its owner only.
+"""
+
+from localstack.aws.api import RequestContext
+from localstack.services.moto import call_moto, call_moto_with_request
+from localstack.services.plugins import Service, aws_provider
+from localstack.services.s3.models import s3_stores
+from localstack.utils.patch import patch
+from moto.cloudtrail.exceptions import S3BucketDoesNotExistException
+from moto.cloudtrail.models import Trail, cloudtrail_backends
+from moto.organizations.models import organizations_backends
+from moto.utilities.utils import get_partition
+
+from .moto_services import Operation, aws_error, moto_service
+
+
+@patch(Trail.check_bucket_exists)
+def _check_bucket_exists(_fn, self) -> None:  # moto looks into its own S3, which LocalStack does not use
+    if self.bucket_name not in s3_stores[self.account_id][self.region_name].global_bucket_map:
+        raise S3BucketDoesNotExistException(f"S3 bucket {self.bucket_name} does not exist!")
+
+
+def create(context: RequestContext, request: dict) -> dict:
+    if request.get("IsOrganizationTrail") and _management_account(context) != context.account_id:
+        raise _not_management_account()
+    return call_moto(context)
+
+
+def get(context: RequestContext, request: dict) -> dict:
+    return {"Trail": _described(_find(context, request["Name"]))}
+
+
+def describe(context: RequestContext, request: dict) -> dict:
+    if names := request.get("trailNameList"):
+        trails = [trail for name in names if (trail := _look_up(context, name))]
+    else:
+        trails = _trails_here(context, shadows=request.get("includeShadowTrails") is not False)
+    return {"trailList": [_described(trail) for trail in trails]}
+
+
+def update(context: RequestContext, request: dict) -> dict:
+    trail = _own(context, request["Name"])
+    call_moto_with_request(context, {**request, "Name": trail.trail_name})
+    described = _described(trail)
+    return {name: value for name, value in described.items() if name != "HomeRegion"}
+
+
+def _by_name(context: RequestContext, request: dict) -> dict:
+    """For an operation that moto does by the trail's name only."""
+    return call_moto_with_request(context, {**request, "Name": _own(context, request["Name"]).trail_name})
+
+
+def _own(context: RequestContext, name: str) -> Trail:
+    trail = _find(context, name, shadows=True)
+    if trail.account_id != context.account_id:
+        raise _not_management_account()
+    if trail.region_name != context.region:
+        raise aws_error(
+            "InvalidHomeRegionException", f"The home region of the trail {trail.arn} is {trail.region_name}."
+        )
+    return trail
+
+
+def _find(context: RequestContext, name: str, shadows: bool = False) -> Trail:
+    trail = _look_up(context, name)
+    if trail is None and shadows:
+        trail = next((each for each in _trails_here(context, shadows=True) if each.trail_name == name), None)
+    if trail is None:
+        raise aws_error("TrailNotFoundException", f"Unknown trail: {name} for the user: {context.account_id}")
+    return trail
+
+
+def _look_up(context: RequestContext, name: str) -> Trail | None:
+    if not name.startswith("arn:"):
+        return cloudtrail_backends[context.account_id][context.region].trails.get(name)
+    parts = name.split(":", 5)
+    if len(parts) != 6 or parts[2] != "cloudtrail" or not parts[5].startswith("trail/"):
+        raise aws_error("CloudTrailARNInvalidException", f"{name} is not the ARN of a trail.")
+    return next((trail for trail in _visible(context) if trail.arn == name), None)
+
+
+def _trails_here(context: RequestContext, shadows: bool) -> list[Trail]:
+    """With shadows: also those that log here and belong to another region or to the management account."""
+    return [
+        trail
+        for trail in _visible(context)
+        if (trail.account_id, trail.region_name) == (context.account_id, context.region)
+        or (shadows and (trail.is_multi_region or trail.region_name == context.region))
+    ]
+
+
+def _visible(context: RequestContext) -> list[Trail]:
+    management = _management_account(context)
+    own = [trail for backend in _backends(context.account_id) for trail in list(backend.trails.values())]
+    if management in (None, context.account_id):
+        return own
+    shared = [trail for backend in _backends(management) for trail in list(backend.trails.values())]
+    return own + [trail for trail in shared if trail.is_org_trail]
+
+
+def _backends(account: str) -> list:
+    return list(cloudtrail_backends[account].values())
+
+
+def _management_account(context: RequestContext) -> str | None:
+    partition = get_partition(context.region)
+    organization = organizations_backends[context.account_id][partition].org
+    if organization:
+        return organization.master_account_id
+    account, _ = organizations_backends.master_accounts.get(context.account_id, (None, None))
+    return account
+
+
+def _described(trail: Trail) -> dict:
+    described = trail.description(include_region=True)
+    return {name: value for name, value in described.items() if value is not None}
+
+
+def _not_management_account():
+    return aws_error(
+        "NotOrganizationMasterAccountException",
+        "The account that makes the request is not the management account of the organization.",
+    )
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateTrail": create,
+    "DeleteTrail": _by_name,
+    "DescribeTrails": describe,
+    "GetTrail": get,
+    "StartLogging": _by_name,
+    "StopLogging": _by_name,
+    "UpdateTrail": update,
+}
+
+
+@aws_provider()
+def cloudtrail() -> Service:
+    return moto_service("cloudtrail", OPERATIONS)

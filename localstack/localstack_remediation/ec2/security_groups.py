@@ -1,0 +1,230 @@
+"""Ingress rules: what is a duplicate, what is unknown, and what was added or revoked.
+
+moto adds the rules before the one that it refuses, answers with the last permission's rules only, and neither knows
+UnknownIpPermissions nor RevokedSecurityGroupRules.
+"""
+
+import ipaddress
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from localstack.aws.api import RequestContext
+from localstack.services.moto import call_moto_with_request
+from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
+
+from ..moto_services import aws_error
+
+PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
+WITH_PORTS = ("tcp", "udp", "icmp", "icmpv6")
+# member of IpPermission: the part of it that says who the peer is
+PEERS = {
+    "IpRanges": "CidrIp", "Ipv6Ranges": "CidrIpv6", "UserIdGroupPairs": "GroupId", "PrefixListIds": "PrefixListId",
+}
+_changing = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What must be the same for two rules to be the same: everything but the description."""
+
+    protocol: str
+    from_port: int | None
+    to_port: int | None
+    kind: str  # a key of PEERS
+    peer: str
+
+    def __str__(self) -> str:
+        ports = "" if self.from_port is None else f"from port: {self.from_port}, to port: {self.to_port}, "
+        protocol = "ALL" if self.protocol == "-1" else self.protocol.upper()
+        return f'"peer: {self.peer}, {protocol}, {ports}ALLOW"'
+
+    def as_permission(self) -> dict:
+        ports = {} if self.from_port is None else {"FromPort": self.from_port, "ToPort": self.to_port}
+        return {"IpProtocol": self.protocol, **ports, self.kind: [{PEERS[self.kind]: self.peer}]}
+
+
+def authorize_ingress(context: RequestContext, request: dict) -> dict:
+    backend, group = _group(context, request)
+    permissions = [_with_network_addresses(each) for each in _permissions(request)]
+    wanted = [pattern for permission in permissions for pattern in _patterns(permission)]
+    twice = next((pattern for pattern, count in Counter(wanted).items() if count > 1), None)
+    if twice:
+        raise aws_error("InvalidParameterValue", "The same permission must not appear multiple times")
+    with _changing:
+        before = list(group.ingress_rules)
+        present = {_pattern(rule) for rule in before}
+        if duplicate := next((pattern for pattern in wanted if pattern in present), None):
+            raise aws_error("InvalidPermission.Duplicate", f"the specified rule {duplicate} already exists")
+        asked = {"GroupId": group.id, "IpPermissions": permissions}
+        if tags := request.get("TagSpecifications"):
+            asked["TagSpecifications"] = tags
+        try:
+            call_moto_with_request(context, asked)
+        except Exception:
+            group.ingress_rules = before  # all or nothing
+            raise
+        added = [rule for rule in group.ingress_rules if rule not in _Same(before)]
+    return {"Return": True, "SecurityGroupRules": [_described(backend, rule) for rule in added]}
+
+
+def revoke_ingress(context: RequestContext, request: dict) -> dict:
+    backend, group = _group(context, request)
+    with _changing:
+        if ids := request.get("SecurityGroupRuleIds"):
+            revoked, unknown = _by_ids(group, ids), []
+        else:
+            revoked, unknown = _by_properties(group, _permissions(request))
+            if unknown and not _is_in_default_vpc(backend, group):
+                raise aws_error(
+                    "InvalidPermission.NotFound", "The specified rule does not exist in this security group."
+                )
+        group.ingress_rules = [rule for rule in group.ingress_rules if rule not in _Same(revoked)]
+    answer = {"Return": True, "RevokedSecurityGroupRules": [_revoked(rule) for rule in revoked]}
+    if unknown:
+        answer["UnknownIpPermissions"] = [pattern.as_permission() for pattern in unknown]
+    return answer
+
+
+def _description(rule: SecurityGroupRule) -> str | None:
+    return rule.ip_range.get("Description") or rule.source_group.get("Description")
+
+
+SecurityGroupRule.description = property(_description)  # moto leaves out that of a referenced group
+
+
+class _Same:
+    """Membership by identity: moto's rules compare equal in odd ways."""
+
+    def __init__(self, rules: list[SecurityGroupRule]) -> None:
+        self._ids = {rule.id for rule in rules}
+
+    def __contains__(self, rule: SecurityGroupRule) -> bool:
+        return rule.id in self._ids
+
+
+def _group(context: RequestContext, request: dict) -> tuple[EC2Backend, SecurityGroup]:
+    backend = ec2_backends[context.account_id][context.region]
+    if group_id := request.get("GroupId"):
+        group = backend.get_security_group_from_id(group_id)
+    elif name := request.get("GroupName"):
+        group, group_id = backend.get_security_group_from_name(name, backend.default_vpc.id), name
+    else:
+        raise aws_error("MissingParameter", "The request must contain the parameter groupName or groupId")
+    if group is None:
+        raise aws_error("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")
+    return backend, group
+
+
+def _is_in_default_vpc(backend: EC2Backend, group: SecurityGroup) -> bool:
+    return backend.default_vpc is not None and backend.default_vpc.id == group.vpc_id
+
+
+def _permissions(request: dict) -> list[dict]:
+    """Also the older form, with one rule in the request's own members."""
+    if permissions := request.get("IpPermissions"):
+        return permissions
+    single = {name: request[name] for name in ("IpProtocol", "FromPort", "ToPort") if request.get(name) is not None}
+    if cidr := request.get("CidrIp"):
+        return [{**single, "IpRanges": [{"CidrIp": cidr}]}]
+    raise aws_error("MissingParameter", "Either 'ipPermissions' or 'securityGroupRuleIds' should be provided.")
+
+
+def _patterns(permission: dict) -> Iterator[Pattern]:
+    protocol = _protocol(permission["IpProtocol"])
+    with_ports = protocol in WITH_PORTS
+    for kind, member in PEERS.items():
+        for peer in permission.get(kind) or []:
+            yield Pattern(
+                protocol,
+                permission.get("FromPort") if with_ports else None,
+                permission.get("ToPort") if with_ports else None,
+                kind,
+                _network(peer.get(member) or peer.get("GroupName", "")),
+            )
+
+
+def _pattern(rule: SecurityGroupRule) -> Pattern:
+    protocol = _protocol(rule.ip_protocol)
+    with_ports = protocol in WITH_PORTS
+    peers = {
+        "IpRanges": rule.cidr_ipv4,
+        "Ipv6Ranges": rule.cidr_ipv6,
+        "UserIdGroupPairs": rule.source_group.get("GroupId"),
+        "PrefixListIds": rule.prefix_list_id,
+    }
+    kind = next(kind for kind, peer in peers.items() if peer)
+    ports = (rule.from_port, rule.to_port) if with_ports else (None, None)
+    return Pattern(protocol, *ports, kind, _network(peers[kind]))
+
+
+def _protocol(name: str) -> str:
+    return PROTOCOLS.get(name.lower(), name.lower())
+
+
+def _network(peer: str) -> str:
+    """10.0.0.1/8 is kept, and found, as 10.0.0.0/8."""
+    try:
+        return str(ipaddress.ip_network(peer, strict=False))
+    except ValueError:
+        return peer  # a group's or prefix list's ID, or something that moto refuses
+
+
+def _with_network_addresses(permission: dict) -> dict:
+    changed = dict(permission)
+    for kind in ("IpRanges", "Ipv6Ranges"):
+        if ranges := permission.get(kind):
+            changed[kind] = [{**each, PEERS[kind]: _network(each[PEERS[kind]])} for each in ranges]
+    return changed
+
+
+def _by_ids(group: SecurityGroup, ids: list[str]) -> list[SecurityGroupRule]:
+    present = {rule.id: rule for rule in group.ingress_rules}
+    for id_ in ids:
+        if id_ not in present:
+            raise aws_error("InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{id_}' does not exist")
+    return [present[id_] for id_ in ids]
+
+
+def _by_properties(
+    group: SecurityGroup, permissions: list[dict]
+) -> tuple[list[SecurityGroupRule], list[Pattern]]:
+    present = {_pattern(rule): rule for rule in group.ingress_rules}
+    wanted = [pattern for permission in permissions for pattern in _patterns(permission)]
+    found = [present[pattern] for pattern in wanted if pattern in present]
+    return found, [pattern for pattern in wanted if pattern not in present]
+
+
+def _described(backend: EC2Backend, rule: SecurityGroupRule) -> dict:
+    described = {**_revoked(rule), "GroupOwnerId": backend.account_id, "Tags": _tags(rule)}
+    group = described.pop("ReferencedGroupId", None)
+    return {**described, "ReferencedGroupInfo": {"GroupId": group}} if group else described
+
+
+def _tags(rule: SecurityGroupRule) -> list[dict]:
+    return [{"Key": tag["key"], "Value": tag["value"]} for tag in rule.get_tags()]
+
+
+def _revoked(rule: SecurityGroupRule) -> dict:
+    members = {
+        "SecurityGroupRuleId": rule.id,
+        "GroupId": rule.group_id,
+        "IsEgress": False,
+        "IpProtocol": rule.ip_protocol,
+        "FromPort": -1 if rule.from_port is None else rule.from_port,
+        "ToPort": -1 if rule.to_port is None else rule.to_port,
+        "CidrIpv4": rule.cidr_ipv4,
+        "CidrIpv6": rule.cidr_ipv6,
+        "PrefixListId": rule.prefix_list_id,
+        "ReferencedGroupId": rule.source_group.get("GroupId"),
+        "Description": _description(rule),
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+OPERATIONS = {
+    "AuthorizeSecurityGroupIngress": authorize_ingress,
+    "RevokeSecurityGroupIngress": revoke_ingress,
+}

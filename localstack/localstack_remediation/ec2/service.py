@@ -1,0 +1,48 @@
+"""LocalStack's EC2 with this package's operations in it."""
+
+from localstack.aws.api import RequestContext
+from localstack.services.ec2.provider import Ec2Provider
+from localstack.services.moto import call_moto
+from localstack.services.plugins import Service, aws_provider
+
+from ..moto_services import Operation, aws_error, localstack_service
+from ..paging import page
+from . import flow_logs, network_acls, security_groups
+
+# the list of the answer, and the limits of MaxResults in the API reference
+PAGED = {
+    "DescribeFlowLogs": ("FlowLogs", 1, 1000),
+    "DescribeNetworkAcls": ("NetworkAcls", 5, 1000),
+    "DescribeSecurityGroupRules": ("SecurityGroupRules", 5, 1000),
+    "DescribeSecurityGroups": ("SecurityGroups", 5, 1000),
+    "DescribeSubnets": ("Subnets", 5, 1000),
+    "DescribeVpcs": ("Vpcs", 5, 1000),
+}
+OWN = {**flow_logs.OPERATIONS, **network_acls.OPERATIONS, **security_groups.OPERATIONS}
+
+
+@aws_provider(api="ec2", name="remediation")
+def ec2() -> Service:
+    paged = {name: _paged(name, OWN.get(name, lambda context, _request: call_moto(context))) for name in PAGED}
+    return localstack_service(Ec2Provider(), {**OWN, **paged})
+
+
+def _paged(operation: str, everything: Operation) -> Operation:
+    member, least, most = PAGED[operation]
+
+    def answer_a_page(context: RequestContext, request: dict) -> dict:
+        size = request.get("MaxResults")
+        if size is not None and not least <= size <= most:
+            raise aws_error(
+                "InvalidParameterValue",
+                f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value between {least} and {most}.",
+            )
+        answer = everything(context, request)
+        try:
+            items, token = page(answer.get(member, []), request.get("NextToken"), size, context.account_id)
+        except ValueError:
+            raise aws_error("InvalidPaginationToken", "The pagination token is not valid.") from None
+        answer[member] = items
+        return {**answer, "NextToken": token} if token else answer
+
+    return answer_a_page

@@ -1,0 +1,116 @@
+"""RDS: moto's, with public snapshots, pages, and the states in which a snapshot cannot be shared."""
+
+from localstack.aws.api import RequestContext
+from localstack.aws.connect import connect_to
+from localstack.services.moto import call_moto, call_moto_with_request
+from localstack.services.plugins import Service, aws_provider
+from moto.rds.models import rds_backends
+
+from .moto_services import Operation, aws_error, moto_service
+from .paging import page
+
+EVERYONE = "all"
+
+
+class Kind:
+    """What instance and cluster snapshots have in common, under different names."""
+
+    def __init__(self, members: str, name: str, list_: str, store: str, state_error: str) -> None:
+        self.members = members  # of the answer
+        self.list = list_  # the SDK's call
+        self.identifier = f"DB{name}SnapshotIdentifier"
+        self.arn = f"DB{name}SnapshotArn"
+        self.store = store  # in moto's backend
+        self.state_error = state_error
+
+    def stored(self, account: str, region: str) -> dict:
+        return getattr(rds_backends[account][region], self.store)
+
+
+INSTANCE = Kind("DBSnapshots", "", "describe_db_snapshots", "database_snapshots", "InvalidDBSnapshotState")
+CLUSTER = Kind(
+    "DBClusterSnapshots", "Cluster", "describe_db_cluster_snapshots", "cluster_snapshots",
+    "InvalidDBClusterSnapshotStateFault",
+)
+
+
+def _describe(kind: Kind) -> Operation:
+    def describe(context: RequestContext, request: dict) -> dict:
+        if request.get("SnapshotType") == "public":
+            snapshots = _public(kind, context, request)
+        else:
+            snapshots = call_moto(context).get(kind.members, [])
+            if request.get("IncludePublic"):
+                snapshots += [each for each in _public(kind, context, request) if each not in snapshots]
+        return _page(context, request, {kind.members: snapshots}, kind.members)
+
+    return describe
+
+
+def _public(kind: Kind, context: RequestContext, request: dict) -> list[dict]:
+    """Of every account in the region. Another account's snapshot goes by its ARN."""
+    found = []
+    for account in list(rds_backends):
+        stored = kind.stored(account, context.region)
+        public = [name for name, snapshot in list(stored.items()) if EVERYONE in snapshot.attributes["restore"]]
+        if not public:
+            continue
+        client = connect_to(aws_access_key_id=account, region_name=context.region).rds
+        pages = client.get_paginator(kind.list).paginate(SnapshotType="manual")
+        for snapshot in (each for page_ in pages for each in page_[kind.members]):
+            if snapshot[kind.identifier] not in public:
+                continue
+            if account != context.account_id:
+                snapshot |= {kind.identifier: snapshot[kind.arn], "SnapshotType": "public"}
+            found.append(snapshot)
+    wanted = request.get(kind.identifier)
+    instance = request.get("DBInstanceIdentifier") or request.get("DBClusterIdentifier")
+    return [
+        each
+        for each in found
+        if (not wanted or wanted in (each[kind.identifier], each[kind.arn]))
+        and (not instance or instance in (each.get("DBInstanceIdentifier"), each.get("DBClusterIdentifier")))
+    ]
+
+
+def _modify_attribute(kind: Kind) -> Operation:
+    def modify(context: RequestContext, request: dict) -> dict:
+        snapshot = kind.stored(context.account_id, context.region).get(request[kind.identifier])
+        if snapshot is None:
+            return call_moto(context)  # its error
+        if snapshot.status != "available":
+            raise aws_error(kind.state_error, f"The snapshot is in the state {snapshot.status}.")
+        added = request.get("ValuesToAdd") or []
+        # AWS documents that it does not work, and not with which error
+        if EVERYONE in added and snapshot.encrypted:
+            raise aws_error(kind.state_error, "An encrypted snapshot cannot be shared with everyone.")
+        # moto keeps a value as often as it was added
+        news = [value for value in dict.fromkeys(added) if value not in snapshot.attributes["restore"]]
+        return call_moto_with_request(context, {**request, "ValuesToAdd": news})
+
+    return modify
+
+
+def _page(context: RequestContext, request: dict, answer: dict, members: str) -> dict:
+    size = request.get("MaxRecords")
+    if size is not None and not 20 <= size <= 100:
+        raise aws_error("InvalidParameterValue", f"Invalid value {size} for MaxRecords. Must be between 20 and 100")
+    try:
+        items, marker = page(answer[members], request.get("Marker"), size or 100, context.account_id)
+    except ValueError:
+        raise aws_error("InvalidParameterValue", f"Marker {request['Marker']} does not exist") from None
+    answer[members] = items
+    return {**answer, "Marker": marker} if marker else answer
+
+
+@aws_provider()
+def rds() -> Service:
+    return moto_service(
+        "rds",
+        {
+            "DescribeDBClusterSnapshots": _describe(CLUSTER),
+            "DescribeDBSnapshots": _describe(INSTANCE),
+            "ModifyDBClusterSnapshotAttribute": _modify_attribute(CLUSTER),
+            "ModifyDBSnapshotAttribute": _modify_attribute(INSTANCE),
+        },
+    )

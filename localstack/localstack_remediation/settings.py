@@ -1,0 +1,43 @@
+"""What a test can set, for the whole of an account: PUT /_remediation/settings/<account>.
+
+By account, because tests that run at the same time share an emulator and not an account.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+from localstack.http import Response
+from localstack.runtime import hooks
+from localstack.services.edge import ROUTER
+
+PATH = "/_remediation/settings/<account>"
+
+
+@dataclass(frozen=True)
+class Settings:
+    page_size: int | None = None  # the paged lists break off after so many, whatever the caller asked for
+    flow_logs_error: str | None = None  # CreateFlowLogs creates none: each resource is Unsuccessful, with this message
+    redshift_modifying_seconds: float = 0.5  # so long a cluster is `modifying` after ModifyCluster
+    automation_step_seconds: float = 0.1
+    automation_limit: int = 100  # so many executions under way in a region; the next start is an error
+    automation_token: str = "refuse"  # what a ClientToken's second use does: `refuse`, or `return` the first execution
+
+
+_by_account: dict[str, Settings] = {}
+
+
+def of(account: str) -> Settings:
+    return _by_account.get(account, Settings())
+
+
+@hooks.on_infra_start()
+def serve_remediation_settings() -> None:
+    ROUTER.add(PATH, _put, methods=["PUT"])
+
+
+def _put(request, account: str) -> Response:
+    try:
+        _by_account[account] = replace(of(account), **json.loads(request.get_data()))
+    except (TypeError, ValueError) as error:
+        return Response(f"{error}\n", 400)
+    return Response(json.dumps(asdict(of(account))), mimetype="application/json")

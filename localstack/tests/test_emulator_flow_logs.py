@@ -1,0 +1,115 @@
+"""https://docs.aws.amazon.com/AWSEC2/latest/APIReference/ : API_CreateFlowLogs, API_DescribeFlowLogs, API_FlowLog,
+API_DeleteFlowLogs; https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+"""
+
+import pytest
+from functions import allow, policy, trust
+from refusals import code, refusal
+
+DELIVERY = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:Describe*"]
+
+
+@pytest.fixture
+def ec2(emulator, account):
+    return emulator.client("ec2", account)
+
+
+@pytest.fixture
+def vpc(ec2) -> str:
+    return ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+
+
+@pytest.fixture
+def delivery_role(account, make_role):
+    terms = {
+        "StringEquals": {"aws:SourceAccount": account},
+        "ArnLike": {"aws:SourceArn": f"arn:aws:ec2:us-east-1:{account}:vpc-flow-log/*"},
+    }
+    return make_role(
+        account, "delivery", trust({"Service": "vpc-flow-logs.amazonaws.com"}, Condition=terms), allow(DELIVERY)
+    )
+
+
+def create(ec2, vpc: str, role: str, group: str = "flow-logs") -> dict:
+    tags = [{"ResourceType": "vpc-flow-log", "Tags": [{"Key": "made-by", "Value": "test"}]}]
+    return ec2.create_flow_logs(
+        ResourceIds=[vpc], ResourceType="VPC", TrafficType="ALL", LogGroupName=group, DeliverLogsPermissionArn=role,
+        TagSpecifications=tags,
+    )
+
+
+def of(ec2, vpc: str) -> list[dict]:
+    return ec2.describe_flow_logs(Filters=[{"Name": "resource-id", "Values": [vpc]}])["FlowLogs"]
+
+
+def test_created_found_and_deleted(ec2, vpc, delivery_role):
+    assert of(ec2, vpc) == []
+    created = create(ec2, vpc, delivery_role)
+    assert created["Unsuccessful"] == []
+    [log] = of(ec2, vpc)
+    assert [log["FlowLogId"]] == created["FlowLogIds"]
+    assert (log["FlowLogStatus"], log["DeliverLogsStatus"], log["TrafficType"]) == ("ACTIVE", "SUCCESS", "ALL")
+    assert "DeliverLogsErrorMessage" not in log
+    assert (log["LogGroupName"], log["Tags"]) == ("flow-logs", [{"Key": "made-by", "Value": "test"}])
+    tagged = ec2.describe_flow_logs(Filters=[{"Name": "tag:made-by", "Values": ["test"]}])["FlowLogs"]
+    assert tagged == [log]
+    assert ec2.delete_flow_logs(FlowLogIds=created["FlowLogIds"])["Unsuccessful"] == []
+    assert of(ec2, vpc) == []
+    assert code(ec2.delete_flow_logs, FlowLogIds=created["FlowLogIds"]) == "InvalidFlowLogId.NotFound"
+
+
+def test_the_same_flow_log_twice(ec2, vpc, delivery_role):
+    create(ec2, vpc, delivery_role)
+    assert code(create, ec2, vpc, delivery_role) == "FlowLogAlreadyExists"
+    create(ec2, vpc, delivery_role, group="another")
+    assert len(of(ec2, vpc)) == 2
+
+
+def test_a_failure_in_a_success(emulator, account, ec2, vpc, delivery_role):
+    emulator.put(f"settings/{account}", flow_logs_error="Access Denied for LogDestination")
+    answer = create(ec2, vpc, delivery_role)
+    assert answer["FlowLogIds"] == []
+    assert answer["Unsuccessful"] == [
+        {"ResourceId": vpc, "Error": {"Code": "400", "Message": "Access Denied for LogDestination"}}
+    ]
+    assert of(ec2, vpc) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "allowed"),
+    [("ec2.amazonaws.com", DELIVERY), ("vpc-flow-logs.amazonaws.com", DELIVERY[:2]), (None, None)],
+)
+def test_a_role_that_cannot_deliver(ec2, vpc, account, make_role, service, allowed):
+    role = f"arn:aws:iam::{account}:role/missing"
+    if service:
+        role = make_role(account, "delivery", trust({"Service": service}), allow(allowed))
+    create(ec2, vpc, role)
+    [log] = of(ec2, vpc)
+    assert (log["FlowLogStatus"], log["DeliverLogsStatus"]) == ("ACTIVE", "FAILED")
+    assert log["DeliverLogsErrorMessage"] == "Access error"
+
+
+def test_a_log_group_that_exists_need_not_be_created(emulator, ec2, vpc, account, make_role):
+    emulator.client("logs", account).create_log_group(logGroupName="flow-logs")
+    trusted = trust({"Service": "vpc-flow-logs.amazonaws.com"})
+    create(ec2, vpc, make_role(account, "delivery", trusted, allow(DELIVERY[1:])))
+    assert of(ec2, vpc)[0]["DeliverLogsStatus"] == "SUCCESS"
+
+
+def test_passing_the_role(emulator, account, vpc, make_role, session_of, delivery_role):
+    """https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html#flow-logs-iam-user"""
+    caller = make_role(account, "caller", trust({"AWS": "*"}), allow(["ec2:CreateFlowLogs", "ec2:CreateTags"]))
+    theirs = emulator.client("ec2", session_of(caller))
+    status, found, message = refusal(create, theirs, vpc, delivery_role)
+    assert (status, found) == (403, "UnauthorizedOperation")
+    assert f"iam:PassRole on resource: {delivery_role}" in message
+    condition = {"StringEquals": {"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}}
+    emulator.client("iam", account).put_role_policy(
+        RoleName="caller", PolicyName="pass",
+        PolicyDocument=policy(allow("iam:PassRole", delivery_role, Condition=condition)),
+    )
+    create(theirs, vpc, delivery_role)
+
+
+def test_a_vpc_that_does_not_exist(ec2, delivery_role):
+    assert code(create, ec2, "vpc-0123456789abcdef0", delivery_role) == "InvalidVpcID.NotFound"
