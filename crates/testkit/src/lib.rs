@@ -4,6 +4,7 @@
 //! Invariants: whatever is started here ends with the process that started it, also when that is killed; every test
 //! has AWS accounts of its own, so tests share an emulator without meeting.
 
+pub mod access_keys;
 pub mod account;
 pub mod cases;
 pub mod deployment;
