@@ -13,6 +13,7 @@ pub mod lambda;
 pub mod netskope;
 pub mod organization;
 pub mod paths;
+pub mod snapshots;
 
 /// Why the harness could not do its part.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
