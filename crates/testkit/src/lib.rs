@@ -12,6 +12,7 @@ pub mod emulator;
 pub mod lambda;
 pub mod netskope;
 pub mod organization;
+pub mod pages;
 pub mod paths;
 pub mod snapshots;
 
