@@ -2,6 +2,8 @@
 
 mod command_line;
 mod crash;
+mod iam_stale_access_key;
 mod pipeline;
+mod rds_public_snapshot;
 mod readme;
 mod s3_public_bucket;

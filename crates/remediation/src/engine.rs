@@ -294,11 +294,10 @@ impl<R: Rule> Engine<R> {
         // The backoff counts its own waits; a slow look takes time as well.
         let again = |look: &Look| matches!(look, Look::Left(_)) && started.elapsed() < within;
         look.retry(backoff).when(again).await?;
-        Ok(Verification {
-            at: Timestamp::now(),
-            looks: looks.into_inner(),
-            actions: self.manifest.read.iter().map(|permission| permission.action.clone()).collect(),
-        })
+        let mut actions: Vec<_> = self.manifest.read.iter().map(|permission| permission.action.clone()).collect();
+        // An action on two kinds of resources is two permissions.
+        actions.dedup();
+        Ok(Verification { at: Timestamp::now(), looks: looks.into_inner(), actions })
     }
 
     async fn client(&self, finding: &Finding, kind: SessionKind) -> Result<Arc<R::Client>> {

@@ -15,6 +15,7 @@
 //! 7. A secret never reaches a log, an error or a report: this crate handles credentials only inside SDK types.
 //! 8. An [`Error`] names the API action that failed.
 
+mod arn;
 mod engine;
 mod error;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod report;
 mod rule;
 mod session;
 
+pub use arn::Arn;
 pub use engine::{Deadline, Engine, Limits, Progress};
 pub use error::{Error, ErrorKind, Result};
 pub use finding::{AccountId, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError, Finding, Region, RunId};

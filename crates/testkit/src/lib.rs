@@ -4,6 +4,7 @@
 //! Invariants: whatever is started here ends with the process that started it, also when that is killed; every test
 //! has AWS accounts of its own, so tests share an emulator without meeting.
 
+pub mod access_keys;
 pub mod account;
 pub mod cases;
 pub mod deployment;
@@ -11,7 +12,9 @@ pub mod emulator;
 pub mod lambda;
 pub mod netskope;
 pub mod organization;
+pub mod pages;
 pub mod paths;
+pub mod snapshots;
 
 /// Why the harness could not do its part.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,117 @@
+//! The rule `iam-stale-access-key` through the engine.
+
+use iam_stale_access_key::IamStaleAccessKey;
+use remediation::{Mode, Outcome};
+use serde_json::Value;
+use testkit::Result;
+use testkit::cases::Subject;
+use testkit::emulator::Emulator;
+use testkit::organization::Organization;
+use testkit::rule_cases;
+
+struct User;
+
+impl Subject for User {
+    type Rule = IamStaleAccessKey;
+    const THROTTLED: &[(&str, &str, &str, u16)] =
+        &[("iam", "ListAccessKeys", "Throttling", 400), ("iam", "UpdateAccessKey", "Throttling", 400)];
+
+    async fn violating(of: &Organization, name: &str) -> Result<String> {
+        user(of, name, &[91]).await
+    }
+
+    async fn complying(of: &Organization, name: &str) -> Result<String> {
+        user(of, name, &[89]).await
+    }
+
+    fn gone(_: &Organization) -> String {
+        "gone".into()
+    }
+
+    fn names(of: &Organization, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), arn(of, resource)]
+    }
+
+    async fn describe(of: &Organization, resource: &str) -> Result<Value> {
+        of.target.access_keys(resource).await
+    }
+}
+
+rule_cases!(User);
+
+/// A user below a path, with an active key of each age in days.
+async fn user(of: &Organization, name: &str, ages: &[i64]) -> Result<String> {
+    of.target.make_user(Emulator::shared().await?, "/of/a/path/", name, ages).await?;
+    Ok(name.to_owned())
+}
+
+fn arn(of: &Organization, user: &str) -> String {
+    format!("arn:aws:iam::{}:user/of/a/path/{user}", of.target.id)
+}
+
+async fn organization() -> Organization {
+    Organization::new::<IamStaleAccessKey>(Emulator::shared().await.unwrap()).await.unwrap()
+}
+
+/// The status of each key of a user.
+async fn statuses(of: &Organization, user: &str) -> Vec<String> {
+    let keys = of.target.access_keys(user).await.unwrap();
+    keys.as_array().unwrap().iter().map(|key| key["status"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn both_stale_keys_go_and_a_young_one_beside_a_stale_one_stays() {
+    let of = organization().await;
+    for (name, ages, found, changed) in
+        [("both", [91, 4000], ["Inactive", "Inactive"], 2), ("one", [91, 89], ["Inactive", "Active"], 1)]
+    {
+        let user = user(&of, name, &ages).await.unwrap();
+        let report = of.run::<IamStaleAccessKey>(of.batch(&[&user]), Mode::Apply).await;
+        assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+        assert_eq!((report.findings[0].written, report.findings[0].changes.len()), (changed, changed), "{report:?}");
+        assert_eq!(statuses(&of, &user).await, found, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_page_of_the_keys_is_read() {
+    let of = organization().await;
+    of.target.set_page_size(Emulator::shared().await.unwrap(), 1).await.unwrap();
+    let user = user(&of, "paged", &[89, 91]).await.unwrap();
+    let report = of.run::<IamStaleAccessKey>(of.batch(&[&user]), Mode::Apply).await;
+    assert_eq!((report.count(Outcome::Fixed), report.findings[0].written), (1, 1), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_was_never_used_is_as_stale_as_any() {
+    let of = organization().await;
+    let ids = of.target.make_user(Emulator::shared().await.unwrap(), "/", "unused", &[91]).await.unwrap();
+    let used = of.target.iam.get_access_key_last_used().access_key_id(&ids[0]).send().await.unwrap();
+    assert!(used.access_key_last_used.is_none_or(|used| used.last_used_date.is_none()));
+    let report = of.run::<IamStaleAccessKey>(of.batch(&["unused"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+}
+
+#[tokio::test]
+async fn an_inactive_key_and_a_user_without_keys_comply() {
+    let of = organization().await;
+    user(&of, "keyless", &[]).await.unwrap();
+    let emulator = Emulator::shared().await.unwrap();
+    let ids = of.target.make_user(emulator, "/", "inactive", &[4000]).await.unwrap();
+    let update = of.target.iam.update_access_key().user_name("inactive").access_key_id(&ids[0]);
+    update.status("Inactive".into()).send().await.unwrap();
+    let report = of.run::<IamStaleAccessKey>(of.batch(&["keyless", "inactive"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::AlreadyCompliant), 2, "{report:?}");
+}
+
+#[tokio::test]
+async fn another_accounts_user_and_the_root_are_not_touched_and_stop_nobody() {
+    let of = organization().await;
+    let user = user(&of, "ours", &[91]).await.unwrap();
+    let theirs = "arn:aws:iam::999999999999:user/ours";
+    let report = of.run::<IamStaleAccessKey>(of.batch(&[theirs, "<root_account>", &user]), Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed, Outcome::Fixed], "{report:?}");
+    let detail = report.findings[0].detail.as_ref().unwrap();
+    assert!(detail.contains("belongs to the account 999999999999"), "{detail}");
+}
