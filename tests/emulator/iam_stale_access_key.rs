@@ -13,8 +13,7 @@ struct User;
 
 impl Subject for User {
     type Rule = IamStaleAccessKey;
-    const THROTTLED: &[(&str, &str, &str, u16)] =
-        &[("iam", "ListAccessKeys", "Throttling", 400), ("iam", "UpdateAccessKey", "Throttling", 400)];
+    const THROTTLED: (&str, &[&str]) = ("Throttling", &["iam:ListAccessKeys", "iam:UpdateAccessKey"]);
 
     async fn violating(of: &Organization, name: &str) -> Result<String> {
         user(of, name, &[91]).await

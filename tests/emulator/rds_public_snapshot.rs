@@ -30,12 +30,15 @@ mod instance {
 
     impl Subject for Instance {
         type Rule = RdsPublicSnapshot;
-        const THROTTLED: &[(&str, &str, &str, u16)] = &[
-            ("rds", "DescribeDBInstances", "Throttling", 400),
-            ("rds", "DescribeDBSnapshots", "Throttling", 400),
-            ("rds", "DescribeDBSnapshotAttributes", "Throttling", 400),
-            ("rds", "ModifyDBSnapshotAttribute", "Throttling", 400),
-        ];
+        const THROTTLED: (&str, &[&str]) = (
+            "Throttling",
+            &[
+                "rds:DescribeDBInstances",
+                "rds:DescribeDBSnapshots",
+                "rds:DescribeDBSnapshotAttributes",
+                "rds:ModifyDBSnapshotAttribute",
+            ],
+        );
 
         async fn violating(of: &Organization, name: &str) -> Result<String> {
             database(of, Database::Instance, name, &["all", PARTNER]).await
@@ -69,12 +72,15 @@ mod cluster {
 
     impl Subject for Cluster {
         type Rule = RdsPublicSnapshot;
-        const THROTTLED: &[(&str, &str, &str, u16)] = &[
-            ("rds", "DescribeDBClusters", "Throttling", 400),
-            ("rds", "DescribeDBClusterSnapshots", "Throttling", 400),
-            ("rds", "DescribeDBClusterSnapshotAttributes", "Throttling", 400),
-            ("rds", "ModifyDBClusterSnapshotAttribute", "Throttling", 400),
-        ];
+        const THROTTLED: (&str, &[&str]) = (
+            "Throttling",
+            &[
+                "rds:DescribeDBClusters",
+                "rds:DescribeDBClusterSnapshots",
+                "rds:DescribeDBClusterSnapshotAttributes",
+                "rds:ModifyDBClusterSnapshotAttribute",
+            ],
+        );
 
         async fn violating(of: &Organization, name: &str) -> Result<String> {
             database(of, Database::Cluster, name, &["all", PARTNER]).await
@@ -109,7 +115,7 @@ mod permissions {
 
     impl Subject for Both {
         type Rule = RdsPublicSnapshot;
-        const THROTTLED: &[(&str, &str, &str, u16)] = &[];
+        const THROTTLED: (&str, &[&str]) = ("Throttling", &[]);
 
         async fn violating(of: &Organization, name: &str) -> Result<String> {
             database(of, Database::Cluster, name, &["all"]).await?;

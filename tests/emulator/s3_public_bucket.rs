@@ -16,7 +16,8 @@ struct Bucket;
 
 impl Subject for Bucket {
     type Rule = S3PublicBucket;
-    const THROTTLED: &str = "SlowDown";
+    const THROTTLED: (&str, &[&str]) =
+        ("SlowDown", &["s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock"]);
 
     async fn violating(of: &Organization, name: &str) -> Result<String> {
         bucket(of, name, None).await

@@ -15,8 +15,8 @@ use crate::organization::Organization;
 pub trait Subject {
     /// The rule.
     type Rule: Rule;
-    /// The code by which the rule's service throttles.
-    const THROTTLED: &str;
+    /// The code by which the rule's service throttles, and the actions that the fix of a violating resource calls.
+    const THROTTLED: (&str, &[&str]);
 
     /// Makes a resource that violates, and gives its name as a finding has it.
     fn violating(of: &Organization, name: &str) -> impl Future<Output = Result<String>>;
@@ -136,9 +136,10 @@ pub async fn the_manifest_has_exactly_the_permissions_that_are_used<S: Subject>(
 pub async fn throttled_and_then_fine<S: Subject>() {
     let of = organization::<S>().await;
     let emulator = Emulator::shared().await.unwrap();
-    for (number, action) in of.actions().iter().enumerate() {
+    let (code, actions) = S::THROTTLED;
+    for (number, action) in actions.iter().enumerate() {
         let resource = S::violating(&of, &format!("throttled-{number}")).await.unwrap();
-        emulator.fail(&of.target.id, action, S::THROTTLED).await.unwrap();
+        emulator.fail(&of.target.id, action, code).await.unwrap();
         let finding = apply::<S>(&of, &resource).await;
         assert_eq!(finding.outcome, Outcome::Fixed, "{action}: {finding:?}");
         assert!(emulator.no_faults_left(&of.target.id).await.unwrap(), "{action} was not called");

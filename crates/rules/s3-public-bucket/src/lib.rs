@@ -58,7 +58,7 @@ impl Rule for S3PublicBucket {
     }
 
     async fn plan(client: &Self::Client, finding: &Finding, _: &Settings) -> Result<Vec<Change>> {
-        let bucket = bucket_name(&finding.resource)?;
+        let bucket = bucket_name(finding)?;
         let before = read(client, bucket, &finding.account).await?;
         let found = before.unwrap_or_default();
         if found.ignore_public_acls && found.restrict_public_buckets {
@@ -114,14 +114,11 @@ async fn read(client: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> R
     }
 }
 
-/// The name in a bucket's name or ARN. Bucket ARNs hold neither account nor region.
+/// The name in a bucket's name or ARN.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-fn bucket_name(resource: &str) -> Result<&str> {
-    let name = match resource.split(':').collect::<Vec<_>>()[..] {
-        [name] => name,
-        ["arn", _, "s3", "", "", name] => name,
-        _ => "",
-    };
+fn bucket_name(finding: &Finding) -> Result<&str> {
+    let resource = finding.resource.as_str();
+    let name = finding.arn("s3")?.map_or(resource, |arn| arn.resource);
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     if (3..=63).contains(&name.len()) && name.chars().all(allowed) {
         Ok(name)
@@ -308,7 +305,7 @@ mod tests {
 
         #[test]
         fn no_resource_makes_the_parser_panic(resource: String) {
-            let _ = bucket_name(&resource);
+            let _ = bucket_name(&finding(&resource));
         }
     }
 }
