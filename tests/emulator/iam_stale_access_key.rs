@@ -1,7 +1,7 @@
 //! The rule `iam-stale-access-key` through the engine.
 
 use iam_stale_access_key::IamStaleAccessKey;
-use remediation::{Mode, Outcome};
+use remediation::{Mode, Outcome, Region};
 use serde_json::Value;
 use testkit::Result;
 use testkit::cases::Subject;
@@ -70,6 +70,18 @@ async fn both_stale_keys_go_and_a_young_one_beside_a_stale_one_stays() {
         assert_eq!((report.findings[0].written, report.findings[0].changes.len()), (changed, changed), "{report:?}");
         assert_eq!(statuses(&of, &user).await, found, "{name}");
     }
+}
+
+/// As Netskope lists it: with a bare user name and the region `global`.
+#[tokio::test]
+async fn a_global_finding_is_fixed() {
+    let of = organization().await;
+    let user = user(&of, "global", &[91]).await.unwrap();
+    let mut batch = of.batch(&[&user, &arn(&of, &user)]);
+    batch.findings.iter_mut().for_each(|finding| finding.region = Region::global());
+    let report = of.run::<IamStaleAccessKey>(batch, Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 2, "{report:?}");
+    assert_eq!(statuses(&of, &user).await, ["Inactive"]);
 }
 
 #[tokio::test]
