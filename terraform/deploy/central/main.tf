@@ -30,6 +30,7 @@ module "central" {
   schedules               = var.schedules
   mode                    = var.mode
   modes                   = var.modes
+  settings                = var.settings
   external_id             = var.external_id
   architecture            = var.architecture
   package_dir             = coalesce(var.package_dir, "${path.module}/../../../dist")

@@ -79,6 +79,13 @@ variable "modes" {
   nullable    = false
 }
 
+variable "settings" {
+  type        = any
+  description = "Settings of single rules, by rule ID, such as { iam-stale-access-key = { days = 60 } }. A rule that does not know a setting says so in its reports, and writes nothing."
+  default     = {}
+  nullable    = false
+}
+
 variable "architecture" {
   type        = string
   description = "Architecture of the Lambdas and their packages: \"x86_64\" or \"arm64\"."

@@ -7,7 +7,12 @@ resource "aws_s3_object" "policy" {
 
   content = jsonencode({
     schema = 1
-    rules  = { for id, mode in local.modes : id => { mode = mode } }
+    rules = {
+      for id, mode in local.modes : id => merge(
+        { mode = mode },
+        { for key in ["settings"] : key => var.settings[id] if contains(keys(var.settings), id) },
+      )
+    }
   })
 
   # An object can have only 10 tags

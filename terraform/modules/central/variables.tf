@@ -130,6 +130,23 @@ variable "modes" {
   }
 }
 
+variable "settings" {
+  type        = any
+  description = "Settings of single rules, by rule ID, such as { iam-stale-access-key = { days = 60 } }. A rule that does not know a setting says so in its reports, and writes nothing."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = can(keys(var.settings)) && alltrue([for settings in try(values(var.settings), []) : can(keys(settings))])
+    error_message = "The settings are an object for each rule."
+  }
+
+  validation {
+    condition     = length(setsubtract(try(keys(var.settings), []), keys(var.rules))) == 0
+    error_message = "Settings are given for a rule that is not enabled: ${join(", ", setsubtract(try(keys(var.settings), []), keys(var.rules)))}."
+  }
+}
+
 variable "external_id" {
   type        = string
   description = "External ID that is sent when a target account's role is assumed. The same in the target accounts."

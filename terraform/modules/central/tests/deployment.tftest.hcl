@@ -250,6 +250,7 @@ run "schedule_and_mode_of_single_rules" {
     schedules = { second-rule = "cron(0 6 ? * MON-FRI *)" }
     mode      = "apply"
     modes     = { first-rule = "off" }
+    settings  = { second-rule = { days = 60, list = ["a"] } }
   }
 
   assert {
@@ -258,7 +259,7 @@ run "schedule_and_mode_of_single_rules" {
   }
 
   assert {
-    condition     = jsondecode(aws_s3_object.policy.content).rules == { first-rule = { mode = "off" }, second-rule = { mode = "apply" } }
+    condition     = jsondecode(aws_s3_object.policy.content).rules == { first-rule = { mode = "off" }, second-rule = { mode = "apply", settings = { days = 60, list = ["a"] } } }
     error_message = "The policy is ${aws_s3_object.policy.content}."
   }
 

@@ -69,6 +69,7 @@ run "refused_1" {
     schedules               = { first-rule = "every day" }                     # prose
     mode                    = "dry-run"                                        # unknown
     modes                   = { first-rule = "Apply" }                         # a capital
+    settings                = { first-rule = 60 }                              # no object
     external_id             = "x"                                              # too short
     architecture            = "amd64"                                          # not what Lambda calls it
     package_dir             = ""                                               # empty
@@ -93,6 +94,7 @@ run "refused_1" {
     var.schedules,
     var.mode,
     var.modes,
+    var.settings,
     var.external_id,
     var.architecture,
     var.package_dir,
@@ -119,6 +121,7 @@ run "refused_2" {
     schedule                = "rate(0 minutes)"                         # no time at all
     schedules               = { third-rule = "rate(1 hour)" }           # an unknown rule
     modes                   = { third-rule = "apply" }                  # an unknown rule
+    settings                = { third-rule = { days = 60 } }            # an unknown rule
     external_id             = replace(format("%01225d", 0), "0", "x")   # too long
     name_prefix             = "Autoremediate"                           # a capital
     permissions_boundary    = "arn:aws:iam::111111111111:role/boundary" # a role
@@ -138,6 +141,7 @@ run "refused_2" {
     var.schedule,
     var.schedules,
     var.modes,
+    var.settings,
     var.external_id,
     var.name_prefix,
     var.permissions_boundary,
