@@ -1,6 +1,7 @@
 # The tasks of this repository. Without `just`, run ./justw instead: it installs it first.
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
+set positional-arguments
 
 export CARGO_TARGET_DIR := absolute_path(env("CARGO_TARGET_DIR", justfile_directory() / "target"))
 export CARGO_TERM_PROGRESS_WHEN := env("CARGO_TERM_PROGRESS_WHEN", "never")
@@ -15,7 +16,7 @@ default:
 
 # Show the whole pipeline on an emulator: Terraform, schedule, poller, fix, proof (--keep leaves it running)
 demo *arguments: build
-    "$CARGO_TARGET_DIR/debug/demo" {{ arguments }}
+    "$CARGO_TARGET_DIR/debug/demo" "$@"
 
 # All tests: formatting, lints, unit, property, emulator, pipeline and Terraform tests
 test: check-format test-all lint
@@ -28,13 +29,15 @@ test-all: test-rust test-terraform test-emulator
 build: _needs
     cargo build --workspace --all-targets --locked
 
+# The emulator ends a moment after nextest does: `settle` waits for that, whatever the tests said.
+
 # Rust tests: unit, property, emulator, pipeline (arguments go to nextest)
 test-rust *arguments: build _nextest
-    cargo nextest run --workspace --locked {{ arguments }}
+    cargo nextest run --workspace --locked "$@" || failed=$?; \
+      "$CARGO_TARGET_DIR/debug/emulator" settle; exit "${failed:-0}"
 
 # The pipeline test alone; AUTOREMEDIATE_EMULATOR=container runs it on a container
-test-pipeline: build _nextest
-    cargo nextest run --workspace --locked -E 'test(/^pipeline::/)'
+test-pipeline: (test-rust "-E" "test(/^pipeline::/)")
 
 # Tests of the Terraform modules, on a copy, so that no state or plugin is left in the working tree
 test-terraform: _needs
@@ -56,7 +59,7 @@ test-terraform: _needs
 
 # Tests of the emulator's own package
 test-emulator *arguments:
-    localstack/emulator test {{ arguments }}
+    localstack/emulator test "$@"
 
 # Clippy, with warnings denied
 lint: _needs
@@ -74,15 +77,15 @@ format:
 
 # Release packages of the Lambdas in dist/ (--target for another architecture)
 package *arguments: _needs
-    cargo run --quiet --locked --package package -- {{ arguments }}
+    cargo run --quiet --locked --package package -- "$@"
 
 # Terraform plan of every target account: a file with one account ID a line, then terraform's own arguments
 targets-plan accounts *arguments:
-    terraform/deploy/targets/each-account plan {{ absolute_path(accounts) }} {{ arguments }}
+    terraform/deploy/targets/each-account plan {{ quote(absolute_path(accounts)) }} "${@:2}"
 
 # Terraform apply of every target account
 targets-apply accounts *arguments:
-    terraform/deploy/targets/each-account apply {{ absolute_path(accounts) }} {{ arguments }}
+    terraform/deploy/targets/each-account apply {{ quote(absolute_path(accounts)) }} "${@:2}"
 
 # Start time and memory of a release Lambda, and the poller's memory over the length of the list
 bench: package build

@@ -1,6 +1,8 @@
 //! Holds the emulator for a run of tests. `setup` is nextest's setup script: it starts a holder in the background,
-//! which ends with nextest itself, and hands its address to the tests. `hold` is that holder.
+//! which ends with nextest itself, and hands its address to the tests. `hold` is that holder. `settle` waits until no
+//! holder is left, so that a run of tests ends only when its emulator has.
 
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::parent_id;
 use std::process::{ExitCode, Stdio};
@@ -25,6 +27,8 @@ enum Action {
         #[arg(long)]
         until_pid: i32,
     },
+    /// Wait until every holder has stopped its emulator.
+    Settle,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -32,6 +36,7 @@ async fn main() -> ExitCode {
     let done = match Action::parse() {
         Action::Setup => setup().await,
         Action::Hold { until_pid } => hold(until_pid).await,
+        Action::Settle => lock_file().and_then(|file| Ok(file.lock()?)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,7 +71,14 @@ async fn start_holder() -> Result<String> {
     if url.is_empty() { Err("the emulator did not start; it says why above".into()) } else { Ok(url.to_owned()) }
 }
 
+/// Holders share a lock on it for as long as they live.
+fn lock_file() -> Result<File> {
+    Ok(File::create(testkit::paths::binaries()?.join("emulator.lock"))?)
+}
+
 async fn hold(until_pid: i32) -> Result<()> {
+    let held = lock_file()?;
+    held.lock_shared()?;
     let emulator = Emulator::start(Kind::from_env()?).await?;
     writeln!(std::io::stdout(), "{}", emulator.url())?;
     while kill(Pid::from_raw(until_pid), None).is_ok() {
