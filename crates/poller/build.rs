@@ -1,10 +1,11 @@
 //! Gathers every rule's `rule.json`, so that a new rule is polled without a change here.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
+    // Asked for when it runs, not when it is compiled: another checkout may share the build folder.
+    let rules = folder("CARGO_MANIFEST_DIR")?.join("../rules");
     println!("cargo::rerun-if-changed={}", rules.display());
     let mut manifests = Vec::new();
     for folder in fs::read_dir(&rules)? {
@@ -15,6 +16,11 @@ fn main() -> io::Result<()> {
     }
     manifests.sort();
     let included: Vec<_> = manifests.iter().map(|path| format!("include_str!({path:?})")).collect();
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("OUT_DIR is not set"))?);
-    fs::write(out.join("manifests.rs"), format!("&[{}]", included.join(", ")))
+    fs::write(folder("OUT_DIR")?.join("manifests.rs"), format!("&[{}]", included.join(", ")))
+}
+
+/// A folder that Cargo names in the environment.
+fn folder(variable: &str) -> io::Result<PathBuf> {
+    let path = env::var_os(variable).ok_or_else(|| io::Error::other(format!("{variable} is not set")))?;
+    Ok(PathBuf::from(path))
 }
