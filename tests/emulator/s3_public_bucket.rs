@@ -112,7 +112,7 @@ async fn the_read_only_session_cannot_write() {
     let sessions = of.sessions(RunId::start());
     let session = sessions.target(&finding.account, &finding.region, SessionKind::Read).await.unwrap();
     let client = S3PublicBucket::client(&session);
-    let changes = S3PublicBucket::plan(&client, &finding, &Default::default()).await.unwrap();
+    let changes = S3PublicBucket::plan(&client, &finding, &Default::default()).await.unwrap().changes;
     let error = S3PublicBucket::apply(&client, &changes[0]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::AccessDenied, "{error}");
 }

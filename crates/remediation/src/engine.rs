@@ -8,12 +8,12 @@ use backon::{ExponentialBuilder, Retryable};
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use crate::{
-    AccountId, Batch, BatchId, Error, Finding, Manifest, Mode, Outcome, Plan, PlannedChange, PlannedFinding,
-    RecordError, Records, Region, Report, ReportedFinding, Result, Rule, SessionKind, Sessions, StoredPlan,
+    AccountId, Batch, BatchId, Error, ErrorKind, Finding, Manifest, Mode, Outcome, Plan, PlannedChange, PlannedFinding,
+    Proposal, RecordError, Records, Region, Report, ReportedFinding, Result, Rule, SessionKind, Sessions, StoredPlan,
     Verification,
 };
 
@@ -28,6 +28,9 @@ pub struct Limits {
     pub verify_within: Duration,
     /// How long before the deadline no new finding is taken up: time for one fix, its proof and the report.
     pub reserve: Duration,
+    /// How long before the deadline a write that is under way is not awaited any more: time for the proof and the
+    /// report.
+    pub conclude: Duration,
 }
 
 impl Default for Limits {
@@ -37,6 +40,7 @@ impl Default for Limits {
             account_concurrency: 8,
             verify_within: Duration::from_secs(30),
             reserve: Duration::from_secs(75),
+            conclude: Duration::from_secs(45),
         }
     }
 }
@@ -90,18 +94,19 @@ pub struct Engine<R: Rule> {
 struct Waiting<C> {
     place: usize,
     finding: Finding,
-    changes: Vec<C>,
+    proposal: Proposal<C>,
 }
 
 /// What planning found out about one finding.
 enum Planned<C> {
-    Changes(Vec<C>),
-    Settled(Outcome, Option<String>),
+    Proposed(Proposal<C>),
+    Settled(Outcome, Option<String>, Vec<String>),
 }
 
 /// What a fresh look after a write said, when it was not yet that the resource complies.
 enum Look {
     Gone(Error),
+    Held(String),
     Left(String),
 }
 
@@ -165,9 +170,10 @@ impl<R: Rule> Engine<R> {
         let (mut waiting, mut settled) = (Vec::new(), BTreeMap::new());
         for (place, (finding, planned)) in planned.into_iter().enumerate() {
             match planned {
-                Planned::Changes(changes) => waiting.push(Waiting { place, finding, changes }),
-                Planned::Settled(outcome, detail) => {
-                    settled.insert(place, ReportedFinding::unwritten(finding, outcome, detail));
+                Planned::Proposed(proposal) => waiting.push(Waiting { place, finding, proposal }),
+                Planned::Settled(outcome, detail, notes) => {
+                    let row = ReportedFinding::unwritten(finding, outcome, detail);
+                    settled.insert(place, ReportedFinding { notes, ..row });
                 }
             }
         }
@@ -186,7 +192,7 @@ impl<R: Rule> Engine<R> {
             Ok(_) if mode == Mode::Apply => {
                 self.notify(|progress| progress.applying(waiting.len()));
                 let step = |waiting: Waiting<R::Change>| async move {
-                    (waiting.place, self.apply_one(waiting.finding, waiting.changes, deadline).await)
+                    (waiting.place, self.apply_one(waiting.finding, waiting.proposal, deadline).await)
                 };
                 return self.for_each_bounded(waiting, |waiting| &waiting.finding, step).await;
             }
@@ -196,10 +202,8 @@ impl<R: Rule> Engine<R> {
                 (Outcome::Failed, Some(format!("the plan could not be stored, so nothing was written: {error}")))
             }
         };
-        let unwritten = |Waiting { place, finding, changes }| {
-            let row = ReportedFinding::unwritten(finding, outcome, detail.clone());
-            (place, ReportedFinding { changes: summaries(&changes), ..row })
-        };
+        let unwritten =
+            |Waiting { place, finding, proposal }| (place, row(finding, outcome, detail.clone(), &proposal));
         waiting.into_iter().map(unwritten).collect()
     }
 
@@ -214,7 +218,9 @@ impl<R: Rule> Engine<R> {
             .iter()
             .map(|waiting| PlannedFinding {
                 finding: waiting.finding.clone(),
-                changes: waiting.changes.iter().map(change).collect(),
+                changes: waiting.proposal.changes.iter().map(change).collect(),
+                held: waiting.proposal.held.clone(),
+                notes: waiting.proposal.notes.clone(),
             })
             .collect();
         let plan = Plan::new(id.clone(), mode, findings)?;
@@ -225,21 +231,32 @@ impl<R: Rule> Engine<R> {
 
     async fn plan_one(&self, finding: &Finding, deadline: Deadline) -> Planned<R::Change> {
         if deadline.left() < self.limits.reserve {
-            return Planned::Settled(Outcome::Deferred, Some("no time was left to plan it; the next poll will".into()));
+            let detail = "no time was left to plan it; the next poll will";
+            return Planned::Settled(Outcome::Deferred, Some(detail.into()), Vec::new());
         }
-        match self.look(finding).await {
-            Ok(changes) if changes.is_empty() => Planned::Settled(Outcome::AlreadyCompliant, None),
-            Ok(changes) => Planned::Changes(changes),
-            Err(error) if error.is_gone() => Planned::Settled(Outcome::Gone, Some(error.to_string())),
-            Err(error) => {
-                tracing::warn!(%error, "planning failed");
-                Planned::Settled(Outcome::Failed, Some(error.to_string()))
+        let error = match self.look(finding).await {
+            Ok(proposal) if proposal.is_empty() => {
+                return Planned::Settled(Outcome::AlreadyCompliant, None, proposal.notes);
             }
-        }
+            Ok(Proposal { changes, held, notes }) if changes.is_empty() => {
+                return Planned::Settled(Outcome::Held, Some(held.join("; ")), notes);
+            }
+            Ok(proposal) => return Planned::Proposed(proposal),
+            Err(error) => error,
+        };
+        let outcome = match error.kind {
+            ErrorKind::Gone => Outcome::Gone,
+            ErrorKind::NotNow => Outcome::Deferred,
+            _ => {
+                tracing::warn!(%error, "planning failed");
+                Outcome::Failed
+            }
+        };
+        Planned::Settled(outcome, Some(error.to_string()), Vec::new())
     }
 
     /// A fresh plan of the finding, through the read-only session.
-    async fn look(&self, finding: &Finding) -> Result<Vec<R::Change>> {
+    async fn look(&self, finding: &Finding) -> Result<Proposal<R::Change>> {
         if self.manifest.control(&finding.control).is_none() {
             let message = format!("`{}` is not a control of {}", finding.control, self.manifest.id);
             return Err(Error::invalid_finding("control", message));
@@ -248,33 +265,42 @@ impl<R: Rule> Engine<R> {
         R::plan(&client, finding, &self.settings).await
     }
 
-    async fn apply_one(&self, finding: Finding, changes: Vec<R::Change>, deadline: Deadline) -> ReportedFinding {
-        let mut row = ReportedFinding::unwritten(finding, Outcome::Deferred, None);
-        row.changes = summaries(&changes);
+    async fn apply_one(&self, finding: Finding, proposal: Proposal<R::Change>, deadline: Deadline) -> ReportedFinding {
+        let mut row = row(finding, Outcome::Deferred, None, &proposal);
         if deadline.left() < self.limits.reserve {
             row.detail = Some("no time was left to write it; the next poll will".into());
             return row;
         }
-        let failure = self.write(&mut row, &changes).await.err();
+        let failure = self.write(&mut row, &proposal.changes, deadline).await.err();
         // After a failed write one look is enough: another run, or the service itself, may have brought it about.
         let within = if failure.is_some() { Duration::ZERO } else { self.limits.verify_within };
         let looked = self.verify(&row.finding, within.min(deadline.left())).await;
-        (row.outcome, row.detail, row.verification) = judge(looked, failure);
+        if let Ok((_, notes)) = &looked {
+            row.notes.extend(notes.iter().filter(|note| !proposal.notes.contains(note)).cloned());
+        }
+        (row.outcome, row.detail, row.verification) = judge(looked.map(|(proof, _)| proof), failure);
         tracing::info!(outcome = %row.outcome, written = row.written, detail = row.detail.as_deref(), "applied");
         row
     }
 
-    async fn write(&self, row: &mut ReportedFinding, changes: &[R::Change]) -> Result<()> {
+    async fn write(&self, row: &mut ReportedFinding, changes: &[R::Change], deadline: Deadline) -> Result<()> {
         let client = self.client(&row.finding, SessionKind::Write).await?;
         for change in changes {
-            R::apply(&client, change).await?;
+            let left = deadline.left().saturating_sub(self.limits.conclude);
+            let unfinished = |_| Error {
+                action: change.to_string(),
+                kind: ErrorKind::Unfinished,
+                code: None,
+                message: format!("the write was begun, but had not ended after {} s", left.as_secs()),
+            };
+            timeout(left, R::apply(&client, change)).await.map_err(unfinished)??;
             row.written += 1;
         }
         Ok(())
     }
 
     /// Looks afresh until the resource complies, with backoff, for at most `within`; at least once.
-    async fn verify(&self, finding: &Finding, within: Duration) -> Result<Verification, Look> {
+    async fn verify(&self, finding: &Finding, within: Duration) -> Result<(Verification, Vec<String>), Look> {
         let looks = std::sync::atomic::AtomicU32::new(0);
         let started = Instant::now();
         let backoff = ExponentialBuilder::default()
@@ -285,19 +311,22 @@ impl<R: Rule> Engine<R> {
         let look = || async {
             looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             match self.look(finding).await {
-                Ok(changes) if changes.is_empty() => Ok(()),
-                Ok(changes) => Err(Look::Left(format!("a fresh look still finds: {}", summaries(&changes).join("; ")))),
+                Ok(proposal) if proposal.is_empty() => Ok(proposal.notes),
+                Ok(Proposal { changes, held, .. }) if changes.is_empty() => Err(Look::Held(held.join("; "))),
+                Ok(Proposal { changes, .. }) => {
+                    Err(Look::Left(format!("a fresh look still finds: {}", summaries(&changes).join("; "))))
+                }
                 Err(error) if error.is_gone() => Err(Look::Gone(error)),
                 Err(error) => Err(Look::Left(format!("a fresh look failed: {error}"))),
             }
         };
         // The backoff counts its own waits; a slow look takes time as well.
         let again = |look: &Look| matches!(look, Look::Left(_)) && started.elapsed() < within;
-        look.retry(backoff).when(again).await?;
+        let notes = look.retry(backoff).when(again).await?;
         let mut actions: Vec<_> = self.manifest.read.iter().map(|permission| permission.action.clone()).collect();
         // An action on two kinds of resources is two permissions.
         actions.dedup();
-        Ok(Verification { at: Timestamp::now(), looks: looks.into_inner(), actions })
+        Ok((Verification { at: Timestamp::now(), looks: looks.into_inner(), actions }, notes))
     }
 
     async fn client(&self, finding: &Finding, kind: SessionKind) -> Result<Arc<R::Client>> {
@@ -370,9 +399,28 @@ fn judge(
             (Outcome::Fixed, Some(detail), Some(verification))
         }
         (Err(Look::Gone(error)), _) => (Outcome::Gone, Some(error.to_string()), None),
-        (Err(Look::Left(_)), Some(error)) => (Outcome::Failed, Some(error.to_string()), None),
+        (Err(Look::Held(held)), None) => (Outcome::Held, Some(held), None),
         (Err(Look::Left(left)), None) => (Outcome::Unverified, Some(left), None),
+        (Err(Look::Held(_) | Look::Left(_)), Some(error)) => {
+            let outcome = match error.kind {
+                ErrorKind::NotNow => Outcome::Deferred,
+                ErrorKind::Unfinished => Outcome::Unverified,
+                _ => Outcome::Failed,
+            };
+            (outcome, Some(error.to_string()), None)
+        }
     }
+}
+
+/// The report's row of a finding for which nothing has been written yet.
+fn row<C: ToString>(
+    finding: Finding,
+    outcome: Outcome,
+    detail: Option<String>,
+    proposal: &Proposal<C>,
+) -> ReportedFinding {
+    let row = ReportedFinding::unwritten(finding, outcome, detail);
+    ReportedFinding { notes: proposal.notes.clone(), changes: summaries(&proposal.changes), ..row }
 }
 
 fn summaries<C: ToString>(changes: &[C]) -> Vec<String> {

@@ -22,6 +22,10 @@ pub enum ErrorKind {
     Permanent,
     /// The finding itself is at fault, not a call.
     InvalidFinding,
+    /// The resource, or a quota, does not allow the change right now; it will by itself.
+    NotNow,
+    /// The write was begun, and the time to await its end is up.
+    Unfinished,
 }
 
 /// A failed step, named by the API action that failed.
@@ -103,6 +107,24 @@ impl Error {
             code: None,
             message: message.into(),
         }
+    }
+
+    /// The resource cannot be changed now: it is in a state that ends by itself.
+    pub fn not_now(action: &str, message: impl Into<String>) -> Self {
+        Self { action: action.to_owned(), kind: ErrorKind::NotNow, code: None, message: message.into() }
+    }
+
+    /// Takes one of `codes` to mean that the call can succeed later, without anybody's help.
+    #[must_use]
+    pub fn not_now_if(self, codes: &[&str]) -> Self {
+        let later = self.code.as_deref().is_some_and(|code| codes.contains(&code));
+        if later { Self { kind: ErrorKind::NotNow, ..self } } else { self }
+    }
+
+    /// An answer that says less than it must, so that nothing can be concluded from it.
+    pub fn unusable(action: &str, what: &str) -> Self {
+        let message = format!("the answer holds {what}");
+        Self { action: action.to_owned(), kind: ErrorKind::Transient, code: None, message }
     }
 
     /// Whether this says that the resource does not exist any more.

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::{
-    AccountId, Batch, BatchId, Engine, Error, ErrorKind, Finding, Limits, Manifest, Plan, Records, Region, Result,
-    Rule, RunId, Sessions, Target, TargetRole,
+    AccountId, Batch, BatchId, Engine, Error, ErrorKind, Finding, Limits, Manifest, Plan, Proposal, Records, Region,
+    Result, Rule, RunId, Sessions, Target, TargetRole,
 };
 
 pub(crate) const CONTROL: &str = "Ensure every door is closed.";
@@ -275,14 +275,14 @@ impl Rule for OpenDoor {
         Client { cloud, credentials: target.config.credentials_provider().unwrap() }
     }
 
-    async fn plan(client: &Client, finding: &Finding, _: &Settings) -> Result<Vec<Change>> {
+    async fn plan(client: &Client, finding: &Finding, _: &Settings) -> Result<Proposal<Change>> {
         client.assert_session("READ", &finding.account).await;
         let house = House::from(finding);
         client.cloud.call(Call::Look, &house).await;
         let doors = client.cloud.look(&house)?;
         let open = doors.iter().enumerate().filter(|(_, open)| **open);
         let change = |(door, _)| Change { house: house.clone(), door, before: true, after: false };
-        Ok(open.map(change).collect())
+        Ok(open.map(change).collect::<Vec<_>>().into())
     }
 
     async fn apply(client: &Client, change: &Change) -> Result<()> {

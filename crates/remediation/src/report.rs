@@ -23,7 +23,7 @@ pub enum Outcome {
     Gone,
     /// Its changes are in the plan; the mode is `plan`.
     Planned,
-    /// Nothing was done because the policy says so.
+    /// What still violates was left as it is because the policy says so.
     Held,
     /// The changes were written, and a fresh look found nothing left to change.
     Fixed,
@@ -31,7 +31,7 @@ pub enum Outcome {
     Unverified,
     /// A call failed, or the finding is unusable.
     Failed,
-    /// There was no time left for it; the next poll takes it up.
+    /// There was no time left for it, or it cannot be changed now; the next poll takes it up.
     Deferred,
 }
 
@@ -66,6 +66,12 @@ pub struct PlannedFinding<C> {
     pub finding: Finding,
     /// What would make its resource comply.
     pub changes: Vec<PlannedChange<C>>,
+    /// What violates and is left as it is because the rule's settings say so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<String>,
+    /// What a person should know before the changes are written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// The changes for a batch, computed without writing anything.
@@ -130,6 +136,9 @@ pub struct ReportedFinding {
     /// Why, where the outcome alone does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What a person should know of the resource or of the changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Its planned changes, in one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
@@ -173,7 +182,7 @@ pub struct Report {
 impl ReportedFinding {
     /// A finding for which nothing was written.
     pub(crate) fn unwritten(finding: Finding, outcome: Outcome, detail: Option<String>) -> Self {
-        Self { finding, outcome, detail, changes: Vec::new(), written: 0, verification: None }
+        Self { finding, outcome, detail, changes: Vec::new(), notes: Vec::new(), written: 0, verification: None }
     }
 }
 
@@ -229,7 +238,8 @@ mod tests {
 
     fn planned(resource: &str, change: u8) -> PlannedFinding<u8> {
         let finding = finding("222222222222", "us-east-1", resource);
-        PlannedFinding { finding, changes: vec![PlannedChange { summary: "s".into(), change }] }
+        let changes = vec![PlannedChange { summary: "s".into(), change }];
+        PlannedFinding { finding, changes, held: Vec::new(), notes: Vec::new() }
     }
 
     fn hash(mode: Mode, findings: Vec<PlannedFinding<u8>>) -> String {

@@ -1,12 +1,13 @@
 //! What a rule is: the trait that it implements, and the manifest (`rule.json`) that describes it to the rest.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Finding, Result, Target};
+use crate::{Error, Finding, Result, Target};
 
 /// One unit of remediation.
 pub trait Rule: Send + Sync + 'static {
@@ -22,7 +23,7 @@ pub trait Rule: Send + Sync + 'static {
     /// Makes the client for a session.
     fn client(target: &Target) -> Self::Client;
 
-    /// The changes that make the finding's resource comply. Reads only. Empty: it complies.
+    /// What would make the finding's resource comply. Reads only. An empty proposal: it complies.
     ///
     /// # Errors
     ///
@@ -31,7 +32,7 @@ pub trait Rule: Send + Sync + 'static {
         client: &Self::Client,
         finding: &Finding,
         settings: &Self::Settings,
-    ) -> impl Future<Output = Result<Vec<Self::Change>>> + Send;
+    ) -> impl Future<Output = Result<Proposal<Self::Change>>> + Send;
 
     /// Writes one change. Writing it again changes nothing more.
     ///
@@ -42,6 +43,36 @@ pub trait Rule: Send + Sync + 'static {
 
     /// The change that takes `change` back, from its data alone; none where it cannot be taken back.
     fn undo(change: &Self::Change) -> Option<Self::Change>;
+}
+
+/// What `plan` found out about one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal<C> {
+    /// The changes that make it comply, in the order in which they are written.
+    pub changes: Vec<C>,
+    /// What violates and is left as it is because the rule's settings say so, each with the reason.
+    pub held: Vec<String>,
+    /// What a person should know of it, and what cannot be kept as it was.
+    pub notes: Vec<String>,
+}
+
+impl<C> Proposal<C> {
+    /// Whether the resource complies.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.held.is_empty()
+    }
+}
+
+impl<C> Default for Proposal<C> {
+    fn default() -> Self {
+        Self { changes: Vec::new(), held: Vec::new(), notes: Vec::new() }
+    }
+}
+
+impl<C> From<Vec<C>> for Proposal<C> {
+    fn from(changes: Vec<C>) -> Self {
+        Self { changes, ..Self::default() }
+    }
 }
 
 /// Where a rule's resources live.
@@ -75,6 +106,28 @@ pub struct Permission {
     pub action: String,
     /// The ARN, with `{partition}`, `{region}`, `{account}` and `{prefix}` to fill in.
     pub resource: String,
+    /// When it holds, in the form of an IAM policy's `Condition`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub condition: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// A role of the target account that the rule passes on to an AWS service, named [`ServiceRole::NAME_SUFFIX`] after the
+/// rule's own role.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_terms-and-concepts.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceRole {
+    /// The service that may take it, such as `ssm.amazonaws.com`.
+    pub service: String,
+    /// The ARN of what the service may take it for (`aws:SourceArn`), with the same parts to fill in as a permission.
+    pub source: String,
+    /// What the service may do with it.
+    pub permissions: Vec<Permission>,
+}
+
+impl ServiceRole {
+    /// What its name has after the name of the rule's own role.
+    pub const NAME_SUFFIX: &'static str = "-service";
 }
 
 /// What an operator should know of a rule.
@@ -110,6 +163,9 @@ pub struct Manifest {
     /// What else the role needs, such as `iam:PassRole`.
     #[serde(default)]
     pub extra: Vec<Permission>,
+    /// The role that the rule passes on to an AWS service, if any.
+    #[serde(default)]
+    pub service_role: Option<ServiceRole>,
     /// The Systems Manager runbook that it starts, if any.
     pub runbook: Option<String>,
     /// What an operator should know.
@@ -134,6 +190,24 @@ impl Manifest {
     /// The control of which `rule_name` is an accepted spelling.
     pub fn control(&self, rule_name: &str) -> Option<&Control> {
         self.controls.iter().find(|control| control.rule_names.iter().any(|name| name == rule_name))
+    }
+}
+
+impl Finding {
+    /// The parameters of the finding's control, as the manifest of the rule `R` gives them.
+    ///
+    /// # Errors
+    ///
+    /// The finding's control is not one of the rule's, or its parameters are not of the form `P`.
+    pub fn parameters<R: Rule, P: DeserializeOwned>(&self) -> Result<P> {
+        let unknown = |message: String| Error::invalid_finding("control", message);
+        let manifest = Manifest::from_json(R::MANIFEST).map_err(|error| unknown(error.to_string()))?;
+        let control = manifest.control(&self.control);
+        let control =
+            control.ok_or_else(|| unknown(format!("`{}` is not a control of {}", self.control, manifest.id)))?;
+        let parameters = serde_json::Value::Object(control.parameters.clone());
+        serde_json::from_value(parameters)
+            .map_err(|error| unknown(format!("rule.json: the parameters of `{}`: {error}", self.control)))
     }
 }
 

@@ -11,7 +11,7 @@ use aws_sdk_s3::config::{Credentials, IdentityCache, Region as SdkRegion, Shared
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
-use crate::{AccountId, Error, Manifest, Region, Result, RunId};
+use crate::{AccountId, Error, Manifest, Region, Result, RunId, ServiceRole};
 
 /// What a session may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,6 +44,15 @@ pub struct Target {
     pub partition: &'static str,
     /// The ARN of the role that was assumed.
     pub role_arn: String,
+    /// The run that it was assumed for.
+    pub run: RunId,
+}
+
+impl Target {
+    /// The ARN of the role that the rule passes on to an AWS service ([`crate::ServiceRole`]).
+    pub fn service_role_arn(&self) -> String {
+        format!("{}{}", self.role_arn, ServiceRole::NAME_SUFFIX)
+    }
 }
 
 type Slot = Arc<OnceCell<Result<Credentials>>>;
@@ -58,6 +67,7 @@ pub struct Sessions {
     source_identity: String,
     read_policy: String,
     region: String,
+    run: RunId,
     assumed: Mutex<HashMap<(AccountId, SessionKind), Slot>>,
 }
 
@@ -75,6 +85,7 @@ impl Sessions {
             source_identity: format!("autoremediate-{}", manifest.id),
             read_policy: read_policy(manifest, partition(&region)),
             region,
+            run,
             base,
             assumed: Mutex::default(),
         }
@@ -98,7 +109,7 @@ impl Sessions {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .identity_cache(IdentityCache::no_cache())
             .build();
-        Ok(Target { config, account: account.clone(), region, partition, role_arn })
+        Ok(Target { config, account: account.clone(), region, partition, role_arn, run: self.run })
     }
 
     fn slot(&self, account: &AccountId, kind: SessionKind) -> Slot {

@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 use percent_encoding::percent_decode_str;
-use remediation::Permission;
+use remediation::{Permission, ServiceRole};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -175,12 +175,29 @@ impl Account {
 
 /// The policy statements that Terraform's target role has for these permissions of a manifest.
 pub fn statements<'a>(permissions: impl IntoIterator<Item = &'a Permission>, account: &str) -> Value {
-    let fill = |text: &str| {
-        let text = text.replace("{partition}", "aws").replace("{account}", account).replace("{region}", "*");
-        text.replace("{prefix}", "autoremediate")
+    let statement = |of: &Permission| {
+        let mut statement = json!({"Effect": "Allow", "Action": of.action, "Resource": fill(&of.resource, account)});
+        if !of.condition.is_empty() {
+            statement["Condition"] = json!(of.condition);
+        }
+        statement
     };
-    let statement = |of: &Permission| json!({"Effect": "Allow", "Action": of.action, "Resource": fill(&of.resource)});
     permissions.into_iter().map(statement).collect()
+}
+
+/// The trust policy that Terraform's service role has.
+pub fn service_trust(role: &ServiceRole, account: &str) -> Value {
+    json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": role.service},
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": account},
+            "ArnLike": {"aws:SourceArn": fill(&role.source, account)}}}]})
+}
+
+/// A manifest's resource with its parts filled in.
+fn fill(text: &str, account: &str) -> String {
+    let text = text.replace("{partition}", "aws").replace("{account}", account).replace("{region}", "*");
+    text.replace("{prefix}", "autoremediate")
 }
 
 /// A policy that allows all but `action`. What is left of a statement without actions goes as well.

@@ -7,11 +7,11 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use remediation::{
     Batch, BatchId, Deadline, Engine, Finding, Limits, Manifest, Mode, Permission, Records, Report, Rule, RunId,
-    SessionKind, Sessions, TargetRole,
+    ServiceRole, SessionKind, Sessions, TargetRole,
 };
 use serde_json::{Value, json};
 
-use crate::account::{Account, REGION, statements};
+use crate::account::{Account, REGION, service_trust, statements};
 use crate::emulator::Emulator;
 use crate::{Result, get};
 
@@ -66,6 +66,10 @@ impl Organization {
                 "StringEquals": {"sts:ExternalId": EXTERNAL_ID}}}]});
         let allowed = statements(of.permissions(), &of.target.id);
         of.target.make_role(&of.target_role(), &trust, &allowed).await?;
+        if let Some(role) = &of.manifest.service_role {
+            let allowed = statements(&role.permissions, &of.target.id);
+            of.target.make_role(&of.service_role(), &service_trust(role, &of.target.id), &allowed).await?;
+        }
         Ok(of)
     }
 
@@ -193,6 +197,11 @@ impl Organization {
 
     fn target_role(&self) -> String {
         format!("autoremediate-{}", self.manifest.id)
+    }
+
+    /// The name of the role that the rule passes on to an AWS service.
+    pub fn service_role(&self) -> String {
+        format!("{}{}", self.target_role(), ServiceRole::NAME_SUFFIX)
     }
 }
 

@@ -17,8 +17,13 @@ const THREE: &str = "333333333333";
 const REGION: &str = "eu-central-1";
 
 /// One look is proof enough, or none comes.
-const IMPATIENT: Limits =
-    Limits { concurrency: 32, account_concurrency: 8, verify_within: Duration::ZERO, reserve: Duration::from_secs(75) };
+const IMPATIENT: Limits = Limits {
+    concurrency: 32,
+    account_concurrency: 8,
+    verify_within: Duration::ZERO,
+    reserve: Duration::from_secs(75),
+    conclude: Duration::from_secs(45),
+};
 
 async fn run(world: &World, mode: Mode) -> Report {
     world.engine().run(world.batch(), mode, Deadline::never()).await

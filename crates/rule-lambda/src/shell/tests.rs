@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use lambda_runtime::Context;
-use remediation::{Finding, Region, Result, Target};
+use remediation::{Finding, Proposal, Region, Result, Target};
 use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
@@ -47,9 +47,9 @@ impl Rule for OpenDoor {
 
     fn client(_: &Target) {}
 
-    async fn plan((): &(), finding: &Finding, _: &Settings) -> Result<Vec<Close>> {
+    async fn plan((): &(), finding: &Finding, _: &Settings) -> Result<Proposal<Close>> {
         let open = OPEN.lock().unwrap().contains(&finding.resource);
-        Ok(open.then(|| Close(finding.resource.clone())).into_iter().collect())
+        Ok(open.then(|| Close(finding.resource.clone())).into_iter().collect::<Vec<_>>().into())
     }
 
     async fn apply((): &(), change: &Close) -> Result<()> {

@@ -8,7 +8,7 @@ use std::fmt;
 
 use aws_sdk_iam::types::{AccessKeyMetadata, StatusType};
 use jiff::{SignedDuration, Timestamp};
-use remediation::{Error, ErrorKind, Finding, Result, Rule, Target};
+use remediation::{Error, Finding, Proposal, Result, Rule, Target};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The rule.
@@ -64,7 +64,7 @@ impl Rule for IamStaleAccessKey {
         aws_sdk_iam::Client::new(&target.config)
     }
 
-    async fn plan(client: &Self::Client, finding: &Finding, settings: &Settings) -> Result<Vec<Change>> {
+    async fn plan(client: &Self::Client, finding: &Finding, settings: &Settings) -> Result<Proposal<Change>> {
         let user = user_name(finding)?;
         let (keys, now) = (active_keys(client, user).await?, Timestamp::now());
         let stale = keys.into_iter().filter(|(_, created)| is_stale(*created, now, settings.days));
@@ -75,7 +75,7 @@ impl Rule for IamStaleAccessKey {
             before: Status::Active,
             after: Status::Inactive,
         };
-        Ok(stale.map(change).collect())
+        Ok(stale.map(change).collect::<Vec<_>>().into())
     }
 
     /// A key that was deleted in the meantime cannot sign any more either: to make it inactive is done, so that the
@@ -110,12 +110,12 @@ async fn active_keys(client: &aws_sdk_iam::Client, user: &str) -> Result<Vec<(St
         let page = call.send().await.map_err(|error| gone_if_there_is_none(Error::api(action, error)))?;
         let active = page.access_key_metadata.into_iter().filter(|key| key.status == Some(StatusType::Active));
         for key in active {
-            keys.push(id_and_date(key).ok_or_else(|| unusable(action, "a key without its ID or date"))?);
+            keys.push(id_and_date(key).ok_or_else(|| Error::unusable(action, "a key without its ID or date"))?);
         }
         match (page.is_truncated, page.marker) {
             (false, _) => return Ok(keys),
             (true, Some(next)) => marker = Some(next),
-            (true, None) => return Err(unusable(action, "no marker, although there is more")),
+            (true, None) => return Err(Error::unusable(action, "no marker, although there is more")),
         }
     }
 }
@@ -124,12 +124,6 @@ fn id_and_date(key: AccessKeyMetadata) -> Option<(String, Timestamp)> {
     let created = key.create_date?;
     let created = Timestamp::new(created.secs(), i32::try_from(created.subsec_nanos()).ok()?).ok()?;
     Some((key.access_key_id?, created))
-}
-
-/// An answer that says less than it must: to take it for "no such key" could call a stale key compliant.
-fn unusable(action: &str, what: &str) -> Error {
-    let message = format!("the answer holds {what}");
-    Error { action: action.into(), kind: ErrorKind::Transient, code: None, message }
 }
 
 fn gone_if_there_is_none(error: Error) -> Error {

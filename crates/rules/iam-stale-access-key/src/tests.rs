@@ -4,7 +4,7 @@ use aws_sdk_iam::operation::update_access_key::{UpdateAccessKeyError, UpdateAcce
 use aws_sdk_iam::primitives::DateTime;
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
-use remediation::{Manifest, Region};
+use remediation::{ErrorKind, Manifest, Region};
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn refused(code: &'static str) -> MockRule {
 
 async fn plan(rules: &[&MockRule], resource: &str) -> Result<Vec<Change>> {
     let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, rules);
-    IamStaleAccessKey::plan(&client, &finding(resource), &Settings::default()).await
+    Ok(IamStaleAccessKey::plan(&client, &finding(resource), &Settings::default()).await?.changes)
 }
 
 fn ids(changes: &[Change]) -> Vec<&str> {

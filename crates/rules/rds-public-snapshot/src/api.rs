@@ -63,7 +63,7 @@ pub(crate) async fn find(client: &Client, kind: Kind, id: &Id) -> Result<Option<
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBClusterSnapshots.html>
 pub(crate) async fn manual_snapshots(client: &Client, kind: Kind, id: &Id) -> Result<Vec<Snapshot>> {
     let listed = |action, name: Option<String>, arn, status: Option<String>| {
-        let name = name.ok_or_else(|| unusable(action, "a snapshot without its identifier"))?;
+        let name = name.ok_or_else(|| Error::unusable(action, "a snapshot without its identifier"))?;
         Ok(Snapshot { name, arn, available: status.as_deref() == Some("available") })
     };
     match kind {
@@ -104,7 +104,7 @@ pub(crate) async fn who_may_restore(client: &Client, kind: Kind, snapshot: &str)
             let answer = client.describe_db_snapshot_attributes().db_snapshot_identifier(snapshot).send().await;
             answer.map_err(|error| Error::api(DESCRIBE_ATTRIBUTES, error)).and_then(|answer| {
                 let result = answer.db_snapshot_attributes_result;
-                let result = result.ok_or_else(|| unusable(DESCRIBE_ATTRIBUTES, "no attributes"))?;
+                let result = result.ok_or_else(|| Error::unusable(DESCRIBE_ATTRIBUTES, "no attributes"))?;
                 let attributes = result.db_snapshot_attributes.unwrap_or_default().into_iter();
                 Ok(restore(attributes.map(|of| (of.attribute_name, of.attribute_values))))
             })
@@ -113,7 +113,7 @@ pub(crate) async fn who_may_restore(client: &Client, kind: Kind, snapshot: &str)
             let call = client.describe_db_cluster_snapshot_attributes().db_cluster_snapshot_identifier(snapshot);
             call.send().await.map_err(|error| Error::api(DESCRIBE_CLUSTER_ATTRIBUTES, error)).and_then(|answer| {
                 let result = answer.db_cluster_snapshot_attributes_result;
-                let result = result.ok_or_else(|| unusable(DESCRIBE_CLUSTER_ATTRIBUTES, "no attributes"))?;
+                let result = result.ok_or_else(|| Error::unusable(DESCRIBE_CLUSTER_ATTRIBUTES, "no attributes"))?;
                 let attributes = result.db_cluster_snapshot_attributes.unwrap_or_default().into_iter();
                 Ok(restore(attributes.map(|of| (of.attribute_name, of.attribute_values))))
             })
@@ -169,12 +169,6 @@ fn restore(attributes: impl Iterator<Item = (Option<String>, Option<Vec<String>>
 
 fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
-}
-
-/// An answer that says less than it must: to take it for "not shared" could call a public snapshot private.
-fn unusable(action: &str, what: &str) -> Error {
-    let message = format!("the answer holds {what}");
-    Error { action: action.into(), kind: ErrorKind::Transient, code: None, message }
 }
 
 fn gone_if_there_is_no_snapshot(error: Error) -> Error {

@@ -11,7 +11,7 @@ mod named;
 use std::fmt;
 
 use aws_sdk_rds::Client;
-use remediation::{Arn, Error, ErrorKind, Finding, Result, Rule, Target};
+use remediation::{Arn, Error, ErrorKind, Finding, Proposal, Result, Rule, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::api::Snapshot;
@@ -62,7 +62,7 @@ impl Rule for RdsPublicSnapshot {
         Client::new(&target.config)
     }
 
-    async fn plan(client: &Self::Client, finding: &Finding, _: &Settings) -> Result<Vec<Change>> {
+    async fn plan(client: &Self::Client, finding: &Finding, _: &Settings) -> Result<Proposal<Change>> {
         let mut changes = Vec::new();
         for (kind, Snapshot { name, .. }) in snapshots(client, finding).await? {
             // None: it was deleted since it was listed.
@@ -72,7 +72,7 @@ impl Rule for RdsPublicSnapshot {
                 changes.push(Change { kind, snapshot: name, before, after });
             }
         }
-        Ok(changes)
+        Ok(changes.into())
     }
 
     /// Only the difference is written, so that an account which was added in the meantime stays. A snapshot that was

@@ -146,7 +146,7 @@ fn no_cluster_snapshots() -> MockRule {
 
 async fn plan(rules: &[&MockRule], resource: &str) -> Result<Vec<Change>> {
     let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, rules);
-    RdsPublicSnapshot::plan(&client, &finding(resource), &Settings {}).await
+    Ok(RdsPublicSnapshot::plan(&client, &finding(resource), &Settings {}).await?.changes)
 }
 
 fn change(kind: Kind, snapshot: &str, before: &[&str], after: &[&str]) -> Change {

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
-use remediation::{AccountId, Error, Finding, Result, Rule, Target};
+use remediation::{AccountId, Error, Finding, Proposal, Result, Rule, Target};
 use serde::{Deserialize, Serialize};
 
 /// The rule.
@@ -57,16 +57,16 @@ impl Rule for S3PublicBucket {
         aws_sdk_s3::Client::new(&target.config)
     }
 
-    async fn plan(client: &Self::Client, finding: &Finding, _: &Settings) -> Result<Vec<Change>> {
+    async fn plan(client: &Self::Client, finding: &Finding, _: &Settings) -> Result<Proposal<Change>> {
         let bucket = bucket_name(finding)?;
         let before = read(client, bucket, &finding.account).await?;
         let found = before.unwrap_or_default();
         if found.ignore_public_acls && found.restrict_public_buckets {
-            return Ok(Vec::new());
+            return Ok(Proposal::default());
         }
         let after = PublicAccessBlock { ignore_public_acls: true, restrict_public_buckets: true, ..found };
         let owner = finding.account.clone();
-        Ok(vec![Change { bucket: bucket.to_owned(), owner, before, after: Some(after) }])
+        Ok(vec![Change { bucket: bucket.to_owned(), owner, before, after: Some(after) }].into())
     }
 
     async fn apply(client: &Self::Client, change: &Change) -> Result<()> {
@@ -219,7 +219,7 @@ mod tests {
 
     async fn plan(rule: &MockRule, resource: &str) -> Result<Vec<Change>> {
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [rule]);
-        S3PublicBucket::plan(&client, &finding(resource), &Settings {}).await
+        Ok(S3PublicBucket::plan(&client, &finding(resource), &Settings {}).await?.changes)
     }
 
     #[tokio::test]

@@ -1,0 +1,162 @@
+//! Over a mocked Systems Manager.
+
+use aws_sdk_ssm::error::ErrorMetadata;
+use aws_sdk_ssm::operation::get_automation_execution::{GetAutomationExecutionError, GetAutomationExecutionOutput};
+use aws_sdk_ssm::operation::start_automation_execution::{
+    StartAutomationExecutionError, StartAutomationExecutionOutput,
+};
+use aws_sdk_ssm::types::{AutomationExecution, AutomationExecutionStatus as Status, FailureDetails, StepExecution};
+use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
+use proptest::prelude::*;
+
+use super::*;
+
+const RUNBOOK: &str = "AWSConfigRemediation-X";
+const PARAMETERS: [(&str, &str); 2] = [("TrailName", "t"), ("AutomationAssumeRole", "r")];
+
+fn started() -> MockRule {
+    mock!(Client::start_automation_execution)
+        .match_requests(|request| {
+            let value = |name: &str| request.parameters()?.get(name).map(|values| values.join(","));
+            request.document_name() == Some(RUNBOOK)
+                && value("TrailName").as_deref() == Some("t")
+                && value("AutomationAssumeRole").as_deref() == Some("r")
+                && request.client_token().is_some_and(|token| Uuid::parse_str(token).is_ok())
+        })
+        .then_output(|| StartAutomationExecutionOutput::builder().automation_execution_id("e-1").build())
+}
+
+fn refused(code: &'static str) -> MockRule {
+    mock!(Client::start_automation_execution).then_error(move || {
+        StartAutomationExecutionError::generic(ErrorMetadata::builder().code(code).message("told so").build())
+    })
+}
+
+fn step(status: Status, failure_type: &str) -> StepExecution {
+    let details = FailureDetails::builder().failure_type(failure_type).build();
+    let step = StepExecution::builder().step_name("Change").step_status(status);
+    step.failure_details(details).failure_message("the step's own words").build()
+}
+
+fn execution(status: Status, steps: Vec<StepExecution>) -> AutomationExecution {
+    let built = AutomationExecution::builder().automation_execution_status(status);
+    built.failure_message("the whole's own words").set_step_executions(Some(steps)).build()
+}
+
+/// Answers with these executions, one after the other.
+fn looks(executions: Vec<AutomationExecution>) -> MockRule {
+    let mut sequence = mock!(Client::get_automation_execution)
+        .match_requests(|request| request.automation_execution_id() == Some("e-1"))
+        .sequence();
+    for execution in executions {
+        sequence = sequence
+            .output(move || GetAutomationExecutionOutput::builder().automation_execution(execution.clone()).build());
+    }
+    sequence.build()
+}
+
+async fn run(rules: &[&MockRule]) -> Result<()> {
+    let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules);
+    Runbooks::over(ssm, RunId::start()).run(RUNBOOK, &PARAMETERS).await
+}
+
+#[tokio::test]
+async fn the_end_is_awaited() {
+    let looks = looks([Status::Pending, Status::Inprogress, Status::Success].map(|of| execution(of, vec![])).into());
+    run(&[&started(), &looks]).await.unwrap();
+    assert_eq!(looks.num_calls(), 3);
+}
+
+#[test]
+fn every_status_on_the_way_is_not_the_end() {
+    for status in [
+        Status::Pending,
+        Status::Inprogress,
+        Status::Waiting,
+        Status::Cancelling,
+        Status::PendingApproval,
+        Status::Approved,
+        Status::Scheduled,
+        Status::RunbookInprogress,
+        Status::PendingChangeCalendarOverride,
+        Status::ChangeCalendarOverrideApproved,
+        Status::ChangeCalendarOverrideRejected,
+        Status::from("ANewOne"),
+    ] {
+        let expected = Progress::UnderWay(status.to_string());
+        assert_eq!(judge(&execution(status, vec![step(Status::Failed, "Action")])), expected);
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_is_not_a_success_is_a_failure_with_its_reason() {
+    for status in [Status::Failed, Status::Timedout, Status::Cancelled, Status::Rejected, Status::CompletedWithFailure]
+    {
+        let looks = looks(vec![execution(status.clone(), vec![])]);
+        let error = run(&[&started(), &looks]).await.unwrap_err();
+        assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Permanent, RUNBOOK), "{error}");
+        let says = format!("the execution e-1 failed: {status}: the whole's own words");
+        assert_eq!(error.message, says);
+    }
+    for status in [Status::Success, Status::CompletedWithSuccess, Status::Exited] {
+        run(&[&started(), &looks(vec![execution(status, vec![step(Status::Success, "Action")])])]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_failed_counts_also_below_a_success() {
+    for (failure_type, kind) in [
+        ("Permission", ErrorKind::AccessDenied),
+        ("Throttling", ErrorKind::Throttled),
+        ("Internal", ErrorKind::Transient),
+        ("Action", ErrorKind::Permanent),
+        ("Verification", ErrorKind::Permanent),
+    ] {
+        for status in [Status::Success, Status::Failed] {
+            let steps = vec![step(Status::Success, ""), step(Status::Failed, failure_type)];
+            let error = run(&[&started(), &looks(vec![execution(status, steps)])]).await.unwrap_err();
+            assert_eq!(error.kind, kind, "{error}");
+            assert!(error.message.contains("the step Change is Failed: the step's own words"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_is_refused_says_what_it_is() {
+    for (code, kind) in [
+        ("AutomationExecutionLimitExceededException", ErrorKind::NotNow),
+        ("AccessDeniedException", ErrorKind::AccessDenied),
+        ("ThrottlingException", ErrorKind::Throttled),
+        (NO_SUCH_RUNBOOK, ErrorKind::Permanent),
+        ("InvalidAutomationExecutionParametersException", ErrorKind::Permanent),
+    ] {
+        let error = run(&[&refused(code)]).await.unwrap_err();
+        assert_eq!((error.kind, error.action.as_str()), (kind, START), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_this_run_has_started_before_is_not_started_again() {
+    run(&[&refused("IdempotentParameterMismatch")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_look_that_fails_names_its_action() {
+    let denied = mock!(Client::get_automation_execution).then_error(|| {
+        GetAutomationExecutionError::generic(ErrorMetadata::builder().code("AccessDeniedException").build())
+    });
+    let error = run(&[&started(), &denied]).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::AccessDenied, GET), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn a_token_stands_for_one_start_of_one_run(runbook in "[a-z]{1,3}", value in "[a-z]{1,3}", other in "[a-z]{1,3}") {
+        let (run, second) = (RunId::start(), RunId::start());
+        let token = client_token(run, &runbook, &[("X", &value)]);
+        prop_assert_eq!(&token, &client_token(run, &runbook, &[("X", &value)]));
+        prop_assert_ne!(&token, &client_token(second, &runbook, &[("X", &value)]));
+        prop_assert_eq!(token == client_token(run, &runbook, &[("X", &other)]), value == other);
+        prop_assert_eq!(token.len(), 36);
+    }
+}
