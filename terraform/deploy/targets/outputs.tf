@@ -3,6 +3,11 @@ output "role_names" {
   value       = module.target_role.role_names
 }
 
+output "service_role_names" {
+  description = "Name, by rule ID, of the role that the rule passes on to an AWS service."
+  value       = module.target_role.service_role_names
+}
+
 output "role_arns" {
   description = "ARN of the role by rule ID."
   value       = module.target_role.role_arns

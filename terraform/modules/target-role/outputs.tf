@@ -3,6 +3,11 @@ output "role_names" {
   value       = { for id, role in aws_iam_role.rule : id => role.name }
 }
 
+output "service_role_names" {
+  description = "Name, by rule ID, of the role that the rule passes on to an AWS service."
+  value       = { for id, role in aws_iam_role.service : id => role.name }
+}
+
 output "role_arns" {
   description = "ARN of the role by rule ID."
   value       = { for id, role in aws_iam_role.rule : id => role.arn }

@@ -1,8 +1,13 @@
 variable "rules" {
   type = map(object({
-    read  = list(object({ action = string, resource = string }))
-    write = list(object({ action = string, resource = string }))
-    extra = list(object({ action = string, resource = string }))
+    read  = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
+    write = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
+    extra = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
+    service_role = optional(object({
+      service     = string
+      source      = string
+      permissions = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
+    }))
   }))
   description = "The enabled rules, as the catalog module returns them: the manifest by rule ID."
   nullable    = false

@@ -19,7 +19,21 @@ variables {
         { action = "s3:GetBucketAcl", resource = "arn:{partition}:s3:::*" },
       ]
       write = [{ action = "logs:CreateLogGroup", resource = "arn:{partition}:logs:{region}:{account}:log-group:{prefix}-{account}" }]
-      extra = [{ action = "iam:PassRole", resource = "arn:{partition}:iam::{account}:role/{prefix}-flow-logs" }]
+      extra = [
+        {
+          action    = "iam:PassRole"
+          resource  = "arn:{partition}:iam::{account}:role/{prefix}-first-rule-service"
+          condition = { StringEquals = { "iam:PassedToService" = "ssm.amazonaws.com" } }
+        },
+      ]
+      service_role = {
+        service = "ssm.amazonaws.com"
+        source  = "arn:{partition}:ssm:{region}:{account}:automation-execution/*"
+        permissions = [
+          { action = "redshift:ModifyCluster", resource = "arn:{partition}:redshift:{region}:{account}:cluster:*" },
+          { action = "redshift:DescribeClusters", resource = "*" },
+        ]
+      }
     }
     second-rule = {
       read  = [{ action = "iam:ListAccessKeys", resource = "arn:{partition}:iam::{account}:user/*" }]
@@ -42,7 +56,13 @@ run "exact_permissions" {
         { Sid = "Read1", Effect = "Allow", Action = ["ec2:DescribeVpcs"], Resource = "*" },
         { Sid = "Read2", Effect = "Allow", Action = ["s3:GetBucketAcl", "s3:GetBucketPublicAccessBlock"], Resource = "arn:aws:s3:::*" },
         { Sid = "Write1", Effect = "Allow", Action = ["logs:CreateLogGroup"], Resource = "arn:aws:logs:*:222222222222:log-group:autoremediate-222222222222" },
-        { Sid = "Extra1", Effect = "Allow", Action = ["iam:PassRole"], Resource = "arn:aws:iam::222222222222:role/autoremediate-flow-logs" },
+        {
+          Sid       = "Extra1"
+          Effect    = "Allow"
+          Action    = ["iam:PassRole"]
+          Resource  = "arn:aws:iam::222222222222:role/autoremediate-first-rule-service"
+          Condition = { StringEquals = { "iam:PassedToService" = "ssm.amazonaws.com" } }
+        },
       ]
     }
     error_message = "The policy is ${aws_iam_role_policy.rule["first-rule"].policy}."
@@ -103,6 +123,45 @@ run "exact_trust" {
       alltrue([for arn in statement.Condition.ArnEquals["aws:PrincipalArn"] : startswith(arn, "arn:aws:iam::111111111111:role/autoremediate-second-rule-")])
     ])
     error_message = "A role trusts another rule's central role."
+  }
+}
+
+run "service_role" {
+  assert {
+    condition     = output.service_role_names == { first-rule = "autoremediate-first-rule-service" }
+    error_message = "The service roles are ${jsonencode(output.service_role_names)}."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.service["first-rule"].assume_role_policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Effect    = "Allow"
+        Principal = { Service = "ssm.amazonaws.com" }
+        Action    = "sts:AssumeRole"
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = "222222222222" }
+          ArnLike      = { "aws:SourceArn" = "arn:aws:ssm:*:222222222222:automation-execution/*" }
+        }
+      }]
+    }
+    error_message = "The trust policy is ${aws_iam_role.service["first-rule"].assume_role_policy}."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.service["first-rule"].policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        { Sid = "Service1", Effect = "Allow", Action = ["redshift:DescribeClusters"], Resource = "*" },
+        { Sid = "Service2", Effect = "Allow", Action = ["redshift:ModifyCluster"], Resource = "arn:aws:redshift:*:222222222222:cluster:*" },
+      ]
+    }
+    error_message = "The policy is ${aws_iam_role_policy.service["first-rule"].policy}."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.service["first-rule"].role == "autoremediate-first-rule-service"
+    error_message = "The policy is not on the service role."
   }
 }
 
@@ -174,7 +233,7 @@ run "prefix_boundary_and_tags" {
   }
 
   assert {
-    condition     = strcontains(aws_iam_role_policy.rule["first-rule"].policy, "role/acme-fix-flow-logs")
+    condition     = strcontains(aws_iam_role_policy.rule["first-rule"].policy, "role/acme-fix-first-rule-service")
     error_message = "The policy is ${aws_iam_role_policy.rule["first-rule"].policy}."
   }
 }
@@ -247,7 +306,27 @@ run "the_manifests" {
   }
 
   assert {
-    condition     = alltrue([for id in keys(run.catalog.rules) : length(aws_iam_role.rule[id].name) <= 64])
+    condition     = alltrue([for role in concat(values(aws_iam_role.rule), values(aws_iam_role.service)) : length(role.name) <= 64])
     error_message = "A role's name is too long."
+  }
+
+  assert {
+    condition = alltrue([
+      for id, manifest in run.catalog.rules : contains(keys(aws_iam_role.service), id) == (try(manifest.service_role, null) != null)
+    ])
+    error_message = "A service role is missing, or one too many is there."
+  }
+
+  # A rule may pass its own service role on, and only to that role's service
+  assert {
+    condition = alltrue(flatten([
+      for id, manifest in run.catalog.rules : [
+        for statement in jsondecode(aws_iam_role_policy.rule[id].policy).Statement :
+        statement.Resource == "arn:aws:iam::222222222222:role/${aws_iam_role.service[id].name}" &&
+        statement.Condition == { StringEquals = { "iam:PassedToService" = manifest.service_role.service } }
+        if contains(statement.Action, "iam:PassRole")
+      ]
+    ]))
+    error_message = "A rule may pass on another role than its own, or to another service."
   }
 }
