@@ -1,9 +1,11 @@
 //! What the product does, seen from outside: on the emulator, with IAM enforced.
 
+mod cloudtrail_unvalidated_logs;
 mod command_line;
 mod crash;
 mod iam_stale_access_key;
 mod pipeline;
 mod rds_public_snapshot;
 mod readme;
+mod redshift_public_cluster;
 mod s3_public_bucket;

@@ -49,6 +49,13 @@ pub struct Target {
 }
 
 impl Target {
+    /// The same session in another region of the same partition.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        let config = self.config.to_builder().region(SdkRegion::new(region.to_owned())).build();
+        Self { config, region: region.to_owned(), ..self.clone() }
+    }
+
     /// The ARN of the role that the rule passes on to an AWS service ([`crate::ServiceRole`]).
     pub fn service_role_arn(&self) -> String {
         format!("{}{}", self.role_arn, ServiceRole::NAME_SUFFIX)

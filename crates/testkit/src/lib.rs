@@ -7,14 +7,18 @@
 pub mod access_keys;
 pub mod account;
 pub mod cases;
+pub mod clusters;
 pub mod deployment;
 pub mod emulator;
 pub mod lambda;
+pub mod members;
 pub mod netskope;
 pub mod organization;
 pub mod pages;
 pub mod paths;
+pub mod settings;
 pub mod snapshots;
+pub mod trails;
 
 /// Why the harness could not do its part.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -51,8 +51,17 @@ impl Organization {
     ///
     /// The emulator refuses something.
     pub async fn new<R: Rule>(emulator: &Emulator) -> Result<Self> {
+        Self::with_target::<R>(emulator, Account::fresh(emulator)).await
+    }
+
+    /// The same with a target account that exists.
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses something.
+    pub async fn with_target<R: Rule>(emulator: &Emulator, target: Account) -> Result<Self> {
         let manifest = Manifest::from_json(R::MANIFEST)?;
-        let (central, target) = (Account::fresh(emulator), Account::fresh(emulator));
+        let central = Account::fresh(emulator);
         let bucket = format!("autoremediate-{}-{REGION}", central.id);
         central.s3.create_bucket().bucket(&bucket).send().await?;
         central.s3.put_object().bucket(&bucket).key("policy.json").body(policy(&manifest).into()).send().await?;
@@ -191,11 +200,23 @@ impl Organization {
         Ok(all.iter().filter(ours).map(decision).collect())
     }
 
+    /// The actions that sessions of a role of the target account have called.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn used(&self, role: &str) -> Result<BTreeSet<String>> {
+        let sessions = format!("::{}:assumed-role/{role}/", self.target.id);
+        let decisions = self.decisions().await?.into_iter();
+        Ok(decisions.filter(|of| of.principal.contains(&sessions)).map(|of| of.action).collect())
+    }
+
     fn lambda_role(&self) -> String {
         lambda_role(&self.manifest)
     }
 
-    fn target_role(&self) -> String {
+    /// The name of the rule's role in the target account.
+    pub fn target_role(&self) -> String {
         format!("autoremediate-{}", self.manifest.id)
     }
 

@@ -1,0 +1,39 @@
+//! AWS Organizations, for tests: by hand, because for two calls an SDK is not worth its minutes of compiling.
+
+use serde_json::{Value, json};
+
+use crate::account::Account;
+use crate::emulator::Emulator;
+use crate::{ANSWER_WITHIN, Result};
+
+impl Account {
+    /// Makes the account the management account of an organization, and gives the ID of its one member account.
+    /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_CreateOrganization.html>
+    /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_CreateAccount.html>
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses.
+    pub async fn make_organization(&self, emulator: &Emulator) -> Result<String> {
+        self.organizations(emulator, "CreateOrganization", json!({"FeatureSet": "ALL"})).await?;
+        let member = json!({"Email": "member@example.org", "AccountName": "member"});
+        let made = self.organizations(emulator, "CreateAccount", member).await?;
+        Ok(made["CreateAccountStatus"]["AccountId"].as_str().ok_or("CreateAccount gave no ID")?.to_owned())
+    }
+
+    async fn organizations(&self, emulator: &Emulator, operation: &str, input: Value) -> Result<Value> {
+        let credential = format!("{}/20260101/us-east-1/organizations/aws4_request", self.id);
+        let post = reqwest::Client::new()
+            .post(emulator.url())
+            .header("X-Amz-Target", format!("AWSOrganizationsV20161128.{operation}"))
+            .header("Content-Type", "application/x-amz-json-1.1")
+            // The emulator reads the account from it and checks no signature.
+            .header(
+                "Authorization",
+                format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"),
+            )
+            .body(input.to_string());
+        let answer = post.timeout(ANSWER_WITHIN).send().await?.error_for_status()?.text().await?;
+        Ok(serde_json::from_str(&answer)?)
+    }
+}

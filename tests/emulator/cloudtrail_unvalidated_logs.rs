@@ -1,0 +1,142 @@
+//! The rule `cloudtrail-unvalidated-logs` through the engine.
+
+use cloudtrail_unvalidated_logs::CloudTrailUnvalidatedLogs;
+use remediation::{Mode, Outcome};
+use serde_json::{Value, json};
+use testkit::Result;
+use testkit::account::{Account, REGION};
+use testkit::cases::Subject;
+use testkit::emulator::Emulator;
+use testkit::organization::Organization;
+use testkit::rule_cases;
+use testkit::trails::{TrailScope, Trails};
+
+/// A region that is not the one in which tests work.
+const ELSEWHERE: &str = "eu-west-1";
+
+struct Trail;
+
+impl Subject for Trail {
+    type Rule = CloudTrailUnvalidatedLogs;
+    const THROTTLED: (&str, &[&str]) = (
+        "ThrottlingException",
+        &["cloudtrail:DescribeTrails", "ssm:StartAutomationExecution", "ssm:GetAutomationExecution"],
+    );
+
+    async fn violating(of: &Organization, name: &str) -> Result<String> {
+        Trails::of(&of.target, REGION).make(name, false, TrailScope::Region).await?;
+        Ok(name.to_owned())
+    }
+
+    async fn complying(of: &Organization, name: &str) -> Result<String> {
+        Trails::of(&of.target, REGION).make(name, true, TrailScope::Region).await?;
+        Ok(name.to_owned())
+    }
+
+    fn gone(_: &Organization) -> String {
+        "gone".into()
+    }
+
+    fn names(of: &Organization, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), arn(of, REGION, resource)]
+    }
+
+    async fn describe(of: &Organization, resource: &str) -> Result<Value> {
+        let trail = Trails::of(&of.target, REGION).get(resource).await?;
+        Ok(json!({"all": format!("{trail:?}"), "validated": trail.log_file_validation_enabled}))
+    }
+}
+
+rule_cases!(Trail);
+
+fn arn(of: &Organization, region: &str, trail: &str) -> String {
+    format!("arn:aws:cloudtrail:{region}:{}:trail/{trail}", of.target.id)
+}
+
+async fn organization() -> Organization {
+    Organization::new::<CloudTrailUnvalidatedLogs>(Emulator::shared().await.unwrap()).await.unwrap()
+}
+
+async fn is_validated(account: &Account, region: &str, trail: &str) -> bool {
+    Trails::of(account, region).get(trail).await.unwrap().log_file_validation_enabled.unwrap()
+}
+
+#[tokio::test]
+async fn a_trail_is_changed_in_its_home_region_wherever_it_was_found() {
+    let of = organization().await;
+    let home = Trails::of(&of.target, ELSEWHERE);
+    for (name, named) in [("by-name", "by-name".to_owned()), ("by-arn", arn(&of, ELSEWHERE, "by-arn"))] {
+        home.make(name, false, TrailScope::AllRegions).await.unwrap();
+        let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&named]), Mode::Apply).await;
+        assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+        assert!(is_validated(&of.target, ELSEWHERE, name).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_regions_own_trail_comes_before_another_of_its_name() {
+    let of = organization().await;
+    Trails::of(&of.target, REGION).make("audit", false, TrailScope::Region).await.unwrap();
+    let elsewhere = Trails::of(&of.target, ELSEWHERE);
+    let bucket = format!("audit-{}", of.target.id);
+    let made = elsewhere.cloudtrail.create_trail().name("audit").s3_bucket_name(bucket).is_multi_region_trail(true);
+    made.send().await.unwrap();
+    let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&["audit"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    assert!(is_validated(&of.target, REGION, "audit").await);
+    assert!(!is_validated(&of.target, ELSEWHERE, "audit").await);
+}
+
+#[tokio::test]
+async fn an_organizations_trail_is_not_touched_in_a_member_account() {
+    let emulator = Emulator::shared().await.unwrap();
+    let management = Account::fresh(emulator);
+    let member = management.make_organization(emulator).await.unwrap();
+    Trails::of(&management, REGION).make("everybodys", false, TrailScope::Organization).await.unwrap();
+    let in_member = Organization::with_target::<CloudTrailUnvalidatedLogs>(emulator, Account::new(emulator, &member));
+    let in_member = in_member.await.unwrap();
+    let report = in_member.run::<CloudTrailUnvalidatedLogs>(in_member.batch(&["everybodys"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Failed), 1, "{report:?}");
+    let detail = report.findings[0].detail.as_ref().unwrap();
+    assert!(detail.contains("the organization's management account") && detail.contains(&management.id), "{detail}");
+    assert!(!is_validated(&management, REGION, "everybodys").await);
+
+    let in_management = Organization::with_target::<CloudTrailUnvalidatedLogs>(emulator, management.clone());
+    let in_management = in_management.await.unwrap();
+    let batch = in_management.batch(&["everybodys"]);
+    let report = in_management.run::<CloudTrailUnvalidatedLogs>(batch, Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+}
+
+#[tokio::test]
+async fn what_the_runbooks_own_role_may_not_do_is_named() {
+    let of = organization().await;
+    let trail = Trail::violating(&of, "denied").await.unwrap();
+    let taken = of.target.take_away(&of.service_role(), "cloudtrail:UpdateTrail").await.unwrap();
+    let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&trail]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Failed), 1, "{report:?}");
+    let detail = report.findings[0].detail.as_ref().unwrap();
+    assert!(detail.contains("cloudtrail:UpdateTrail") && detail.contains("the step "), "{detail}");
+    assert!(!is_validated(&of.target, REGION, &trail).await);
+    // Without the right to look, the runbook ends in a failure, although it has done its work: our own look proves it.
+    of.target.give_back(&of.service_role(), taken).await.unwrap();
+    of.target.take_away(&of.service_role(), "cloudtrail:GetTrail").await.unwrap();
+    let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&trail]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    let detail = report.findings[0].detail.as_ref().unwrap();
+    assert!(detail.contains("and yet the resource complies") && detail.contains("cloudtrail:GetTrail"), "{detail}");
+}
+
+#[tokio::test]
+async fn another_region_or_account_in_the_arn_is_said_and_stops_nobody() {
+    let of = organization().await;
+    let trail = Trail::violating(&of, "ours").await.unwrap();
+    let elsewhere = arn(&of, ELSEWHERE, "ours");
+    let theirs = "arn:aws:cloudtrail:us-east-1:999999999999:trail/ours";
+    let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&elsewhere, theirs, &trail]), Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed, Outcome::Fixed], "{report:?}");
+    for (finding, says) in report.findings.iter().zip(["is in the region eu-west-1", "belongs to the account 9999"]) {
+        assert!(finding.detail.as_ref().unwrap().contains(says), "{finding:?}");
+    }
+}

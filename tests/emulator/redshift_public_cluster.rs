@@ -1,0 +1,141 @@
+//! The rule `redshift-public-cluster` through the engine.
+
+use redshift_public_cluster::RedshiftPublicCluster;
+use remediation::{Mode, Outcome};
+use serde_json::{Value, json};
+use testkit::Result;
+use testkit::cases::Subject;
+use testkit::clusters::Clusters;
+use testkit::emulator::Emulator;
+use testkit::organization::Organization;
+use testkit::rule_cases;
+
+struct Cluster;
+
+impl Subject for Cluster {
+    type Rule = RedshiftPublicCluster;
+    const THROTTLED: (&str, &[&str]) = (
+        "ThrottlingException",
+        &["redshift:DescribeClusters", "ssm:StartAutomationExecution", "ssm:GetAutomationExecution"],
+    );
+
+    async fn violating(of: &Organization, name: &str) -> Result<String> {
+        cluster(of, name, true).await
+    }
+
+    async fn complying(of: &Organization, name: &str) -> Result<String> {
+        cluster(of, name, false).await
+    }
+
+    fn gone(_: &Organization) -> String {
+        "gone".into()
+    }
+
+    fn names(of: &Organization, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), resource.to_uppercase(), arn(of, resource)]
+    }
+
+    async fn describe(of: &Organization, resource: &str) -> Result<Value> {
+        let cluster = Clusters::of(&of.target).settled(resource).await?;
+        Ok(json!({"all": format!("{cluster:?}"), "public": cluster.publicly_accessible}))
+    }
+}
+
+rule_cases!(Cluster);
+
+async fn cluster(of: &Organization, name: &str, public: bool) -> Result<String> {
+    Clusters::of(&of.target).make(name, public).await?;
+    Ok(name.to_owned())
+}
+
+fn arn(of: &Organization, cluster: &str) -> String {
+    format!("arn:aws:redshift:us-east-1:{}:cluster:{cluster}", of.target.id)
+}
+
+async fn organization() -> Organization {
+    Organization::new::<RedshiftPublicCluster>(Emulator::shared().await.unwrap()).await.unwrap()
+}
+
+async fn is_public(of: &Organization, cluster: &str) -> bool {
+    Clusters::of(&of.target).settled(cluster).await.unwrap().publicly_accessible.unwrap()
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_not_available_is_deferred_with_its_status_and_fixed_later() {
+    let of = organization().await;
+    let (emulator, clusters) = (Emulator::shared().await.unwrap(), Clusters::of(&of.target));
+    for (name, status) in [("paused", "paused"), ("resizing", "resizing")] {
+        cluster(&of, name, true).await.unwrap();
+        clusters.set_status(emulator, &arn(&of, name), status).await.unwrap();
+    }
+    cluster(&of, "other", true).await.unwrap();
+    let report = of.run::<RedshiftPublicCluster>(of.batch(&["paused", "resizing", "other"]), Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Deferred, Outcome::Deferred, Outcome::Fixed], "{report:?}");
+    for (finding, status) in report.findings.iter().zip(["is paused", "is resizing"]) {
+        assert!(finding.detail.as_ref().unwrap().contains(status), "{finding:?}");
+    }
+    assert!(is_public(&of, "paused").await);
+    clusters.set_status(emulator, &arn(&of, "paused"), "available").await.unwrap();
+    let report = of.run::<RedshiftPublicCluster>(of.batch(&["paused"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    assert!(!is_public(&of, "paused").await);
+}
+
+#[tokio::test]
+async fn too_many_runbooks_at_once_is_deferred() {
+    let of = organization().await;
+    cluster(&of, "queued", true).await.unwrap();
+    of.target.set(Emulator::shared().await.unwrap(), "automation_limit", json!(0)).await.unwrap();
+    let report = of.run::<RedshiftPublicCluster>(of.batch(&["queued"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Deferred), 1, "{report:?}");
+    let detail = report.findings[0].detail.as_ref().unwrap();
+    assert!(detail.contains("AutomationExecutionLimitExceededException"), "{detail}");
+    assert!(is_public(&of, "queued").await);
+}
+
+#[tokio::test]
+async fn what_the_runbooks_own_role_may_not_do_is_named() {
+    let of = organization().await;
+    for (name, action) in [("modify", "redshift:ModifyCluster"), ("describe", "redshift:DescribeClusters")] {
+        let cluster = cluster(&of, name, true).await.unwrap();
+        let taken = of.target.take_away(&of.service_role(), action).await.unwrap();
+        let report = of.run::<RedshiftPublicCluster>(of.batch(&[&cluster]), Mode::Apply).await;
+        assert_eq!(report.count(Outcome::Failed), 1, "{report:?}");
+        let detail = report.findings[0].detail.as_ref().unwrap();
+        assert!(detail.contains(action) && detail.contains("the step "), "{detail}");
+        of.target.give_back(&of.service_role(), taken).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_second_start_of_the_same_run_is_harmless() {
+    let of = organization().await;
+    cluster(&of, "same-run", true).await.unwrap();
+    let batch = of.batch(&["same-run"]);
+    let twice = tokio::join!(
+        of.run::<RedshiftPublicCluster>(batch.clone(), Mode::Apply),
+        of.run::<RedshiftPublicCluster>(batch, Mode::Apply)
+    );
+    for report in <[_; 2]>::from(twice) {
+        assert_eq!(report.count(Outcome::Failed) + report.count(Outcome::Unverified), 0, "{report:?}");
+    }
+    assert!(!is_public(&of, "same-run").await);
+    let starts = of.decisions().await.unwrap();
+    let modified = starts.iter().filter(|decision| decision.action == "redshift:ModifyCluster").count();
+    assert_eq!(modified, 1, "one run starts the runbook once");
+}
+
+#[tokio::test]
+async fn another_region_or_account_in_the_arn_is_said_and_stops_nobody() {
+    let of = organization().await;
+    cluster(&of, "ours", true).await.unwrap();
+    let elsewhere = format!("arn:aws:redshift:eu-west-1:{}:cluster:ours", of.target.id);
+    let theirs = "arn:aws:redshift:us-east-1:999999999999:cluster:ours";
+    let report = of.run::<RedshiftPublicCluster>(of.batch(&[&elsewhere, theirs, "ours"]), Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed, Outcome::Fixed], "{report:?}");
+    for (finding, says) in report.findings.iter().zip(["is in the region eu-west-1", "belongs to the account 9999"]) {
+        assert!(finding.detail.as_ref().unwrap().contains(says), "{finding:?}");
+    }
+}
