@@ -92,6 +92,8 @@ pub(crate) enum Script {
     LaterWriteFails(ErrorKind),
     /// Every write fails, and changes the house all the same.
     WriteFailsLate(ErrorKind),
+    /// The last door may stay open, because the settings say so.
+    HoldsLast,
 }
 
 #[derive(Debug)]
@@ -188,6 +190,10 @@ impl Cloud {
         Ok(state.open.clone())
     }
 
+    fn holds_last(&self, house: &House) -> bool {
+        self.houses.lock().unwrap().get(house).is_some_and(|state| state.script == Script::HoldsLast)
+    }
+
     fn write(&self, change: &Change) -> Result<()> {
         assert!(self.is_planned(change), "{change} is written, but no stored plan says so");
         let mut houses = self.houses.lock().unwrap();
@@ -282,7 +288,15 @@ impl Rule for OpenDoor {
         let doors = client.cloud.look(&house)?;
         let open = doors.iter().enumerate().filter(|(_, open)| **open);
         let change = |(door, _)| Change { house: house.clone(), door, before: true, after: false };
-        Ok(open.map(change).collect::<Vec<_>>().into())
+        let mut proposal = Proposal::from(open.map(change).collect::<Vec<_>>());
+        if client.cloud.holds_last(&house) && doors.last() == Some(&true) {
+            proposal.changes.pop();
+            proposal.held.push(format!("door {} may stay open", doors.len() - 1));
+        }
+        if doors.len() > 1 {
+            proposal.notes.push(format!("the house has {} doors", doors.len()));
+        }
+        Ok(proposal)
     }
 
     async fn apply(client: &Client, change: &Change) -> Result<()> {

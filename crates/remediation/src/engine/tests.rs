@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tempfile::NamedTempFile;
 
 use super::*;
-use crate::ErrorKind::{AccessDenied, Gone, InvalidFinding, Throttled};
+use crate::ErrorKind::{AccessDenied, Gone, InvalidFinding, NotNow, Throttled};
 use crate::fake::Call::{Look, Write};
 use crate::fake::{Change, OpenDoor, SECRET, Script, Wait, World, files, plans};
 use crate::{BatchLineError, Outcome};
@@ -121,6 +121,7 @@ async fn fixed_means_that_a_fresh_look_found_nothing_left() {
         (Script::LaterLookFails(Gone), Outcome::Gone, "test:GetDoors: ", 1, 1..=1),
         (Script::WriteFails(AccessDenied), Outcome::Failed, "test:CloseDoor: ", 0, 1..=1),
         (Script::WriteFails(Gone), Outcome::Failed, "test:CloseDoor: ", 0, 1..=1),
+        (Script::WriteFails(NotNow), Outcome::Deferred, "test:CloseDoor: ", 0, 1..=1),
         (
             Script::WriteFailsLate(Throttled),
             Outcome::Fixed,
@@ -145,6 +146,51 @@ async fn fixed_means_that_a_fresh_look_found_nothing_left() {
 }
 
 #[tokio::test]
+async fn what_the_settings_hold_is_not_written_and_the_rest_is() {
+    let (row, calls) = fix(&[true], Script::HoldsLast, IMPATIENT).await;
+    assert_eq!((row.outcome, row.detail.as_deref()), (Outcome::Held, Some("door 0 may stay open")));
+    assert_eq!((row.written, calls), (0, vec![Look]));
+    let (row, calls) = fix(&[true, true], Script::HoldsLast, IMPATIENT).await;
+    assert_eq!((row.outcome, row.detail.as_deref()), (Outcome::Held, Some("door 1 may stay open")));
+    assert_eq!((row.written, row.verification, calls), (1, None, vec![Look, Write, Look]));
+    let mut world = World::new();
+    world.house(ONE, REGION, &[true, true], Script::HoldsLast);
+    let report = run(&world, Mode::Plan).await;
+    let planned = &plans(world.folder.path())[0].findings[0];
+    assert_eq!((outcomes(&report), planned.changes.len()), (vec![Outcome::Planned], 1));
+    assert_eq!(
+        (&planned.held[..], &planned.notes[..]),
+        (&["door 1 may stay open".into()][..], &report.findings[0].notes[..])
+    );
+}
+
+#[tokio::test]
+async fn a_note_is_in_the_report_whatever_the_outcome_and_only_once() {
+    for (open, script) in [
+        ([false, false], Script::Works),
+        ([true, false], Script::Works),
+        ([true, false], Script::WriteFails(Throttled)),
+        ([false, true], Script::HoldsLast),
+    ] {
+        let (row, _) = fix(&open, script, IMPATIENT).await;
+        assert_eq!(row.notes, ["the house has 2 doors"], "{script:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_does_not_end_leaves_time_for_the_report() {
+    let mut world = World::new();
+    world.open_houses(ONE, REGION, 1);
+    world.open_houses(TWO, REGION, 1);
+    world.slow(ONE, Write, Wait::Time(Duration::from_secs(60)));
+    let limits = Limits { reserve: Duration::from_millis(100), conclude: Duration::from_secs(3), ..IMPATIENT };
+    let report = run_with(&world, limits, Deadline::after(Duration::from_millis(3300))).await;
+    assert_eq!(outcomes(&report), [Outcome::Unverified, Outcome::Fixed]);
+    let detail = report.findings[0].detail.as_ref().unwrap();
+    assert!(detail.contains("the write was begun, but had not ended after"), "{detail}");
+}
+
+#[tokio::test]
 async fn the_first_write_that_fails_ends_a_findings_writes() {
     let (row, calls) = fix(&[true, true, true], Script::LaterWriteFails(Throttled), IMPATIENT).await;
     assert_eq!((row.outcome, row.written), (Outcome::Failed, 1));
@@ -153,7 +199,12 @@ async fn the_first_write_that_fails_ends_a_findings_writes() {
 
 #[tokio::test]
 async fn a_look_that_fails_is_failed_and_names_the_action_and_a_resource_that_is_gone_is_gone() {
-    for (kind, outcome) in [(AccessDenied, Outcome::Failed), (Throttled, Outcome::Failed), (Gone, Outcome::Gone)] {
+    for (kind, outcome) in [
+        (AccessDenied, Outcome::Failed),
+        (Throttled, Outcome::Failed),
+        (Gone, Outcome::Gone),
+        (NotNow, Outcome::Deferred),
+    ] {
         let (row, calls) = fix(&[true], Script::LookFails(kind), IMPATIENT).await;
         assert_eq!((row.outcome, calls), (outcome, vec![Look]));
         assert!(row.detail.unwrap().starts_with("test:GetDoors: "));
@@ -175,7 +226,12 @@ async fn verification_ends_in_time_although_each_look_is_slow() {
 async fn verification_does_not_outlast_the_deadline() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true], Script::Deaf);
-    let limits = Limits { reserve: Duration::ZERO, verify_within: Duration::from_secs(5), ..IMPATIENT };
+    let limits = Limits {
+        reserve: Duration::ZERO,
+        conclude: Duration::ZERO,
+        verify_within: Duration::from_secs(5),
+        ..IMPATIENT
+    };
     let deadline = Deadline::after(Duration::from_millis(500));
     assert_eq!(outcomes(&run_with(&world, limits, deadline).await), [Outcome::Unverified]);
     // In five seconds there would be five.
@@ -430,22 +486,29 @@ impl Story {
         match (self.script, open) {
             _ if self.account == REFUSED => Outcome::Failed,
             (Script::LookFails(Gone), _) => Outcome::Gone,
+            (Script::LookFails(NotNow), _) => Outcome::Deferred,
             (Script::LookFails(_), _) => Outcome::Failed,
             (_, 0) => Outcome::AlreadyCompliant,
             (Script::Works | Script::Stale(0), _) => Outcome::Fixed,
             (Script::LaterLookFails(Gone), _) => Outcome::Gone,
             (Script::Deaf | Script::Stale(_) | Script::LaterLookFails(_), _) => Outcome::Unverified,
             (Script::LaterWriteFails(_) | Script::WriteFailsLate(_), 1) => Outcome::Fixed,
+            (Script::HoldsLast, _) if self.doors.last() == Some(&true) => Outcome::Held,
+            (Script::HoldsLast, _) => Outcome::Fixed,
+            (Script::WriteFails(NotNow) | Script::LaterWriteFails(NotNow) | Script::WriteFailsLate(NotNow), _) => {
+                Outcome::Deferred
+            }
             (Script::WriteFails(_) | Script::LaterWriteFails(_) | Script::WriteFailsLate(_), _) => Outcome::Failed,
         }
     }
 }
 
 fn stories() -> impl Strategy<Value = Vec<Story>> {
-    let kind = || prop::sample::select(vec![Throttled, AccessDenied, Gone, InvalidFinding]);
+    let kind = || prop::sample::select(vec![Throttled, AccessDenied, Gone, InvalidFinding, NotNow]);
     let script = prop_oneof![
         Just(Script::Works),
         Just(Script::Deaf),
+        Just(Script::HoldsLast),
         (0..2_u32).prop_map(Script::Stale),
         kind().prop_map(Script::LookFails),
         kind().prop_map(Script::LaterLookFails),
