@@ -73,7 +73,7 @@ impl Pipeline {
             assert_eq!((finding.outcome, finding.verification.is_some()), (expected, !clean), "{finding:?}");
         }
         for (_, report) in &reports {
-            let plan = self.json(&report.plan.as_ref().unwrap().key).await;
+            let plan = self.json(&report.plans[0].key).await;
             assert!(plan["created"].as_str().unwrap() < self.written_at(report).as_str(), "{plan}");
         }
         for target in &self.targets {

@@ -82,7 +82,7 @@ async fn a_complying_bucket_costs_one_call_and_one_session_and_no_plan() {
     let of = organization().await;
     let bucket = bucket(&of, "clean", Some([true; 4])).await.unwrap();
     let report = of.run::<S3PublicBucket>(of.batch(&[&bucket]), Mode::Apply).await;
-    assert_eq!((report.count(Outcome::AlreadyCompliant), report.plan), (1, None));
+    assert_eq!((report.count(Outcome::AlreadyCompliant), report.plans), (1, vec![]));
     let calls = of.decisions().await.unwrap();
     assert_eq!((count(&calls, "s3:GetBucketPublicAccessBlock"), assumed(&calls)), (1, 1), "{calls:?}");
 }

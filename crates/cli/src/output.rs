@@ -58,10 +58,10 @@ impl Format {
     }
 }
 
-/// A report, and where it and its plan are kept.
+/// A report, and where it and its plans are kept.
 #[derive(Debug, Serialize)]
 pub(crate) struct StoredReport {
-    pub(crate) plan_at: Option<String>,
+    pub(crate) plans_at: Vec<String>,
     pub(crate) report_at: Option<String>,
     pub(crate) report: Report,
 }
@@ -159,17 +159,18 @@ impl Results {
         for column in table.column_iter_mut().skip(1).take(2) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
-        for row in self.reports.iter().flat_map(|stored| &stored.report.findings).filter(|row| is_told(row.outcome)) {
+        for row in self.reports.iter().flat_map(|stored| &stored.report.findings).filter(|row| is_told(row)) {
             table.add_row(cells(row, rules));
         }
         if !table.is_empty() {
             writeln!(out, "{table}")?;
         }
-        for StoredReport { plan_at, report_at, .. } in &self.reports {
-            for (what, place) in [("plan", plan_at), ("report", report_at)] {
-                if let Some(place) = place {
-                    writeln!(out, "{what}: {place}")?;
-                }
+        for StoredReport { plans_at, report_at, .. } in &self.reports {
+            for plan in plans_at {
+                writeln!(out, "plan: {plan}")?;
+            }
+            if let Some(report) = report_at {
+                writeln!(out, "report: {report}")?;
             }
         }
         writeln!(out, "{}", self.summary())
@@ -243,8 +244,8 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
 }
 
 /// Whether a finding has a row: one that needs nothing is only counted.
-fn is_told(outcome: Outcome) -> bool {
-    !matches!(outcome, Outcome::AlreadyCompliant | Outcome::Gone)
+fn is_told(row: &ReportedFinding) -> bool {
+    !row.notes.is_empty() || !matches!(row.outcome, Outcome::AlreadyCompliant | Outcome::Gone)
 }
 
 fn cells(row: &ReportedFinding, rules: &[LoadedRule]) -> [String; 7] {
@@ -255,7 +256,8 @@ fn cells(row: &ReportedFinding, rules: &[LoadedRule]) -> [String; 7] {
         let (at, looks) = (proof.at.strftime("%Y-%m-%dT%H:%M:%SZ"), proof.looks);
         format!("complies at {at} by {} ({looks} look(s))", proof.actions.join(", "))
     });
-    let detail: Vec<_> = row.detail.iter().cloned().chain(proof).collect();
+    let notes = row.notes.iter().map(|note| format!("note: {note}"));
+    let detail: Vec<_> = row.detail.iter().cloned().chain(proof).chain(notes).collect();
     [
         printable(control),
         finding.account.to_string(),
@@ -278,7 +280,10 @@ fn listed(parts: impl Iterator<Item = (usize, String)>) -> String {
 }
 
 fn actions(permissions: &[Permission]) -> String {
-    permissions.iter().map(|permission| permission.action.as_str()).collect::<Vec<_>>().join("\n")
+    let mut actions: Vec<_> = permissions.iter().map(|permission| permission.action.as_str()).collect();
+    // An action on two kinds of resources is two permissions.
+    actions.dedup();
+    actions.join("\n")
 }
 
 #[cfg(test)]
@@ -316,7 +321,7 @@ mod tests {
             report["counts"][outcome] = json!(count + 1);
         }
         let report = serde_json::from_value(report).unwrap();
-        let stored = StoredReport { plan_at: Some("plans/x".into()), report_at: Some("reports/x".into()), report };
+        let stored = StoredReport { plans_at: vec!["plans/x".into()], report_at: Some("reports/x".into()), report };
         Results { reports: vec![stored], skipped: Skipped::default(), problems: Vec::new() }
     }
 
@@ -374,6 +379,14 @@ mod tests {
         }
         assert_eq!(text.matches("BPR-1-0-0").count(), 1);
         assert!(!text.contains('\u{1b}'), "a terminal would obey a resource's name");
+    }
+
+    #[test]
+    fn a_note_is_told_also_of_a_resource_that_complies() {
+        let mut results = results(&["already_compliant"]);
+        results.reports[0].report.findings[0].notes = vec!["it delivers nothing".into()];
+        let text = printed(&results, Format::Table);
+        assert!(text.contains("note: it delivers nothing"), "{text}");
     }
 
     #[test]

@@ -101,8 +101,8 @@ impl<'a> Runner<'a> {
         if let Err(error) = &stored {
             results.problems.push(format!("the report of {} could not be stored: {error}", report.id.report_key()));
         }
-        let plan = report.plan.as_ref().map(|plan| aws::locate(&self.records, &plan.key));
-        results.reports.push(StoredReport { plan_at: plan, report_at: stored.ok(), report });
+        let plans = report.plans.iter().map(|plan| aws::locate(&self.records, &plan.key)).collect();
+        results.reports.push(StoredReport { plans_at: plans, report_at: stored.ok(), report });
     }
 
     fn engine(&self, rule: &LoadedRule, run: RunId) -> Box<dyn Remediate> {

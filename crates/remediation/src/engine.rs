@@ -144,31 +144,34 @@ impl<R: Rule> Engine<R> {
             return Report::held(batch, "the rule's mode is off");
         }
         let started = Timestamp::now();
-        let (waiting, mut settled) = self.plan(batch.findings, deadline).await;
-        let mut plan = None;
-        if !waiting.is_empty() {
-            let stored = self.store_plan(&batch.id, mode, &waiting).await;
-            plan = stored.as_ref().ok().cloned();
-            settled.extend(self.finish(waiting, stored, mode, deadline).await);
+        let (mut plans, mut rows) = (Vec::new(), BTreeMap::new());
+        for pass in passes(batch.findings, mode) {
+            let (waiting, settled) = self.plan(pass, deadline).await;
+            rows.extend(settled);
+            if !waiting.is_empty() {
+                let stored = self.store_plan(&batch.id, mode, &waiting).await;
+                plans.extend(stored.as_ref().ok().cloned());
+                rows.extend(self.finish(waiting, stored, mode, deadline).await);
+            }
         }
-        let findings = settled.into_values().collect();
-        Report { plan, ..Report::done(batch.id, mode, started, findings, batch.bad_lines) }
+        let findings = rows.into_values().collect();
+        Report { plans, ..Report::done(batch.id, mode, started, findings, batch.bad_lines) }
     }
 
     /// Sorts the findings into those that need changes and those whose outcome is settled, by their place in the batch.
     async fn plan(
         &self,
-        findings: Vec<Finding>,
+        findings: Vec<(usize, Finding)>,
         deadline: Deadline,
     ) -> (Vec<Waiting<R::Change>>, BTreeMap<usize, ReportedFinding>) {
         self.notify(|progress| progress.planning(findings.len()));
-        let step = |finding: Finding| async move {
+        let step = |(place, finding): (usize, Finding)| async move {
             let planned = self.plan_one(&finding, deadline).await;
-            (finding, planned)
+            (place, finding, planned)
         };
-        let planned = self.for_each_bounded(findings, |finding| finding, step).await;
+        let planned = self.for_each_bounded(findings, |(_, finding)| finding, step).await;
         let (mut waiting, mut settled) = (Vec::new(), BTreeMap::new());
-        for (place, (finding, planned)) in planned.into_iter().enumerate() {
+        for (place, finding, planned) in planned {
             match planned {
                 Planned::Proposed(proposal) => waiting.push(Waiting { place, finding, proposal }),
                 Planned::Settled(outcome, detail, notes) => {
@@ -202,8 +205,10 @@ impl<R: Rule> Engine<R> {
                 (Outcome::Failed, Some(format!("the plan could not be stored, so nothing was written: {error}")))
             }
         };
-        let unwritten =
-            |Waiting { place, finding, proposal }| (place, row(finding, outcome, detail.clone(), &proposal));
+        let unwritten = |Waiting { place, finding, proposal }| {
+            let held = (!proposal.held.is_empty()).then(|| proposal.held.join("; "));
+            (place, row(finding, outcome, detail.clone().or(held), &proposal))
+        };
         waiting.into_iter().map(unwritten).collect()
     }
 
@@ -385,6 +390,24 @@ impl Finding {
     fn span(&self) -> tracing::Span {
         tracing::info_span!("finding", account = %self.account, region = %self.region, resource = %self.resource)
     }
+}
+
+/// The findings with their places, in passes that have no resource twice: what is written for one control of a resource
+/// changes what is to be planned for another. Where nothing is written, one pass shows everything.
+fn passes(findings: Vec<Finding>, mode: Mode) -> Vec<Vec<(usize, Finding)>> {
+    let mut passes: Vec<Vec<_>> = Vec::new();
+    let mut seen: HashMap<_, usize> = HashMap::new();
+    for (place, finding) in findings.into_iter().enumerate() {
+        let resource = (finding.account.clone(), finding.region.clone(), finding.resource.clone());
+        let count = seen.entry(resource).or_default();
+        let pass = if mode == Mode::Apply { *count } else { 0 };
+        *count += 1;
+        if passes.len() == pass {
+            passes.push(Vec::new());
+        }
+        passes[pass].push((place, finding));
+    }
+    passes
 }
 
 /// The outcome that follows from the last look and from the failed write, if there was one.

@@ -164,9 +164,10 @@ pub struct Report {
     pub started: Timestamp,
     /// When it was done.
     pub finished: Timestamp,
-    /// The plan, where there was something to change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<StoredPlan>,
+    /// The plans, in the order in which they were written; none where there was nothing to change, and more than one
+    /// only where a resource fails several controls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<StoredPlan>,
     /// Why the batch could not be read at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -203,8 +204,8 @@ impl Report {
             *counts.entry(Outcome::Failed).or_default() += bad_lines.len();
         }
         let finished = Timestamp::now();
-        let (plan, error) = (None, None);
-        Self { schema: REPORT_SCHEMA, id, mode, started, finished, plan, error, counts, findings, bad_lines }
+        let (plans, error) = (Vec::new(), None);
+        Self { schema: REPORT_SCHEMA, id, mode, started, finished, plans, error, counts, findings, bad_lines }
     }
 
     /// The report of a batch that cannot be read, because of `error`.
@@ -284,7 +285,7 @@ mod tests {
     fn an_unreadable_batch_has_a_report_with_the_error_and_no_findings() {
         let report = Report::unreadable(id(), "line 1 is broken".into());
         assert_eq!((report.error.as_deref(), report.findings.len()), (Some("line 1 is broken"), 0));
-        assert_eq!((report.mode, report.plan), (Mode::Off, None));
+        assert_eq!((report.mode, report.plans), (Mode::Off, vec![]));
     }
 
     #[test]

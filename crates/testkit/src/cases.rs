@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use remediation::{Mode, Outcome, Plan, Report, ReportedFinding, Rule, ServiceRole};
+use remediation::{Mode, Outcome, Plan, Report, ReportedFinding, Rule, ServiceRole, StoredPlan};
 use serde_json::Value;
 
 use crate::Result;
@@ -200,7 +200,7 @@ pub async fn undone_it_is_as_it_was_also_twice<S: Subject>() {
 
 /// Takes back what a run wrote, the last change first, from its stored plan alone and with the rule's own rights.
 async fn undo<S: Subject>(of: &Organization, report: &Report) -> Result<(), remediation::Error> {
-    let key = &report.plan.as_ref().expect("a stored plan").key;
+    let [StoredPlan { key, .. }] = &report.plans[..] else { panic!("one stored plan: {report:?}") };
     let stored = of.central.json(&of.bucket, key).await.unwrap();
     let plan: Plan<<S::Rule as Rule>::Change> = serde_json::from_value(stored).unwrap();
     let client = of.write_client::<S::Rule>().await.unwrap();
@@ -217,7 +217,7 @@ pub async fn mode_plan_writes_nothing<S: Subject>() {
     let resource = S::violating(&of, "planned").await.unwrap();
     let before = describe::<S>(&of, &resource).await;
     let report = of.run::<S::Rule>(of.batch(&[&resource]), Mode::Plan).await;
-    let stored = of.central.json(&of.bucket, &report.plan.as_ref().expect("a stored plan").key).await.unwrap();
+    let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
     assert_eq!(stored["findings"][0]["changes"].as_array().unwrap().len(), report.findings[0].changes.len());
     assert_eq!(only(report).outcome, Outcome::Planned);
     assert_eq!(describe::<S>(&of, &resource).await, before);

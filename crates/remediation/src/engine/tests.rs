@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 use super::*;
 use crate::ErrorKind::{AccessDenied, Gone, InvalidFinding, NotNow, Throttled};
 use crate::fake::Call::{Look, Write};
-use crate::fake::{Change, OpenDoor, SECRET, Script, Wait, World, files, plans};
+use crate::fake::{Change, House, OpenDoor, SECRET, Script, Wait, World, files, plans};
 use crate::{BatchLineError, Outcome};
 
 const ONE: &str = "111111111111";
@@ -53,8 +53,8 @@ async fn nothing_is_written_before_the_plan_is_stored() {
     // The cloud panics at a write that no stored plan holds.
     let report = run(&world, Mode::Apply).await;
     assert_eq!(outcomes(&report), [Outcome::Fixed; 3]);
-    let (stored, plan) = (report.plan.unwrap(), &plans(world.folder.path())[0]);
-    assert_eq!((stored.key, &stored.hash), (world.batch().id.plan_key(), &plan.hash));
+    let (stored, plan) = (&report.plans[0], &plans(world.folder.path())[0]);
+    assert_eq!((stored.key.clone(), &stored.hash), (world.batch().id.plan_key(), &plan.hash));
     assert_eq!(plan.findings.len(), 3);
 }
 
@@ -69,7 +69,7 @@ async fn nothing_is_written_where_the_plan_cannot_be_stored() {
     assert_eq!(outcomes(&report), [Outcome::Failed, Outcome::Failed, Outcome::AlreadyCompliant]);
     let detail = report.findings[0].detail.as_deref().unwrap();
     assert!(detail.starts_with("the plan could not be stored, so nothing was written: /"), "{detail}");
-    assert_eq!((world.count(Write), report.plan), (0, None));
+    assert_eq!((world.count(Write), report.plans), (0, vec![]));
 }
 
 #[tokio::test]
@@ -158,6 +158,7 @@ async fn what_the_settings_hold_is_not_written_and_the_rest_is() {
     let report = run(&world, Mode::Plan).await;
     let planned = &plans(world.folder.path())[0].findings[0];
     assert_eq!((outcomes(&report), planned.changes.len()), (vec![Outcome::Planned], 1));
+    assert_eq!(report.findings[0].detail.as_deref(), Some("door 1 may stay open"));
     assert_eq!(
         (&planned.held[..], &planned.notes[..]),
         (&["door 1 may stay open".into()][..], &report.findings[0].notes[..])
@@ -174,6 +175,28 @@ async fn a_note_is_in_the_report_whatever_the_outcome_and_only_once() {
     ] {
         let (row, _) = fix(&open, script, IMPATIENT).await;
         assert_eq!(row.notes, ["the house has 2 doors"], "{script:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_resource_that_fails_twice_is_planned_anew_after_the_first_write() {
+    let mut world = World::new();
+    world.house(ONE, REGION, &[true, true], Script::Works);
+    world.open_houses(ONE, REGION, 1);
+    let mut batch = world.batch();
+    batch.findings.insert(1, batch.findings[0].clone());
+    let planned = world.engine().run(batch.clone(), Mode::Plan, Deadline::never()).await;
+    assert_eq!((planned.count(Outcome::Planned), planned.plans.len()), (3, 1));
+    // The second of them finds nothing left, whether the first has closed all the doors or all but one.
+    for (script, second) in [(Script::HoldsLast, Outcome::Held), (Script::Works, Outcome::AlreadyCompliant)] {
+        world.script(&House::from(&batch.findings[0]), script);
+        let report = world.engine().run(batch.clone(), Mode::Apply, Deadline::never()).await;
+        let first = if script == Script::Works { Outcome::Fixed } else { Outcome::Held };
+        assert_eq!(outcomes(&report)[..2], [first, second], "{script:?}: {report:?}");
+        assert_eq!(
+            report.findings.iter().map(|row| &row.finding).collect::<Vec<_>>(),
+            batch.findings.iter().collect::<Vec<_>>()
+        );
     }
 }
 
@@ -361,7 +384,7 @@ async fn a_second_run_finds_nothing_left_to_do() {
     world.open_houses(ONE, REGION, 3);
     assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::Fixed; 3]);
     let second = run(&world, Mode::Apply).await;
-    assert_eq!((outcomes(&second), second.plan), (vec![Outcome::AlreadyCompliant; 3], None));
+    assert_eq!((outcomes(&second), second.plans), (vec![Outcome::AlreadyCompliant; 3], vec![]));
     assert_eq!(world.count(Write), 3);
 }
 
@@ -380,7 +403,7 @@ async fn two_runs_at_once_end_in_the_same_state_and_each_keeps_its_plan() {
     }
     assert!(world.all_closed());
     let key = world.batch().id.plan_key();
-    let mut keys = [first.plan.unwrap().key, second.plan.unwrap().key];
+    let mut keys = [first.plans[0].key.clone(), second.plans[0].key.clone()];
     keys.sort_by_key(String::len);
     assert_eq!(keys, [key.clone(), key.replace(".json", ".2.json")]);
     let plans = plans(world.folder.path());
@@ -575,7 +598,7 @@ proptest! {
         block_on(async {
             let report = run(&world, Mode::Apply).await;
             assert!(world.all_closed());
-            let Some(plan) = report.plan else { return };
+            let Some(plan) = report.plans.first() else { return };
             let json = world.records().get(&plan.key).await.unwrap();
             let plan: Plan<Change> = serde_json::from_slice(&json).unwrap();
             let sessions = world.sessions("us-east-1");

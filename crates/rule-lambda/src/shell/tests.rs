@@ -161,7 +161,7 @@ async fn a_batch_is_taken_to_its_report() {
     assert!(!is_open("taken"));
     let report = report(&shell, &batch.id.report_key()).await;
     assert_eq!((&report.id, report.mode, report.count(Outcome::Fixed)), (&batch.id, Mode::Apply, 1));
-    assert_eq!(report.plan.unwrap().key, batch.id.plan_key());
+    assert_eq!(report.plans[0].key, batch.id.plan_key());
 }
 
 #[tokio::test]

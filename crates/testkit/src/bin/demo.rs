@@ -73,7 +73,7 @@ async fn demonstrate(keep: bool) -> Result<()> {
     let reports = deployment.reported(buckets.len(), Duration::from_secs(120)).await?;
     println!("{}", table(&buckets, findings(&reports).map(|(_, finding)| finding)));
     for (key, report) in &reports {
-        println!("plan     s3://{}/{}", deployment.bucket, report.plan.as_ref().map_or("-", |plan| &plan.key));
+        println!("plan     s3://{}/{}", deployment.bucket, report.plans.first().map_or("-", |plan| &plan.key));
         println!("report   s3://{}/{key}", deployment.bucket);
     }
     let outcome = check(&buckets, findings(&reports).map(|(_, finding)| finding)).await;
