@@ -14,6 +14,7 @@ pub mod netskope;
 pub mod organization;
 pub mod pages;
 pub mod paths;
+pub mod security_groups;
 pub mod snapshots;
 
 /// Why the harness could not do its part.
