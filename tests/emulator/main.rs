@@ -7,3 +7,4 @@ mod pipeline;
 mod rds_public_snapshot;
 mod readme;
 mod s3_public_bucket;
+mod security_group_open_admin_port;

@@ -7,11 +7,16 @@ use iam_stale_access_key::IamStaleAccessKey;
 use rds_public_snapshot::RdsPublicSnapshot;
 use remediation::{Batch, Deadline, Engine, Limits, Manifest, Mode, Progress, Records, Report, Rule, Sessions};
 use s3_public_bucket::S3PublicBucket;
+use security_group_open_admin_port::SecurityGroupOpenAdminPort;
 
 use crate::error::Error;
 
-const RULES: &[RuleEntry] =
-    &[RuleEntry::of::<IamStaleAccessKey>(), RuleEntry::of::<RdsPublicSnapshot>(), RuleEntry::of::<S3PublicBucket>()];
+const RULES: &[RuleEntry] = &[
+    RuleEntry::of::<IamStaleAccessKey>(),
+    RuleEntry::of::<RdsPublicSnapshot>(),
+    RuleEntry::of::<S3PublicBucket>(),
+    RuleEntry::of::<SecurityGroupOpenAdminPort>(),
+];
 
 /// A rule without its type.
 struct RuleEntry {
