@@ -132,6 +132,27 @@ def test_public_access_block_actions(emulator, account, make_role, session_of, b
     assert "s3:GetBucketPublicAccessBlock" in refusal(s3.get_public_access_block, Bucket=bucket)[2]
 
 
+def test_tags_of_what_is_created_only(emulator, account, make_role, session_of):
+    """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html"""
+    condition = {"StringEquals": {"ec2:CreateAction": "AuthorizeSecurityGroupIngress"}}
+    role = make_role(
+        account, "tagger", ANYONE,
+        allow(["ec2:AuthorizeSecurityGroupIngress", "ec2:CreateVpc"]),
+        allow("ec2:CreateTags", Condition=condition),
+    )
+    group = emulator.client("ec2", account).describe_security_groups()["SecurityGroups"][0]["GroupId"]
+    ec2 = emulator.client("ec2", session_of(role))
+    tags = [{"Key": "k", "Value": "v"}]
+    permission = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+    specification = {"ResourceType": "security-group-rule", "Tags": tags}
+    [rule] = ec2.authorize_security_group_ingress(
+        GroupId=group, IpPermissions=[permission], TagSpecifications=[specification]
+    )["SecurityGroupRules"]
+    assert "ec2:CreateTags" in refusal(ec2.create_tags, Resources=[rule["SecurityGroupRuleId"]], Tags=tags)[2]
+    of_vpc = [{"ResourceType": "vpc", "Tags": tags}]
+    assert "ec2:CreateTags" in refusal(ec2.create_vpc, CidrBlock="10.0.0.0/16", TagSpecifications=of_vpc)[2]
+
+
 def test_passing_a_role(emulator, account, make_role, session_of):
     passed = make_role(account, "passed", trust({"Service": "scheduler.amazonaws.com"}))
     role = make_role(account, "deployer", ANYONE, allow("scheduler:*"))

@@ -9,3 +9,4 @@ mod rds_public_snapshot;
 mod readme;
 mod redshift_public_cluster;
 mod s3_public_bucket;
+mod security_group_open_admin_port;

@@ -9,6 +9,7 @@ use rds_public_snapshot::RdsPublicSnapshot;
 use redshift_public_cluster::RedshiftPublicCluster;
 use remediation::{Batch, Deadline, Engine, Limits, Manifest, Mode, Progress, Records, Report, Rule, Sessions};
 use s3_public_bucket::S3PublicBucket;
+use security_group_open_admin_port::SecurityGroupOpenAdminPort;
 
 use crate::error::Error;
 
@@ -18,6 +19,7 @@ const RULES: &[RuleEntry] = &[
     RuleEntry::of::<RdsPublicSnapshot>(),
     RuleEntry::of::<RedshiftPublicCluster>(),
     RuleEntry::of::<S3PublicBucket>(),
+    RuleEntry::of::<SecurityGroupOpenAdminPort>(),
 ];
 
 /// A rule without its type.

@@ -17,6 +17,7 @@ pub mod organization;
 pub mod pages;
 pub mod paths;
 pub mod settings;
+pub mod security_groups;
 pub mod snapshots;
 pub mod trails;
 

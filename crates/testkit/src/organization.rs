@@ -113,8 +113,13 @@ impl Organization {
 
     /// A finding of the rule's first control in the target account.
     pub fn finding(&self, resource: &str) -> Finding {
+        self.finding_of(0, resource)
+    }
+
+    /// A finding of the rule's control of this number, from 0, in the target account.
+    pub fn finding_of(&self, control: usize, resource: &str) -> Finding {
         Finding {
-            control: self.manifest.controls[0].rule_names[0].clone(),
+            control: self.manifest.controls[control].rule_names[0].clone(),
             account: self.target.id.parse().unwrap_or_else(|error| unreachable!("{error}")),
             region: remediation::Region::code(REGION),
             resource: resource.to_owned(),
@@ -125,15 +130,24 @@ impl Organization {
 
     /// A batch of a new run with one finding for each resource.
     pub fn batch(&self, resources: &[&str]) -> Batch {
+        self.batch_of(0, resources)
+    }
+
+    /// The same of the rule's control of this number, from 0.
+    pub fn batch_of(&self, control: usize, resources: &[&str]) -> Batch {
         let id = BatchId { rule: self.manifest.id.clone(), run: RunId::start(), batch: 1 };
-        Batch::new(id, resources.iter().map(|resource| self.finding(resource)).collect())
+        Batch::new(id, resources.iter().map(|resource| self.finding_of(control, resource)).collect())
     }
 
     /// Runs the rule `R` over a batch, as its Lambda would.
     pub async fn run<R: Rule>(&self, batch: Batch, mode: Mode) -> Report {
+        self.run_with::<R>(R::Settings::default(), batch, mode).await
+    }
+
+    /// The same with settings of the operator's.
+    pub async fn run_with<R: Rule>(&self, settings: R::Settings, batch: Batch, mode: Mode) -> Report {
         let (sessions, records) = (self.sessions(batch.id.run), self.records());
-        let engine =
-            Engine::<R>::new(self.manifest.clone(), R::Settings::default(), sessions, records, Limits::default());
+        let engine = Engine::<R>::new(self.manifest.clone(), settings, sessions, records, Limits::default());
         engine.run(batch, mode, Deadline::never()).await
     }
 
