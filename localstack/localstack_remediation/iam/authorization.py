@@ -29,7 +29,10 @@ def judge_session(session: Session, call: Call) -> list[Judged]:
     call = with_source_identity(session, call)
     context = _context(session, call)
     policies = _policies(session)
-    judged = [(permission, decide(policies, permission, context)) for permission in permissions_for(call)]
+    judged = [
+        (permission, decide(policies, permission, context | _of_creation(call, permission)))
+        for permission in permissions_for(call)
+    ]
     if _is_assume_role(call) and all(decision.allowed for _, decision in judged):
         judged = [(permission, _judge_trust(session, permission, context)) for permission, _ in judged]
     return judged
@@ -116,6 +119,15 @@ def _context(session: Session, call: Call) -> dict[str, str | None]:
         "sts:rolesessionname": asked.get("RoleSessionName"),
         "sts:sourceidentity": asked.get("SourceIdentity"),
     }
+
+
+def _of_creation(call: Call, permission: Permission) -> dict[str, str | None]:
+    """Which call makes what is tagged: only where that call itself has the tags.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
+    """
+    tags_what_it_makes = permission.action == "ec2:CreateTags" and call.operation != "CreateTags"
+    return {"ec2:createaction": call.operation if tags_what_it_makes else None}
 
 
 def _is_assume_role(call: Call) -> bool:
