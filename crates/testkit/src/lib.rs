@@ -11,10 +11,13 @@ pub mod deployment;
 pub mod emulator;
 pub mod lambda;
 pub mod netskope;
+pub mod network_acls;
 pub mod organization;
 pub mod pages;
 pub mod paths;
+pub mod settings;
 pub mod snapshots;
+pub mod vpcs;
 
 /// Why the harness could not do its part.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
