@@ -3,6 +3,7 @@
 mod command_line;
 mod crash;
 mod iam_stale_access_key;
+mod network_acl_open_ingress;
 mod pipeline;
 mod rds_public_snapshot;
 mod readme;

@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use iam_stale_access_key::IamStaleAccessKey;
+use network_acl_open_ingress::NetworkAclOpenIngress;
 use rds_public_snapshot::RdsPublicSnapshot;
 use remediation::{Batch, Deadline, Engine, Limits, Manifest, Mode, Progress, Records, Report, Rule, Sessions};
 use s3_public_bucket::S3PublicBucket;
 
 use crate::error::Error;
 
-const RULES: &[RuleEntry] =
-    &[RuleEntry::of::<IamStaleAccessKey>(), RuleEntry::of::<RdsPublicSnapshot>(), RuleEntry::of::<S3PublicBucket>()];
+const RULES: &[RuleEntry] = &[
+    RuleEntry::of::<IamStaleAccessKey>(),
+    RuleEntry::of::<NetworkAclOpenIngress>(),
+    RuleEntry::of::<RdsPublicSnapshot>(),
+    RuleEntry::of::<S3PublicBucket>(),
+];
 
 /// A rule without its type.
 struct RuleEntry {
