@@ -8,3 +8,4 @@ mod pipeline;
 mod rds_public_snapshot;
 mod readme;
 mod s3_public_bucket;
+mod vpc_without_flow_logs;

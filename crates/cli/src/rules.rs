@@ -8,6 +8,7 @@ use network_acl_open_ingress::NetworkAclOpenIngress;
 use rds_public_snapshot::RdsPublicSnapshot;
 use remediation::{Batch, Deadline, Engine, Limits, Manifest, Mode, Progress, Records, Report, Rule, Sessions};
 use s3_public_bucket::S3PublicBucket;
+use vpc_without_flow_logs::VpcWithoutFlowLogs;
 
 use crate::error::Error;
 
@@ -16,6 +17,7 @@ const RULES: &[RuleEntry] = &[
     RuleEntry::of::<NetworkAclOpenIngress>(),
     RuleEntry::of::<RdsPublicSnapshot>(),
     RuleEntry::of::<S3PublicBucket>(),
+    RuleEntry::of::<VpcWithoutFlowLogs>(),
 ];
 
 /// A rule without its type.
