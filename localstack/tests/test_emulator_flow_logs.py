@@ -111,5 +111,24 @@ def test_passing_the_role(emulator, account, vpc, make_role, session_of, deliver
     create(theirs, vpc, delivery_role)
 
 
+def test_tagging_only_what_is_created(emulator, account, ec2, vpc, make_role, session_of, delivery_role):
+    """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html"""
+    terms = {"StringEquals": {"ec2:CreateAction": "CreateFlowLogs"}}
+    tagging, passing = allow("ec2:CreateTags", Condition=terms), allow("iam:PassRole")
+    caller = make_role(account, "caller", trust({"AWS": "*"}), allow("ec2:CreateFlowLogs"), passing, tagging)
+    theirs = emulator.client("ec2", session_of(caller))
+    [log] = create(theirs, vpc, delivery_role)["FlowLogIds"]
+    tags = [{"Key": "made-by", "Value": "somebody else"}]
+    status, found, message = refusal(theirs.create_tags, Resources=[log], Tags=tags)
+    assert (status, found) == (403, "UnauthorizedOperation") and "ec2:CreateTags" in message
+    assert of(ec2, vpc)[0]["Tags"] == [{"Key": "made-by", "Value": "test"}]
+    # the key is there for the tagging alone
+    other = make_role(
+        account, "other", trust({"AWS": "*"}), allow("ec2:CreateFlowLogs", Condition=terms), passing, tagging
+    )
+    _, _, message = refusal(create, emulator.client("ec2", session_of(other)), vpc, delivery_role, group="another")
+    assert "not authorized to perform: ec2:CreateFlowLogs" in message
+
+
 def test_a_vpc_that_does_not_exist(ec2, delivery_role):
     assert code(create, ec2, "vpc-0123456789abcdef0", delivery_role) == "InvalidVpcID.NotFound"

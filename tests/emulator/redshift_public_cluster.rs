@@ -97,6 +97,8 @@ async fn too_many_runbooks_at_once_is_deferred() {
 #[tokio::test]
 async fn what_the_runbooks_own_role_may_not_do_is_named() {
     let of = organization().await;
+    // Long enough for our own look to see the change under way, and not its end.
+    of.target.set(Emulator::shared().await.unwrap(), "redshift_modifying_seconds", json!(20)).await.unwrap();
     for (name, action) in [("modify", "redshift:ModifyCluster"), ("describe", "redshift:DescribeClusters")] {
         let cluster = cluster(&of, name, true).await.unwrap();
         let taken = of.target.take_away(&of.service_role(), action).await.unwrap();

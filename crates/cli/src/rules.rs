@@ -5,21 +5,25 @@ use std::sync::Arc;
 use cloudtrail_unvalidated_logs::CloudTrailUnvalidatedLogs;
 use futures::future::BoxFuture;
 use iam_stale_access_key::IamStaleAccessKey;
+use network_acl_open_ingress::NetworkAclOpenIngress;
 use rds_public_snapshot::RdsPublicSnapshot;
 use redshift_public_cluster::RedshiftPublicCluster;
 use remediation::{Batch, Deadline, Engine, Limits, Manifest, Mode, Progress, Records, Report, Rule, Sessions};
 use s3_public_bucket::S3PublicBucket;
 use security_group_open_admin_port::SecurityGroupOpenAdminPort;
+use vpc_without_flow_logs::VpcWithoutFlowLogs;
 
 use crate::error::Error;
 
 const RULES: &[RuleEntry] = &[
     RuleEntry::of::<CloudTrailUnvalidatedLogs>(),
     RuleEntry::of::<IamStaleAccessKey>(),
+    RuleEntry::of::<NetworkAclOpenIngress>(),
     RuleEntry::of::<RdsPublicSnapshot>(),
     RuleEntry::of::<RedshiftPublicCluster>(),
     RuleEntry::of::<S3PublicBucket>(),
     RuleEntry::of::<SecurityGroupOpenAdminPort>(),
+    RuleEntry::of::<VpcWithoutFlowLogs>(),
 ];
 
 /// A rule without its type.

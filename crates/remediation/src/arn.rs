@@ -1,4 +1,4 @@
-//! Amazon Resource Names, as findings and API answers hold them.
+//! Amazon Resource Names, as findings and API answers hold them, and the IDs of EC2 in them.
 
 use crate::{Error, Finding, Result};
 
@@ -59,6 +59,75 @@ impl Finding {
     }
 }
 
+/// How a finding names a resource of EC2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ec2Name<'a> {
+    /// By its ID, alone or in an ARN.
+    Id(&'a str),
+    /// By something else, which can only be its tag `Name`.
+    Tag(&'a str),
+}
+
+impl Finding {
+    /// How the finding names its resource of EC2: one of the type that ARNs call `kind`, such as `network-acl`, whose
+    /// IDs begin with `prefix`, such as `acl`.
+    ///
+    /// # Errors
+    ///
+    /// [`Finding::arn`]'s, and an ARN of another type of resource. Also a finding without a region: what is looked for
+    /// in the wrong one would seem to be gone.
+    pub fn ec2_name(&self, kind: &str, prefix: &str) -> Result<Ec2Name<'_>> {
+        if self.region.is_global() {
+            let message = format!("a {kind} is in a region, and the finding of `{}` names none", self.resource);
+            return Err(Error::invalid_finding("region", message));
+        }
+        let invalid = || {
+            let message = format!("`{}` is neither the ID of a {kind} ({prefix}-…), its ARN nor a name", self.resource);
+            Error::invalid_finding("resource", message)
+        };
+        if let Some(arn) = self.arn("ec2")? {
+            let id = arn.resource.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/'));
+            return id.filter(|id| is_ec2_id(id, prefix)).map(Ec2Name::Id).ok_or_else(invalid);
+        }
+        let text = self.resource.as_str();
+        match text {
+            id if is_ec2_id(id, prefix) => Ok(Ec2Name::Id(id)),
+            text if text.trim().is_empty() => Err(invalid()),
+            text => Ok(Ec2Name::Tag(text)),
+        }
+    }
+}
+
+/// Eight hexadecimal digits, or 17 since 2016.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>
+fn is_ec2_id(text: &str, prefix: &str) -> bool {
+    let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
+    digits.is_some_and(|digits| {
+        matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+impl Ec2Name<'_> {
+    /// The one resource that `action` found by this name.
+    ///
+    /// # Errors
+    ///
+    /// No resource, or more than one, has the tag. A name that nothing has is not "gone": a tag changes.
+    pub fn only<T>(self, action: &str, found: Vec<T>) -> Result<T> {
+        let count = found.len();
+        let mut found = found.into_iter();
+        match (found.next(), count, self) {
+            (Some(only), 1, _) => Ok(only),
+            (_, 0, Self::Id(_)) => Err(Error::unusable(action, "nothing of the ID that was asked for")),
+            (_, _, Self::Id(id)) => Err(Error::unusable(action, &format!("more than one resource of the ID {id}"))),
+            (_, _, Self::Tag(name)) => {
+                let message = format!("`{name}` is no ID, and the tag Name of {count} resources; give the ID");
+                Err(Error::invalid_finding("resource", message))
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -113,12 +182,57 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_resource_of_ec2_is_named_by_id_arn_or_name() {
+        let acl = "acl-0123456789abcdef0";
+        for (resource, expected) in [
+            (acl, Ec2Name::Id(acl)),
+            ("acl-0123abcd", Ec2Name::Id("acl-0123abcd")),
+            ("arn:aws:ec2:us-east-1:222222222222:network-acl/acl-0123456789abcdef0", Ec2Name::Id(acl)),
+            // Neither of the two lengths, not hexadecimal, or of another type: a name.
+            ("acl-0123", Ec2Name::Tag("acl-0123")),
+            ("acl-frontend", Ec2Name::Tag("acl-frontend")),
+            ("vpc-0123abcd", Ec2Name::Tag("vpc-0123abcd")),
+            ("our edge", Ec2Name::Tag("our edge")),
+        ] {
+            let finding = finding(ACCOUNT, "us-east-1", resource);
+            assert_eq!(finding.ec2_name("network-acl", "acl").unwrap(), expected, "{resource}");
+        }
+        for (region, resource, says) in [
+            ("us-east-1", "", "neither the ID of a network-acl (acl-…), its ARN nor a name"),
+            ("us-east-1", " ", "neither the ID"),
+            ("us-east-1", "arn:aws:ec2:us-east-1:222222222222:vpc/vpc-0123abcd", "neither the ID"),
+            ("us-east-1", "arn:aws:ec2:us-east-1:222222222222:network-acl/x", "neither the ID"),
+            ("us-east-1", "arn:aws:ec2:us-east-1:222222222222:network-aclacl-0123abcd", "neither the ID"),
+            ("us-east-1", "arn:aws:ec2:us-east-1:333333333333:network-acl/acl-0123abcd", "belongs to the account"),
+            ("us-east-1", "arn:aws:ec2:eu-west-1:222222222222:network-acl/acl-0123abcd", "is in the region eu-west-1"),
+            ("global", "acl-0123abcd", "is in a region"),
+        ] {
+            let error = finding(ACCOUNT, region, resource).ec2_name("network-acl", "acl").unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
+            assert!(error.message.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_one_resource_may_have_the_name() {
+        assert_eq!(Ec2Name::Tag("edge").only("ec2:DescribeVpcs", vec![1]), Ok(1));
+        for (count, says) in [(0, "the tag Name of 0 resources"), (2, "the tag Name of 2 resources")] {
+            let error = Ec2Name::Tag("edge").only("ec2:DescribeVpcs", vec![1; count]).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidFinding);
+            assert!(error.message.contains(says), "{error}");
+            let error = Ec2Name::Id("vpc-0123abcd").only("ec2:DescribeVpcs", vec![1; count]).unwrap_err();
+            assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, "ec2:DescribeVpcs"));
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_the_parser_panic(text: String, rest in "[:a-z0-9/é]{0,40}", service: String) {
             for resource in [text.clone(), format!("arn:{text}"), format!("arn:{rest}")] {
                 let _ = Arn::parse(&resource);
                 let _ = finding(ACCOUNT, "us-east-1", &resource).arn(&service);
+                let _ = finding(ACCOUNT, "us-east-1", &resource).ec2_name(&service, &service);
             }
         }
 

@@ -27,7 +27,7 @@ mod report;
 mod rule;
 mod session;
 
-pub use arn::Arn;
+pub use arn::{Arn, Ec2Name};
 pub use engine::{Deadline, Engine, Limits, Progress};
 pub use error::{Error, ErrorKind, Result};
 pub use finding::{AccountId, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError, Finding, Region, RunId};

@@ -13,13 +13,15 @@ pub mod emulator;
 pub mod lambda;
 pub mod members;
 pub mod netskope;
+pub mod network_acls;
 pub mod organization;
 pub mod pages;
 pub mod paths;
-pub mod settings;
 pub mod security_groups;
+pub mod settings;
 pub mod snapshots;
 pub mod trails;
+pub mod vpcs;
 
 /// Why the harness could not do its part.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

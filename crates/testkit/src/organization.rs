@@ -2,6 +2,7 @@
 //! of the engine on the emulator, with IAM enforced.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
@@ -31,6 +32,7 @@ pub struct Organization {
     /// The configuration of the rule's Lambda: a session of its role in the central account.
     pub lambda: SdkConfig,
     emulator_url: String,
+    control: AtomicUsize,
 }
 
 /// A decision of the emulator's IAM.
@@ -66,7 +68,8 @@ impl Organization {
         central.s3.create_bucket().bucket(&bucket).send().await?;
         central.s3.put_object().bucket(&bucket).key("policy.json").body(policy(&manifest).into()).send().await?;
         let lambda = make_lambda_role(emulator, &central, &manifest, &bucket).await?;
-        let of = Self { manifest, central, target, bucket, lambda, emulator_url: emulator.url().to_owned() };
+        let (emulator_url, control) = (emulator.url().to_owned(), AtomicUsize::new(0));
+        let of = Self { manifest, central, target, bucket, lambda, emulator_url, control };
         let trust = json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
             "Principal": {"AWS": format!("arn:aws:iam::{}:root", of.central.id)},
@@ -111,9 +114,15 @@ impl Organization {
         self.target.give_back(&self.target_role(), policies).await
     }
 
-    /// A finding of the rule's first control in the target account.
+    /// Makes [`Organization::finding`] one of the rule's control of this number, from 0. A subject of the shared table
+    /// says so when it makes its resource.
+    pub fn choose_control(&self, control: usize) {
+        self.control.store(control, Ordering::Relaxed);
+    }
+
+    /// A finding of the rule's first control, or of the one that was chosen, in the target account.
     pub fn finding(&self, resource: &str) -> Finding {
-        self.finding_of(0, resource)
+        self.finding_of(self.control.load(Ordering::Relaxed), resource)
     }
 
     /// A finding of the rule's control of this number, from 0, in the target account.
@@ -130,7 +139,7 @@ impl Organization {
 
     /// A batch of a new run with one finding for each resource.
     pub fn batch(&self, resources: &[&str]) -> Batch {
-        self.batch_of(0, resources)
+        self.batch_of(self.control.load(Ordering::Relaxed), resources)
     }
 
     /// The same of the rule's control of this number, from 0.

@@ -1,0 +1,58 @@
+//! The rule's part of the policy.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The retentions that CloudWatch Logs has.
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
+const RETENTIONS: [i32; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+
+/// The rule's part of the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// For how many days the logs are kept; one of the numbers that CloudWatch Logs allows.
+    #[serde(deserialize_with = "retention")]
+    pub retention_days: i32,
+    /// Which traffic is recorded.
+    pub traffic: Traffic,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { retention_days: 365, traffic: Traffic::All }
+    }
+}
+
+/// Which traffic is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Traffic {
+    /// All of it.
+    All,
+    /// What is let through.
+    Accept,
+    /// What is not.
+    Reject,
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "ALL",
+            Self::Accept => "ACCEPT",
+            Self::Reject => "REJECT",
+        })
+    }
+}
+
+fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+    let days = i32::deserialize(deserializer)?;
+    if RETENTIONS.contains(&days) {
+        return Ok(days);
+    }
+    let allowed = RETENTIONS.map(|days| days.to_string()).join(", ");
+    Err(serde::de::Error::custom(format!("retention_days is {days}, but CloudWatch Logs has only {allowed}")))
+}

@@ -1,0 +1,107 @@
+//! VPCs with subnets and flow logs, for tests.
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{FlowLog, FlowLogsResourceType, ResourceType, Tag, TagSpecification, TrafficType};
+use serde_json::{Value, json};
+
+use crate::Result;
+use crate::account::Account;
+
+/// The VPCs of one account, with its full rights.
+#[derive(Debug)]
+pub struct Vpcs {
+    /// EC2 with the account's full rights.
+    pub ec2: Client,
+    /// CloudWatch Logs with the account's full rights.
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    account: Account,
+}
+
+impl Vpcs {
+    /// Those of `account`.
+    pub fn of(account: &Account) -> Self {
+        let logs = aws_sdk_cloudwatchlogs::Client::new(&account.config);
+        Self { ec2: Client::new(&account.config), logs, account: account.clone() }
+    }
+
+    /// Makes a VPC with this tag `Name`, with or without an IPv6 range, and gives its ID.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn make(&self, name: &str, ipv6: bool) -> Result<String> {
+        let call = self.ec2.create_vpc().cidr_block("10.0.0.0/16").amazon_provided_ipv6_cidr_block(ipv6);
+        let made = call.tag_specifications(named(ResourceType::Vpc, name)).send().await?;
+        Ok(made.vpc.and_then(|vpc| vpc.vpc_id).ok_or("CreateVpc gave no VPC")?)
+    }
+
+    /// Makes a subnet with this tag `Name`, the `number`th of the VPC, and gives its ID.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn make_subnet(&self, vpc: &str, number: u8, name: &str) -> Result<String> {
+        let call = self.ec2.create_subnet().vpc_id(vpc).cidr_block(format!("10.0.{number}.0/24"));
+        let made = call.tag_specifications(named(ResourceType::Subnet, name)).send().await?;
+        Ok(made.subnet.and_then(|subnet| subnet.subnet_id).ok_or("CreateSubnet gave no subnet")?)
+    }
+
+    /// Makes a flow log as somebody else would, to a log group of this name, with a role that does not exist, so that it
+    /// delivers nothing; gives its ID.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn make_flow_log(&self, vpc: &str, group: &str) -> Result<String> {
+        let role = format!("arn:aws:iam::{}:role/missing", self.account.id);
+        let call = self.ec2.create_flow_logs().resource_type(FlowLogsResourceType::Vpc).resource_ids(vpc);
+        let call = call.traffic_type(TrafficType::Reject).log_group_name(group).deliver_logs_permission_arn(role);
+        let made = call.send().await?;
+        Ok(made.flow_log_ids().first().ok_or("CreateFlowLogs made none")?.clone())
+    }
+
+    /// The flow logs of a VPC.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn flow_logs(&self, vpc: &str) -> Result<Vec<FlowLog>> {
+        let filter = aws_sdk_ec2::types::Filter::builder().name("resource-id").values(vpc).build();
+        let pages = self.ec2.describe_flow_logs().filter(filter).into_paginator().items().send();
+        Ok(pages.collect::<Result<Vec<_>, _>>().await?)
+    }
+
+    /// The flow logs of a VPC, without what EC2 makes up: IDs and times.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn described(&self, vpc: &str) -> Result<Value> {
+        let described = |of: FlowLog| {
+            let tags: Vec<_> = of.tags().iter().map(|tag| json!([tag.key(), tag.value()])).collect();
+            json!({
+                "group": of.log_group_name, "traffic": of.traffic_type.map(|traffic| traffic.to_string()),
+                "role": of.deliver_logs_permission_arn, "status": of.deliver_logs_status,
+                "error": of.deliver_logs_error_message, "tags": tags,
+            })
+        };
+        Ok(self.flow_logs(vpc).await?.into_iter().map(described).collect())
+    }
+
+    /// The log groups whose names begin so, each with its retention.
+    ///
+    /// # Errors
+    ///
+    /// CloudWatch Logs refuses.
+    pub async fn log_groups(&self, prefix: &str) -> Result<Vec<(String, Option<i32>)>> {
+        let answer = self.logs.describe_log_groups().log_group_name_prefix(prefix).send().await?;
+        let groups = answer.log_groups.unwrap_or_default().into_iter();
+        Ok(groups.filter_map(|group| Some((group.log_group_name?, group.retention_in_days))).collect())
+    }
+}
+
+/// The tag `Name` of something that is made.
+pub(crate) fn named(kind: ResourceType, name: &str) -> TagSpecification {
+    let name = Tag::builder().key("Name").value(name).build();
+    TagSpecification::builder().resource_type(kind).tags(name).build()
+}

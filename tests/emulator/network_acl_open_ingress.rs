@@ -1,0 +1,259 @@
+//! The rule `network-acl-open-ingress` through the engine.
+
+use aws_sdk_ec2::types::RuleAction::{Allow, Deny};
+use network_acl_open_ingress::{Everywhere, NetworkAclOpenIngress, Settings};
+use remediation::{ErrorKind, Mode, Outcome, Plan, Report, Rule};
+use serde_json::Value;
+use testkit::Result;
+use testkit::cases::Subject;
+use testkit::emulator::Emulator;
+use testkit::network_acls::NetworkAcls;
+use testkit::organization::Organization;
+
+/// The controls, by their place in the manifest.
+const DEFAULT: usize = 0;
+const SUBNET: usize = 1;
+const ALL_IPV4: &str = "0.0.0.0/0";
+const ALL_IPV6: &str = "::/0";
+
+const THROTTLED: (&str, &[&str]) =
+    ("RequestLimitExceeded", &["ec2:DescribeNetworkAcls", "ec2:DescribeSubnets", "ec2:DeleteNetworkAclEntry"]);
+
+mod default_acl {
+    use super::*;
+
+    /// A default ACL, as EC2 makes it, with a subnet.
+    struct DefaultAcl;
+
+    impl Subject for DefaultAcl {
+        type Rule = NetworkAclOpenIngress;
+        const THROTTLED: (&str, &[&str]) = THROTTLED;
+
+        async fn violating(of: &Organization, name: &str) -> Result<String> {
+            acls(of).make_default(name, false).await
+        }
+
+        async fn complying(of: &Organization, name: &str) -> Result<String> {
+            let acl = acls(of).make_default(name, false).await?;
+            acls(of).remove(&acl, 100).await?;
+            Ok(acl)
+        }
+
+        fn gone(_: &Organization) -> String {
+            "acl-0123456789abcdef0".into()
+        }
+
+        fn names(of: &Organization, resource: &str) -> Vec<String> {
+            vec![resource.to_owned(), arn(of, resource), "named".into()]
+        }
+
+        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
+            acls(of).described(resource).await
+        }
+    }
+
+    testkit::rule_cases!(DefaultAcl);
+}
+
+mod subnets_acl {
+    use super::*;
+
+    /// An ACL that is no default, with a subnet, open to IPv4 and IPv6.
+    struct SubnetsAcl;
+
+    impl Subject for SubnetsAcl {
+        type Rule = NetworkAclOpenIngress;
+        const THROTTLED: (&str, &[&str]) = THROTTLED;
+
+        async fn violating(of: &Organization, name: &str) -> Result<String> {
+            let acl = subnets_acl(of, name).await?;
+            acls(of).add(&acl, 100, Allow, "-1", ALL_IPV4).await?;
+            acls(of).add(&acl, 200, Allow, "-1", ALL_IPV6).await?;
+            Ok(acl)
+        }
+
+        async fn complying(of: &Organization, name: &str) -> Result<String> {
+            let acl = subnets_acl(of, name).await?;
+            acls(of).add(&acl, 100, Allow, "-1", "10.0.0.0/8").await?;
+            Ok(acl)
+        }
+
+        fn gone(_: &Organization) -> String {
+            "acl-0123456789abcdef0".into()
+        }
+
+        fn names(of: &Organization, resource: &str) -> Vec<String> {
+            vec![resource.to_owned(), arn(of, resource), "named".into()]
+        }
+
+        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
+            acls(of).described(resource).await
+        }
+    }
+
+    testkit::rule_cases!(SubnetsAcl);
+}
+
+fn acls(of: &Organization) -> NetworkAcls {
+    NetworkAcls::of(&of.target)
+}
+
+/// An ACL with a subnet and without entries, and findings of the second control.
+async fn subnets_acl(of: &Organization, name: &str) -> Result<String> {
+    of.choose_control(SUBNET);
+    let (vpc, acl) = acls(of).make_custom(name).await?;
+    acls(of).associate(&vpc, 1, &acl).await?;
+    Ok(acl)
+}
+
+fn arn(of: &Organization, acl: &str) -> String {
+    format!("arn:aws:ec2:us-east-1:{}:network-acl/{acl}", of.target.id)
+}
+
+async fn organization() -> Organization {
+    Organization::new::<NetworkAclOpenIngress>(Emulator::shared().await.unwrap()).await.unwrap()
+}
+
+async fn apply(of: &Organization, acl: &str) -> Report {
+    of.run::<NetworkAclOpenIngress>(of.batch(&[acl]), Mode::Apply).await
+}
+
+#[tokio::test]
+async fn two_entries_go_and_every_other_stays() {
+    let of = organization().await;
+    let (acls, acl) = (acls(&of), subnets_acl(&of, "several").await.unwrap());
+    for (number, action, protocol, source) in [
+        (90, Deny, "-1", ALL_IPV4),
+        (100, Allow, "-1", ALL_IPV4),
+        (110, Allow, "6", ALL_IPV4),
+        (120, Allow, "-1", "10.0.0.0/8"),
+        (130, Allow, "6", ALL_IPV6),
+        (140, Allow, "-1", "fd00::/8"),
+        (32766, Allow, "-1", ALL_IPV4),
+    ] {
+        acls.add(&acl, number, action, protocol, source).await.unwrap();
+    }
+    let before = acls.described(&acl).await.unwrap();
+    let report = apply(&of, &acl).await;
+    assert_eq!((report.count(Outcome::Fixed), report.findings[0].written), (1, 2), "{report:?}");
+    let mut expected = before.clone();
+    let is_open = |of: &Value| of["outbound"] == false && (of["number"] == 100 || of["number"] == 32766);
+    expected["entries"].as_array_mut().unwrap().retain(|entry| !is_open(entry));
+    assert_eq!(acls.described(&acl).await.unwrap(), expected);
+    let denies = expected["entries"].as_array().unwrap().iter().filter(|of| of["action"] == "deny").count();
+    assert_eq!(denies, 3, "90, and the catch-all in each direction: {expected}");
+}
+
+#[tokio::test]
+async fn an_acl_of_ipv6_alone_is_fixed_unless_the_settings_say_otherwise() {
+    let of = organization().await;
+    let (acls, acl) = (acls(&of), acls(&of).make_default("ipv6", true).await.unwrap());
+    acls.remove(&acl, 100).await.unwrap();
+    assert_eq!(acls.allowed(&acl).await.unwrap(), ["101 -1 ::/0"]);
+    let settings = Settings { ipv6: false };
+    let report = of.run_with::<NetworkAclOpenIngress>(settings, of.batch(&[&acl]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::AlreadyCompliant), 1, "{report:?}");
+    assert!(report.findings[0].notes[0].contains("101, allow all from ::/0 stays"), "{report:?}");
+    assert_eq!(acls.allowed(&acl).await.unwrap(), ["101 -1 ::/0"]);
+    let report = apply(&of, &acl).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    let entries = acls.described(&acl).await.unwrap();
+    let inbound = entries["entries"].as_array().unwrap().iter().filter(|of| of["outbound"] == false);
+    assert_eq!(inbound.map(|of| of["number"].as_i64().unwrap()).collect::<Vec<_>>(), [32767, 32768]);
+}
+
+#[tokio::test]
+async fn without_ipv6_only_ipv4_is_closed() {
+    let of = organization().await;
+    let (acls, acl) = (acls(&of), acls(&of).make_default("both", true).await.unwrap());
+    let settings = Settings { ipv6: false };
+    let report = of.run_with::<NetworkAclOpenIngress>(settings, of.batch(&[&acl]), Mode::Apply).await;
+    assert_eq!((report.count(Outcome::Fixed), report.findings[0].written), (1, 1), "{report:?}");
+    assert_eq!(acls.allowed(&acl).await.unwrap(), ["101 -1 ::/0"]);
+}
+
+#[tokio::test]
+async fn each_control_leaves_the_acls_of_the_other_alone() {
+    let of = organization().await;
+    let (acls, custom) = (acls(&of), subnets_acl(&of, "custom").await.unwrap());
+    let (_, unused) = acls.make_custom("unused").await.unwrap();
+    for acl in [&custom, &unused] {
+        acls.add(acl, 100, Allow, "-1", ALL_IPV4).await.unwrap();
+    }
+    for (control, acl, says) in
+        [(DEFAULT, &custom, "is not the default network ACL"), (SUBNET, &unused, "no subnet is associated")]
+    {
+        let report = of.run::<NetworkAclOpenIngress>(of.batch_of(control, &[acl]), Mode::Apply).await;
+        assert_eq!((report.count(Outcome::AlreadyCompliant), &report.plans), (1, &vec![]), "{report:?}");
+        assert!(report.findings[0].notes[0].contains(says), "{report:?}");
+        assert_eq!(acls.allowed(acl).await.unwrap(), ["100 -1 0.0.0.0/0"]);
+    }
+    // A default ACL with a subnet is one of the second control, too.
+    let default = acls.make_default("default", false).await.unwrap();
+    assert_eq!(apply(&of, &default).await.count(Outcome::Fixed), 1);
+}
+
+#[tokio::test]
+async fn the_plan_and_the_report_say_who_is_cut_off_whatever_the_pages() {
+    let of = organization().await;
+    of.target.set_page_size(Emulator::shared().await.unwrap(), 1).await.unwrap();
+    let (vpc, acl) = acls(&of).make_custom("edge").await.unwrap();
+    let first = acls(&of).associate(&vpc, 1, &acl).await.unwrap();
+    let second = acls(&of).associate(&vpc, 2, &acl).await.unwrap();
+    acls(&of).add(&acl, 100, Allow, "-1", ALL_IPV4).await.unwrap();
+    // By its name, which is looked for on every page.
+    let report = of.run::<NetworkAclOpenIngress>(of.batch_of(SUBNET, &["edge"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    let who = format!("subnets {first} (subnet 1), {second} (subnet 2) are cut off, return traffic included");
+    assert_eq!(report.findings[0].notes, [format!("the last inbound allow: {who}")]);
+    let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
+    assert!(stored["findings"][0]["notes"][0].as_str().unwrap().contains(&who), "{stored}");
+}
+
+#[tokio::test]
+async fn a_name_that_two_acls_have_is_an_error() {
+    let of = organization().await;
+    for _ in 0..2 {
+        acls(&of).make_default("twice", false).await.unwrap();
+    }
+    let report = of.run::<NetworkAclOpenIngress>(of.batch(&["twice", "nobody"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Failed), 2, "{report:?}");
+    for (finding, says) in report.findings.iter().zip(["Name of 2 resources", "Name of 0 resources"]) {
+        assert!(finding.detail.as_ref().unwrap().contains(says), "{finding:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_took_the_number_since_is_neither_deleted_nor_replaced() {
+    let of = organization().await;
+    let (acls, acl) = (acls(&of), acls(&of).make_default("taken", false).await.unwrap());
+    let report = of.run::<NetworkAclOpenIngress>(of.batch(&[&acl]), Mode::Plan).await;
+    let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
+    let plan: Plan<<NetworkAclOpenIngress as Rule>::Change> = serde_json::from_value(stored).unwrap();
+    let change = &plan.findings[0].changes[0].change;
+    assert_eq!((change.number, change.source), (100, Everywhere::Ipv4));
+    acls.remove(&acl, 100).await.unwrap();
+    acls.add(&acl, 100, Allow, "6", ALL_IPV4).await.unwrap();
+    let client = of.write_client::<NetworkAclOpenIngress>().await.unwrap();
+    NetworkAclOpenIngress::apply(&client, change).await.unwrap();
+    assert_eq!(acls.allowed(&acl).await.unwrap(), ["100 6 0.0.0.0/0"]);
+    let undo = NetworkAclOpenIngress::undo(change).unwrap();
+    let error = NetworkAclOpenIngress::apply(&client, &undo).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Permanent, "ec2:CreateNetworkAclEntry"), "{error}");
+    assert!(error.message.contains("inbound entry 100, allow 6 from 0.0.0.0/0"), "{error}");
+    assert_eq!(acls.allowed(&acl).await.unwrap(), ["100 6 0.0.0.0/0"]);
+}
+
+#[tokio::test]
+async fn another_region_or_account_in_the_arn_is_said_and_stops_nobody() {
+    let of = organization().await;
+    let acl = acls(&of).make_default("ours", false).await.unwrap();
+    let elsewhere = format!("arn:aws:ec2:eu-west-1:{}:network-acl/{acl}", of.target.id);
+    let theirs = format!("arn:aws:ec2:us-east-1:999999999999:network-acl/{acl}");
+    let report = of.run::<NetworkAclOpenIngress>(of.batch(&[&elsewhere, &theirs, &acl]), Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed, Outcome::Fixed], "{report:?}");
+    for (finding, says) in report.findings.iter().zip(["is in the region eu-west-1", "belongs to the account 9999"]) {
+        assert!(finding.detail.as_ref().unwrap().contains(says), "{finding:?}");
+    }
+}

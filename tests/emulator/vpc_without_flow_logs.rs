@@ -1,0 +1,234 @@
+//! The rule `vpc-without-flow-logs` through the engine.
+
+use remediation::{Mode, Outcome, Plan, Report, Rule};
+use serde_json::{Value, json};
+use testkit::Result;
+use testkit::cases::Subject;
+use testkit::emulator::Emulator;
+use testkit::organization::Organization;
+use testkit::rule_cases;
+use testkit::vpcs::Vpcs;
+use vpc_without_flow_logs::{Settings, Traffic, VpcWithoutFlowLogs};
+
+struct Vpc;
+
+impl Subject for Vpc {
+    type Rule = VpcWithoutFlowLogs;
+    const THROTTLED: (&str, &[&str]) = (
+        "RequestLimitExceeded",
+        &[
+            "ec2:DescribeVpcs",
+            "ec2:DescribeFlowLogs",
+            "ec2:CreateFlowLogs",
+            "logs:DescribeLogGroups",
+            "logs:CreateLogGroup",
+            "logs:PutRetentionPolicy",
+        ],
+    );
+
+    async fn violating(of: &Organization, name: &str) -> Result<String> {
+        vpcs(of).make(name, false).await
+    }
+
+    async fn complying(of: &Organization, name: &str) -> Result<String> {
+        let vpc = vpcs(of).make(name, false).await?;
+        vpcs(of).make_flow_log(&vpc, "theirs").await?;
+        Ok(vpc)
+    }
+
+    fn gone(_: &Organization) -> String {
+        "vpc-0123456789abcdef0".into()
+    }
+
+    fn names(of: &Organization, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), arn(of, resource), "named".into()]
+    }
+
+    async fn describe(of: &Organization, resource: &str) -> Result<Value> {
+        vpcs(of).described(resource).await
+    }
+}
+
+rule_cases!(Vpc);
+
+fn vpcs(of: &Organization) -> Vpcs {
+    Vpcs::of(&of.target)
+}
+
+fn arn(of: &Organization, vpc: &str) -> String {
+    format!("arn:aws:ec2:us-east-1:{}:vpc/{vpc}", of.target.id)
+}
+
+/// The log group of a VPC.
+fn group(of: &Organization, vpc: &str) -> String {
+    format!("/autoremediate/vpc-flow-logs/{}/{vpc}", of.target.id)
+}
+
+async fn organization() -> Organization {
+    Organization::new::<VpcWithoutFlowLogs>(Emulator::shared().await.unwrap()).await.unwrap()
+}
+
+async fn apply(of: &Organization, vpc: &str) -> Report {
+    of.run::<VpcWithoutFlowLogs>(of.batch(&[vpc]), Mode::Apply).await
+}
+
+/// Undoes the stored plan of a report.
+async fn undo(of: &Organization, report: &Report) {
+    let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
+    let plan: Plan<<VpcWithoutFlowLogs as Rule>::Change> = serde_json::from_value(stored).unwrap();
+    let client = of.write_client::<VpcWithoutFlowLogs>().await.unwrap();
+    let undo = VpcWithoutFlowLogs::undo(&plan.findings[0].changes[0].change).unwrap();
+    VpcWithoutFlowLogs::apply(&client, &undo).await.unwrap();
+}
+
+/// What the rule makes, as it is described.
+fn made(of: &Organization, vpc: &str, traffic: &str) -> Value {
+    json!([{
+        "group": group(of, vpc), "traffic": traffic, "status": "SUCCESS", "error": null,
+        "role": format!("arn:aws:iam::{}:role/{}", of.target.id, of.service_role()),
+        "tags": [["autoremediate", "vpc-without-flow-logs"]],
+    }])
+}
+
+#[tokio::test]
+async fn the_flow_log_delivers_to_a_group_of_the_vpc_that_is_kept_for_a_year() {
+    let of = organization().await;
+    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    let report = apply(&of, &vpc).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    assert_eq!(report.findings[0].notes, [""; 0]);
+    assert_eq!(vpcs(&of).described(&vpc).await.unwrap(), made(&of, &vpc, "ALL"));
+    assert_eq!(vpcs(&of).log_groups("/").await.unwrap(), [(group(&of, &vpc), Some(365))]);
+}
+
+#[tokio::test]
+async fn the_settings_choose_traffic_and_retention() {
+    let of = organization().await;
+    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    let settings = Settings { retention_days: 30, traffic: Traffic::Reject };
+    let report = of.run_with::<VpcWithoutFlowLogs>(settings, of.batch(&[&vpc]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    assert_eq!(vpcs(&of).described(&vpc).await.unwrap(), made(&of, &vpc, "REJECT"));
+    assert_eq!(vpcs(&of).log_groups("/").await.unwrap(), [(group(&of, &vpc), Some(30))]);
+}
+
+#[tokio::test]
+async fn a_log_group_that_is_there_keeps_its_retention_and_gets_one_where_it_has_none() {
+    let of = organization().await;
+    for (name, found, expected) in [("chosen", Some(7), 7), ("for ever", None, 365)] {
+        let (vpcs, vpc) = (vpcs(&of), vpcs(&of).make(name, false).await.unwrap());
+        let group = group(&of, &vpc);
+        vpcs.logs.create_log_group().log_group_name(&group).send().await.unwrap();
+        if let Some(days) = found {
+            let call = vpcs.logs.put_retention_policy().log_group_name(&group).retention_in_days(days);
+            call.send().await.unwrap();
+        }
+        let report = apply(&of, &vpc).await;
+        assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+        assert_eq!(vpcs.log_groups(&group).await.unwrap(), [(group.clone(), Some(expected))]);
+        let notes = &report.findings[0].notes;
+        let note = format!("the log group {group} exists and keeps its retention of 7 days, not 365");
+        assert_eq!(*notes, Vec::from_iter((found == Some(7)).then_some(note)));
+    }
+}
+
+#[tokio::test]
+async fn a_failure_in_a_success_is_a_failure() {
+    let of = organization().await;
+    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    let emulator = Emulator::shared().await.unwrap();
+    let error = json!("Access Denied for LogDestination");
+    of.target.set(emulator, "flow_logs_error", error).await.unwrap();
+    let report = apply(&of, &vpc).await;
+    assert_eq!((report.count(Outcome::Failed), report.findings[0].written), (1, 0), "{report:?}");
+    let detail = report.findings[0].detail.as_deref();
+    assert_eq!(detail, Some("ec2:CreateFlowLogs: 400: Access Denied for LogDestination"));
+    // The log group is there by now; the next poll goes on from it.
+    of.target.set(emulator, "flow_logs_error", Value::Null).await.unwrap();
+    assert_eq!(apply(&of, &vpc).await.count(Outcome::Fixed), 1);
+}
+
+#[tokio::test]
+async fn a_delivery_that_fails_is_said_by_the_report() {
+    let of = organization().await;
+    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    let taken = of.target.take_away(&of.service_role(), "logs:PutLogEvents").await.unwrap();
+    let report = apply(&of, &vpc).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    let id = vpcs(&of).flow_logs(&vpc).await.unwrap()[0].flow_log_id.clone().unwrap();
+    let note = format!("the flow log {id} to {} delivers nothing: Access error", group(&of, &vpc));
+    assert_eq!(report.findings[0].notes, [note.clone()]);
+    // As long as it lasts.
+    let report = apply(&of, &vpc).await;
+    assert_eq!((report.count(Outcome::AlreadyCompliant), &report.findings[0].notes), (1, &vec![note]), "{report:?}");
+    of.target.give_back(&of.service_role(), taken).await.unwrap();
+    assert_eq!(apply(&of, &vpc).await.findings[0].notes, [""; 0]);
+}
+
+#[tokio::test]
+async fn every_permission_of_the_delivery_role_is_needed() {
+    let of = organization().await;
+    let permissions = of.manifest.service_role.as_ref().unwrap().permissions.clone();
+    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    assert_eq!(apply(&of, &vpc).await.count(Outcome::Fixed), 1);
+    // EC2 makes the group itself where somebody has deleted it.
+    vpcs(&of).logs.delete_log_group().log_group_name(group(&of, &vpc)).send().await.unwrap();
+    assert_eq!(vpcs(&of).described(&vpc).await.unwrap(), made(&of, &vpc, "ALL"));
+    for permission in permissions {
+        let taken = of.target.take_away(&of.service_role(), &permission.action).await.unwrap();
+        let status = vpcs(&of).described(&vpc).await.unwrap()[0]["status"].clone();
+        assert_eq!(status, "FAILED", "{}", permission.action);
+        of.target.give_back(&of.service_role(), taken).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn somebody_elses_flow_logs_comply_are_noted_on_every_page_and_never_deleted() {
+    let of = organization().await;
+    of.target.set_page_size(Emulator::shared().await.unwrap(), 1).await.unwrap();
+    let (vpcs, vpc) = (vpcs(&of), vpcs(&of).make("vpc", false).await.unwrap());
+    let report = apply(&of, &vpc).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    let theirs =
+        [vpcs.make_flow_log(&vpc, "theirs").await.unwrap(), vpcs.make_flow_log(&vpc, "theirs-too").await.unwrap()];
+    let again = apply(&of, &vpc).await;
+    assert_eq!((again.count(Outcome::AlreadyCompliant), again.plans), (1, vec![]));
+    assert_eq!(again.findings[0].notes.len(), 2, "{:?}", again.findings[0]);
+    for _ in 0..2 {
+        undo(&of, &report).await;
+        let left = vpcs.flow_logs(&vpc).await.unwrap();
+        assert_eq!(
+            left.iter().map(|of| of.flow_log_id.as_ref().unwrap()).collect::<Vec<_>>(),
+            [&theirs[0], &theirs[1]]
+        );
+    }
+    // The evidence stays.
+    assert_eq!(vpcs.log_groups("/").await.unwrap(), [(group(&of, &vpc), Some(365))]);
+}
+
+#[tokio::test]
+async fn undone_and_fixed_again_it_has_one_flow_log() {
+    let of = organization().await;
+    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    for _ in 0..2 {
+        let report = apply(&of, &vpc).await;
+        assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+        assert_eq!(vpcs(&of).described(&vpc).await.unwrap(), made(&of, &vpc, "ALL"));
+        undo(&of, &report).await;
+        assert_eq!(vpcs(&of).described(&vpc).await.unwrap(), json!([]));
+    }
+}
+
+#[tokio::test]
+async fn another_region_or_account_in_the_arn_is_said_and_stops_nobody() {
+    let of = organization().await;
+    let vpc = vpcs(&of).make("ours", false).await.unwrap();
+    let elsewhere = format!("arn:aws:ec2:eu-west-1:{}:vpc/{vpc}", of.target.id);
+    let theirs = format!("arn:aws:ec2:us-east-1:999999999999:vpc/{vpc}");
+    let report = of.run::<VpcWithoutFlowLogs>(of.batch(&[&elsewhere, &theirs, &vpc]), Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed, Outcome::Fixed], "{report:?}");
+    for (finding, says) in report.findings.iter().zip(["is in the region eu-west-1", "belongs to the account 9999"]) {
+        assert!(finding.detail.as_ref().unwrap().contains(says), "{finding:?}");
+    }
+}
