@@ -157,7 +157,7 @@ async fn a_delivery_that_fails_is_said_by_the_report() {
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
     let id = vpcs(&of).flow_logs(&vpc).await.unwrap()[0].flow_log_id.clone().unwrap();
     let note = format!("the flow log {id} to {} delivers nothing: Access error", group(&of, &vpc));
-    assert_eq!(report.findings[0].notes, [note.clone()]);
+    assert_eq!(report.findings[0].notes, std::slice::from_ref(&note));
     // As long as it lasts.
     let report = apply(&of, &vpc).await;
     assert_eq!((report.count(Outcome::AlreadyCompliant), &report.findings[0].notes), (1, &vec![note]), "{report:?}");

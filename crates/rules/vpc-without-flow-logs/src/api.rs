@@ -96,12 +96,12 @@ fn flow_log(of: aws_sdk_ec2::types::FlowLog) -> Result<FlowLog> {
 /// Makes the flow log. One that is there already, with the same configuration, is fine: whether the VPC complies, a
 /// fresh look says.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html>
-pub(crate) async fn create(ec2: &Ec2, change: &Change) -> Result<()> {
+pub(crate) async fn create(ec2: &Ec2, change: &Change, client_token: &str) -> Result<()> {
     let tag = Tag::builder().key(TAG.0).value(TAG.1).build();
     let tags = TagSpecification::builder().resource_type(ResourceType::VpcFlowLog).tags(tag).build();
     let call = ec2
         .create_flow_logs()
-        .client_token(&change.client_token)
+        .client_token(client_token)
         .resource_type(FlowLogsResourceType::Vpc)
         .resource_ids(&change.vpc)
         .traffic_type(change.traffic.into())

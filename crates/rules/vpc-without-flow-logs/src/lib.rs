@@ -52,9 +52,6 @@ pub struct Change {
     pub traffic: Traffic,
     /// The role with which the logs are delivered.
     pub delivery_role: String,
-    /// By this EC2 knows a request that it was sent again. Of the run, because EC2 would answer a later run, after an
-    /// undo, with the flow log that is deleted.
-    pub client_token: String,
     /// What was found.
     pub before: Presence,
     /// What is written.
@@ -90,7 +87,6 @@ impl Rule for VpcWithoutFlowLogs {
             retention_days: settings.retention_days,
             traffic: settings.traffic,
             delivery_role: client.delivery_role.clone(),
-            client_token: format!("{}-{vpc}", client.run),
             before: Presence::Absent,
             after: Presence::Present,
             vpc,
@@ -103,7 +99,8 @@ impl Rule for VpcWithoutFlowLogs {
         match change.after {
             Presence::Present => {
                 make_log_group(&client.logs, change).await?;
-                api::create(&client.ec2, change).await
+                // Of the run, because EC2 would answer a later one, after an undo, with the flow log that is deleted.
+                api::create(&client.ec2, change, &format!("{}-{}", client.run, change.vpc)).await
             }
             Presence::Absent => {
                 for id in api::ours(&client.ec2, change).await? {
