@@ -24,12 +24,12 @@ impl Subject for Trail {
     );
 
     async fn violating(of: &Organization, name: &str) -> Result<String> {
-        Trails::of(&of.target, REGION).make(name, false, TrailScope::Region).await?;
+        Trails::of(&of.target).make(name, false, TrailScope::Region).await?;
         Ok(name.to_owned())
     }
 
     async fn complying(of: &Organization, name: &str) -> Result<String> {
-        Trails::of(&of.target, REGION).make(name, true, TrailScope::Region).await?;
+        Trails::of(&of.target).make(name, true, TrailScope::Region).await?;
         Ok(name.to_owned())
     }
 
@@ -42,7 +42,7 @@ impl Subject for Trail {
     }
 
     async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-        let trail = Trails::of(&of.target, REGION).get(resource).await?;
+        let trail = Trails::of(&of.target).get(resource).await?;
         Ok(json!({"all": format!("{trail:?}"), "validated": trail.log_file_validation_enabled}))
     }
 }
@@ -58,13 +58,13 @@ async fn organization() -> Organization {
 }
 
 async fn is_validated(account: &Account, region: &str, trail: &str) -> bool {
-    Trails::of(account, region).get(trail).await.unwrap().log_file_validation_enabled.unwrap()
+    Trails::of(&account.in_region(region)).get(trail).await.unwrap().log_file_validation_enabled.unwrap()
 }
 
 #[tokio::test]
 async fn a_trail_is_changed_in_its_home_region_wherever_it_was_found() {
     let of = organization().await;
-    let home = Trails::of(&of.target, ELSEWHERE);
+    let home = Trails::of(&of.target.in_region(ELSEWHERE));
     for (name, named) in [("by-name", "by-name".to_owned()), ("by-arn", arn(&of, ELSEWHERE, "by-arn"))] {
         home.make(name, false, TrailScope::AllRegions).await.unwrap();
         let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&named]), Mode::Apply).await;
@@ -76,9 +76,9 @@ async fn a_trail_is_changed_in_its_home_region_wherever_it_was_found() {
 #[tokio::test]
 async fn the_regions_own_trail_comes_before_another_of_its_name() {
     let of = organization().await;
-    Trails::of(&of.target, REGION).make("audit", false, TrailScope::Region).await.unwrap();
-    let elsewhere = Trails::of(&of.target, ELSEWHERE);
-    let bucket = format!("audit-{}", of.target.id);
+    Trails::of(&of.target).make("audit", false, TrailScope::Region).await.unwrap();
+    let elsewhere = Trails::of(&of.target.in_region(ELSEWHERE));
+    let bucket = format!("audit-{}-{REGION}", of.target.id);
     let made = elsewhere.cloudtrail.create_trail().name("audit").s3_bucket_name(bucket).is_multi_region_trail(true);
     made.send().await.unwrap();
     let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&["audit"]), Mode::Apply).await;
@@ -92,7 +92,7 @@ async fn an_organizations_trail_is_not_touched_in_a_member_account() {
     let emulator = Emulator::shared().await.unwrap();
     let management = Account::fresh(emulator);
     let member = management.make_organization(emulator).await.unwrap();
-    Trails::of(&management, REGION).make("everybodys", false, TrailScope::Organization).await.unwrap();
+    Trails::of(&management).make("everybodys", false, TrailScope::Organization).await.unwrap();
     let in_member = Organization::with_target::<CloudTrailUnvalidatedLogs>(emulator, Account::new(emulator, &member));
     let in_member = in_member.await.unwrap();
     let report = in_member.run::<CloudTrailUnvalidatedLogs>(in_member.batch(&["everybodys"]), Mode::Apply).await;

@@ -1,34 +1,42 @@
-//! The deployed pipeline: Terraform, schedule, poller, rule Lambda, target accounts. One deployment serves every check,
-//! because applying it takes most of the time.
+//! The deployed pipeline: Terraform, schedules, pollers, rule Lambdas; every control, three target accounts, two regions.
+//! One deployment serves every check, because applying it takes most of the time.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use remediation::{Batch, BatchId, Finding, Manifest, Outcome, Region, Report, Rule, RunId};
+use remediation::{Batch, BatchId, Finding, Manifest, Outcome, Region, Report, Rule, RunId, Scope};
 use s3_public_bucket::S3PublicBucket;
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::account::{Account, REGION, fresh_account};
-use testkit::deployment::{Deployment, Settings, findings};
+use testkit::central::{Central, Done};
+use testkit::deployment::{Deployment, Settings};
 use testkit::emulator::Emulator;
-use testkit::netskope::{FakeNetskope, row};
+use testkit::manifests;
+use testkit::netskope::{FakeNetskope, display_name, row};
+use testkit::violations::Violation;
 
 const TOKEN: &str = "a-token-that-must-not-be-seen-2f6b";
 const PATIENCE: Duration = Duration::from_secs(60);
-const KINDS: [(&str, Option<[bool; 4]>); 3] =
-    [("public", None), ("partly", Some([false, true, false, false])), ("clean", Some([true; 4]))];
+const REGIONS: [&str; 2] = [REGION, "eu-west-1"];
+/// Buckets beside the violations: one that is half public, and one that complies before anything is done.
+const KINDS: [(&str, [bool; 4]); 2] = [("partly", [false, true, false, false]), ("clean", [true; 4])];
 
-/// A deployment with two target accounts, and what Netskope listed when it was made.
+/// A deployment with three target accounts, what Netskope listed when it was made, and what became of that.
 struct Pipeline {
     manifest: Manifest,
-    targets: [Account; 2],
+    targets: [Account; 3],
+    violations: Vec<Violation>,
     deployment: Deployment,
+    done: Vec<Done>,
     _netskope: FakeNetskope,
 }
 
 #[tokio::test]
 async fn everything_from_the_schedule_to_the_proof() {
     let pipeline = Pipeline::deploy().await;
-    pipeline.fixes_proves_and_records_what_netskope_lists().await;
+    pipeline.fixes_and_proves_each_finding_once().await;
+    pipeline.acts_on_global_findings_in_the_home_region_alone().await;
+    pipeline.records_each_plan_before_the_first_write().await;
     pipeline.logs_one_json_object_a_line_with_run_rule_account_and_resource().await;
     pipeline.fails_without_any_single_permission_of_the_manifest().await;
     pipeline.reports_a_batch_that_cannot_be_read_and_fails_the_invocation().await;
@@ -40,73 +48,123 @@ impl Pipeline {
     async fn deploy() -> Self {
         let emulator = Emulator::shared().await.unwrap();
         let manifest = Manifest::from_json(S3PublicBucket::MANIFEST).unwrap();
-        let targets = [Account::fresh(emulator), Account::fresh(emulator)];
+        let targets = [Account::fresh(emulator), Account::fresh(emulator), Account::fresh(emulator)];
+        let regions = REGIONS.map(String::from);
         let netskope = FakeNetskope::start(TOKEN).await;
-        let mut rows = Vec::new();
+        let (mut violations, mut rows) = (Vec::new(), Vec::new());
         for target in &targets {
+            violations.extend(Violation::make_all(emulator, target, &regions).await.unwrap());
             for (kind, block) in KINDS {
                 let bucket = format!("{kind}-{}", target.id);
-                target.make_bucket(&bucket, block).await.unwrap();
-                let listed = row(&manifest.controls[0].rule_names[0], &target.id, "US East(N. Virginia)", &bucket);
-                rows.extend([listed.clone(), listed]);
+                target.make_bucket(&bucket, Some(block)).await.unwrap();
+                let region = display_name(REGION).unwrap();
+                rows.push(row(&manifest.controls[0].rule_names[0], &target.id, region, &bucket));
             }
         }
-        netskope.set_rows(rows);
+        rows.extend(violations.iter().map(|violation| violation.row().unwrap()));
+        // Netskope lists a violation once for each profile and policy.
+        netskope.set_rows([rows.clone(), rows].concat());
         let settings = Settings {
             central: fresh_account(),
+            regions: regions.into(),
             targets: targets.iter().map(|target| target.id.clone()).collect(),
             mode: "apply".into(),
             netskope: netskope.url(),
             token: TOKEN.into(),
         };
         let deployment = Deployment::apply(emulator, settings).await.unwrap();
-        Self { manifest, targets, deployment, _netskope: netskope }
+        let done = deployment.done(PATIENCE).await.unwrap();
+        Self { manifest, targets, violations, deployment, done, _netskope: netskope }
     }
 
-    async fn fixes_proves_and_records_what_netskope_lists(&self) {
-        let listed = self.targets.len() * KINDS.len();
-        let reports = self.deployment.reported(listed, PATIENCE).await.unwrap();
-        assert_eq!(findings(&reports).count(), listed, "{reports:?}");
-        for (_, finding) in findings(&reports) {
+    async fn fixes_and_proves_each_finding_once(&self) {
+        let mut listed: Vec<_> = self.violations.iter().map(listed).collect();
+        for target in &self.targets {
+            let named = |(kind, _)| {
+                [&self.manifest.controls[0].rule_names[0], &target.id, REGION, &format!("{kind}-{}", target.id)]
+                    .map(String::from)
+            };
+            listed.extend(KINDS.map(named));
+        }
+        let mut reported: Vec<_> = self.done.iter().flat_map(Done::findings).map(|of| reported(&of.finding)).collect();
+        listed.sort();
+        reported.sort();
+        assert_eq!(reported, listed);
+        for finding in self.done.iter().flat_map(Done::findings) {
             let clean = finding.finding.resource.starts_with("clean");
             let expected = if clean { Outcome::AlreadyCompliant } else { Outcome::Fixed };
             assert_eq!((finding.outcome, finding.verification.is_some()), (expected, !clean), "{finding:?}");
         }
-        for (_, report) in &reports {
-            let plan = self.json(&report.plans[0].key).await;
-            assert!(plan["created"].as_str().unwrap() < self.written_at(report).as_str(), "{plan}");
+        for violation in &self.violations {
+            assert!(violation.complies().await.unwrap(), "{violation:?}");
         }
         for target in &self.targets {
             for (kind, block) in KINDS {
                 let found = target.public_access_block(&format!("{kind}-{}", target.id)).await.unwrap();
-                let expected = if kind == "clean" { block } else { Some([false, true, false, true]) };
-                assert_eq!(found, expected, "{kind}");
+                let expected = if kind == "clean" { block } else { [false, true, false, true] };
+                assert_eq!(found, Some(expected), "{kind}");
             }
+        }
+        for region in &self.deployment.regions {
+            assert_eq!(region.failures().await.unwrap(), 0, "{}", region.account.region);
         }
     }
 
-    /// When the first fix of a report was proved.
-    fn written_at(&self, report: &Report) -> String {
-        let proofs = report.findings.iter().filter_map(|finding| finding.verification.as_ref());
-        proofs.map(|proof| proof.at.to_string()).min().unwrap()
+    /// In the reports, in what the pollers say, and in what IAM was asked for.
+    async fn acts_on_global_findings_in_the_home_region_alone(&self) {
+        let global: Vec<_> = self.violations.iter().filter(|violation| violation.region.is_global()).collect();
+        assert_eq!(global.len(), self.targets.len());
+        for done in &self.done {
+            let home = done.region == REGION;
+            let own = |region: &Region| *region == Region::code(&done.region) || (home && region.is_global());
+            assert!(done.findings().all(|finding| own(&finding.finding.region)), "{done:?}");
+            for manifest in manifests().unwrap().iter().filter(|manifest| manifest.scope == Scope::Global) {
+                let (kept, left) = if home { (global.len(), 0) } else { (0, 2 * global.len()) };
+                let poll = done.poll(&manifest.id).unwrap();
+                assert_eq!((&poll["kept"], &poll["other_regions"]), (&json!(kept), &json!(left)), "{poll}");
+                assert_eq!(done.reports.iter().any(|(_, report)| report.id.rule == manifest.id), home);
+            }
+        }
+        let decisions = Emulator::shared().await.unwrap().decisions().await.unwrap();
+        for target in &self.targets {
+            let of_target = |of: &&Value| of["principal"].as_str().unwrap().contains(&format!("::{}:", target.id));
+            let written = decisions.iter().filter(of_target).filter(|of| of["action"] == "iam:UpdateAccessKey");
+            assert_eq!(written.count(), 1, "{}", target.id);
+        }
+    }
+
+    async fn records_each_plan_before_the_first_write(&self) {
+        for (region, done) in self.deployment.regions.iter().zip(&self.done) {
+            for (_, report) in &done.reports {
+                let key = &report.plans[0].key;
+                let plan = region.account.json(&region.bucket, key).await.unwrap();
+                let proofs = report.findings.iter().filter_map(|finding| finding.verification.as_ref());
+                let proved = proofs.map(|proof| proof.at.to_string()).min().unwrap();
+                assert!(plan["created"].as_str().unwrap() < proved.as_str(), "{plan}");
+            }
+        }
     }
 
     async fn logs_one_json_object_a_line_with_run_rule_account_and_resource(&self) {
-        let lines = self.log_lines(&format!("autoremediate-{}", self.manifest.id)).await;
-        let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let applied: Vec<_> = lines.iter().filter(|line| line["message"] == "applied").collect();
-        assert_eq!(applied.len(), 4, "{lines:?}");
-        for line in &applied {
-            for field in ["run", "rule", "account", "resource", "outcome"] {
-                assert!(line[field].is_string(), "no {field} in {line}");
+        for (region, done) in self.deployment.regions.iter().zip(&self.done) {
+            for (_, report) in &done.reports {
+                let lines = log_lines(region, &report.id.rule).await;
+                let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+                let applied: Vec<_> = lines.iter().filter(|line| line["message"] == "applied").collect();
+                assert_eq!(applied.len(), report.count(Outcome::Fixed), "{lines:?}");
+                for line in &applied {
+                    for field in ["run", "rule", "account", "resource", "outcome"] {
+                        assert!(line[field].is_string(), "no {field} in {line}");
+                    }
+                }
+                assert!(lines.iter().all(|line| line["run"].is_string() && line["rule"].is_string()), "{lines:?}");
             }
         }
-        assert!(lines.iter().all(|line| line["run"].is_string() && line["rule"].is_string()), "{lines:?}");
     }
 
     async fn fails_without_any_single_permission_of_the_manifest(&self) {
         let target = &self.targets[0];
-        let (bucket, role) = (format!("public-{}", target.id), format!("autoremediate-{}", self.manifest.id));
+        let (bucket, role) = (format!("website-{}-{REGION}", target.id), format!("autoremediate-{}", self.manifest.id));
         let Manifest { read, write, extra, .. } = &self.manifest;
         for permission in read.iter().chain(write).chain(extra) {
             target.set_public_access_block(&bucket, None).await.unwrap();
@@ -124,12 +182,12 @@ impl Pipeline {
     async fn reports_a_batch_that_cannot_be_read_and_fails_the_invocation(&self) {
         let batch = self.batch(&self.targets[0], "unread");
         let newer = String::from_utf8(batch.to_ndjson().unwrap()).unwrap().replace("\"schema\":1", "\"schema\":2");
-        let failed_before = self.failures().await;
+        let failed_before = self.deployment.home().failures().await.unwrap();
         self.put(&batch.id.findings_key(), newer).await;
         let report = self.report(&batch.id).await;
         assert!(report.error.as_ref().unwrap().contains("schema version 2"), "{report:?}");
         let end = Instant::now() + PATIENCE;
-        while self.failures().await == failed_before {
+        while self.deployment.home().failures().await.unwrap() == failed_before {
             assert!(Instant::now() < end, "the failure queue has no message");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -137,15 +195,17 @@ impl Pipeline {
 
     async fn keeps_the_token_out_of_states_logs_and_objects(&self) {
         hides_token_in_files(self.deployment.folder());
-        let central = &self.deployment.central;
-        for key in central.keys(&self.deployment.bucket, "").await.unwrap() {
-            let object = central.s3.get_object().bucket(&self.deployment.bucket).key(&key).send().await.unwrap();
-            hides_token(&key, &object.body.collect().await.unwrap().into_bytes());
-        }
-        for function in ["autoremediate-poller".to_owned(), format!("autoremediate-{}", self.manifest.id)] {
-            let lines = self.log_lines(&function).await;
-            assert!(!lines.is_empty(), "no log of {function}");
-            hides_token(&function, lines.join("\n").as_bytes());
+        for (region, done) in self.deployment.regions.iter().zip(&self.done) {
+            let Central { account, bucket, .. } = region;
+            for key in account.keys(bucket, "").await.unwrap() {
+                let object = account.s3.get_object().bucket(bucket).key(&key).send().await.unwrap();
+                hides_token(&key, &object.body.collect().await.unwrap().into_bytes());
+            }
+            for function in done.reports.iter().map(|(_, report)| report.id.rule.as_str()).chain(["poller"]) {
+                let lines = log_lines(region, function).await;
+                assert!(!lines.is_empty(), "no log of {function}");
+                hides_token(function, lines.join("\n").as_bytes());
+            }
         }
     }
 
@@ -170,44 +230,40 @@ impl Pipeline {
     }
 
     async fn report(&self, id: &BatchId) -> Report {
+        let Central { account, bucket, .. } = self.deployment.home();
         let end = Instant::now() + PATIENCE;
-        loop {
-            let keys = self.deployment.central.keys(&self.deployment.bucket, &id.report_key()).await.unwrap();
-            if !keys.is_empty() {
-                return serde_json::from_value(self.json(&id.report_key()).await).unwrap();
-            }
+        while account.keys(bucket, &id.report_key()).await.unwrap().is_empty() {
             assert!(Instant::now() < end, "no report {}", id.report_key());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        serde_json::from_value(account.json(bucket, &id.report_key()).await.unwrap()).unwrap()
     }
 
     async fn put(&self, key: &str, text: String) {
-        let put = self.deployment.central.s3.put_object().bucket(&self.deployment.bucket).key(key);
+        let Central { account, bucket, .. } = self.deployment.home();
+        let put = account.s3.put_object().bucket(bucket).key(key);
         put.body(text.into_bytes().into()).send().await.unwrap();
     }
+}
 
-    async fn json(&self, key: &str) -> Value {
-        self.deployment.central.json(&self.deployment.bucket, key).await.unwrap()
-    }
+/// What says which finding it is: control, account, region, resource.
+fn listed(of: &Violation) -> [String; 4] {
+    [of.control.rule_names[0].clone(), of.account().to_owned(), of.region.to_string(), of.resource.clone()]
+}
 
-    /// Everything that a function has logged; LocalStack ships a log when the invocation has ended.
-    async fn log_lines(&self, function: &str) -> Vec<String> {
-        let logs = aws_sdk_cloudwatchlogs::Client::new(&self.deployment.central.config);
-        let group = format!("/aws/lambda/{function}");
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let answer = logs.filter_log_events().log_group_name(&group).send().await.unwrap();
-            let lines: Vec<_> =
-                answer.events().iter().filter_map(|event| event.message()).map(|line| line.trim().to_owned()).collect();
-            if lines.iter().any(|line| line.starts_with("REPORT")) || Instant::now() > end {
-                return lines;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+fn reported(of: &Finding) -> [String; 4] {
+    [of.control.clone(), of.account.to_string(), of.region.to_string(), of.resource.clone()]
+}
+
+/// Everything that a function has logged when its first invocation has ended.
+async fn log_lines(region: &Central, function: &str) -> Vec<String> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let lines = region.log_lines(function).await.unwrap();
+        if lines.iter().any(|line| line.starts_with("REPORT")) || Instant::now() > end {
+            return lines;
         }
-    }
-
-    async fn failures(&self) -> usize {
-        self.deployment.queued("autoremediate-failures").await.unwrap()
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 

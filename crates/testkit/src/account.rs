@@ -1,8 +1,8 @@
 //! AWS accounts of the emulator with the resources that tests need.
 
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::types::PublicAccessBlockConfiguration;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration};
 use percent_encoding::percent_decode_str;
 use remediation::{Permission, ServiceRole};
 use serde_json::{Value, json};
@@ -19,11 +19,13 @@ pub fn fresh_account() -> String {
     (100_000_000_000 + random).to_string()
 }
 
-/// An account, with full rights in it.
+/// An account in one region, with full rights in it.
 #[derive(Debug, Clone)]
 pub struct Account {
     /// Its ID.
     pub id: String,
+    /// The region's code.
+    pub region: String,
     /// Configuration with its full rights.
     pub config: SdkConfig,
     /// S3 with its full rights.
@@ -33,11 +35,21 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account `id` of the emulator.
+    /// The account `id` of the emulator, in [`REGION`].
     pub fn new(emulator: &Emulator, id: &str) -> Self {
-        let config = emulator.config(id, REGION);
+        Self::with(id, REGION, emulator.config(id, REGION))
+    }
+
+    /// The same account in another region.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        let config = self.config.to_builder().region(Region::new(region.to_owned())).build();
+        Self::with(&self.id, region, config)
+    }
+
+    fn with(id: &str, region: &str, config: SdkConfig) -> Self {
         let (s3, iam) = (aws_sdk_s3::Client::new(&config), aws_sdk_iam::Client::new(&config));
-        Self { id: id.to_owned(), config, s3, iam }
+        Self { id: id.to_owned(), region: region.to_owned(), config, s3, iam }
     }
 
     /// An account of its own.
@@ -101,13 +113,29 @@ impl Account {
     ///
     /// S3 refuses.
     pub async fn make_bucket(&self, name: &str, settings: Option<[bool; 4]>) -> Result<()> {
-        self.s3.create_bucket().bucket(name).send().await?;
+        self.make_private_bucket(name).await?;
         self.set_public_access_block(name, None).await?;
         let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
             "Resource": format!("arn:aws:s3:::{name}/*")});
         let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
         self.s3.put_bucket_policy().bucket(name).policy(policy).send().await?;
         self.set_public_access_block(name, settings).await
+    }
+
+    /// Makes a bucket as S3 makes it: private.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
+    ///
+    /// # Errors
+    ///
+    /// S3 refuses.
+    pub async fn make_private_bucket(&self, name: &str) -> Result<()> {
+        // The default region's name is refused.
+        let elsewhere = (self.region != REGION).then(|| {
+            let region = BucketLocationConstraint::from(self.region.as_str());
+            CreateBucketConfiguration::builder().location_constraint(region).build()
+        });
+        self.s3.create_bucket().bucket(name).set_create_bucket_configuration(elsewhere).send().await?;
+        Ok(())
     }
 
     /// Replaces a bucket's public access block.

@@ -1,17 +1,18 @@
 //! The whole pipeline, deployed by the repository's own Terraform to an emulator: the central account and its targets.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use remediation::{Report, ReportedFinding};
+use futures::future::try_join_all;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::account::{Account, REGION};
+use crate::account::Account;
+use crate::central::{Central, Done};
 use crate::emulator::Emulator;
-use crate::{Result, get, paths};
+use crate::{Result, manifests, paths};
 
 /// The role through which Terraform reaches a target account, as AWS Organizations makes it.
 const DEPLOY_ROLE: &str = "OrganizationAccountAccessRole";
@@ -25,6 +26,8 @@ const EXTERNAL_ID: &str = "an-external-id-of-a-deployment";
 pub struct Settings {
     /// The central account.
     pub central: String,
+    /// The regions that it is deployed in, by their codes: first the home region, which acts on global findings.
+    pub regions: Vec<String>,
     /// The target accounts.
     pub targets: Vec<String>,
     /// `apply` or `plan`.
@@ -41,10 +44,8 @@ pub struct Deployment {
     settings: Settings,
     folder: TempDir,
     emulator_url: String,
-    /// The central account, with full rights.
-    pub central: Account,
-    /// The bucket of findings, plans and reports.
-    pub bucket: String,
+    /// The central account's deployment in each region, that of the home region first.
+    pub regions: Vec<Central>,
 }
 
 impl Deployment {
@@ -56,16 +57,15 @@ impl Deployment {
     pub async fn apply(emulator: &Emulator, settings: Settings) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("autoremediate-").tempdir()?;
         copy_terraform(folder.path())?;
-        let bucket = format!("{PREFIX}-{}-{REGION}", settings.central);
         let central = Account::new(emulator, &settings.central);
-        let deployment = Self { settings, folder, emulator_url: emulator.url().to_owned(), central, bucket };
+        let regions = settings.regions.iter().map(|region| Central::new(central.in_region(region), PREFIX)).collect();
+        let deployment = Self { settings, folder, emulator_url: emulator.url().to_owned(), regions };
         let package = deployment.package();
         let roles = deployment.make_deploy_roles(emulator);
         tokio::try_join!(package, roles)?;
-        let init = deployment.terraform("central", &["init", "-input=false"]);
         // The targets first: a schedule fires as soon as it is made, and the roles must be there by then.
-        tokio::try_join!(init, deployment.each_target("apply", &["-auto-approve"]))?;
-        deployment.terraform("central", &["apply", "-input=false", "-auto-approve"]).await?;
+        tokio::try_join!(deployment.init_central(), deployment.each_target("apply", &["-auto-approve"]))?;
+        deployment.each_region(&["apply", "-input=false", "-auto-approve"]).await?;
         Ok(deployment)
     }
 
@@ -74,50 +74,30 @@ impl Deployment {
         self.folder.path()
     }
 
-    /// Whether `terraform plan` of both root modules finds nothing to change.
+    /// The deployment in the home region.
+    pub fn home(&self) -> &Central {
+        &self.regions[0]
+    }
+
+    /// Whether `terraform plan` of both root modules, in every region and every account, finds nothing to change.
     ///
     /// # Errors
     ///
     /// There is something to change, or the plan fails; the error holds what Terraform printed.
     pub async fn has_no_drift(&self) -> Result<()> {
-        self.terraform("central", &["plan", "-input=false", "-detailed-exitcode"]).await?;
-        self.each_target("plan", &["-detailed-exitcode"]).await?;
+        let central = self.each_region(&["plan", "-input=false", "-detailed-exitcode"]);
+        tokio::try_join!(central, self.each_target("plan", &["-detailed-exitcode"]))?;
         Ok(())
     }
 
-    /// Waits until reports speak of at least `count` findings, and gives those of all reports with their keys.
+    /// Waits until every region has polled for every rule and has a report of each batch, and gives what each did.
     ///
     /// # Errors
     ///
-    /// They do not come in time; the error holds what came.
-    pub async fn reported(&self, count: usize, within: Duration) -> Result<Vec<(String, Report)>> {
-        let end = Instant::now() + within;
-        loop {
-            let mut reports = Vec::new();
-            for key in self.central.keys(&self.bucket, "reports/").await? {
-                let report: Report = serde_json::from_value(self.central.json(&self.bucket, &key).await?)?;
-                reports.push((key, report));
-            }
-            if reports.iter().map(|(_, report)| report.findings.len()).sum::<usize>() >= count {
-                return Ok(reports);
-            }
-            if Instant::now() > end {
-                return Err(format!("no reports of {count} findings within {within:?}: {reports:?}").into());
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    }
-
-    /// How many messages wait in a queue of the central account.
-    /// <https://docs.localstack.cloud/aws/services/sqs/#developer-endpoints>
-    ///
-    /// # Errors
-    ///
-    /// The emulator does not answer.
-    pub async fn queued(&self, queue: &str) -> Result<usize> {
-        let url = &self.emulator_url;
-        let messages = get(&format!("{url}/_aws/sqs/messages/{REGION}/{}/{queue}", self.settings.central)).await?;
-        Ok(messages.matches("<Message>").count())
+    /// That does not come in time; the error holds what came.
+    pub async fn done(&self, within: Duration) -> Result<Vec<Done>> {
+        let (rules, end) = (manifests()?.len(), Instant::now() + within);
+        try_join_all(self.regions.iter().map(|region| region.done(rules, end))).await
     }
 
     async fn package(&self) -> Result<()> {
@@ -129,7 +109,7 @@ impl Deployment {
             .current_dir(paths::repository())
             .output()
             .await?;
-        succeeded("packaging the Lambdas", output).map(drop)
+        succeeded("packaging the Lambdas", &output)
     }
 
     async fn make_deploy_roles(&self, emulator: &Emulator) -> Result<()> {
@@ -149,24 +129,38 @@ impl Deployment {
         let script = self.folder.path().join("terraform/deploy/targets/each-account");
         let mut command = self.command(script);
         command.args([Path::new(action), &accounts]).args(arguments);
-        succeeded(&format!("{action} of the target accounts"), command.output().await?).map(drop)
+        succeeded(&format!("{action} of the target accounts"), &command.output().await?)
     }
 
-    async fn terraform(&self, module: &str, arguments: &[&str]) -> Result<Output> {
+    /// Makes a workspace a region, so that each has a state of its own.
+    async fn init_central(&self) -> Result<()> {
+        self.central(&["init", "-input=false"], |command| command).await?;
+        for region in &self.settings.regions {
+            self.central(&["workspace", "select", "-or-create", region], |command| command).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs Terraform on the central root module in every region at once: only the states are written to, and each
+    /// workspace has its own.
+    async fn each_region(&self, arguments: &[&str]) -> Result<()> {
+        let regions = self.settings.regions.iter().map(|region| {
+            self.central(arguments, move |command| command.env("TF_WORKSPACE", region).env("AWS_REGION", region))
+        });
+        try_join_all(regions).await.map(drop)
+    }
+
+    async fn central(&self, arguments: &[&str], set: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
         let mut command = self.command(std::env::var_os("TERRAFORM").unwrap_or_else(|| "terraform".into()));
-        let output = command.args(arguments).current_dir(self.module(module)).output().await?;
-        succeeded(&format!("terraform {} of {module}", arguments[0]), output)
-    }
-
-    fn module(&self, name: &str) -> PathBuf {
-        self.folder.path().join("terraform/deploy").join(name)
+        command.args(arguments).current_dir(self.folder.path().join("terraform/deploy/central"));
+        succeeded(&format!("terraform {} of the central account", arguments[0]), &set(&mut command).output().await?)
     }
 
     /// A command with the central account's credentials and every variable of both root modules.
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let Settings { central, mode, netskope, token, .. } = &self.settings;
+        let Settings { central, regions, mode, netskope, token, .. } = &self.settings;
         let mut command = Command::new(program);
-        for ambient in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"] {
+        for ambient in ["TF_WORKSPACE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"] {
             command.env_remove(ambient);
         }
         command
@@ -176,12 +170,12 @@ impl Deployment {
             .env("AWS_ENDPOINT_URL", &self.emulator_url)
             .env("AWS_ACCESS_KEY_ID", central)
             .env("AWS_SECRET_ACCESS_KEY", "unused")
-            .env("AWS_REGION", REGION)
+            .env("AWS_REGION", &regions[0])
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("TF_VAR_netskope_tenant", "tenant.goskope.com")
             .env("TF_VAR_netskope_token", token)
             .env("TF_VAR_netskope_endpoint", netskope)
-            .env("TF_VAR_home_region", REGION)
+            .env("TF_VAR_home_region", &regions[0])
             .env("TF_VAR_mode", mode)
             .env("TF_VAR_external_id", EXTERNAL_ID)
             .env("TF_VAR_architecture", architecture())
@@ -189,15 +183,10 @@ impl Deployment {
             .env("TF_VAR_force_destroy", "true")
             .env("TF_VAR_organization_check", "false")
             .env("TF_VAR_central_account_id", central)
-            .env("TF_VAR_central_regions", json!([REGION]).to_string())
+            .env("TF_VAR_central_regions", json!(regions).to_string())
             .env("TF_VAR_deploy_role_name", DEPLOY_ROLE);
         command
     }
-}
-
-/// The findings of all reports, each with its report's key.
-pub fn findings(reports: &[(String, Report)]) -> impl Iterator<Item = (&str, &ReportedFinding)> {
-    reports.iter().flat_map(|(key, report)| report.findings.iter().map(move |finding| (key.as_str(), finding)))
 }
 
 /// This machine's architecture, as Lambda calls it.
@@ -205,9 +194,9 @@ fn architecture() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
 }
 
-fn succeeded(what: &str, output: Output) -> Result<Output> {
+fn succeeded(what: &str, output: &Output) -> Result<()> {
     if output.status.success() {
-        return Ok(output);
+        return Ok(());
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Err(format!("{what} failed, {}:\n{}{}", output.status, text(&output.stdout), text(&output.stderr)).into())

@@ -131,6 +131,15 @@ impl Emulator {
         Ok(left.as_object().is_some_and(Map::is_empty))
     }
 
+    /// What IAM decided, oldest first: the last 20,000 decisions about role sessions of every account.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn decisions(&self) -> Result<Vec<Value>> {
+        Ok(serde_json::from_str(&get(&format!("{}/_remediation/iam/decisions", self.url)).await?)?)
+    }
+
     fn faults(&self, account: &str) -> String {
         format!("{}/_remediation/faults/{account}", self.url)
     }

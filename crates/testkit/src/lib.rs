@@ -7,6 +7,7 @@
 pub mod access_keys;
 pub mod account;
 pub mod cases;
+pub mod central;
 pub mod clusters;
 pub mod deployment;
 pub mod emulator;
@@ -21,7 +22,10 @@ pub mod security_groups;
 pub mod settings;
 pub mod snapshots;
 pub mod trails;
+pub mod violations;
 pub mod vpcs;
+
+use remediation::Manifest;
 
 /// Why the harness could not do its part.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -38,4 +42,19 @@ pub(crate) const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_
 /// No answer within ten seconds, or not one of success.
 pub async fn get(url: &str) -> Result<String> {
     Ok(reqwest::Client::new().get(url).timeout(ANSWER_WITHIN).send().await?.error_for_status()?.text().await?)
+}
+
+/// The manifests of all rules of the repository, sorted by ID.
+///
+/// # Errors
+///
+/// One cannot be read.
+pub fn manifests() -> Result<Vec<Manifest>> {
+    let mut manifests = Vec::new();
+    for folder in std::fs::read_dir(paths::repository().join("crates/rules"))? {
+        let text = std::fs::read_to_string(folder?.path().join("rule.json"))?;
+        manifests.push(Manifest::from_json(&text)?);
+    }
+    manifests.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(manifests)
 }

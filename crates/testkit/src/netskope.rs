@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
+use crate::Result;
+
 /// The stand-in; it ends when this is dropped.
 #[derive(Debug)]
 pub struct FakeNetskope {
@@ -49,6 +51,20 @@ impl FakeNetskope {
     pub async fn requests(&self) -> Vec<HashMap<String, String>> {
         let requests = self.server.received_requests().await.unwrap_or_default();
         requests.iter().map(|request| request.url.query_pairs().into_owned().collect()).collect()
+    }
+}
+
+/// Netskope's name for a region that a test uses, by the region's code.
+///
+/// # Errors
+///
+/// Another region.
+pub fn display_name(region: &str) -> Result<&'static str> {
+    match region {
+        "global" => Ok("global"),
+        "us-east-1" => Ok("US East(N. Virginia)"),
+        "eu-west-1" => Ok("EU(Ireland)"),
+        other => Err(format!("Netskope's name for {other} is not known here").into()),
     }
 }
 

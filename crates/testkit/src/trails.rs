@@ -1,13 +1,12 @@
 //! CloudTrail trails, for tests.
 
 use aws_sdk_cloudtrail::Client;
-use aws_sdk_cloudtrail::config::Region;
 use aws_sdk_cloudtrail::types::Trail;
 
 use crate::Result;
 use crate::account::Account;
 
-/// The trails of one account in one region, with the account's full rights.
+/// The trails of one account in its region, with the account's full rights.
 #[derive(Debug)]
 pub struct Trails {
     /// CloudTrail with the account's full rights.
@@ -16,10 +15,9 @@ pub struct Trails {
 }
 
 impl Trails {
-    /// Those of `account` in `region`.
-    pub fn of(account: &Account, region: &str) -> Self {
-        let config = account.config.to_builder().region(Region::new(region.to_owned())).build();
-        Self { cloudtrail: Client::new(&config), account: account.clone() }
+    /// Those of `account`.
+    pub fn of(account: &Account) -> Self {
+        Self { cloudtrail: Client::new(&account.config), account: account.clone() }
     }
 
     /// Makes a trail with a bucket of its own, and gives its ARN.
@@ -28,8 +26,8 @@ impl Trails {
     ///
     /// S3 or CloudTrail refuses.
     pub async fn make(&self, name: &str, validated: bool, scope: TrailScope) -> Result<String> {
-        let bucket = format!("{name}-{}", self.account.id).to_lowercase();
-        self.account.s3.create_bucket().bucket(&bucket).send().await?;
+        let bucket = format!("{name}-{}-{}", self.account.id, self.account.region);
+        self.account.make_private_bucket(&bucket).await?;
         let call = self.cloudtrail.create_trail().name(name).s3_bucket_name(bucket);
         let call = call.enable_log_file_validation(validated).is_multi_region_trail(scope != TrailScope::Region);
         let made = call.is_organization_trail(scope == TrailScope::Organization).send().await?;

@@ -1,36 +1,35 @@
-//! The demonstration: the whole pipeline on the emulator, from Netskope's list to a proven fix.
+//! The demonstration: the whole pipeline on the emulator, from Netskope's list to a proven fix, for every control, in
+//! three accounts and two regions.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL};
 use remediation::{Outcome, ReportedFinding};
 use testkit::Result;
 use testkit::account::Account;
-use testkit::deployment::{Deployment, Settings, findings};
+use testkit::central::{Central, Done};
+use testkit::deployment::{Deployment, Settings};
 use testkit::emulator::{Emulator, Kind};
-use testkit::netskope::{FakeNetskope, row};
+use testkit::netskope::{FakeNetskope, display_name, row};
+use testkit::violations::Violation;
 
-const CONTROL: &str = "Ensure S3 Bucket is not publicly accessible.";
-const SETTINGS: [&str; 4] = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"];
 const CENTRAL: &str = "111111111111";
-const TARGETS: [&str; 2] = ["222222222222", "333333333333"];
+const TARGETS: [&str; 3] = ["222222222222", "333333333333", "444444444444"];
+/// First the home region, which acts on global findings.
+const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
+const CLEAN_BUCKET: &str = "clean";
+const BUCKET_CONTROL: &str = "Ensure S3 Bucket is not publicly accessible.";
 
-/// Deploys the pipeline to an emulator on this machine, lets it fix public buckets, and shows what happened.
+/// Deploys the pipeline to an emulator on this machine, lets it fix a violation of every control, and shows what happened.
 #[derive(Parser)]
 struct Arguments {
     /// Leave everything running afterwards, until Ctrl-C, and say how to look around.
     #[arg(long)]
     keep: bool,
-}
-
-/// A bucket of the demonstration.
-struct Bucket {
-    account: Account,
-    name: String,
-    found: Option<[bool; 4]>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -56,109 +55,154 @@ async fn demonstrate(keep: bool) -> Result<()> {
     let emulator = Emulator::start(Kind::from_env()?).await?;
     let token = format!("demo-{}", uuid::Uuid::new_v4());
     let netskope = FakeNetskope::start(&token).await;
-    step("making two target accounts with a public, a partly public and a clean bucket each");
-    let buckets = make_buckets(&emulator).await?;
-    let rows = buckets.iter().map(|of| row(CONTROL, &of.account.id, "US East(N. Virginia)", &of.name));
-    netskope.set_rows(rows.collect());
-    step("terraform apply: the central account and both target accounts (about a minute: AWS's provider waits)");
+    let regions = REGIONS.map(String::from);
+    let violations = violate(&emulator, &netskope, &regions).await?;
+    let (made, accounts, regions_named) = (violations.len(), TARGETS.len(), REGIONS.join(" and "));
+    step(&format!("made {made} resources that violate a control, in {accounts} accounts, in {regions_named}"));
+    step("terraform apply: the roles of each target account, then the central account in both regions (two minutes)");
     let settings = Settings {
         central: CENTRAL.into(),
+        regions: regions.into(),
         targets: TARGETS.map(String::from).into(),
         mode: "apply".into(),
         netskope: netskope.url(),
         token,
     };
     let deployment = Deployment::apply(&emulator, settings).await?;
-    step("waiting for the schedule to fire and for the reports");
-    let reports = deployment.reported(buckets.len(), Duration::from_secs(120)).await?;
-    println!("{}", table(&buckets, findings(&reports).map(|(_, finding)| finding)));
-    for (key, report) in &reports {
-        println!("plan     s3://{}/{}", deployment.bucket, report.plans.first().map_or("-", |plan| &plan.key));
-        println!("report   s3://{}/{key}", deployment.bucket);
-    }
-    let outcome = check(&buckets, findings(&reports).map(|(_, finding)| finding)).await;
-    step(if outcome.is_ok() { "done: every listed bucket complies" } else { "done, but not as it should be" });
+    step("waiting for the schedules, the pollers and the rules");
+    let done = deployment.done(Duration::from_secs(120)).await?;
+    println!("\n{}\n", table(&violations, &done));
+    show_regions(&deployment.regions, &done);
+    let outcome = check(&violations, &done).await;
+    step(if outcome.is_ok() {
+        "done: fixed, and a look of our own says so, too"
+    } else {
+        "done, but not as it should be"
+    });
     if keep {
-        stay(&emulator, &netskope, &deployment).await?;
+        stay(&emulator, &netskope, &deployment, &violations).await?;
     }
     emulator.stop().await?;
     outcome
 }
 
-async fn make_buckets(emulator: &Emulator) -> Result<Vec<Bucket>> {
-    let kinds =
-        [("public-website", None), ("partly-public", Some([false, true, false, false])), ("clean", Some([true; 4]))];
-    let mut buckets = Vec::new();
+/// Makes what violates, and a bucket an account that does not any more, and lists them as Netskope does.
+async fn violate(emulator: &Emulator, netskope: &FakeNetskope, regions: &[String]) -> Result<Vec<Violation>> {
+    let (mut violations, mut rows) = (Vec::new(), Vec::new());
     for id in TARGETS {
         let account = Account::new(emulator, id);
-        for (kind, found) in kinds {
-            let name = format!("{kind}-{id}");
-            account.make_bucket(&name, found).await?;
-            buckets.push(Bucket { account: account.clone(), name, found });
-        }
+        violations.extend(Violation::make_all(emulator, &account, regions).await?);
+        let bucket = format!("{CLEAN_BUCKET}-{id}");
+        account.make_bucket(&bucket, Some([true; 4])).await?;
+        rows.push(row(BUCKET_CONTROL, id, display_name(REGIONS[0])?, &bucket));
     }
-    Ok(buckets)
+    for violation in &violations {
+        rows.push(violation.row()?);
+    }
+    netskope.set_rows(rows);
+    Ok(violations)
 }
 
-fn table<'a>(buckets: &[Bucket], findings: impl Iterator<Item = &'a ReportedFinding>) -> Table {
+/// One row a control.
+fn table(violations: &[Violation], done: &[Done]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(UTF8_FULL).set_content_arrangement(ContentArrangement::Dynamic);
     if !std::io::stdout().is_terminal() {
-        table.set_width(200);
+        table.set_width(160);
     }
-    table.set_header(["Control", "Account", "Resource", "Found", "Changed", "Outcome", "Proved by"]);
-    for finding in findings {
-        let bucket = buckets.iter().find(|bucket| bucket.name == finding.finding.resource);
-        let proof = finding.verification.as_ref().map(|proof| {
-            let at = proof.at.strftime("%H:%M:%S");
-            format!("{} at {at} UTC: nothing left to change", proof.actions.join(", "))
-        });
+    table.set_header(["Netskope's control", "Found", "Changed, for example", "Outcome", "Proved by"]);
+    let mut controls: Vec<_> = violations.iter().map(|violation| &violation.control).collect();
+    controls.dedup_by_key(|control| &control.short_name);
+    controls.sort_by_key(|control| &control.short_name);
+    controls.dedup_by_key(|control| &control.short_name);
+    for control in controls {
+        let name = &control.rule_names[0];
+        let findings: Vec<_> = done.iter().flat_map(Done::findings).filter(|of| of.finding.control == *name).collect();
+        let found = violations.iter().find(|violation| violation.control.short_name == control.short_name);
+        let example = findings.iter().find(|finding| !finding.changes.is_empty());
+        let proof = findings.iter().find_map(|finding| finding.verification.as_ref());
         table.add_row([
-            finding.finding.control.clone(),
-            finding.finding.account.to_string(),
-            finding.finding.resource.clone(),
-            bucket.map(|bucket| describe(bucket.found)).unwrap_or_default(),
-            finding.changes.join("\n").replace(&format!("bucket {}: ", finding.finding.resource), ""),
-            finding.outcome.to_string(),
-            proof.unwrap_or_else(|| "-".into()),
+            // Netskope's names begin with a chapter's title.
+            format!("{}\n{}", control.short_name, name.rsplit(": ").next().unwrap_or(name)),
+            format!("{} ×\n{}", findings.len(), found.map(Violation::found).unwrap_or_default()),
+            example.map(|finding| finding.changes.join("\n")).unwrap_or_default(),
+            outcomes(&findings),
+            proof.map(|proof| proof.actions.join("\n")).unwrap_or_default(),
         ]);
     }
     table
 }
 
-fn describe(block: Option<[bool; 4]>) -> String {
-    let Some(block) = block else { return "no public access block".into() };
-    let on: Vec<_> = SETTINGS.into_iter().zip(block).filter_map(|(name, on)| on.then_some(name)).collect();
-    if on.len() == SETTINGS.len() { "all four settings on".into() } else { format!("only {}", on.join(", ")) }
-}
-
-/// A look of our own at every bucket, with other credentials than the product has.
-async fn check<'a>(buckets: &[Bucket], findings: impl Iterator<Item = &'a ReportedFinding>) -> Result<()> {
-    for bucket in buckets {
-        let now = bucket.account.public_access_block(&bucket.name).await?;
-        if !now.is_some_and(|[_, ignore_acls, _, restrict]| ignore_acls && restrict) {
-            return Err(format!("bucket {} is still public: {}", bucket.name, describe(now)).into());
-        }
-    }
+/// How many findings had each outcome.
+fn outcomes(findings: &[&ReportedFinding]) -> String {
+    let mut counts = BTreeMap::<Outcome, usize>::new();
     for finding in findings {
-        if !matches!(finding.outcome, Outcome::Fixed | Outcome::AlreadyCompliant) {
-            return Err(format!("{}: {} ({:?})", finding.finding.resource, finding.outcome, finding.detail).into());
-        }
+        *counts.entry(finding.outcome).or_default() += 1;
     }
-    Ok(())
+    let counts: Vec<_> = counts.iter().rev().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+    counts.join("\n")
 }
 
-async fn stay(emulator: &Emulator, netskope: &FakeNetskope, deployment: &Deployment) -> Result<()> {
-    let (url, bucket, folder) = (emulator.url(), &deployment.bucket, deployment.folder().display());
+/// What each region did, and where its records are.
+fn show_regions(regions: &[Central], done: &[Done]) {
+    for (region, done) in regions.iter().zip(done) {
+        let global = done.findings().filter(|finding| finding.finding.region.is_global()).count();
+        let left: u64 = done.polls.iter().filter_map(|poll| poll["other_regions"].as_u64()).sum();
+        println!(
+            "{}: {} findings of its own, {global} of them global; {left} rows left to the other region",
+            done.region,
+            done.findings().count(),
+        );
+        println!("reports in s3://{}/reports/, each with its plan of the same name below plans/:", region.bucket);
+        for (key, report) in &done.reports {
+            let key = key.strip_prefix("reports/").unwrap_or(key);
+            println!("  {key}  {} findings", report.findings.len());
+        }
+        println!();
+    }
+}
+
+/// Whether everything is fixed, in the reports and in a look of our own, with other credentials than the product has.
+async fn check(violations: &[Violation], done: &[Done]) -> Result<()> {
+    let mut wrong = Vec::new();
+    for violation in violations {
+        if !violation.complies().await? {
+            wrong.push(format!("{} {}: still {}", violation.account(), violation.resource, violation.found()));
+        }
+    }
+    let mut fixed = 0;
+    for finding in done.iter().flat_map(Done::findings) {
+        match finding.outcome {
+            Outcome::Fixed => fixed += 1,
+            Outcome::AlreadyCompliant if finding.finding.resource.starts_with(CLEAN_BUCKET) => {}
+            other => wrong.push(format!("{}: {other} ({:?})", finding.finding.resource, finding.detail)),
+        }
+    }
+    if fixed != violations.len() {
+        wrong.push(format!("{fixed} findings are fixed, not {}", violations.len()));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+async fn stay(
+    emulator: &Emulator,
+    netskope: &FakeNetskope,
+    deployment: &Deployment,
+    violations: &[Violation],
+) -> Result<()> {
+    let (url, bucket, folder) = (emulator.url(), &deployment.home().bucket, deployment.folder().display());
+    let public = violations.iter().find(|violation| violation.control.rule_names[0] == BUCKET_CONTROL);
+    let public = public.map(|violation| violation.resource.as_str()).unwrap_or_default();
+    let (home, target) = (REGIONS[0], TARGETS[0]);
     println!(
         "\nStill running, until Ctrl-C. Any 12-digit access key has full rights in that account:\n\
-         \n  export AWS_ENDPOINT_URL={url} AWS_REGION=us-east-1 AWS_SECRET_ACCESS_KEY=unused\n\
+         \n  export AWS_ENDPOINT_URL={url} AWS_REGION={home} AWS_SECRET_ACCESS_KEY=unused\n\
          \n  AWS_ACCESS_KEY_ID={CENTRAL} aws s3 ls --recursive s3://{bucket}\
          \n  AWS_ACCESS_KEY_ID={CENTRAL} aws logs tail /aws/lambda/autoremediate-s3-public-bucket\
-         \n  AWS_ACCESS_KEY_ID={} aws s3api get-public-access-block --bucket public-website-{}\n\
+         \n  AWS_ACCESS_KEY_ID={target} aws s3api get-public-access-block --bucket {public}\n\
+         \nThe other region, {}, has a bucket and functions of the same names of its own.\
          \nNetskope stand-in: {}\nTerraform's folder: {folder}/terraform/deploy",
-        TARGETS[0],
-        TARGETS[0],
+        REGIONS[1],
         netskope.url(),
     );
     std::io::stdout().flush()?;

@@ -1,0 +1,110 @@
+//! The central account in one region, as it is deployed: what was polled, the records, the logs, the failures.
+
+use std::time::{Duration, Instant};
+
+use remediation::{Report, ReportedFinding};
+use serde_json::Value;
+
+use crate::account::Account;
+use crate::{Result, get};
+
+/// The deployment of one region.
+#[derive(Debug, Clone)]
+pub struct Central {
+    /// The central account in that region, with full rights.
+    pub account: Account,
+    /// The bucket of findings, plans and reports.
+    pub bucket: String,
+    prefix: &'static str,
+}
+
+/// What a region's deployment did.
+#[derive(Debug)]
+pub struct Done {
+    /// The region's code.
+    pub region: String,
+    /// The poller's answer for each rule.
+    pub polls: Vec<Value>,
+    /// The reports with their keys.
+    pub reports: Vec<(String, Report)>,
+}
+
+impl Done {
+    /// The findings of all reports.
+    pub fn findings(&self) -> impl Iterator<Item = &ReportedFinding> {
+        self.reports.iter().flat_map(|(_, report)| &report.findings)
+    }
+
+    /// What the poller answered for a rule.
+    pub fn poll(&self, rule: &str) -> Option<&Value> {
+        self.polls.iter().find(|poll| poll["rule"] == rule)
+    }
+}
+
+impl Central {
+    pub(crate) fn new(account: Account, prefix: &'static str) -> Self {
+        let bucket = format!("{prefix}-{}-{}", account.id, account.region);
+        Self { account, bucket, prefix }
+    }
+
+    /// Waits until `rules` rules were polled for and each batch has its report.
+    pub(crate) async fn done(&self, rules: usize, end: Instant) -> Result<Done> {
+        loop {
+            let polls = self.polls().await?;
+            let reports = if polls.len() < rules { Vec::new() } else { self.reports().await? };
+            let batches: u64 = polls.iter().filter_map(|poll| poll["batches"].as_u64()).sum();
+            let region = self.account.region.clone();
+            if polls.len() >= rules && reports.len() as u64 >= batches {
+                return Ok(Done { region, polls, reports });
+            }
+            if Instant::now() > end {
+                return Err(format!("{region} is not done: the polls {polls:?}, the reports {reports:?}").into());
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Everything that a function has logged so far; LocalStack ships a log when the invocation has ended.
+    ///
+    /// # Errors
+    ///
+    /// CloudWatch Logs refuses.
+    pub async fn log_lines(&self, function: &str) -> Result<Vec<String>> {
+        let logs = aws_sdk_cloudwatchlogs::Client::new(&self.account.config);
+        let group = format!("/aws/lambda/{}-{function}", self.prefix);
+        let pages = logs.filter_log_events().log_group_name(&group).into_paginator().send();
+        let pages = pages.collect::<Result<Vec<_>, _>>().await?;
+        let events = pages.iter().flat_map(|page| page.events());
+        Ok(events.filter_map(|event| event.message()).map(|line| line.trim().to_owned()).collect())
+    }
+
+    /// How many messages wait in the queue of failures.
+    /// <https://docs.localstack.cloud/aws/services/sqs/#developer-endpoints>
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn failures(&self) -> Result<usize> {
+        let Account { id, region, config, .. } = &self.account;
+        let url = config.endpoint_url().ok_or("there is no emulator")?;
+        let messages = get(&format!("{url}/_aws/sqs/messages/{region}/{id}/{}-failures", self.prefix)).await?;
+        Ok(messages.matches("<Message>").count())
+    }
+
+    /// What the poller answered, from its log.
+    async fn polls(&self) -> Result<Vec<Value>> {
+        let lines = self.log_lines("poller").await?;
+        let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let answers = lines.filter(|line| line["message"] == "poll done");
+        answers.map(|line| Ok(serde_json::from_str(line["answer"].as_str().unwrap_or_default())?)).collect()
+    }
+
+    async fn reports(&self) -> Result<Vec<(String, Report)>> {
+        let mut reports = Vec::new();
+        for key in self.account.keys(&self.bucket, "reports/").await? {
+            let report: Report = serde_json::from_value(self.account.json(&self.bucket, &key).await?)?;
+            reports.push((key, report));
+        }
+        Ok(reports)
+    }
+}
