@@ -388,10 +388,11 @@ async fn a_group_without_room_for_the_narrower_rules_says_so() {
 async fn a_rule_that_was_changed_since_it_was_planned_is_not_revoked() {
     const IPV6: &str = "tcp 22-22 ::/0";
     let revoke = revoked(&[IPV6]);
-    // The same ID, but for somebody in particular now.
-    let changed = changed("tcp 22-22 0.0.0.0/0", |rule| rule.cidr_ipv4 = Some("10.0.0.0/8".into()));
+    // The same IDs, but one is for somebody in particular now, and one for another port.
+    let theirs = changed("tcp 22-22 0.0.0.0/0", |rule| rule.cidr_ipv4 = Some("10.0.0.0/8".into()));
+    let web = changed("tcp 22-22 0.0.0.0/0", |rule| (rule.from_port, rule.to_port) = (Some(443), Some(443)));
     let look = mock!(Ec2::describe_security_group_rules).then_output(move || {
-        let rules = vec![changed.clone(), listed(IPV6)];
+        let rules = vec![theirs.clone(), web.clone(), listed(IPV6)];
         DescribeSecurityGroupRulesOutput::builder().set_security_group_rules(Some(rules)).build()
     });
     apply(&client(&[&look, &revoke], &[]), &change(Write::Revoke, &["tcp 22-22 0.0.0.0/0", IPV6])).await.unwrap();
