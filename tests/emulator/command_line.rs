@@ -81,6 +81,48 @@ async fn plan_says_two_then_apply_fixes_and_then_nothing_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn undo_shows_first_and_with_yes_puts_back_what_was_asked_for() {
+    let desk = Desk::new().await;
+    let (ours, theirs) =
+        (desk.bucket("ours", None).await, desk.bucket("theirs", Some([true, false, false, false])).await);
+    let findings = desk.findings(&desk.of.batch(&[&ours, &theirs]));
+    let (code, shown, log) = desk.run(&["apply", "--yes", "--findings", &findings]);
+    assert_eq!(code, 0, "{log}");
+    let report = shown["reports"][0]["report_at"].as_str().unwrap();
+    let fixed = Some([false, true, false, true]);
+
+    let (code, shown, log) = desk.run(&["undo", report, "--resource", &ours]);
+    assert_eq!((code, outcome(&shown)), (2, "planned"), "{log}");
+    assert!(log.contains("--yes"), "{log}");
+    assert_eq!(desk.of.target.public_access_block(&ours).await.unwrap(), fixed);
+
+    for _ in 0..2 {
+        let (code, shown, log) = desk.run(&["undo", report, "--resource", &ours, "--yes"]);
+        assert_eq!((code, outcome(&shown)), (0, "undone"), "{log}");
+        assert_eq!(shown["reports"][0]["report"]["findings"].as_array().unwrap().len(), 1, "{shown}");
+        assert_eq!(desk.of.target.public_access_block(&ours).await.unwrap(), None);
+    }
+
+    desk.of.target.set_public_access_block(&theirs, Some([false; 4])).await.unwrap();
+    let (code, shown, log) = desk.run(&["undo", report, "--resource", &theirs, "--yes"]);
+    assert_eq!((code, outcome(&shown)), (2, "held"), "{log}");
+    let (code, shown, log) = desk.run(&["undo", report, "--resource", &theirs, "--yes", "--force"]);
+    let found = desk.of.target.public_access_block(&theirs).await.unwrap();
+    assert_eq!((code, outcome(&shown), found), (0, "undone", Some([true, false, false, false])), "{log}");
+
+    // A run that only planned has nothing to put back, whatever became of the resource since.
+    let (_, shown, _) = desk.run(&["plan", "--findings", &findings]);
+    let report = shown["reports"][0]["report_at"].as_str().unwrap();
+    desk.of.target.set_public_access_block(&ours, fixed).await.unwrap();
+    let (code, shown, log) = desk.run(&["undo", report, "--yes"]);
+    let found = desk.of.target.public_access_block(&ours).await.unwrap();
+    assert_eq!((code, outcome(&shown), found), (0, "(no finding)", fixed), "{log}");
+
+    let (code, _, log) = desk.run(&["undo", "autoremediate-records/reports/r/2026-01-02/none-1.json"]);
+    assert!(code == 1 && log.contains("none-1.json"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn findings_come_from_netskope_too() {
     let desk = Desk::new().await;
     let bucket = desk.bucket("netskope", None).await;

@@ -230,6 +230,25 @@ async fn a_group_that_violates_both_is_fixed_for_the_findings_control_only() {
 }
 
 #[tokio::test]
+async fn a_wide_rule_that_is_found_for_both_ports_at_once_loses_both() {
+    let of = organization().await;
+    let group = in_default_vpc(&of, "both", &["-1 -1 0.0.0.0/0 everything"]).await.unwrap();
+    let mut batch = of.batch_of(SSH, &[&group]);
+    batch.findings.push(of.finding_of(RDP, &group));
+    let report = of.run::<SecurityGroupOpenAdminPort>(batch, Mode::Apply).await;
+    assert_eq!((report.count(Outcome::Fixed), report.plans.len()), (2, 2), "{report:?}");
+    let left = [
+        "icmp -1 0.0.0.0/0",
+        "tcp 0-21 0.0.0.0/0",
+        "tcp 23-3388 0.0.0.0/0",
+        "tcp 3390-65535 0.0.0.0/0",
+        "udp 0-3388 0.0.0.0/0",
+        "udp 3390-65535 0.0.0.0/0",
+    ];
+    assert_eq!(groups(&of).rules(&group).await.unwrap(), left);
+}
+
+#[tokio::test]
 async fn a_range_loses_the_port_and_keeps_the_rest() {
     let case = async |before, after: &[&str]| {
         for is_default in [true, false] {

@@ -25,6 +25,10 @@ Examples:
   Fix what a plan showed, after a question; without a terminal, with --yes:
     autoremediate apply --rule s3-public-bucket --findings batch.ndjson
 
+  What a run wrote, and how it would be put back; then put it back:
+    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json
+    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json --yes
+
   What the rules are and may do:
     autoremediate rules
 
@@ -52,6 +56,9 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Show how what a run wrote would be put back, from its report; with --yes, put it back and prove it.
+    #[command(after_help = AFTER_HELP)]
+    Undo(UndoArgs),
     /// List the rules, what they serve and what they may do.
     Rules {
         /// Print JSON.
@@ -75,6 +82,19 @@ pub(crate) struct RunArgs {
     pub(crate) region: Option<String>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    /// Where plans and reports are kept: s3://bucket, or a folder.
+    #[arg(long, value_name = "PLACE", default_value = "./autoremediate-records")]
+    pub(crate) records: RecordsPlace,
+    /// Print one JSON document with the reports.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How the accounts are reached.
+#[derive(Debug, Args)]
+pub(crate) struct AccessArgs {
     /// The role to assume in each account; {rule} stands for the rule's ID. The credentials in use must be trusted by
     /// it.
     #[arg(long, value_name = "NAME", default_value = "autoremediate-{rule}")]
@@ -82,12 +102,34 @@ pub(crate) struct RunArgs {
     /// The external ID that the role asks for.
     #[arg(long, value_name = "ID", env = "EXTERNAL_ID", hide_env_values = true)]
     pub(crate) external_id: Option<String>,
-    /// Where plans and reports are kept: s3://bucket, or a folder.
-    #[arg(long, value_name = "PLACE", default_value = "./autoremediate-records")]
-    pub(crate) records: RecordsPlace,
     /// The profile of the AWS configuration to use.
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+}
+
+/// What `undo` is about.
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// The report of the run: s3://bucket/reports/…, or a file, as plan and apply say where it is.
+    #[arg(value_name = "REPORT")]
+    pub(crate) report: RecordAt,
+    /// Only resources of this account, by its twelve digits; can be repeated.
+    #[arg(long = "account", value_name = "ID")]
+    pub(crate) accounts: Vec<AccountId>,
+    /// Only this resource, as the report names it; can be repeated.
+    #[arg(long = "resource", value_name = "NAME")]
+    pub(crate) resources: Vec<String>,
+    /// The region of the AWS configuration, where the bucket is.
+    #[arg(long, value_name = "CODE", value_parser = region)]
+    pub(crate) region: Option<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    /// Put it back. Without it, nothing is written to any account.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Put back also what is not as the fix left it any more.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Print one JSON document with the reports.
     #[arg(long)]
     pub(crate) json: bool,
@@ -128,6 +170,30 @@ impl FromStr for RecordsPlace {
     }
 }
 
+/// One record, and the place where it and those beside it are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecordAt {
+    pub(crate) place: RecordsPlace,
+    pub(crate) key: String,
+}
+
+impl FromStr for RecordAt {
+    type Err = Error;
+
+    /// The last four parts are the key: reports/<rule>/<date>/<run>-<batch>.json.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let unusable = || Error::Record(text.to_owned());
+        let parts: Vec<_> = text.rsplitn(5, '/').collect();
+        let [file, date, rule, "reports", ..] = parts[..] else { return Err(unusable()) };
+        let place = match parts.get(4) {
+            None => RecordsPlace::Folder(".".into()),
+            Some(&"") => RecordsPlace::Folder("/".into()),
+            Some(place) => place.parse().map_err(|_| unusable())?,
+        };
+        Ok(Self { place, key: format!("reports/{rule}/{date}/{file}") })
+    }
+}
+
 /// A region's code, from its code or its name.
 fn region(text: &str) -> Result<String, Error> {
     match netskope::Region::parse(text) {
@@ -159,7 +225,7 @@ mod tests {
     #[test]
     fn what_is_not_said_has_a_default() {
         let run = plan(&["--findings", "-"]).unwrap();
-        assert_eq!(run.role_name, "autoremediate-{rule}");
+        assert_eq!(run.access.role_name, "autoremediate-{rule}");
         assert_eq!(run.records, RecordsPlace::Folder("./autoremediate-records".into()));
         assert!(run.rules.is_empty() && run.accounts.is_empty() && run.region.is_none() && !run.json);
     }
@@ -196,6 +262,25 @@ mod tests {
     fn records_are_in_a_bucket_or_a_folder() {
         assert_eq!("s3://records/".parse::<RecordsPlace>().unwrap(), RecordsPlace::Bucket("records".into()));
         assert_eq!("records".parse::<RecordsPlace>().unwrap(), RecordsPlace::Folder("records".into()));
+    }
+
+    #[test]
+    fn a_report_says_where_the_records_are() {
+        let (key, bucket) = ("reports/r/2026-01-02/x-1.json", RecordsPlace::Bucket("records".into()));
+        for (text, place) in [
+            ("s3://records/reports/r/2026-01-02/x-1.json", bucket),
+            ("./a/b/reports/r/2026-01-02/x-1.json", RecordsPlace::Folder("./a/b".into())),
+            ("/reports/r/2026-01-02/x-1.json", RecordsPlace::Folder("/".into())),
+            ("reports/r/2026-01-02/x-1.json", RecordsPlace::Folder(".".into())),
+        ] {
+            assert_eq!(text.parse::<RecordAt>().unwrap(), RecordAt { place, key: key.into() }, "{text}");
+        }
+        for text in
+            ["", "x-1.json", "s3://records/plans/r/2026-01-02/x-1.json", "s3://a/b/reports/r/d/x", "s3://records"]
+        {
+            let error = text.parse::<RecordAt>().unwrap_err().to_string();
+            assert!(error.contains(&format!("`{text}`")) && error.contains("reports/<rule>"), "{error}");
+        }
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! The AWS configuration of the person who runs this.
 
 use aws_config::{Region, SdkConfig};
-use remediation::{Records, sdk_loader};
+use remediation::{Records, TargetRole, sdk_loader};
 
-use crate::args::{RecordsPlace, RunArgs};
+use crate::args::{AccessArgs, RecordsPlace};
 use crate::error::Error;
 
 /// The engine's own configuration, with the profile and the region of the arguments.
-pub(crate) async fn config(args: &RunArgs) -> SdkConfig {
+pub(crate) async fn config(access: &AccessArgs, region: Option<&String>) -> SdkConfig {
     let mut loader = sdk_loader();
-    if let Some(profile) = &args.profile {
+    if let Some(profile) = &access.profile {
         loader = loader.profile_name(profile);
     }
-    if let Some(region) = &args.region {
+    if let Some(region) = region {
         loader = loader.region(Region::new(region.clone()));
     }
     loader.load().await
@@ -31,6 +31,11 @@ pub(crate) fn records(place: &RecordsPlace, config: &SdkConfig) -> Records {
         }
         RecordsPlace::Folder(folder) => Records::Folder(folder.clone()),
     }
+}
+
+/// The role to assume in the accounts for a rule.
+pub(crate) fn target_role(access: &AccessArgs, rule: &str) -> TargetRole {
+    TargetRole { name: access.role_name.replace("{rule}", rule), external_id: access.external_id.clone() }
 }
 
 /// Where a person finds the record `key`.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use remediation::{BatchError, ManifestError};
+use remediation::{BatchError, ManifestError, RecordError};
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,16 @@ pub(crate) enum Error {
     NoRegion,
     #[error("`{0}` is no place for records: give s3://<bucket>, without a key, or a folder")]
     Records(String),
+    #[error(
+        "`{0}` is no report: give s3://<bucket>/reports/<rule>/<date>/<run>-<batch>.json, or such a file in a folder"
+    )]
+    Record(String),
+    #[error(transparent)]
+    Unreadable(#[from] Box<RecordError>),
+    #[error("{place} cannot be used: {source}")]
+    Broken { place: String, source: serde_json::Error },
+    #[error("{0} has no plan: its run had nothing to write, so there is nothing to put back")]
+    NoPlan(String),
     #[error("the findings in {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("the findings in {}: {source}", path.display())]

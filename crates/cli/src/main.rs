@@ -11,6 +11,7 @@ mod progress;
 mod rules;
 mod run;
 mod source;
+mod undo;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn execute(command: Command) -> Result<Exit, Error> {
     let mut out = io::stdout();
     let json = match &command {
         Command::Plan(run) | Command::Apply { run, .. } => run.json,
+        Command::Undo(args) => args.json,
         Command::Rules { json } => *json,
     };
     let bar = Bar::new(json);
@@ -51,6 +53,7 @@ fn execute(command: Command) -> Result<Exit, Error> {
     match command {
         Command::Plan(run) => runtime.block_on(run::plan(&run, &bar, &mut out)),
         Command::Apply { run, yes } => runtime.block_on(run::apply(&run, yes, &bar, &mut out)),
+        Command::Undo(args) => runtime.block_on(undo::undo(&args, &bar, &mut out)),
         Command::Rules { json } => {
             output::print_rules(&rules::all()?, json, &mut out)?;
             Ok(Exit::NothingLeft)

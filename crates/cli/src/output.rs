@@ -5,9 +5,10 @@ use std::io::{self, Write};
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
-use remediation::{Batch, Mode, Outcome, Permission, Report, ReportedFinding};
+use remediation::{Batch, Mode, Outcome, Permission, Records, Report, ReportedFinding};
 use serde::Serialize;
 
+use crate::aws;
 use crate::error::Error;
 use crate::rules::LoadedRule;
 use crate::source::Skipped;
@@ -38,7 +39,7 @@ impl Exit {
 
     fn of(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::AlreadyCompliant | Outcome::Gone | Outcome::Fixed => Self::NothingLeft,
+            Outcome::AlreadyCompliant | Outcome::Gone | Outcome::Fixed | Outcome::Undone => Self::NothingLeft,
             Outcome::Planned | Outcome::Held | Outcome::Deferred => Self::Left,
             Outcome::Unverified | Outcome::Failed => Self::Failed,
         }
@@ -87,6 +88,16 @@ struct Document<'a> {
 }
 
 impl Results {
+    /// Keeps a report, also where it cannot be stored.
+    pub(crate) async fn store(&mut self, report: Report, records: &Records) {
+        let stored = records.store_report(&report).await.map(|key| aws::locate(records, &key));
+        if let Err(error) = &stored {
+            self.problems.push(format!("the report of {} could not be stored: {error}", report.id.report_key()));
+        }
+        let plans_at = report.plans.iter().map(|plan| aws::locate(records, &plan.key)).collect();
+        self.reports.push(StoredReport { plans_at, report_at: stored.ok(), report });
+    }
+
     /// How the command ended.
     pub(crate) fn exit(&self) -> Exit {
         self.exit_of(|_| true)
@@ -335,7 +346,7 @@ mod tests {
     fn the_exit_code_is_that_of_the_worst_outcome() {
         for (outcomes, code) in [
             (&[][..], 0),
-            (&["already_compliant", "gone", "fixed"], 0),
+            (&["already_compliant", "gone", "fixed", "undone"], 0),
             (&["fixed", "planned"], 2),
             (&["fixed", "held"], 2),
             (&["deferred"], 2),

@@ -8,7 +8,9 @@ use iam_stale_access_key::IamStaleAccessKey;
 use network_acl_open_ingress::NetworkAclOpenIngress;
 use rds_public_snapshot::RdsPublicSnapshot;
 use redshift_public_cluster::RedshiftPublicCluster;
-use remediation::{Batch, Deadline, Engine, Limits, Manifest, Mode, Progress, Records, Report, Rule, Sessions};
+use remediation::{
+    Batch, BatchId, Deadline, Engine, Finding, Limits, Manifest, Mode, Plan, Progress, Records, Report, Rule, Sessions,
+};
 use s3_public_bucket::S3PublicBucket;
 use security_group_open_admin_port::SecurityGroupOpenAdminPort;
 use vpc_without_flow_logs::VpcWithoutFlowLogs;
@@ -44,11 +46,37 @@ pub(crate) struct EngineParts {
 pub(crate) trait Remediate: Send + Sync {
     /// [`Engine::run`], for as long as it takes.
     fn run(&self, batch: Batch, mode: Mode) -> BoxFuture<'_, Report>;
+
+    /// [`Engine::undo`] of the findings of a stored plan that are `wanted`, as JSON.
+    fn undo<'a>(&'a self, undo: Undo<'a>) -> BoxFuture<'a, serde_json::Result<Report>>;
+}
+
+/// What is to be taken back.
+pub(crate) struct Undo<'a> {
+    /// The batch of the undo's own run.
+    pub(crate) id: BatchId,
+    /// The plan's key.
+    pub(crate) key: &'a str,
+    /// The plan.
+    pub(crate) plan: &'a [u8],
+    /// Which of its findings are meant.
+    pub(crate) wanted: &'a (dyn Fn(&Finding) -> bool + Sync),
+    pub(crate) mode: Mode,
+    pub(crate) force: bool,
 }
 
 impl<R: Rule> Remediate for Engine<R> {
     fn run(&self, batch: Batch, mode: Mode) -> BoxFuture<'_, Report> {
         Box::pin(self.run(batch, mode, Deadline::never()))
+    }
+
+    fn undo<'a>(&'a self, undo: Undo<'a>) -> BoxFuture<'a, serde_json::Result<Report>> {
+        let Undo { id, key, plan, wanted, mode, force } = undo;
+        Box::pin(async move {
+            let mut plan: Plan<R::Change> = serde_json::from_slice(plan)?;
+            plan.findings.retain(|planned| wanted(&planned.finding));
+            Ok(self.undo(id, key, plan, mode, force, Deadline::never()).await)
+        })
     }
 }
 

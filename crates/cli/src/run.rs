@@ -4,12 +4,12 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use remediation::{Batch, Mode, Outcome, Records, RunId, Sessions, TargetRole};
+use remediation::{Batch, Mode, Outcome, Records, RunId, Sessions};
 
 use crate::args::RunArgs;
 use crate::aws;
 use crate::error::Error;
-use crate::output::{Exit, Format, Results, StoredReport};
+use crate::output::{Exit, Format, Results};
 use crate::progress::Bar;
 use crate::rules::{self, LoadedRule, Remediate};
 use crate::source::{self, Gathered};
@@ -65,7 +65,7 @@ fn confirmed(count: usize) -> Result<bool, Error> {
 
 impl<'a> Runner<'a> {
     async fn start(args: &'a RunArgs, rules: &'a [LoadedRule], bar: &'a Bar) -> Result<(Self, Gathered), Error> {
-        let config = aws::config(args).await;
+        let config = aws::config(&args.access, args.region.as_ref()).await;
         let region = aws::region(&config)?;
         let gathered = source::gather(args, rules, &region, bar).await;
         bar.clear();
@@ -95,19 +95,11 @@ impl<'a> Runner<'a> {
     }
 
     async fn remediate(&self, engine: &dyn Remediate, batch: Batch, mode: Mode, results: &mut Results) {
-        let report = engine.run(batch, mode).await;
-        let stored = self.records.store_report(&report).await;
-        let stored = stored.map(|key| aws::locate(&self.records, &key));
-        if let Err(error) = &stored {
-            results.problems.push(format!("the report of {} could not be stored: {error}", report.id.report_key()));
-        }
-        let plans = report.plans.iter().map(|plan| aws::locate(&self.records, &plan.key)).collect();
-        results.reports.push(StoredReport { plans_at: plans, report_at: stored.ok(), report });
+        results.store(engine.run(batch, mode).await, &self.records).await;
     }
 
     fn engine(&self, rule: &LoadedRule, run: RunId) -> Box<dyn Remediate> {
-        let name = self.args.role_name.replace("{rule}", &rule.manifest.id);
-        let role = TargetRole { name, external_id: self.args.external_id.clone() };
+        let role = aws::target_role(&self.args.access, &rule.manifest.id);
         let sessions = Sessions::new(self.config.clone(), role, &rule.manifest, run);
         rule.engine(sessions, self.records.clone(), Arc::new(self.bar.clone()))
     }

@@ -1,4 +1,4 @@
-//! The engine: plan → record → apply → verify, for a batch of findings of one rule.
+//! The engine: plan → record → apply → verify, for a batch of findings of one rule; and undo, from a stored plan.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -151,7 +151,10 @@ impl<R: Rule> Engine<R> {
             if !waiting.is_empty() {
                 let stored = self.store_plan(&batch.id, mode, &waiting).await;
                 plans.extend(stored.as_ref().ok().cloned());
-                rows.extend(self.finish(waiting, stored, mode, deadline).await);
+                let apply = |waiting: Waiting<R::Change>| async move {
+                    (waiting.place, self.apply_one(waiting.finding, waiting.proposal, deadline).await)
+                };
+                rows.extend(self.finish(waiting, stored, mode, apply).await);
             }
         }
         let findings = rows.into_values().collect();
@@ -169,34 +172,23 @@ impl<R: Rule> Engine<R> {
             let planned = self.plan_one(&finding, deadline).await;
             (place, finding, planned)
         };
-        let planned = self.for_each_bounded(findings, |(_, finding)| finding, step).await;
-        let (mut waiting, mut settled) = (Vec::new(), BTreeMap::new());
-        for (place, finding, planned) in planned {
-            match planned {
-                Planned::Proposed(proposal) => waiting.push(Waiting { place, finding, proposal }),
-                Planned::Settled(outcome, detail, notes) => {
-                    let row = ReportedFinding::unwritten(finding, outcome, detail);
-                    settled.insert(place, ReportedFinding { notes, ..row });
-                }
-            }
-        }
-        (waiting, settled)
+        sort(self.for_each_bounded(findings, |(_, finding)| finding, step).await)
     }
 
-    /// Applies the stored plan, or says why nothing of it was written.
-    async fn finish(
+    /// Applies the stored plan by `step`, or says why nothing of it was written.
+    async fn finish<F>(
         &self,
         waiting: Vec<Waiting<R::Change>>,
         stored: Result<StoredPlan, RecordError>,
         mode: Mode,
-        deadline: Deadline,
-    ) -> Vec<(usize, ReportedFinding)> {
+        step: impl Fn(Waiting<R::Change>) -> F,
+    ) -> Vec<(usize, ReportedFinding)>
+    where
+        F: Future<Output = (usize, ReportedFinding)>,
+    {
         let (outcome, detail) = match stored {
             Ok(_) if mode == Mode::Apply => {
                 self.notify(|progress| progress.applying(waiting.len()));
-                let step = |waiting: Waiting<R::Change>| async move {
-                    (waiting.place, self.apply_one(waiting.finding, waiting.proposal, deadline).await)
-                };
                 return self.for_each_bounded(waiting, |waiting| &waiting.finding, step).await;
             }
             Ok(_) => (Outcome::Planned, None),
@@ -306,15 +298,7 @@ impl<R: Rule> Engine<R> {
 
     /// Looks afresh until the resource complies, with backoff, for at most `within`; at least once.
     async fn verify(&self, finding: &Finding, within: Duration) -> Result<(Verification, Vec<String>), Look> {
-        let looks = std::sync::atomic::AtomicU32::new(0);
-        let started = Instant::now();
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(5))
-            .without_max_times()
-            .with_total_delay(Some(within));
         let look = || async {
-            looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             match self.look(finding).await {
                 Ok(proposal) if proposal.is_empty() => Ok(proposal.notes),
                 Ok(Proposal { changes, held, .. }) if changes.is_empty() => Err(Look::Held(held.join("; "))),
@@ -325,13 +309,36 @@ impl<R: Rule> Engine<R> {
                 Err(error) => Err(Look::Left(format!("a fresh look failed: {error}"))),
             }
         };
+        self.look_until(within, look, |look| matches!(look, Look::Left(_))).await
+    }
+
+    /// Repeats `look` with backoff while it fails with something for which `again` holds, for at most `within`.
+    async fn look_until<T, E, F>(
+        &self,
+        within: Duration,
+        look: impl Fn() -> F,
+        again: impl Fn(&E) -> bool,
+    ) -> Result<(Verification, T), E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let looks = std::sync::atomic::AtomicU32::new(0);
+        let started = Instant::now();
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(5))
+            .without_max_times()
+            .with_total_delay(Some(within));
+        let counted = || {
+            looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            look()
+        };
         // The backoff counts its own waits; a slow look takes time as well.
-        let again = |look: &Look| matches!(look, Look::Left(_)) && started.elapsed() < within;
-        let notes = look.retry(backoff).when(again).await?;
+        let found = counted.retry(backoff).when(|error| again(error) && started.elapsed() < within).await?;
         let mut actions: Vec<_> = self.manifest.read.iter().map(|permission| permission.action.clone()).collect();
         // An action on two kinds of resources is two permissions.
         actions.dedup();
-        Ok((Verification { at: Timestamp::now(), looks: looks.into_inner(), actions }, notes))
+        Ok((Verification { at: Timestamp::now(), looks: looks.into_inner(), actions }, found))
     }
 
     async fn client(&self, finding: &Finding, kind: SessionKind) -> Result<Arc<R::Client>> {
@@ -424,15 +431,32 @@ fn judge(
         (Err(Look::Gone(error)), _) => (Outcome::Gone, Some(error.to_string()), None),
         (Err(Look::Held(held)), None) => (Outcome::Held, Some(held), None),
         (Err(Look::Left(left)), None) => (Outcome::Unverified, Some(left), None),
-        (Err(Look::Held(_) | Look::Left(_)), Some(error)) => {
-            let outcome = match error.kind {
-                ErrorKind::NotNow => Outcome::Deferred,
-                ErrorKind::Unfinished => Outcome::Unverified,
-                _ => Outcome::Failed,
-            };
-            (outcome, Some(error.to_string()), None)
+        (Err(Look::Held(_) | Look::Left(_)), Some(error)) => (outcome_of(&error), Some(error.to_string()), None),
+    }
+}
+
+/// The outcome of a write that failed and had no effect that can be seen.
+fn outcome_of(error: &Error) -> Outcome {
+    match error.kind {
+        ErrorKind::NotNow => Outcome::Deferred,
+        ErrorKind::Unfinished => Outcome::Unverified,
+        _ => Outcome::Failed,
+    }
+}
+
+/// Those that wait for their changes to be written, and the rows of those that are settled, by their place.
+fn sort<C>(planned: Vec<(usize, Finding, Planned<C>)>) -> (Vec<Waiting<C>>, BTreeMap<usize, ReportedFinding>) {
+    let (mut waiting, mut settled) = (Vec::new(), BTreeMap::new());
+    for (place, finding, planned) in planned {
+        match planned {
+            Planned::Proposed(proposal) => waiting.push(Waiting { place, finding, proposal }),
+            Planned::Settled(outcome, detail, notes) => {
+                let row = ReportedFinding::unwritten(finding, outcome, detail);
+                settled.insert(place, ReportedFinding { notes, ..row });
+            }
         }
     }
+    (waiting, settled)
 }
 
 /// The report's row of a finding for which nothing has been written yet.
@@ -452,3 +476,4 @@ fn summaries<C: ToString>(changes: &[C]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests;
+mod undo;

@@ -31,6 +31,8 @@ pub enum Outcome {
     Unverified,
     /// A call failed, or the finding is unusable.
     Failed,
+    /// What an earlier run wrote was taken back, and a fresh look found the resource as it was before that run.
+    Undone,
     /// There was no time left for it, or it cannot be changed now; the next poll takes it up.
     Deferred,
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Outcome {
             Self::Fixed => "fixed",
             Self::Unverified => "unverified",
             Self::Failed => "failed",
+            Self::Undone => "undone",
             Self::Deferred => "deferred",
         })
     }
@@ -168,6 +171,9 @@ pub struct Report {
     /// only where a resource fails several controls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<StoredPlan>,
+    /// The key of the plan that this run takes back, where it is an undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
     /// Why the batch could not be read at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -204,8 +210,8 @@ impl Report {
             *counts.entry(Outcome::Failed).or_default() += bad_lines.len();
         }
         let finished = Timestamp::now();
-        let (plans, error) = (Vec::new(), None);
-        Self { schema: REPORT_SCHEMA, id, mode, started, finished, plans, error, counts, findings, bad_lines }
+        let (plans, undoes, error) = (Vec::new(), None, None);
+        Self { schema: REPORT_SCHEMA, id, mode, started, finished, plans, undoes, error, counts, findings, bad_lines }
     }
 
     /// The report of a batch that cannot be read, because of `error`.

@@ -45,7 +45,7 @@ macro_rules! rule_cases {
             a_resource_that_is_gone_is_gone, every_form_of_the_name_works, each_permission_taken_away_is_named,
             the_manifest_has_exactly_the_permissions_that_are_used, throttled_and_then_fine,
             run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
-            undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing);
+            undone_it_is_as_it_was_also_twice, the_engine_takes_a_run_back, mode_plan_writes_nothing);
     };
 }
 
@@ -196,6 +196,24 @@ pub async fn undone_it_is_as_it_was_also_twice<S: Subject>() {
         undo::<S>(&of, &report).await.unwrap();
         assert_eq!(describe::<S>(&of, &resource).await, before);
     }
+}
+
+/// By the engine: shown first, then written and proved, and left alone where it is undone already or has changed since.
+pub async fn the_engine_takes_a_run_back<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::violating(&of, "taken-back").await.unwrap();
+    let before = describe::<S>(&of, &resource).await;
+    let report = of.run::<S::Rule>(of.batch(&[&resource]), Mode::Apply).await;
+    let fixed = describe::<S>(&of, &resource).await;
+    let shown = of.undo::<S::Rule>(&report, Mode::Plan).await.unwrap();
+    assert_eq!(shown.count(Outcome::Planned), 1, "{shown:?}");
+    assert_eq!(describe::<S>(&of, &resource).await, fixed);
+    let undone = only(of.undo::<S::Rule>(&report, Mode::Apply).await.unwrap());
+    assert_eq!((undone.outcome, undone.verification.is_some()), (Outcome::Undone, true), "{undone:?}");
+    assert_eq!(describe::<S>(&of, &resource).await, before);
+    let again = only(of.undo::<S::Rule>(&report, Mode::Apply).await.unwrap());
+    assert_eq!((again.outcome, again.written), (Outcome::Undone, 0), "{again:?}");
+    assert_eq!(describe::<S>(&of, &resource).await, before);
 }
 
 /// Takes back what a run wrote, the last change first, from its stored plan alone and with the rule's own rights.

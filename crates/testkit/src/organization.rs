@@ -160,6 +160,21 @@ impl Organization {
         engine.run(batch, mode, Deadline::never()).await
     }
 
+    /// Takes back what the one plan of a report wrote, or shows it, as a person would: the rule's Lambda reads no plans.
+    ///
+    /// # Errors
+    ///
+    /// The report has no plan, or it cannot be read.
+    pub async fn undo<R: Rule>(&self, report: &Report, mode: Mode) -> Result<Report> {
+        let key = &report.plans.first().ok_or("the report has no plan")?.key;
+        let plan = serde_json::from_value(self.central.json(&self.bucket, key).await?)?;
+        let id = BatchId { rule: self.manifest.id.clone(), run: RunId::start(), batch: 1 };
+        let (sessions, records) = (self.sessions(id.run), self.records());
+        let engine =
+            Engine::<R>::new(self.manifest.clone(), R::Settings::default(), sessions, records, Limits::default());
+        Ok(engine.undo(id, key, plan, mode, false, Deadline::never()).await)
+    }
+
     /// Sessions in the target account, as the rule's Lambda has them.
     pub fn sessions(&self, run: RunId) -> Sessions {
         let role = TargetRole { name: self.target_role(), external_id: Some(EXTERNAL_ID.into()) };

@@ -200,6 +200,88 @@ async fn a_resource_that_fails_twice_is_planned_anew_after_the_first_write() {
     }
 }
 
+/// Fixes every house of the world, and gives the stored plan with its key.
+async fn fixed(world: &World) -> (String, Plan<Change>) {
+    let report = run(world, Mode::Apply).await;
+    let key = report.plans[0].key.clone();
+    (key.clone(), serde_json::from_slice(&world.records().get(&key).await.unwrap()).unwrap())
+}
+
+async fn undo(world: &World, fixed: &(String, Plan<Change>), mode: Mode, force: bool) -> Report {
+    let id = BatchId { run: crate::RunId::start(), ..world.batch().id };
+    let (key, plan) = fixed;
+    world.engine_with(IMPATIENT, world.records()).undo(id, key, plan.clone(), mode, force, Deadline::never()).await
+}
+
+#[tokio::test]
+async fn undo_shows_takes_back_and_proves_and_records_itself() {
+    let mut world = World::new();
+    world.house(ONE, REGION, &[true, false, true], Script::Works);
+    world.open_houses(TWO, REGION, 1);
+    let before = world.doors();
+    let fixed = fixed(&world).await;
+    let shown = undo(&world, &fixed, Mode::Plan, false).await;
+    assert_eq!(outcomes(&shown), [Outcome::Planned; 2]);
+    // The last change first.
+    assert_eq!(shown.findings[0].changes, ["house h0: door 2 open false → true", "house h0: door 0 open false → true"]);
+    assert!(world.all_closed());
+    let undone = undo(&world, &fixed, Mode::Apply, false).await;
+    assert_eq!(outcomes(&undone), [Outcome::Undone; 2], "{undone:?}");
+    assert!(undone.findings.iter().all(|row| row.verification.is_some()));
+    assert_eq!(world.doors(), before);
+    assert_eq!((undone.undoes.as_deref(), undone.plans.len()), (Some(fixed.0.as_str()), 1));
+    let again = undo(&world, &fixed, Mode::Apply, false).await;
+    assert_eq!((outcomes(&again), again.plans.len()), (vec![Outcome::Undone; 2], 0));
+    assert_eq!(again.findings[0].written, 0);
+}
+
+#[tokio::test]
+async fn undo_leaves_what_has_changed_since_unless_it_is_forced() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::Works);
+    world.open_houses(TWO, REGION, 1);
+    let fixed = fixed(&world).await;
+    world.open_door(&house, 1);
+    let held = undo(&world, &fixed, Mode::Apply, false).await;
+    assert_eq!(outcomes(&held), [Outcome::Held, Outcome::Undone]);
+    let detail = held.findings[0].detail.as_ref().unwrap();
+    assert!(detail.contains("has changed since the fix") && detail.contains("door 1 open"), "{detail}");
+    let forced = undo(&world, &fixed, Mode::Apply, true).await;
+    assert_eq!(outcomes(&forced), [Outcome::Undone; 2]);
+    assert_eq!(world.doors()[&house], [true, true]);
+}
+
+#[tokio::test]
+async fn undone_means_that_a_fresh_look_found_it_as_it_was() {
+    for (script, outcome) in [
+        (Script::Deaf, Outcome::Unverified),
+        (Script::WriteFails(AccessDenied), Outcome::Failed),
+        (Script::WriteFails(NotNow), Outcome::Deferred),
+        (Script::WriteFailsLate(Throttled), Outcome::Undone),
+        (Script::LookFails(Throttled), Outcome::Failed),
+        (Script::LookFails(Gone), Outcome::Gone),
+    ] {
+        let mut world = World::new();
+        let house = world.house(ONE, REGION, &[true], Script::Works);
+        let fixed = fixed(&world).await;
+        world.script(&house, script);
+        let report = undo(&world, &fixed, Mode::Apply, false).await;
+        assert_eq!(outcomes(&report), [outcome], "{script:?}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn undo_writes_nothing_where_its_own_plan_cannot_be_stored() {
+    let mut world = World::new();
+    world.open_houses(ONE, REGION, 1);
+    let (key, plan) = fixed(&world).await;
+    let (file, id) = (NamedTempFile::new().unwrap(), world.batch().id);
+    let engine = world.engine_with(IMPATIENT, Records::Folder(file.path().into()));
+    let report = engine.undo(id, &key, plan, Mode::Apply, false, Deadline::never()).await;
+    assert_eq!(outcomes(&report), [Outcome::Failed]);
+    assert!(world.all_closed());
+}
+
 #[tokio::test]
 async fn a_write_that_does_not_end_leaves_time_for_the_report() {
     let mut world = World::new();

@@ -1,0 +1,137 @@
+//! Taking back what a stored plan wrote, as a run of its own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Deadline, Engine, Planned, Waiting, outcome_of, row, sort, summaries};
+use crate::{BatchId, Error, Finding, Mode, Outcome, Plan, PlannedFinding, Proposal, Report, ReportedFinding, Rule};
+
+/// What a fresh look found, beside a resource that is as it was before the fix.
+enum Found {
+    Gone(Error),
+    Other(String),
+}
+
+impl<R: Rule> Engine<R> {
+    /// Takes back the changes of `plan`, which is stored under `key`, the last of a resource first. In mode `plan` it
+    /// says what it would write.
+    ///
+    /// A resource that is not as the fix left it is held, unless `force` says otherwise: a fresh look must find nothing
+    /// to change. [`Outcome::Undone`] means that a fresh look then found the very changes that the plan had.
+    pub async fn undo(
+        &self,
+        id: BatchId,
+        key: &str,
+        plan: Plan<R::Change>,
+        mode: Mode,
+        force: bool,
+        deadline: Deadline,
+    ) -> Report {
+        let started = Timestamp::now();
+        let findings: Vec<_> = plan.findings.into_iter().enumerate().collect();
+        let originals: BTreeMap<usize, Vec<R::Change>> =
+            findings.iter().map(|(place, planned)| (*place, changes(planned))).collect();
+        self.notify(|progress| progress.planning(findings.len()));
+        let step = |(place, planned): (usize, PlannedFinding<R::Change>)| async move {
+            let taken_back = self.plan_undo(&planned, force, deadline).await;
+            (place, planned.finding, taken_back)
+        };
+        let planned = self.for_each_bounded(findings, |(_, planned)| &planned.finding, step).await;
+        let (waiting, mut rows) = sort(planned);
+        let mut plans = Vec::new();
+        if !waiting.is_empty() {
+            let stored = self.store_plan(&id, mode, &waiting).await;
+            plans.extend(stored.as_ref().ok().cloned());
+            let apply = |waiting: Waiting<R::Change>| {
+                let original = originals.get(&waiting.place).map_or(&[][..], Vec::as_slice);
+                async move { (waiting.place, self.undo_one(waiting, original, deadline).await) }
+            };
+            rows.extend(self.finish(waiting, stored, mode, apply).await);
+        }
+        let findings = rows.into_values().collect();
+        Report { plans, undoes: Some(key.to_owned()), ..Report::done(id, mode, started, findings, Vec::new()) }
+    }
+
+    async fn plan_undo(
+        &self,
+        planned: &PlannedFinding<R::Change>,
+        force: bool,
+        deadline: Deadline,
+    ) -> Planned<R::Change> {
+        let settled = |outcome, detail: String| Planned::Settled(outcome, Some(detail), Vec::new());
+        let original = changes(planned);
+        let found = match self.plan_one(&planned.finding, deadline).await {
+            // What the settings hold was held when it was fixed, too.
+            Planned::Settled(Outcome::AlreadyCompliant | Outcome::Held, ..) => None,
+            Planned::Settled(outcome, detail, notes) => return Planned::Settled(outcome, detail, notes),
+            Planned::Proposed(proposal) if same(&proposal.changes, &original) => {
+                return settled(Outcome::Undone, "it is as it was before the fix already".into());
+            }
+            Planned::Proposed(proposal) => Some(summaries(&proposal.changes).join("; ")),
+        };
+        if let (Some(found), false) = (found, force) {
+            let detail = format!("it has changed since the fix; a fresh look finds: {found}");
+            return settled(Outcome::Held, detail);
+        }
+        match original.iter().rev().map(R::undo).collect::<Option<Vec<_>>>() {
+            Some(changes) => Planned::Proposed(Proposal::from(changes)),
+            None => settled(Outcome::Failed, "a change of it cannot be taken back".into()),
+        }
+    }
+
+    async fn undo_one(
+        &self,
+        waiting: Waiting<R::Change>,
+        original: &[R::Change],
+        deadline: Deadline,
+    ) -> ReportedFinding {
+        let Waiting { finding, proposal, .. } = waiting;
+        let mut row = row(finding, Outcome::Deferred, None, &proposal);
+        if deadline.left() < self.limits.reserve {
+            row.detail = Some("no time was left to take it back".into());
+            return row;
+        }
+        let failure = self.write(&mut row, &proposal.changes, deadline).await.err();
+        let within = if failure.is_some() { Duration::ZERO } else { self.limits.verify_within.min(deadline.left()) };
+        let is_there = |found: &Found| matches!(found, Found::Other(_));
+        let looked = self.look_until(within, || self.is_as_it_was(&row.finding, original), is_there).await;
+        let looked = looked.map(|(proof, ())| proof);
+        (row.outcome, row.detail, row.verification) = match (looked, failure) {
+            (Ok(proof), None) => (Outcome::Undone, None, Some(proof)),
+            (Ok(proof), Some(error)) => {
+                let detail = format!("a write failed, and yet the resource is as it was: {error}");
+                (Outcome::Undone, Some(detail), Some(proof))
+            }
+            (Err(Found::Gone(error)), _) => (Outcome::Gone, Some(error.to_string()), None),
+            (Err(Found::Other(found)), None) => (Outcome::Unverified, Some(found), None),
+            (Err(Found::Other(_)), Some(error)) => (outcome_of(&error), Some(error.to_string()), None),
+        };
+        tracing::info!(outcome = %row.outcome, written = row.written, detail = row.detail.as_deref(), "taken back");
+        row
+    }
+
+    async fn is_as_it_was(&self, finding: &Finding, original: &[R::Change]) -> Result<(), Found> {
+        match self.look(finding).await {
+            Ok(proposal) if same(&proposal.changes, original) => Ok(()),
+            Ok(proposal) => {
+                let found = summaries(&proposal.changes).join("; ");
+                Err(Found::Other(format!("a fresh look does not find it as it was before the fix, but: {found}")))
+            }
+            Err(error) if error.is_gone() => Err(Found::Gone(error)),
+            Err(error) => Err(Found::Other(format!("a fresh look failed: {error}"))),
+        }
+    }
+}
+
+fn changes<C: Clone>(planned: &PlannedFinding<C>) -> Vec<C> {
+    planned.changes.iter().map(|planned| planned.change.clone()).collect()
+}
+
+/// Whether they write the same: their data is all that there is to a change.
+fn same<C: Serialize>(these: &[C], those: &[C]) -> bool {
+    let data = |changes: &[C]| changes.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
+    matches!((data(these), data(those)), (Ok(these), Ok(those)) if these == those)
+}
