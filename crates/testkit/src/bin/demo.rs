@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_FULL};
 use remediation::{Outcome, ReportedFinding};
 use testkit::Result;
 use testkit::account::Account;
@@ -21,6 +21,9 @@ const CENTRAL: &str = "111111111111";
 const TARGETS: [&str; 3] = ["222222222222", "333333333333", "444444444444"];
 /// First the home region, which acts on global findings.
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
+/// A width in which the table reads well, and how its columns share it, so that no name of an API action is broken.
+const WIDE: u16 = 160;
+const COLUMNS: [u16; 5] = [33, 28, 31, 21, 41];
 const CLEAN_BUCKET: &str = "clean";
 const BUCKET_CONTROL: &str = "Ensure S3 Bucket is not publicly accessible.";
 
@@ -35,11 +38,7 @@ struct Arguments {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let shown = tokio::select! {
-        shown = demonstrate(arguments.keep) => shown,
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-    };
-    match shown {
+    match demonstrate(arguments.keep).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demo: {error}");
@@ -53,10 +52,22 @@ async fn demonstrate(keep: bool) -> Result<()> {
     let step = |text: &str| println!("[{:>3} s] {text}", started.elapsed().as_secs());
     step("starting the AWS emulator and the Netskope stand-in");
     let emulator = Emulator::start(Kind::from_env()?).await?;
+    let shown = tokio::select! {
+        // First what is shown: where it waits for Ctrl-C itself, that is its regular end.
+        biased;
+        shown = show(&emulator, keep, step) => shown,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    };
+    emulator.stop().await?;
+    shown
+}
+
+/// Everything that needs the emulator; `step` says what comes next.
+async fn show(emulator: &Emulator, keep: bool, step: impl Fn(&str)) -> Result<()> {
     let token = format!("demo-{}", uuid::Uuid::new_v4());
     let netskope = FakeNetskope::start(&token).await;
     let regions = REGIONS.map(String::from);
-    let violations = violate(&emulator, &netskope, &regions).await?;
+    let violations = violate(emulator, &netskope, &regions).await?;
     let (made, accounts, regions_named) = (violations.len(), TARGETS.len(), REGIONS.join(" and "));
     step(&format!("made {made} resources that violate a control, in {accounts} accounts, in {regions_named}"));
     step("terraform apply: the roles of each target account, then the central account in both regions (two minutes)");
@@ -68,21 +79,19 @@ async fn demonstrate(keep: bool) -> Result<()> {
         netskope: netskope.url(),
         token,
     };
-    let deployment = Deployment::apply(&emulator, settings).await?;
+    let deployment = Deployment::apply(emulator, settings).await?;
     step("waiting for the schedules, the pollers and the rules");
     let done = deployment.done(Duration::from_secs(120)).await?;
     println!("\n{}\n", table(&violations, &done));
     show_regions(&deployment.regions, &done);
     let outcome = check(&violations, &done).await;
-    step(if outcome.is_ok() {
-        "done: fixed, and a look of our own says so, too"
-    } else {
-        "done, but not as it should be"
-    });
-    if keep {
-        stay(&emulator, &netskope, &deployment, &violations).await?;
+    match outcome {
+        Ok(()) => step(&format!("done: all {made} are fixed, and a look of our own at each of them says so, too")),
+        Err(_) => step("done, but not as it should be"),
     }
-    emulator.stop().await?;
+    if keep {
+        stay(emulator, &netskope, &deployment, &violations).await?;
+    }
     outcome
 }
 
@@ -108,29 +117,47 @@ fn table(violations: &[Violation], done: &[Done]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL).set_content_arrangement(ContentArrangement::Dynamic);
     if !std::io::stdout().is_terminal() {
-        table.set_width(160);
+        table.set_width(WIDE);
     }
     table.set_header(["Netskope's control", "Found", "Changed, for example", "Outcome", "Proved by"]);
+    if table.width().is_some_and(|width| width >= WIDE) {
+        table.set_constraints(COLUMNS.map(|width| ColumnConstraint::Absolute(Width::Fixed(width))));
+    }
     let mut controls: Vec<_> = violations.iter().map(|violation| &violation.control).collect();
-    controls.dedup_by_key(|control| &control.short_name);
     controls.sort_by_key(|control| &control.short_name);
     controls.dedup_by_key(|control| &control.short_name);
     for control in controls {
         let name = &control.rule_names[0];
         let findings: Vec<_> = done.iter().flat_map(Done::findings).filter(|of| of.finding.control == *name).collect();
-        let found = violations.iter().find(|violation| violation.control.short_name == control.short_name);
+        let violating: Vec<_> =
+            violations.iter().filter(|violation| violation.control.rule_names[0] == *name).collect();
         let example = findings.iter().find(|finding| !finding.changes.is_empty());
         let proof = findings.iter().find_map(|finding| finding.verification.as_ref());
         table.add_row([
             // Netskope's names begin with a chapter's title.
             format!("{}\n{}", control.short_name, name.rsplit(": ").next().unwrap_or(name)),
-            format!("{} ×\n{}", findings.len(), found.map(Violation::found).unwrap_or_default()),
-            example.map(|finding| finding.changes.join("\n")).unwrap_or_default(),
+            found(&violating, findings.len()),
+            example.map(|finding| changed(&finding.changes)).unwrap_or_default(),
             outcomes(&findings),
             proof.map(|proof| proof.actions.join("\n")).unwrap_or_default(),
         ]);
     }
     table
+}
+
+/// What was made, and how many more were listed.
+fn found(violating: &[&Violation], listed: usize) -> String {
+    let what = violating.first().map(|violation| violation.found()).unwrap_or_default();
+    let others = listed.saturating_sub(violating.len());
+    let found = format!("{} × {what}", violating.len());
+    if others == 0 { found } else { format!("{found}\n{others} × compliant already") }
+}
+
+/// The changes without the resource that they begin with.
+fn changed(changes: &[String]) -> String {
+    let changes: Vec<_> =
+        changes.iter().map(|text| text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest)).collect();
+    changes.join("\n")
 }
 
 /// How many findings had each outcome.
@@ -148,15 +175,15 @@ fn show_regions(regions: &[Central], done: &[Done]) {
     for (region, done) in regions.iter().zip(done) {
         let global = done.findings().filter(|finding| finding.finding.region.is_global()).count();
         let left: u64 = done.polls.iter().filter_map(|poll| poll["other_regions"].as_u64()).sum();
-        println!(
-            "{}: {} findings of its own, {global} of them global; {left} rows left to the other region",
-            done.region,
-            done.findings().count(),
-        );
+        let findings = done.findings().count();
+        println!("{}: {findings} findings, {global} of them global; {left} rows left to the other region", done.region);
         println!("reports in s3://{}/reports/, each with its plan of the same name below plans/:", region.bucket);
         for (key, report) in &done.reports {
-            let key = key.strip_prefix("reports/").unwrap_or(key);
-            println!("  {key}  {} findings", report.findings.len());
+            println!("  {}  {} findings", key.trim_start_matches("reports/"), report.findings.len());
+            let same_name = key.replacen("reports/", "plans/", 1);
+            for plan in report.plans.iter().filter(|plan| plan.key != same_name) {
+                println!("    and the plan {}", plan.key);
+            }
         }
         println!();
     }
@@ -193,16 +220,16 @@ async fn stay(
     let (url, bucket, folder) = (emulator.url(), &deployment.home().bucket, deployment.folder().display());
     let public = violations.iter().find(|violation| violation.control.rule_names[0] == BUCKET_CONTROL);
     let public = public.map(|violation| violation.resource.as_str()).unwrap_or_default();
-    let (home, target) = (REGIONS[0], TARGETS[0]);
+    let ([home, other], target) = (REGIONS, TARGETS[0]);
+    let other_bucket = deployment.regions.last().map(|region| region.bucket.as_str()).unwrap_or_default();
     println!(
         "\nStill running, until Ctrl-C. Any 12-digit access key has full rights in that account:\n\
          \n  export AWS_ENDPOINT_URL={url} AWS_REGION={home} AWS_SECRET_ACCESS_KEY=unused\n\
          \n  AWS_ACCESS_KEY_ID={CENTRAL} aws s3 ls --recursive s3://{bucket}\
          \n  AWS_ACCESS_KEY_ID={CENTRAL} aws logs tail /aws/lambda/autoremediate-s3-public-bucket\
          \n  AWS_ACCESS_KEY_ID={target} aws s3api get-public-access-block --bucket {public}\n\
-         \nThe other region, {}, has a bucket and functions of the same names of its own.\
+         \nThe other region, {other}, has its own bucket {other_bucket} and functions of the same names.\
          \nNetskope stand-in: {}\nTerraform's folder: {folder}/terraform/deploy",
-        REGIONS[1],
         netskope.url(),
     );
     std::io::stdout().flush()?;
