@@ -235,7 +235,7 @@ impl<R: Rule> Engine<R> {
             Ok(proposal) if proposal.is_empty() => {
                 return Planned::Settled(Outcome::AlreadyCompliant, None, proposal.notes);
             }
-            Ok(Proposal { changes, held, notes }) if changes.is_empty() => {
+            Ok(Proposal { changes, held, notes, .. }) if changes.is_empty() => {
                 return Planned::Settled(Outcome::Held, Some(held.join("; ")), notes);
             }
             Ok(proposal) => return Planned::Proposed(proposal),

@@ -36,5 +36,5 @@ pub use record::{RecordError, Records};
 pub use report::{
     Outcome, Plan, PlannedChange, PlannedFinding, REPORT_SCHEMA, Report, ReportedFinding, StoredPlan, Verification,
 };
-pub use rule::{Control, Docs, Manifest, ManifestError, Permission, Proposal, Rule, Scope, ServiceRole};
+pub use rule::{Control, Docs, Guard, Manifest, ManifestError, Permission, Proposal, Rule, Scope, ServiceRole};
 pub use session::{SessionKind, Sessions, Target, TargetRole, partition, sdk_loader};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ pub trait Rule: Send + Sync + 'static {
     /// `rule.json`, embedded.
     const MANIFEST: &'static str;
     /// The rule's own part of the policy, with its defaults.
-    type Settings: DeserializeOwned + Default + Send + Sync;
+    type Settings: DeserializeOwned + JsonSchema + Default + Send + Sync;
     /// The SDK client or clients that the rule needs, made once for each account, region and session.
     type Client: Send + Sync;
     /// One idempotent write with the state that it found. Everything that undo needs is in here.
@@ -34,6 +35,16 @@ pub trait Rule: Send + Sync + 'static {
         settings: &Self::Settings,
     ) -> impl Future<Output = Result<Proposal<Self::Change>>> + Send;
 
+    /// The tags of the finding's resource, for exemptions by tag. Reads only, and only where the policy asks for tags.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed; [`crate::ErrorKind::Gone`] where the resource does not exist any more.
+    fn tags(client: &Self::Client, finding: &Finding) -> impl Future<Output = Result<BTreeMap<String, String>>> + Send {
+        let _ = (client, finding);
+        std::future::ready(Ok(BTreeMap::new()))
+    }
+
     /// Writes one change. Writing it again changes nothing more.
     ///
     /// # Errors
@@ -52,8 +63,30 @@ pub struct Proposal<C> {
     pub changes: Vec<C>,
     /// What violates and is left as it is because the rule's settings say so, each with the reason.
     pub held: Vec<String>,
+    /// What a guard saw that keeps every change back until a person approves them.
+    pub guarded: Vec<String>,
     /// What a person should know of it, and what cannot be kept as it was.
     pub notes: Vec<String>,
+}
+
+/// What a guard does with what it sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Guard {
+    /// It does not even look.
+    Off,
+    /// The plan says what it saw, and the fix goes on.
+    #[default]
+    Warn,
+    /// The plan says what it saw, and nothing is written until a person approves it.
+    Hold,
+}
+
+impl Guard {
+    /// Whether it looks.
+    pub fn is_on(self) -> bool {
+        self != Self::Off
+    }
 }
 
 impl<C> Proposal<C> {
@@ -61,11 +94,21 @@ impl<C> Proposal<C> {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.held.is_empty()
     }
+
+    /// Adds what a guard saw.
+    pub fn guard(&mut self, guard: Guard, saw: String) {
+        if guard == Guard::Hold {
+            self.guarded.push(saw.clone());
+        }
+        if guard.is_on() {
+            self.notes.push(saw);
+        }
+    }
 }
 
 impl<C> Default for Proposal<C> {
     fn default() -> Self {
-        Self { changes: Vec::new(), held: Vec::new(), notes: Vec::new() }
+        Self { changes: Vec::new(), held: Vec::new(), guarded: Vec::new(), notes: Vec::new() }
     }
 }
 
@@ -154,6 +197,9 @@ pub struct Manifest {
     pub service: String,
     /// Where its resources live.
     pub scope: Scope,
+    /// The ARNs that such a resource can have, with `{partition}`, `{region}`, `{account}` and `{id}` to fill in.
+    #[serde(default)]
+    pub arns: Vec<String>,
     /// The Netskope rules that it serves.
     pub controls: Vec<Control>,
     /// What `plan` calls.

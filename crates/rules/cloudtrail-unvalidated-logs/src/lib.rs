@@ -11,6 +11,7 @@ use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::types::Trail;
 use remediation::{Arn, Error, ErrorKind, Finding, Proposal, Region, Result, Rule, Target};
 use runbook::Runbooks;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-runbook-reference.html>
@@ -23,7 +24,7 @@ const UPDATE: &str = "cloudtrail:UpdateTrail";
 pub struct CloudTrailUnvalidatedLogs;
 
 /// The rule has no settings of its own.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {}
 

@@ -9,6 +9,7 @@ use std::fmt;
 use aws_sdk_iam::types::{AccessKeyMetadata, StatusType};
 use jiff::{SignedDuration, Timestamp};
 use remediation::{Error, Finding, Proposal, Result, Rule, Target};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The rule.
@@ -16,11 +17,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct IamStaleAccessKey;
 
 /// The rule's part of the policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// How many days old an active key may be; at least one.
     #[serde(deserialize_with = "at_least_one")]
+    #[schemars(range(min = 1))]
     pub days: u32,
 }
 

@@ -12,6 +12,7 @@ use std::fmt;
 
 use aws_sdk_ec2::Client;
 use remediation::{Error, ErrorKind, Finding, Proposal, Result, Rule, Target};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Acl, Entry};
@@ -21,7 +22,7 @@ use crate::api::{Acl, Entry};
 pub struct NetworkAclOpenIngress;
 
 /// The rule's part of the policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Whether an entry that allows all IPv6 traffic violates, too.

@@ -12,6 +12,7 @@ use std::fmt;
 
 use aws_sdk_rds::Client;
 use remediation::{Arn, Error, ErrorKind, Finding, Proposal, Result, Rule, Target};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Snapshot;
@@ -25,7 +26,7 @@ const EVERYONE: &str = "all";
 pub struct RdsPublicSnapshot;
 
 /// The rule has no settings of its own.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {}
 

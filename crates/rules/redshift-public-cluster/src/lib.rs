@@ -10,6 +10,7 @@ use aws_sdk_redshift::Client;
 use aws_sdk_redshift::types::Cluster;
 use remediation::{Error, ErrorKind, Finding, Proposal, Result, Rule, Target};
 use runbook::Runbooks;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-runbook-reference.html>
@@ -22,7 +23,7 @@ const MODIFY: &str = "redshift:ModifyCluster";
 pub struct RedshiftPublicCluster;
 
 /// The rule has no settings of its own.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {}
 

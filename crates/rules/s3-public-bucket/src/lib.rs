@@ -9,6 +9,7 @@ use std::fmt;
 
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 use remediation::{AccountId, Error, Finding, Proposal, Result, Rule, Target};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The rule.
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub struct S3PublicBucket;
 
 /// The rule has no settings of its own.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {}
 

@@ -21,6 +21,7 @@ use std::fmt;
 
 use remediation::{ErrorKind, Finding, Proposal, Result, Rule, Target};
 use runbook::Runbooks;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
@@ -40,7 +41,7 @@ const WITHOUT_RUNBOOK: &str = "aws-cn";
 pub struct SecurityGroupOpenAdminPort;
 
 /// What is done with a rule that opens more than the admin port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WideRules {
     /// All but the admin port stays open.
@@ -53,7 +54,7 @@ pub enum WideRules {
 }
 
 /// The rule's own settings.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Whether rules for ::/0 count, which the controls' names do not mention.

@@ -143,7 +143,7 @@ async fn a_vpc_without_a_flow_log_gets_one_by_every_name() {
     let arn = format!("arn:aws:ec2:us-east-1:222222222222:vpc/{VPC}");
     for resource in [VPC, &arn, "edge"] {
         let proposal = plan(&[&flow_logs(vec![])], &[&no_log_group()], resource).await.unwrap();
-        let Proposal { changes, held, notes } = proposal;
+        let Proposal { changes, held, notes, .. } = proposal;
         assert_eq!((changes.len(), held.len(), notes.len()), (1, 0, 0), "{resource}");
         assert_eq!(changes[0], change(), "{resource}");
         let summary = format!("VPC {VPC}: flow log of ALL traffic to {GROUP}, kept 365 days");
