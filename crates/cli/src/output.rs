@@ -39,7 +39,9 @@ impl Exit {
 
     fn of(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::AlreadyCompliant | Outcome::Gone | Outcome::Fixed | Outcome::Undone => Self::NothingLeft,
+            Outcome::AlreadyCompliant | Outcome::Gone | Outcome::Fixed | Outcome::Undone | Outcome::Exempt => {
+                Self::NothingLeft
+            }
             Outcome::Planned | Outcome::Held | Outcome::Deferred => Self::Left,
             Outcome::Unverified | Outcome::Failed => Self::Failed,
         }

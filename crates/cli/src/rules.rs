@@ -9,7 +9,8 @@ use network_acl_open_ingress::NetworkAclOpenIngress;
 use rds_public_snapshot::RdsPublicSnapshot;
 use redshift_public_cluster::RedshiftPublicCluster;
 use remediation::{
-    Batch, BatchId, Deadline, Engine, Finding, Limits, Manifest, Mode, Plan, Progress, Records, Report, Rule, Sessions,
+    Batch, BatchId, Bounds, Deadline, Engine, Finding, Manifest, Mode, Plan, Progress, Records, Report, Rule, Sessions,
+    Undo,
 };
 use s3_public_bucket::S3PublicBucket;
 use security_group_open_admin_port::SecurityGroupOpenAdminPort;
@@ -48,11 +49,11 @@ pub(crate) trait Remediate: Send + Sync {
     fn run(&self, batch: Batch, mode: Mode) -> BoxFuture<'_, Report>;
 
     /// [`Engine::undo`] of the findings of a stored plan that are `wanted`, as JSON.
-    fn undo<'a>(&'a self, undo: Undo<'a>) -> BoxFuture<'a, serde_json::Result<Report>>;
+    fn undo<'a>(&'a self, undo: UndoPlan<'a>) -> BoxFuture<'a, serde_json::Result<Report>>;
 }
 
 /// What is to be taken back.
-pub(crate) struct Undo<'a> {
+pub(crate) struct UndoPlan<'a> {
     /// The batch of the undo's own run.
     pub(crate) id: BatchId,
     /// The plan's key.
@@ -61,8 +62,7 @@ pub(crate) struct Undo<'a> {
     pub(crate) plan: &'a [u8],
     /// Which of its findings are meant.
     pub(crate) wanted: &'a (dyn Fn(&Finding) -> bool + Sync),
-    pub(crate) mode: Mode,
-    pub(crate) force: bool,
+    pub(crate) how: Undo,
 }
 
 impl<R: Rule> Remediate for Engine<R> {
@@ -70,12 +70,12 @@ impl<R: Rule> Remediate for Engine<R> {
         Box::pin(self.run(batch, mode, Deadline::never()))
     }
 
-    fn undo<'a>(&'a self, undo: Undo<'a>) -> BoxFuture<'a, serde_json::Result<Report>> {
-        let Undo { id, key, plan, wanted, mode, force } = undo;
+    fn undo<'a>(&'a self, undo: UndoPlan<'a>) -> BoxFuture<'a, serde_json::Result<Report>> {
+        let UndoPlan { id, key, plan, wanted, how } = undo;
         Box::pin(async move {
             let mut plan: Plan<R::Change> = serde_json::from_slice(plan)?;
             plan.findings.retain(|planned| wanted(&planned.finding));
-            Ok(self.undo(id, key, plan, mode, force, Deadline::never()).await)
+            Ok(self.undo(id, key, plan, how, Deadline::never()).await)
         })
     }
 }
@@ -88,7 +88,7 @@ impl RuleEntry {
 
 fn engine<R: Rule>(parts: EngineParts) -> Box<dyn Remediate> {
     let EngineParts { manifest, sessions, records, progress } = parts;
-    let engine = Engine::<R>::new(manifest, R::Settings::default(), sessions, records, Limits::default());
+    let engine = Engine::<R>::new(manifest, R::Settings::default(), sessions, records, Bounds::default());
     Box::new(engine.with_progress(progress))
 }
 

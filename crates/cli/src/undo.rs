@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use remediation::{BatchId, Finding, Mode, Outcome, Report, RunId, Sessions};
+use jiff::{SignedDuration, Timestamp};
+use remediation::{BatchId, Finding, Mode, Outcome, Report, RunId, Sessions, Undo};
 
 use crate::args::UndoArgs;
 use crate::aws;
 use crate::error::Error;
 use crate::output::{Exit, Format, Results};
 use crate::progress::Bar;
-use crate::rules::{self, Undo};
+use crate::rules::{self, UndoPlan};
 use crate::source::Skipped;
 
 /// Shows how what a run wrote would be put back; with `--yes`, puts it back.
@@ -28,6 +29,8 @@ pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, out: &mut impl Write) -> Re
     }
     let rules = rules::select(std::slice::from_ref(&report.id.rule))?;
     let mode = if args.yes { Mode::Apply } else { Mode::Plan };
+    let exempt_until = Timestamp::now() + SignedDuration::from_hours(24);
+    let how = Undo { write: args.yes, force: args.force, exempt_until };
     let mut results = Results { reports: Vec::new(), skipped: Skipped::default(), problems: Vec::new() };
     let (run, wanted) = (RunId::start(), |finding: &Finding| is_wanted(args, finding) && was_written(&report, finding));
     for rule in &rules {
@@ -38,7 +41,7 @@ pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, out: &mut impl Write) -> Re
         for (batch, plan) in (1..).zip(report.plans.iter().rev()) {
             let id = BatchId { rule: rule.manifest.id.clone(), run, batch };
             let bytes = read(&plan.key).await?;
-            let undo = Undo { id, key: &plan.key, plan: &bytes, wanted: &wanted, mode, force: args.force };
+            let undo = UndoPlan { id, key: &plan.key, plan: &bytes, wanted: &wanted, how };
             let undone = engine.undo(undo).await.map_err(|source| broken(&plan.key, source))?;
             results.store(undone, &records).await;
         }

@@ -1,4 +1,9 @@
-//! The engine: plan → record → apply → verify, for a batch of findings of one rule; and undo, from a stored plan.
+//! The engine: plan → decide → record → apply → verify, for a batch of findings of one rule, as far as the policy goes
+//! along; the same for a plan that a person has approved; and undo, from a stored plan.
+
+mod breaker;
+mod decide;
+mod undo;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,15 +16,21 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
+use crate::history::History;
 use crate::{
-    AccountId, Batch, BatchId, Error, ErrorKind, Finding, Manifest, Mode, Outcome, Plan, PlannedChange, PlannedFinding,
-    Proposal, RecordError, Records, Region, Report, ReportedFinding, Result, Rule, SessionKind, Sessions, StoredPlan,
-    Verification,
+    AccountId, Approval, Batch, BatchId, Error, ErrorKind, Finding, Ledger, Manifest, Mode, Outcome, Plan,
+    PlannedChange, PlannedFinding, Policy, PolicyRecord, Proposal, RecordError, Records, Region, Report,
+    ReportedFinding, Result, Rule, SessionKind, Sessions, StoredPlan, Verification,
 };
+
+use breaker::Breaker;
+use decide::{Decision, Exempting, Warrant};
+
+pub use undo::Undo;
 
 /// Bounds of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct Bounds {
     /// Findings under way at once.
     pub concurrency: usize,
     /// Findings under way at once in one account, because AWS throttles by account.
@@ -33,7 +44,7 @@ pub struct Limits {
     pub conclude: Duration,
 }
 
-impl Default for Limits {
+impl Default for Bounds {
     fn default() -> Self {
         Self {
             concurrency: 32,
@@ -75,6 +86,9 @@ pub trait Progress: Send + Sync {
     fn done(&self);
 }
 
+/// Why nothing is done at all.
+const PAUSED: &str = "everything is paused by the policy";
+
 type ClientSlot<C> = Arc<OnceCell<Result<Arc<C>>>>;
 type ClientKey = (AccountId, Region, SessionKind);
 
@@ -84,7 +98,11 @@ pub struct Engine<R: Rule> {
     settings: R::Settings,
     sessions: Sessions,
     records: Records,
-    limits: Limits,
+    bounds: Bounds,
+    policy: Policy,
+    policy_record: Option<PolicyRecord>,
+    ledger: Option<Ledger>,
+    breaker: Breaker,
     progress: Option<Arc<dyn Progress>>,
     slots: Semaphore,
     clients: Mutex<HashMap<ClientKey, ClientSlot<R::Client>>>,
@@ -95,11 +113,12 @@ struct Waiting<C> {
     place: usize,
     finding: Finding,
     proposal: Proposal<C>,
+    decision: Decision,
 }
 
 /// What planning found out about one finding.
 enum Planned<C> {
-    Proposed(Proposal<C>),
+    Proposed(Proposal<C>, Decision),
     Settled(Outcome, Option<String>, Vec<String>),
 }
 
@@ -117,16 +136,20 @@ impl<R: Rule> Engine<R> {
         settings: R::Settings,
         sessions: Sessions,
         records: Records,
-        limits: Limits,
+        bounds: Bounds,
     ) -> Self {
         Self {
             manifest,
             settings,
             sessions,
             records,
-            limits,
+            bounds,
+            policy: Policy::unrestricted(),
+            policy_record: None,
+            ledger: None,
+            breaker: Breaker::default(),
             progress: None,
-            slots: Semaphore::new(limits.concurrency.max(1)),
+            slots: Semaphore::new(bounds.concurrency.max(1)),
             clients: Mutex::default(),
         }
     }
@@ -138,23 +161,78 @@ impl<R: Rule> Engine<R> {
         self
     }
 
+    /// Holds the runs to `policy`, which `record`, where there is one, says anew before each write.
+    #[must_use]
+    pub fn under(mut self, policy: Policy, record: Option<PolicyRecord>) -> Self {
+        self.policy = policy;
+        self.policy_record = record;
+        self
+    }
+
+    /// Counts what the runs change in `ledger`, instead of one of the rule alone.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
     /// Takes a batch from findings to outcomes. [`Records::store_report`] keeps what it gives.
+    ///
+    /// `mode` is the most that it does; the policy can make that less.
     pub async fn run(&self, batch: Batch, mode: Mode, deadline: Deadline) -> Report {
-        if mode == Mode::Off {
-            return Report::held(batch, "the rule's mode is off");
+        self.carry_out(batch, &Warrant::Mode(mode), deadline).await
+    }
+
+    /// Carries out a plan that a person has approved: those of its findings that wait for an approval, where a fresh
+    /// look finds the very same changes. An approval serves once.
+    pub async fn run_approved(&self, approval: &Approval, plan: Plan<R::Change>, deadline: Deadline) -> Report {
+        let waiting = plan.findings.iter().filter(|planned| !planned.awaits.is_empty());
+        let batch = Batch::new(approval.id(), waiting.clone().map(|planned| planned.finding.clone()).collect());
+        let said = |report| Report { approval: Some(approval.clone()), mode: Mode::Approve, ..report };
+        let hash = match plan.digest() {
+            Ok(hash) => hash,
+            Err(error) => return said(Report::held(batch, &error.to_string())),
+        };
+        if let Err(error) = approval.check(&hash, self.policy.approval_hours, Timestamp::now()) {
+            return said(Report::held(batch, &error.to_string()));
+        }
+        match self.ledger(&batch.id).claim("approval").await {
+            Ok(true) => {}
+            Ok(false) => return said(Report::held(batch, "this approval was used before: approve the plan again")),
+            Err(error) => return said(Report::failed(batch, &format!("the approval cannot be claimed: {error}"))),
+        }
+        let changes = |planned: &PlannedFinding<R::Change>| {
+            planned.changes.iter().map(|planned| planned.change.clone()).collect()
+        };
+        let warrant = Warrant::Approval(waiting.map(changes).collect());
+        said(self.carry_out(batch, &warrant, deadline).await)
+    }
+
+    async fn carry_out(&self, batch: Batch, warrant: &Warrant<R::Change>, deadline: Deadline) -> Report {
+        if self.policy.paused {
+            return Report::held(batch, PAUSED);
         }
         let started = Timestamp::now();
-        let (mut plans, mut rows) = (Vec::new(), BTreeMap::new());
-        for pass in passes(batch.findings, mode) {
-            let (waiting, settled) = self.plan(pass, deadline).await;
+        let exempting = match Exempting::read(&self.records, &self.manifest.id).await {
+            Ok(exempting) => exempting,
+            Err(error) => {
+                let reason = format!("the exemptions cannot be read, so nothing is written: {error}");
+                return Report::failed(batch, &reason);
+            }
+        };
+        let (mode, mut plans, mut rows) = (warrant.mode(), Vec::new(), BTreeMap::new());
+        for pass in passes(batch.findings, warrant.writes()) {
+            let (mut waiting, settled) = self.plan(pass, warrant, &exempting, deadline).await;
             rows.extend(settled);
             if !waiting.is_empty() {
+                self.keep_to_limits(&batch.id, &mut waiting).await;
                 let stored = self.store_plan(&batch.id, mode, &waiting).await;
                 plans.extend(stored.as_ref().ok().cloned());
+                let id = &batch.id;
                 let apply = |waiting: Waiting<R::Change>| async move {
-                    (waiting.place, self.apply_one(waiting.finding, waiting.proposal, deadline).await)
+                    (waiting.place, self.apply_one(id, waiting, warrant.needs(), deadline).await)
                 };
-                rows.extend(self.finish(waiting, stored, mode, apply).await);
+                rows.extend(self.finish(waiting, stored, apply).await);
             }
         }
         let findings = rows.into_values().collect();
@@ -165,43 +243,44 @@ impl<R: Rule> Engine<R> {
     async fn plan(
         &self,
         findings: Vec<(usize, Finding)>,
+        warrant: &Warrant<R::Change>,
+        exempting: &Exempting,
         deadline: Deadline,
     ) -> (Vec<Waiting<R::Change>>, BTreeMap<usize, ReportedFinding>) {
         self.notify(|progress| progress.planning(findings.len()));
         let step = |(place, finding): (usize, Finding)| async move {
-            let planned = self.plan_one(&finding, deadline).await;
+            let planned = self.plan_and_decide(place, &finding, warrant, exempting, deadline).await;
             (place, finding, planned)
         };
         sort(self.for_each_bounded(findings, |(_, finding)| finding, step).await)
     }
 
-    /// Applies the stored plan by `step`, or says why nothing of it was written.
+    /// Applies by `step` what the stored plan says is written, and says of the rest why it is not.
     async fn finish<F>(
         &self,
         waiting: Vec<Waiting<R::Change>>,
         stored: Result<StoredPlan, RecordError>,
-        mode: Mode,
         step: impl Fn(Waiting<R::Change>) -> F,
     ) -> Vec<(usize, ReportedFinding)>
     where
         F: Future<Output = (usize, ReportedFinding)>,
     {
-        let (outcome, detail) = match stored {
-            Ok(_) if mode == Mode::Apply => {
-                self.notify(|progress| progress.applying(waiting.len()));
-                return self.for_each_bounded(waiting, |waiting| &waiting.finding, step).await;
-            }
-            Ok(_) => (Outcome::Planned, None),
-            Err(error) => {
-                tracing::error!(%error, "the plan could not be stored, so nothing was written");
-                (Outcome::Failed, Some(format!("the plan could not be stored, so nothing was written: {error}")))
-            }
-        };
-        let unwritten = |Waiting { place, finding, proposal }| {
-            let held = (!proposal.held.is_empty()).then(|| proposal.held.join("; "));
-            (place, row(finding, outcome, detail.clone().or(held), &proposal))
-        };
-        waiting.into_iter().map(unwritten).collect()
+        if let Err(error) = stored {
+            tracing::error!(%error, "the plan could not be stored, so nothing was written");
+            let detail = format!("the plan could not be stored, so nothing was written: {error}");
+            let failed = |Waiting { place, finding, proposal, .. }| {
+                (place, row(finding, Outcome::Failed, Some(detail.clone()), &proposal))
+            };
+            return waiting.into_iter().map(failed).collect();
+        }
+        let (written, unwritten): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|waiting| waiting.decision == Decision::Write);
+        let mut rows: Vec<_> = unwritten.into_iter().map(Waiting::unwritten).collect();
+        if !written.is_empty() {
+            self.notify(|progress| progress.applying(written.len()));
+            rows.extend(self.for_each_bounded(written, |waiting| &waiting.finding, step).await);
+        }
+        rows
     }
 
     async fn store_plan(
@@ -216,6 +295,7 @@ impl<R: Rule> Engine<R> {
             .map(|waiting| PlannedFinding {
                 finding: waiting.finding.clone(),
                 changes: waiting.proposal.changes.iter().map(change).collect(),
+                awaits: waiting.decision.awaits().to_vec(),
                 held: waiting.proposal.held.clone(),
                 notes: waiting.proposal.notes.clone(),
             })
@@ -226,8 +306,9 @@ impl<R: Rule> Engine<R> {
         Ok(StoredPlan { key, hash: plan.hash })
     }
 
+    /// What would have to change, regardless of what the policy says of it.
     async fn plan_one(&self, finding: &Finding, deadline: Deadline) -> Planned<R::Change> {
-        if deadline.left() < self.limits.reserve {
+        if deadline.left() < self.bounds.reserve {
             let detail = "no time was left to plan it; the next poll will";
             return Planned::Settled(Outcome::Deferred, Some(detail.into()), Vec::new());
         }
@@ -238,18 +319,10 @@ impl<R: Rule> Engine<R> {
             Ok(Proposal { changes, held, notes, .. }) if changes.is_empty() => {
                 return Planned::Settled(Outcome::Held, Some(held.join("; ")), notes);
             }
-            Ok(proposal) => return Planned::Proposed(proposal),
+            Ok(proposal) => return Planned::Proposed(proposal, Decision::Write),
             Err(error) => error,
         };
-        let outcome = match error.kind {
-            ErrorKind::Gone => Outcome::Gone,
-            ErrorKind::NotNow => Outcome::Deferred,
-            _ => {
-                tracing::warn!(%error, "planning failed");
-                Outcome::Failed
-            }
-        };
-        Planned::Settled(outcome, Some(error.to_string()), Vec::new())
+        Planned::failed(&error)
     }
 
     /// A fresh plan of the finding, through the read-only session.
@@ -262,28 +335,83 @@ impl<R: Rule> Engine<R> {
         R::plan(&client, finding, &self.settings).await
     }
 
-    async fn apply_one(&self, finding: Finding, proposal: Proposal<R::Change>, deadline: Deadline) -> ReportedFinding {
+    /// Writes the changes and proves them; `needs` is the mode that the policy must still allow.
+    async fn apply_one(
+        &self,
+        id: &BatchId,
+        waiting: Waiting<R::Change>,
+        needs: Mode,
+        deadline: Deadline,
+    ) -> ReportedFinding {
+        let Waiting { finding, proposal, .. } = waiting;
         let mut row = row(finding, Outcome::Deferred, None, &proposal);
-        if deadline.left() < self.limits.reserve {
+        if deadline.left() < self.bounds.reserve {
             row.detail = Some("no time was left to write it; the next poll will".into());
             return row;
         }
-        let failure = self.write(&mut row, &proposal.changes, deadline).await.err();
+        if let Some(open) = self.breaker.is_open(&self.policy.limits) {
+            row.detail = Some(open);
+            return row;
+        }
+        let failure = self.write(&mut row, &proposal.changes, needs, deadline).await.err();
         // After a failed write one look is enough: another run, or the service itself, may have brought it about.
-        let within = if failure.is_some() { Duration::ZERO } else { self.limits.verify_within };
+        let within = if failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };
         let looked = self.verify(&row.finding, within.min(deadline.left())).await;
         if let Ok((_, notes)) = &looked {
             row.notes.extend(notes.iter().filter(|note| !proposal.notes.contains(note)).cloned());
         }
         (row.outcome, row.detail, row.verification) = judge(looked.map(|(proof, _)| proof), failure);
+        self.remember(id, &mut row).await;
         tracing::info!(outcome = %row.outcome, written = row.written, detail = row.detail.as_deref(), "applied");
         row
     }
 
-    async fn write(&self, row: &mut ReportedFinding, changes: &[R::Change], deadline: Deadline) -> Result<()> {
+    /// Counts what became of a fix: for the breaker, and for the resource's history.
+    async fn remember(&self, id: &BatchId, row: &mut ReportedFinding) {
+        if let Some(open) = self.breaker.count(row.outcome, &self.policy.limits) {
+            tracing::error!("{open}");
+            if let Err(error) = self.ledger(id).stop(&open).await {
+                tracing::error!(%error, "the other batches of the run were not told");
+            }
+        }
+        if row.outcome == Outcome::Fixed {
+            let kept = History::new(&self.records, &self.manifest.id, &row.finding).fixed_by(id).await;
+            if let Err(error) = kept {
+                tracing::error!(%error, "the fix could not be counted");
+                row.notes.push(format!("the fix could not be counted, for when it is taken back again: {error}"));
+            }
+        }
+    }
+
+    fn ledger(&self, id: &BatchId) -> Ledger {
+        self.ledger.clone().unwrap_or_else(|| Ledger::new(self.records.clone(), &id.rule, id.run))
+    }
+
+    /// Whether the policy, as it is now, still lets this be written.
+    async fn is_let(&self, finding: &Finding, needs: Mode) -> Result<()> {
+        let Some(record) = &self.policy_record else { return Ok(()) };
+        let stopped = |message: String| Err(Error::stopped(message));
+        match record.read().await {
+            Err(error) => stopped(error.to_string()),
+            Ok(policy) if policy.paused => stopped(PAUSED.into()),
+            Ok(policy) if policy.mode(&self.manifest.id, &finding.account) < needs => {
+                stopped("the rule's mode is another by now".into())
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn write(
+        &self,
+        row: &mut ReportedFinding,
+        changes: &[R::Change],
+        needs: Mode,
+        deadline: Deadline,
+    ) -> Result<()> {
         let client = self.client(&row.finding, SessionKind::Write).await?;
         for change in changes {
-            let left = deadline.left().saturating_sub(self.limits.conclude);
+            self.is_let(&row.finding, needs).await?;
+            let left = deadline.left().saturating_sub(self.bounds.conclude);
             let unfinished = |_| Error {
                 action: change.to_string(),
                 kind: ErrorKind::Unfinished,
@@ -379,7 +507,7 @@ impl<R: Rule> Engine<R> {
             }
             .instrument(span)
         };
-        let in_account = |items| stream::iter(items).map(one).buffer_unordered(self.limits.account_concurrency.max(1));
+        let in_account = |items| stream::iter(items).map(one).buffer_unordered(self.bounds.account_concurrency.max(1));
         let accounts = accounts.into_values().map(in_account);
         let mut results: Vec<_> = stream::select_all(accounts).collect().await;
         results.sort_by_key(|(place, _)| *place);
@@ -399,15 +527,39 @@ impl Finding {
     }
 }
 
+impl<C> Planned<C> {
+    fn failed(error: &Error) -> Self {
+        let outcome = match error.kind {
+            ErrorKind::Gone => Outcome::Gone,
+            ErrorKind::NotNow => Outcome::Deferred,
+            _ => {
+                tracing::warn!(%error, "planning failed");
+                Outcome::Failed
+            }
+        };
+        Self::Settled(outcome, Some(error.to_string()), Vec::new())
+    }
+}
+
+impl<C: ToString> Waiting<C> {
+    /// The row of a finding that is not written, with its place.
+    fn unwritten(self) -> (usize, ReportedFinding) {
+        let Self { place, finding, proposal, decision } = self;
+        let (outcome, detail) = decision.outcome();
+        let held = (!proposal.held.is_empty()).then(|| proposal.held.join("; "));
+        (place, row(finding, outcome, detail.or(held), &proposal))
+    }
+}
+
 /// The findings with their places, in passes that have no resource twice: what is written for one control of a resource
 /// changes what is to be planned for another. Where nothing is written, one pass shows everything.
-fn passes(findings: Vec<Finding>, mode: Mode) -> Vec<Vec<(usize, Finding)>> {
+fn passes(findings: Vec<Finding>, writes: bool) -> Vec<Vec<(usize, Finding)>> {
     let mut passes: Vec<Vec<_>> = Vec::new();
     let mut seen: HashMap<_, usize> = HashMap::new();
     for (place, finding) in findings.into_iter().enumerate() {
         let resource = (finding.account.clone(), finding.region.clone(), finding.resource.clone());
         let count = seen.entry(resource).or_default();
-        let pass = if mode == Mode::Apply { *count } else { 0 };
+        let pass = if writes { *count } else { 0 };
         *count += 1;
         if passes.len() == pass {
             passes.push(Vec::new());
@@ -440,6 +592,7 @@ fn outcome_of(error: &Error) -> Outcome {
     match error.kind {
         ErrorKind::NotNow => Outcome::Deferred,
         ErrorKind::Unfinished => Outcome::Unverified,
+        ErrorKind::Stopped => Outcome::Held,
         _ => Outcome::Failed,
     }
 }
@@ -449,7 +602,7 @@ fn sort<C>(planned: Vec<(usize, Finding, Planned<C>)>) -> (Vec<Waiting<C>>, BTre
     let (mut waiting, mut settled) = (Vec::new(), BTreeMap::new());
     for (place, finding, planned) in planned {
         match planned {
-            Planned::Proposed(proposal) => waiting.push(Waiting { place, finding, proposal }),
+            Planned::Proposed(proposal, decision) => waiting.push(Waiting { place, finding, proposal, decision }),
             Planned::Settled(outcome, detail, notes) => {
                 let row = ReportedFinding::unwritten(finding, outcome, detail);
                 settled.insert(place, ReportedFinding { notes, ..row });
@@ -476,4 +629,3 @@ fn summaries<C: ToString>(changes: &[C]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests;
-mod undo;

@@ -26,6 +26,8 @@ pub enum ErrorKind {
     NotNow,
     /// The write was begun, and the time to await its end is up.
     Unfinished,
+    /// The policy lets nothing be written any more.
+    Stopped,
 }
 
 /// A failed step, named by the API action that failed.
@@ -112,6 +114,11 @@ impl Error {
     /// The resource cannot be changed now: it is in a state that ends by itself.
     pub fn not_now(action: &str, message: impl Into<String>) -> Self {
         Self { action: action.to_owned(), kind: ErrorKind::NotNow, code: None, message: message.into() }
+    }
+
+    /// The policy does not let it be written, because of `message`.
+    pub(crate) fn stopped(message: String) -> Self {
+        Self { action: "policy".into(), kind: ErrorKind::Stopped, code: None, message }
     }
 
     /// Takes one of `codes` to mean that the call can succeed later, without anybody's help.

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::{
-    AccountId, Batch, BatchId, Engine, Error, ErrorKind, Finding, Limits, Manifest, Plan, Proposal, Records, Region,
-    Result, Rule, RunId, Sessions, Target, TargetRole,
+    AccountId, Batch, BatchId, Bounds, Engine, Error, ErrorKind, Finding, Manifest, Plan, Policy, PolicyRecord,
+    Proposal, Records, Region, Result, Rule, RunId, Sessions, Target, TargetRole,
 };
 
 pub(crate) const CONTROL: &str = "Ensure every door is closed.";
@@ -391,6 +391,8 @@ pub(crate) struct World {
     pub(crate) sts: Sts,
     pub(crate) folder: TempDir,
     pub(crate) run: RunId,
+    pub(crate) policy: Policy,
+    pub(crate) policy_record: Option<PolicyRecord>,
     role: String,
     findings: Vec<Finding>,
 }
@@ -402,7 +404,9 @@ impl World {
         let folder = TempDir::new().unwrap();
         let cloud = Arc::new(Cloud::new(folder.path()));
         CLOUDS.lock().unwrap().insert(role.clone(), Arc::clone(&cloud));
-        Self { cloud, sts: Sts::default(), folder, run: RunId::start(), role, findings: Vec::new() }
+        let policy = Policy::unrestricted();
+        let (run, findings) = (RunId::start(), Vec::new());
+        Self { cloud, sts: Sts::default(), folder, run, policy, policy_record: None, role, findings }
     }
 
     /// Adds a house and the finding for it.
@@ -449,11 +453,12 @@ impl World {
     }
 
     pub(crate) fn engine(&self) -> Engine<OpenDoor> {
-        self.engine_with(Limits::default(), self.records())
+        self.engine_with(Bounds::default(), self.records())
     }
 
-    pub(crate) fn engine_with(&self, limits: Limits, records: Records) -> Engine<OpenDoor> {
-        Engine::new(manifest(), Settings::default(), self.sessions("us-east-1"), records, limits)
+    pub(crate) fn engine_with(&self, bounds: Bounds, records: Records) -> Engine<OpenDoor> {
+        let engine = Engine::new(manifest(), Settings::default(), self.sessions("us-east-1"), records, bounds);
+        engine.under(self.policy.clone(), self.policy_record.clone())
     }
 
     pub(crate) fn records(&self) -> Records {

@@ -114,11 +114,16 @@ impl RunId {
         Self(uuid::Uuid::now_v7())
     }
 
-    /// The UTC date on which the run started, from the UUID itself.
-    pub fn date(&self) -> String {
+    /// When the run started, from the UUID itself.
+    pub fn started(&self) -> Timestamp {
         let (seconds, _) = self.0.get_timestamp().map_or((0, 0), |timestamp| timestamp.to_unix());
         let started = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-        started.unwrap_or(Timestamp::UNIX_EPOCH).strftime("%Y-%m-%d").to_string()
+        started.unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// The UTC date on which the run started.
+    pub fn date(&self) -> String {
+        self.started().strftime("%Y-%m-%d").to_string()
     }
 }
 
@@ -148,13 +153,23 @@ impl BatchId {
     /// The batch of `rule` that has `key` as its [`BatchId::findings_key`]; none where it is not such a key.
     pub fn from_findings_key(key: &str, rule: &str) -> Option<Self> {
         let name = key.strip_prefix(&format!("findings/{rule}/"))?.split_once('/')?.1;
-        let (run, batch) = name.strip_suffix(".ndjson")?.rsplit_once('-')?;
+        Self::from_name(rule, name.strip_suffix(".ndjson")?)
+    }
+
+    /// The batch of `rule` that is named `<run>-<batch>`.
+    pub(crate) fn from_name(rule: &str, name: &str) -> Option<Self> {
+        let (run, batch) = name.rsplit_once('-')?;
         Some(Self { rule: rule.to_owned(), run: RunId(run.parse().ok()?), batch: batch.parse().ok()? })
     }
 
     /// The key of the batch's plan.
     pub fn plan_key(&self) -> String {
         self.key("plans", "json")
+    }
+
+    /// The key of what the batch, an undo, exempts.
+    pub fn exemptions_key(&self) -> String {
+        self.key("exemptions", "json")
     }
 
     /// The key of the batch's report.

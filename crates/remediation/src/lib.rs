@@ -15,24 +15,30 @@
 //! 7. A secret never reaches a log, an error or a report: this crate handles credentials only inside SDK types.
 //! 8. An [`Error`] names the API action that failed.
 
+mod approval;
 mod arn;
 mod engine;
 mod error;
 #[cfg(test)]
 mod fake;
 mod finding;
+mod history;
+mod ledger;
 mod policy;
 mod record;
 mod report;
 mod rule;
 mod session;
 
+pub use approval::{Approval, ApprovalError};
 pub use arn::{Arn, Ec2Name};
-pub use engine::{Deadline, Engine, Limits, Progress};
+pub use engine::{Bounds, Deadline, Engine, Progress, Undo};
 pub use error::{Error, ErrorKind, Result};
 pub use finding::{AccountId, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError, Finding, Region, RunId};
-pub use policy::{Mode, POLICY_KEY, Policy, PolicyError, RulePolicy};
+pub use ledger::Ledger;
+pub use policy::{Exempted, Fight, Limits, Mode, POLICY_KEY, Policy, PolicyError, PolicyRecord, nearest};
 pub use record::{RecordError, Records};
+use report::hexadecimal;
 pub use report::{
     Outcome, Plan, PlannedChange, PlannedFinding, REPORT_SCHEMA, Report, ReportedFinding, StoredPlan, Verification,
 };

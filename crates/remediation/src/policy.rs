@@ -1,10 +1,21 @@
-//! The operator's settings: one JSON file that Terraform writes to the bucket, read at each run.
+//! The operator's policy: one JSON file that Terraform writes to the bucket, read at each run and before each write.
+//!
+//! Its JSON Schema is generated from these types; each rule's part, its settings, comes from the rule.
+
+mod exemption;
+mod text;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
 
-use crate::Rule;
+use crate::{AccountId, Records, Rule};
+
+pub use exemption::Exempted;
+pub(crate) use exemption::{About, Exemption, Resource};
+pub use text::{PolicyError, nearest};
 
 /// The key of the policy in the bucket.
 pub const POLICY_KEY: &str = "policy.json";
@@ -12,8 +23,8 @@ pub const POLICY_KEY: &str = "policy.json";
 /// The version of the policy format that this build reads.
 const POLICY_SCHEMA: u32 = 1;
 
-/// What a rule may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What a rule may do, from the least to the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Not even read.
@@ -21,141 +32,258 @@ pub enum Mode {
     /// Say what would change; never write.
     #[default]
     Plan,
+    /// Say what would change, and write it when a person has approved that plan.
+    Approve,
     /// Write the planned changes and verify them.
     Apply,
 }
 
-/// The operator's settings for one rule.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RulePolicy {
-    /// What the rule may do.
-    #[serde(default)]
-    pub mode: Mode,
-    /// The rule's own settings; the rule gives their shape and defaults.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settings: Option<serde_json::Value>,
-}
-
-/// The operator's settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The operator's policy.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
+    /// The version of the format.
+    #[schemars(range(min = 1, max = 1))]
     schema: u32,
+    /// Stops everything: no write starts any more, not even in a run that is under way.
+    #[serde(default)]
+    pub paused: bool,
+    /// The mode of every rule that has none of its own.
+    #[serde(default)]
+    mode: Mode,
+    /// What holds for single rules, by their IDs.
     #[serde(default)]
     rules: BTreeMap<String, RulePolicy>,
+    /// What is known of accounts, by their IDs, for the overrides.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Account>")]
+    accounts: BTreeMap<AccountId, Account>,
+    /// Other modes for some rules or accounts; the last that applies counts.
+    #[serde(default)]
+    #[schemars(with = "Vec<OverrideText>")]
+    overrides: Vec<Override>,
+    /// What is left as it is.
+    #[serde(default)]
+    #[schemars(with = "Vec<exemption::Text>")]
+    exemptions: Vec<Exemption>,
+    /// How much a run may change.
+    #[serde(default)]
+    pub limits: Limits,
+    /// For how many hours an approval holds.
+    #[serde(default = "default_approval_hours", deserialize_with = "text::at_least_one")]
+    #[schemars(range(min = 1))]
+    pub approval_hours: u32,
+    /// When a resource counts as fought over.
+    #[serde(default)]
+    pub fight: Fight,
+    /// The JSON that it was read from, to find the lines of the rules' settings in.
+    #[serde(skip)]
+    json: String,
 }
 
-/// A policy that cannot be used. Nothing is written while it is so.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// It is not a policy.
-    #[error("the policy cannot be read, so nothing is written: {0}")]
-    Syntax(#[from] serde_json::Error),
-    /// A rule does not know its settings.
-    #[error("the policy's settings of {rule} cannot be used, so nothing is written: {source}")]
-    Settings {
-        /// The rule.
-        rule: String,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
-    /// It is of another version of the format.
-    #[error("the policy has schema version {found}, but this build reads {POLICY_SCHEMA}, so nothing is written")]
-    Schema {
-        /// The version that it names.
-        found: u32,
-    },
+/// What holds for one rule.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RulePolicy {
+    /// What the rule may do.
+    #[serde(default)]
+    mode: Option<Mode>,
+    /// The rule's own settings; the rule gives their shape and defaults.
+    #[serde(default)]
+    settings: Option<Value>,
+}
+
+/// What the operator says of an account.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Account {
+    /// The organizational units that it is in, directly or not.
+    #[serde(default)]
+    organizational_units: Vec<String>,
+    /// Its tags.
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+/// Another mode, where everything that is given applies: one of the rules, one of the accounts, one of the
+/// organizational units, all of the tags.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "OverrideText")]
+struct Override(OverrideText);
+
+/// An override as it is written.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Override")]
+struct OverrideText {
+    /// IDs of rules.
+    #[serde(default)]
+    rules: Vec<String>,
+    /// IDs of accounts.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    accounts: Vec<AccountId>,
+    /// Organizational units.
+    #[serde(default)]
+    organizational_units: Vec<String>,
+    /// Tags of the account.
+    #[serde(default)]
+    account_tags: BTreeMap<String, String>,
+    /// What the rules may do there.
+    mode: Mode,
+}
+
+/// How much a run may change. What is over a limit is deferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// At most so many changes in a run.
+    pub changes_per_run: Option<u32>,
+    /// At most so many changes in a run for one rule.
+    pub changes_per_rule: Option<u32>,
+    /// At most so many changes in a run in one account.
+    pub changes_per_account: Option<u32>,
+    /// The percentage of resources whose fix failed above which the rest of the run is deferred.
+    #[serde(deserialize_with = "text::percent")]
+    #[schemars(range(min = 1, max = 100))]
+    pub failure_percent: u32,
+    /// From how many resources on that percentage counts.
+    #[serde(deserialize_with = "text::at_least_one")]
+    #[schemars(range(min = 1))]
+    pub failure_minimum: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            changes_per_run: None,
+            changes_per_rule: None,
+            changes_per_account: None,
+            failure_percent: 50,
+            failure_minimum: 10,
+        }
+    }
+}
+
+/// When a resource counts as fought over: it was fixed so often and violates again. It then needs an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fight {
+    /// In so many days.
+    #[serde(deserialize_with = "text::at_least_one")]
+    #[schemars(range(min = 1))]
+    pub window_days: u32,
+    /// So many fixes.
+    #[serde(deserialize_with = "text::at_least_one")]
+    #[schemars(range(min = 1))]
+    pub fixes: u32,
+}
+
+impl Default for Fight {
+    fn default() -> Self {
+        Self { window_days: 7, fixes: 3 }
+    }
+}
+
+fn default_approval_hours() -> u32 {
+    72
 }
 
 impl Policy {
-    /// Reads a policy.
-    ///
-    /// # Errors
-    ///
-    /// A typo (with its line and the known keys), or another schema version.
-    pub fn from_json(bytes: &[u8]) -> Result<Self, PolicyError> {
-        let policy: Self = serde_json::from_slice(bytes)?;
-        if policy.schema == POLICY_SCHEMA { Ok(policy) } else { Err(PolicyError::Schema { found: policy.schema }) }
+    /// A policy that restricts nothing, for a person who works without one.
+    pub fn unrestricted() -> Self {
+        Self {
+            schema: POLICY_SCHEMA,
+            paused: false,
+            mode: Mode::Apply,
+            rules: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            overrides: Vec::new(),
+            exemptions: Vec::new(),
+            limits: Limits::default(),
+            approval_hours: default_approval_hours(),
+            fight: Fight::default(),
+            json: "{}".into(),
+        }
     }
 
-    /// The mode and the settings of the rule `R` with the ID `id`; a rule that the policy does not name only plans.
+    /// What the rule `rule` may do in `account`.
+    pub fn mode(&self, rule: &str, account: &AccountId) -> Mode {
+        let given = self.accounts.get(account);
+        let mut overrides = self.overrides.iter().rev();
+        let own = || self.rules.get(rule).and_then(|policy| policy.mode).unwrap_or(self.mode);
+        overrides.find(|other| other.0.applies(rule, account, given)).map_or_else(own, |other| other.0.mode)
+    }
+
+    /// The settings of the rule `R` with the ID `id`.
     ///
     /// # Errors
     ///
-    /// The rule does not know one of its settings, or its value.
-    pub fn rule<R: Rule>(&self, id: &str) -> Result<(Mode, R::Settings), PolicyError> {
-        let Some(policy) = self.rules.get(id) else { return Ok(Default::default()) };
-        let settings = policy.settings.clone().map(serde_json::from_value).transpose();
-        let settings = settings.map_err(|source| PolicyError::Settings { rule: id.to_owned(), source })?;
-        Ok((policy.mode, settings.unwrap_or_default()))
+    /// The rule does not know one of its settings, or its value; with the line.
+    pub fn settings<R: Rule>(&self, id: &str) -> Result<R::Settings, PolicyError> {
+        match self.rules.get(id).and_then(|policy| policy.settings.as_ref()) {
+            Some(_) => text::settings(&self.json, id).map(Option::unwrap_or_default),
+            None => Ok(R::Settings::default()),
+        }
+    }
+
+    /// What is left as it is.
+    pub(crate) fn exemptions(&self) -> &[Exemption] {
+        &self.exemptions
+    }
+
+    /// The IDs of rules that it names, each with the line, for whoever knows which there are.
+    pub fn rules_named(&self) -> Vec<(String, Option<usize>)> {
+        let elsewhere = self.overrides.iter().flat_map(|other| &other.0.rules);
+        let elsewhere = elsewhere.chain(self.exemptions.iter().flat_map(Exemption::rules));
+        let elsewhere = elsewhere.map(|rule| (rule.clone(), text::line_of_string(&self.json, rule)));
+        text::rules(&self.json).into_iter().chain(elsewhere).collect()
+    }
+}
+
+impl OverrideText {
+    fn applies(&self, rule: &str, account: &AccountId, given: Option<&Account>) -> bool {
+        let Self { rules, accounts, organizational_units, account_tags, .. } = self;
+        let is_in = |unit: &String| given.is_some_and(|given| given.organizational_units.contains(unit));
+        let has = |(key, value): (&String, &String)| given.is_some_and(|given| given.tags.get(key) == Some(value));
+        (rules.is_empty() || rules.iter().any(|of| of == rule))
+            && (accounts.is_empty() || accounts.contains(account))
+            && (organizational_units.is_empty() || organizational_units.iter().any(is_in))
+            && account_tags.iter().all(has)
+    }
+}
+
+impl TryFrom<OverrideText> for Override {
+    type Error = &'static str;
+
+    fn try_from(text: OverrideText) -> Result<Self, Self::Error> {
+        let OverrideText { rules, accounts, organizational_units, account_tags, .. } = &text;
+        if rules.is_empty() && accounts.is_empty() && organizational_units.is_empty() && account_tags.is_empty() {
+            return Err("an override names no rule, account, organizational unit or account tag: set `mode` instead");
+        }
+        Ok(Self(text))
+    }
+}
+
+/// Where the policy is kept, to be read anew.
+#[derive(Debug, Clone)]
+pub struct PolicyRecord {
+    /// The store.
+    pub records: Records,
+    /// The key in it.
+    pub key: String,
+}
+
+impl PolicyRecord {
+    /// Reads the policy.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is none: nothing may be written then.
+    pub async fn read(&self) -> Result<Policy, PolicyError> {
+        Policy::from_json(&self.records.get(&self.key).await?)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fake::{OpenDoor, Settings};
-
-    fn policy(rules: &str) -> Result<Policy, PolicyError> {
-        Policy::from_json(format!("{{\n\"schema\": 1,\n\"rules\": {rules}\n}}").as_bytes())
-    }
-
-    #[test]
-    fn a_rule_has_the_mode_and_the_settings_that_the_policy_gives() {
-        let days = |days| Settings { days };
-        for (rules, mode, settings) in [
-            (r#"{"open-door": {"mode": "apply", "settings": {"days": 30}}}"#, Mode::Apply, days(30)),
-            (r#"{"open-door": {"mode": "off"}}"#, Mode::Off, days(90)),
-            (r#"{"open-door": {"mode": "plan"}}"#, Mode::Plan, days(90)),
-            (r#"{"open-door": {}}"#, Mode::Plan, days(90)),
-        ] {
-            assert_eq!(policy(rules).unwrap().rule::<OpenDoor>("open-door").unwrap(), (mode, settings), "{rules}");
-        }
-    }
-
-    #[test]
-    fn a_rule_that_the_policy_does_not_name_only_plans() {
-        for text in [r#"{"schema": 1}"#, r#"{"schema": 1, "rules": {"other": {"mode": "apply"}}}"#] {
-            let policy = Policy::from_json(text.as_bytes()).unwrap();
-            assert_eq!(policy.rule::<OpenDoor>("open-door").unwrap(), (Mode::Plan, Settings::default()), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_typo_is_refused_with_its_line_and_the_known_words() {
-        for (rules, word) in [
-            (r#"{"open-door": {"mod": "apply"}}"#, "unknown field `mod`, expected `mode` or `settings` at line 3"),
-            (r#"{"open-door": {"mode": "Apply"}}"#, "unknown variant `Apply`, expected one of `off`, `plan`, `apply`"),
-            (r#"{}, "rule": {}"#, "unknown field `rule`, expected `schema` or `rules` at line 3"),
-        ] {
-            let error = policy(rules).unwrap_err().to_string();
-            assert!(error.starts_with("the policy cannot be read, so nothing is written: "), "{error}");
-            assert!(error.contains(word), "{error}");
-        }
-    }
-
-    #[test]
-    fn another_schema_version_is_refused() {
-        let error = Policy::from_json(br#"{"schema": 2, "rules": {}}"#).unwrap_err();
-        let says = "the policy has schema version 2, but this build reads 1, so nothing is written";
-        assert_eq!(error.to_string(), says);
-        assert!(matches!(Policy::from_json(b"{}"), Err(PolicyError::Syntax(_))));
-    }
-
-    #[test]
-    fn settings_that_the_rule_does_not_know_are_refused_and_named() {
-        for (settings, word) in [
-            (r#"{"day": 30}"#, "unknown field `day`, expected `days`"),
-            (r#"{"days": "many"}"#, "invalid type: string \"many\""),
-        ] {
-            let policy = policy(&format!(r#"{{"open-door": {{"mode": "apply", "settings": {settings}}}}}"#)).unwrap();
-            let error = policy.rule::<OpenDoor>("open-door").unwrap_err().to_string();
-            assert!(
-                error.starts_with("the policy's settings of open-door cannot be used, so nothing is written: "),
-                "{error}"
-            );
-            assert!(error.contains(word), "{error}");
-        }
-    }
-}
+mod tests;

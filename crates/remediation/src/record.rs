@@ -110,8 +110,36 @@ impl Records {
         self.put_new(&report.id.report_key(), serde_json::to_vec_pretty(report)?).await
     }
 
+    /// The keys that begin with `prefix`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be listed.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, RecordError> {
+        match self {
+            Self::Bucket { client, bucket } => {
+                let pages = client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+                let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: prefix.to_owned(), source };
+                let pages = pages.collect::<Result<Vec<_>, _>>().await;
+                let pages = pages.map_err(|error| failed(Error::api("s3:ListBucket", error)))?;
+                let objects = pages.into_iter().flat_map(|page| page.contents.unwrap_or_default());
+                Ok(objects.filter_map(|object| object.key).collect())
+            }
+            Self::Folder(folder) => {
+                let (root, start) = (folder.clone(), prefix.to_owned());
+                let listed = task::spawn_blocking(move || list_folder(&root, &start)).await;
+                let listed = listed.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
+                listed.map_err(|source| RecordError::Folder { path: folder.join(prefix), source })
+            }
+        }
+    }
+
     /// Whether the record could be made; not where one of that name exists.
-    async fn create(&self, key: &str, bytes: Vec<u8>) -> Result<bool, RecordError> {
+    ///
+    /// # Errors
+    ///
+    /// It could not be stored.
+    pub(crate) async fn create(&self, key: &str, bytes: Vec<u8>) -> Result<bool, RecordError> {
         match self {
             // Conditional writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
             Self::Bucket { client, bucket } => {
@@ -150,6 +178,29 @@ fn create_file(path: &Path, bytes: &[u8]) -> io::Result<bool> {
         Err(taken) if taken.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(failed) => Err(failed.error),
     }
+}
+
+/// The keys below `root` that begin with `prefix`, of which only the last part may be a part of a name.
+fn list_folder(root: &Path, prefix: &str) -> io::Result<Vec<String>> {
+    let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let (mut keys, mut folders) = (Vec::new(), vec![root.join(folder)]);
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Some(key) = path.strip_prefix(root).ok().and_then(Path::to_str) {
+                keys.push(key.to_owned());
+            }
+        }
+    }
+    keys.retain(|key| key.starts_with(prefix));
+    keys.sort();
+    Ok(keys)
 }
 
 /// `plans/x.json`, then `plans/x.2.json`, `plans/x.3.json`, …

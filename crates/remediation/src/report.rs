@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Batch, BatchId, BatchLineError, Finding, Mode};
+use crate::{Approval, Batch, BatchId, BatchLineError, Finding, Mode};
 
 /// The version of the formats of plans and reports that this build writes.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -23,8 +23,10 @@ pub enum Outcome {
     Gone,
     /// Its changes are in the plan; the mode is `plan`.
     Planned,
-    /// What still violates was left as it is because the policy says so.
+    /// What still violates was left as it is because the policy says so, or waits for an approval.
     Held,
+    /// The policy exempts the resource.
+    Exempt,
     /// The changes were written, and a fresh look found nothing left to change.
     Fixed,
     /// The changes were written, but a fresh look could not confirm them in time.
@@ -44,6 +46,7 @@ impl fmt::Display for Outcome {
             Self::Gone => "gone",
             Self::Planned => "planned",
             Self::Held => "held",
+            Self::Exempt => "exempt",
             Self::Fixed => "fixed",
             Self::Unverified => "unverified",
             Self::Failed => "failed",
@@ -69,6 +72,9 @@ pub struct PlannedFinding<C> {
     pub finding: Finding,
     /// What would make its resource comply.
     pub changes: Vec<PlannedChange<C>>,
+    /// Why the changes wait for a person's approval; empty where they do not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaits: Vec<String>,
     /// What violates and is left as it is because the rule's settings say so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
@@ -103,10 +109,23 @@ impl<C: Serialize> Plan<C> {
     ///
     /// A change that cannot be written as JSON.
     pub fn new(id: BatchId, mode: Mode, findings: Vec<PlannedFinding<C>>) -> serde_json::Result<Self> {
-        let digest = Sha256::digest(serde_json::to_vec(&findings)?);
-        let hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { schema: REPORT_SCHEMA, id, mode, created: Timestamp::now(), hash, findings })
+        let plan = Self { schema: REPORT_SCHEMA, id, mode, created: Timestamp::now(), hash: String::new(), findings };
+        Ok(Self { hash: plan.digest()?, ..plan })
     }
+
+    /// The hash of the findings as they are.
+    ///
+    /// # Errors
+    ///
+    /// A change that cannot be written as JSON.
+    pub fn digest(&self) -> serde_json::Result<String> {
+        Ok(hexadecimal(&Sha256::digest(serde_json::to_vec(&self.findings)?)))
+    }
+}
+
+/// The bytes of a hash as people write them.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Where a plan is kept.
@@ -174,6 +193,9 @@ pub struct Report {
     /// The key of the plan that this run takes back, where it is an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<String>,
+    /// The approval that it carries out, where it is one of a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Why the batch could not be read at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -210,8 +232,8 @@ impl Report {
             *counts.entry(Outcome::Failed).or_default() += bad_lines.len();
         }
         let finished = Timestamp::now();
-        let (plans, undoes, error) = (Vec::new(), None, None);
-        Self { schema: REPORT_SCHEMA, id, mode, started, finished, plans, undoes, error, counts, findings, bad_lines }
+        let (schema, plans, undoes, approval, error) = (REPORT_SCHEMA, Vec::new(), None, None, None);
+        Self { schema, id, mode, started, finished, plans, undoes, approval, error, counts, findings, bad_lines }
     }
 
     /// The report of a batch that cannot be read, because of `error`.
@@ -222,8 +244,17 @@ impl Report {
 
     /// The report of a batch of which nothing may be done, for `reason`.
     pub fn held(batch: Batch, reason: &str) -> Self {
-        let held = |finding| ReportedFinding::unwritten(finding, Outcome::Held, Some(reason.to_owned()));
-        let findings = batch.findings.into_iter().map(held).collect();
+        Self::untouched(batch, Outcome::Held, reason)
+    }
+
+    /// The report of a batch of which nothing was done, because of the error `reason`.
+    pub fn failed(batch: Batch, reason: &str) -> Self {
+        Self::untouched(batch, Outcome::Failed, reason)
+    }
+
+    fn untouched(batch: Batch, outcome: Outcome, reason: &str) -> Self {
+        let row = |finding| ReportedFinding::unwritten(finding, outcome, Some(reason.to_owned()));
+        let findings = batch.findings.into_iter().map(row).collect();
         Self::done(batch.id, Mode::Off, Timestamp::now(), findings, batch.bad_lines)
     }
 
@@ -246,7 +277,7 @@ mod tests {
     fn planned(resource: &str, change: u8) -> PlannedFinding<u8> {
         let finding = finding("222222222222", "us-east-1", resource);
         let changes = vec![PlannedChange { summary: "s".into(), change }];
-        PlannedFinding { finding, changes, held: Vec::new(), notes: Vec::new() }
+        PlannedFinding { finding, changes, awaits: Vec::new(), held: Vec::new(), notes: Vec::new() }
     }
 
     fn hash(mode: Mode, findings: Vec<PlannedFinding<u8>>) -> String {

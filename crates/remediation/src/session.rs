@@ -119,6 +119,11 @@ impl Sessions {
         Ok(Target { config, account: account.clone(), region, partition, role_arn, run: self.run })
     }
 
+    /// The region of what has none.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
     fn slot(&self, account: &AccountId, kind: SessionKind) -> Slot {
         let mut assumed = self.assumed.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(assumed.entry((account.clone(), kind)).or_default())

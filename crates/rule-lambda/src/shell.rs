@@ -1,4 +1,4 @@
-//! From an S3 event to a report for each batch that it names.
+//! From an S3 event to a report for each batch, or approved plan, that it names.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -9,13 +9,16 @@ use aws_lambda_events::event::s3::S3Event;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
 use remediation::{
-    Batch, BatchId, Deadline, Engine, Limits, Manifest, Mode, Outcome, POLICY_KEY, Policy, Records, Report, Rule,
-    RunId, Sessions, TargetRole, sdk_loader,
+    Approval, Batch, BatchId, Bounds, Deadline, Engine, Manifest, Mode, Outcome, POLICY_KEY, Plan, PolicyRecord,
+    Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
 use tracing::Instrument;
 
 use crate::Error;
+
+/// How the keys of approvals begin.
+const APPROVALS: &str = "approvals/";
 
 /// What the rule Lambda is made of; it lives as long as the process.
 #[derive(Debug)]
@@ -37,8 +40,8 @@ pub struct Answer {
 /// What became of one batch.
 #[derive(Debug, Serialize)]
 pub struct BatchAnswer {
-    /// The key of its findings.
-    pub findings: String,
+    /// The key of its findings, or of the approval.
+    pub key: String,
     /// The key of its report, unless it could not be stored.
     pub report: Option<String>,
     /// How many findings had each outcome.
@@ -101,16 +104,21 @@ impl<R: Rule> Shell<R> {
         let span = tracing::info_span!("batch", rule, run = %id.run, batch = id.batch);
         async {
             let mut fail = |what: String| {
-                tracing::error!(findings = key, "{what}");
+                tracing::error!(key, "{what}");
                 failures.push(format!("{key}: {what}"));
             };
-            let report = match self.read(&key).await {
-                Ok(batch) => self.report(batch, deadline, &mut fail).await,
-                Err(error) => {
-                    fail(error.clone());
-                    Report::unreadable(id, error)
-                }
+            let reported = if key.starts_with(APPROVALS) {
+                self.carry_out(&key, deadline).await
+            } else {
+                self.remediate(&key, deadline).await
             };
+            let report = reported.unwrap_or_else(|unusable| {
+                fail(unusable.error.clone());
+                match unusable.batch {
+                    Some(batch) => Report::held(batch, &unusable.error),
+                    None => Report::unreadable(id, unusable.error),
+                }
+            });
             if !report.bad_lines.is_empty() {
                 let lines: Vec<_> = report.bad_lines.iter().map(ToString::to_string).collect();
                 fail(lines.join("; "));
@@ -118,36 +126,55 @@ impl<R: Rule> Shell<R> {
             let stored = self.records.store_report(&report).await;
             let stored = stored.map_err(|error| fail(format!("the report could not be stored: {error}"))).ok();
             tracing::info!(report = stored, outcomes = ?report.counts, "batch done");
-            BatchAnswer { findings: key.clone(), report: stored, outcomes: report.counts }
+            BatchAnswer { key: key.clone(), report: stored, outcomes: report.counts }
         }
         .instrument(span)
         .await
     }
 
-    async fn read(&self, key: &str) -> Result<Batch, String> {
-        let bytes = self.records.get(key).await.map_err(|error| error.to_string())?;
-        Batch::from_ndjson(&bytes, &self.manifest.id).map_err(|error| error.to_string())
+    /// Takes a batch of findings to its report.
+    async fn remediate(&self, key: &str, deadline: Deadline) -> Result<Report, Unusable> {
+        let bytes = self.records.get(key).await.map_err(Unusable::without_batch)?;
+        let batch = Batch::from_ndjson(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
+        match self.engine(batch.id.run).await {
+            Ok(engine) => Ok(engine.run(batch, Mode::Apply, deadline).await),
+            Err(error) => Err(Unusable { error, batch: Some(batch) }),
+        }
     }
 
-    async fn report(&self, batch: Batch, deadline: Deadline, fail: &mut impl FnMut(String)) -> Report {
-        let (mode, settings) = match self.policy().await {
-            Ok(policy) => policy,
-            Err(error) => {
-                fail(error.clone());
-                return Report::held(batch, &error);
-            }
-        };
-        let sessions = Sessions::new(self.base.clone(), self.role.clone(), &self.manifest, batch.id.run);
+    /// Takes an approval, and the plan that it is of, to a report.
+    async fn carry_out(&self, key: &str, deadline: Deadline) -> Result<Report, Unusable> {
+        let rule = &self.manifest.id;
+        let bytes = self.records.get(key).await.map_err(Unusable::without_batch)?;
+        let approval = Approval::from_json(&bytes, rule).map_err(Unusable::without_batch)?;
+        let plan = self.records.get(&approval.plan).await.map_err(Unusable::without_batch)?;
+        let plan: Plan<R::Change> = serde_json::from_slice(&plan)
+            .map_err(|error| Unusable::without_batch(format!("{} is no plan of {rule}: {error}", approval.plan)))?;
+        let engine = self.engine(approval.run).await.map_err(Unusable::without_batch)?;
+        Ok(engine.run_approved(&approval, plan, deadline).await)
+    }
+
+    /// An engine for one run, as the policy is now.
+    async fn engine(&self, run: RunId) -> Result<Engine<R>, String> {
         let (manifest, records) = (self.manifest.clone(), self.records.clone());
-        Engine::<R>::new(manifest, settings, sessions, records, Limits::default()).run(batch, mode, deadline).await
+        let record = PolicyRecord { records: records.clone(), key: POLICY_KEY.into() };
+        let policy = record.read().await.map_err(|error| error.to_string())?;
+        let settings = policy.settings::<R>(&manifest.id).map_err(|error| error.to_string())?;
+        let sessions = Sessions::new(self.base.clone(), self.role.clone(), &manifest, run);
+        let engine = Engine::new(manifest, settings, sessions, records, Bounds::default());
+        Ok(engine.under(policy, Some(record)))
     }
+}
 
-    /// What the operator allows right now.
-    async fn policy(&self) -> Result<(Mode, R::Settings), String> {
-        let bytes = self.records.get(POLICY_KEY).await;
-        let bytes = bytes.map_err(|error| format!("the policy cannot be read, so nothing is written: {error}"))?;
-        let policy = Policy::from_json(&bytes).map_err(|error| error.to_string())?;
-        policy.rule::<R>(&self.manifest.id).map_err(|error| error.to_string())
+/// Why nothing was done, and the batch of which that is so.
+struct Unusable {
+    error: String,
+    batch: Option<Batch>,
+}
+
+impl Unusable {
+    fn without_batch(error: impl ToString) -> Self {
+        Self { error: error.to_string(), batch: None }
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use jiff::{SignedDuration, Timestamp};
 use remediation::{
-    Batch, BatchId, Deadline, Engine, Finding, Limits, Manifest, Mode, Permission, Records, Report, Rule, RunId,
-    ServiceRole, SessionKind, Sessions, TargetRole,
+    Batch, BatchId, Bounds, Deadline, Engine, Finding, Manifest, Mode, Permission, Records, Report, Rule, RunId,
+    ServiceRole, SessionKind, Sessions, TargetRole, Undo,
 };
 use serde_json::{Value, json};
 
@@ -155,9 +156,7 @@ impl Organization {
 
     /// The same with settings of the operator's.
     pub async fn run_with<R: Rule>(&self, settings: R::Settings, batch: Batch, mode: Mode) -> Report {
-        let (sessions, records) = (self.sessions(batch.id.run), self.records());
-        let engine = Engine::<R>::new(self.manifest.clone(), settings, sessions, records, Limits::default());
-        engine.run(batch, mode, Deadline::never()).await
+        self.engine::<R>(settings, batch.id.run).run(batch, mode, Deadline::never()).await
     }
 
     /// Takes back what the one plan of a report wrote, or shows it, as a person would: the rule's Lambda reads no plans.
@@ -169,10 +168,17 @@ impl Organization {
         let key = &report.plans.first().ok_or("the report has no plan")?.key;
         let plan = serde_json::from_value(self.central.json(&self.bucket, key).await?)?;
         let id = BatchId { rule: self.manifest.id.clone(), run: RunId::start(), batch: 1 };
-        let (sessions, records) = (self.sessions(id.run), self.records());
-        let engine =
-            Engine::<R>::new(self.manifest.clone(), R::Settings::default(), sessions, records, Limits::default());
-        Ok(engine.undo(id, key, plan, mode, false, Deadline::never()).await)
+        let exempt_until = Timestamp::now() + SignedDuration::from_hours(24);
+        let how = Undo { write: mode == Mode::Apply, force: false, exempt_until };
+        let records = Records::Bucket { client: self.central.s3.clone(), bucket: self.bucket.clone() };
+        let (manifest, sessions) = (self.manifest.clone(), self.sessions(id.run));
+        let engine = Engine::<R>::new(manifest, R::Settings::default(), sessions, records, Bounds::default());
+        Ok(engine.undo(id, key, plan, how, Deadline::never()).await)
+    }
+
+    fn engine<R: Rule>(&self, settings: R::Settings, run: RunId) -> Engine<R> {
+        let (manifest, sessions) = (self.manifest.clone(), self.sessions(run));
+        Engine::new(manifest, settings, sessions, self.records(), Bounds::default())
     }
 
     /// Sessions in the target account, as the rule's Lambda has them.

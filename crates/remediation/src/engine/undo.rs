@@ -6,8 +6,22 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Deadline, Engine, Planned, Waiting, outcome_of, row, sort, summaries};
-use crate::{BatchId, Error, Finding, Mode, Outcome, Plan, PlannedFinding, Proposal, Report, ReportedFinding, Rule};
+use super::{Deadline, Decision, Engine, Planned, Waiting, outcome_of, row, sort, summaries};
+use crate::{
+    BatchId, Error, Exempted, Finding, Mode, Outcome, Plan, PlannedFinding, Proposal, REPORT_SCHEMA, RecordError,
+    Report, ReportedFinding, Rule,
+};
+
+/// How a plan is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undo {
+    /// Whether it is written, or only shown.
+    pub write: bool,
+    /// Whether also what is not as the fix left it is put back.
+    pub force: bool,
+    /// Until when runs leave alone what was put back.
+    pub exempt_until: Timestamp,
+}
 
 /// What a fresh look found, beside a resource that is as it was before the fix.
 enum Found {
@@ -16,49 +30,60 @@ enum Found {
 }
 
 impl<R: Rule> Engine<R> {
-    /// Takes back the changes of `plan`, which is stored under `key`, the last of a resource first. In mode `plan` it
-    /// says what it would write.
+    /// Takes back the changes of `plan`, which is stored under `key`, the last of a resource first; or says what it
+    /// would write. What it puts back is exempt for a time, so that the next poll does not fix it again.
     ///
     /// A resource that is not as the fix left it is held, unless `force` says otherwise: a fresh look must find nothing
     /// to change. [`Outcome::Undone`] means that a fresh look then found the very changes that the plan had.
-    pub async fn undo(
-        &self,
-        id: BatchId,
-        key: &str,
-        plan: Plan<R::Change>,
-        mode: Mode,
-        force: bool,
-        deadline: Deadline,
-    ) -> Report {
+    pub async fn undo(&self, id: BatchId, key: &str, plan: Plan<R::Change>, how: Undo, deadline: Deadline) -> Report {
+        let mode = if how.write { Mode::Apply } else { Mode::Plan };
         let started = Timestamp::now();
         let findings: Vec<_> = plan.findings.into_iter().enumerate().collect();
         let originals: BTreeMap<usize, Vec<R::Change>> =
             findings.iter().map(|(place, planned)| (*place, changes(planned))).collect();
         self.notify(|progress| progress.planning(findings.len()));
         let step = |(place, planned): (usize, PlannedFinding<R::Change>)| async move {
-            let taken_back = self.plan_undo(&planned, force, deadline).await;
+            let taken_back = self.plan_undo(&planned, how, deadline).await;
             (place, planned.finding, taken_back)
         };
         let planned = self.for_each_bounded(findings, |(_, planned)| &planned.finding, step).await;
         let (waiting, mut rows) = sort(planned);
         let mut plans = Vec::new();
         if !waiting.is_empty() {
-            let stored = self.store_plan(&id, mode, &waiting).await;
+            let mut stored = self.store_plan(&id, mode, &waiting).await;
             plans.extend(stored.as_ref().ok().cloned());
+            if how.write && stored.is_ok() {
+                let exempt = self.exempt(&id, key, &waiting, how.exempt_until).await;
+                stored = exempt.and(stored);
+            }
             let apply = |waiting: Waiting<R::Change>| {
                 let original = originals.get(&waiting.place).map_or(&[][..], Vec::as_slice);
                 async move { (waiting.place, self.undo_one(waiting, original, deadline).await) }
             };
-            rows.extend(self.finish(waiting, stored, mode, apply).await);
+            rows.extend(self.finish(waiting, stored, apply).await);
         }
         let findings = rows.into_values().collect();
         Report { plans, undoes: Some(key.to_owned()), ..Report::done(id, mode, started, findings, Vec::new()) }
     }
 
+    /// Keeps that runs leave these resources alone, before they are put back: a poll may come in between.
+    async fn exempt(
+        &self,
+        id: &BatchId,
+        key: &str,
+        waiting: &[Waiting<R::Change>],
+        expires: Timestamp,
+    ) -> Result<(), RecordError> {
+        let findings = waiting.iter().map(|waiting| waiting.finding.clone()).collect();
+        let reason = format!("an undo has put it back, of {key}");
+        let exempted = Exempted { schema: REPORT_SCHEMA, findings, expires, reason };
+        self.records.put_new(&id.exemptions_key(), serde_json::to_vec_pretty(&exempted)?).await.map(drop)
+    }
+
     async fn plan_undo(
         &self,
         planned: &PlannedFinding<R::Change>,
-        force: bool,
+        how: Undo,
         deadline: Deadline,
     ) -> Planned<R::Change> {
         let settled = |outcome, detail: String| Planned::Settled(outcome, Some(detail), Vec::new());
@@ -67,17 +92,19 @@ impl<R: Rule> Engine<R> {
             // What the settings hold was held when it was fixed, too.
             Planned::Settled(Outcome::AlreadyCompliant | Outcome::Held, ..) => None,
             Planned::Settled(outcome, detail, notes) => return Planned::Settled(outcome, detail, notes),
-            Planned::Proposed(proposal) if same(&proposal.changes, &original) => {
+            Planned::Proposed(proposal, _) if same(&proposal.changes, &original) => {
                 return settled(Outcome::Undone, "it is as it was before the fix already".into());
             }
-            Planned::Proposed(proposal) => Some(summaries(&proposal.changes).join("; ")),
+            Planned::Proposed(proposal, _) => Some(summaries(&proposal.changes).join("; ")),
         };
-        if let (Some(found), false) = (found, force) {
+        if let (Some(found), false) = (found, how.force) {
             let detail = format!("it has changed since the fix; a fresh look finds: {found}");
             return settled(Outcome::Held, detail);
         }
         match original.iter().rev().map(R::undo).collect::<Option<Vec<_>>>() {
-            Some(changes) => Planned::Proposed(Proposal::from(changes)),
+            Some(changes) => {
+                Planned::Proposed(Proposal::from(changes), if how.write { Decision::Write } else { Decision::Show })
+            }
             None => settled(Outcome::Failed, "a change of it cannot be taken back".into()),
         }
     }
@@ -90,12 +117,12 @@ impl<R: Rule> Engine<R> {
     ) -> ReportedFinding {
         let Waiting { finding, proposal, .. } = waiting;
         let mut row = row(finding, Outcome::Deferred, None, &proposal);
-        if deadline.left() < self.limits.reserve {
+        if deadline.left() < self.bounds.reserve {
             row.detail = Some("no time was left to take it back".into());
             return row;
         }
-        let failure = self.write(&mut row, &proposal.changes, deadline).await.err();
-        let within = if failure.is_some() { Duration::ZERO } else { self.limits.verify_within.min(deadline.left()) };
+        let failure = self.write(&mut row, &proposal.changes, Mode::Off, deadline).await.err();
+        let within = if failure.is_some() { Duration::ZERO } else { self.bounds.verify_within.min(deadline.left()) };
         let is_there = |found: &Found| matches!(found, Found::Other(_));
         let looked = self.look_until(within, || self.is_as_it_was(&row.finding, original), is_there).await;
         let looked = looked.map(|(proof, ())| proof);
@@ -131,7 +158,7 @@ fn changes<C: Clone>(planned: &PlannedFinding<C>) -> Vec<C> {
 }
 
 /// Whether they write the same: their data is all that there is to a change.
-fn same<C: Serialize>(these: &[C], those: &[C]) -> bool {
+pub(super) fn same<C: Serialize>(these: &[C], those: &[C]) -> bool {
     let data = |changes: &[C]| changes.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
     matches!((data(these), data(those)), (Ok(these), Ok(those)) if these == those)
 }

@@ -156,7 +156,7 @@ async fn a_batch_is_taken_to_its_report() {
     let key = batch.id.findings_key();
     put(&shell, &key, &text(&batch)).await;
     let answer = shell.handle(event(&[&key])).await.unwrap();
-    let expected = json!({"batches": [{"findings": key, "report": batch.id.report_key(), "outcomes": {"fixed": 1}}]});
+    let expected = json!({"batches": [{"key": key, "report": batch.id.report_key(), "outcomes": {"fixed": 1}}]});
     assert_eq!(serde_json::to_value(answer).unwrap(), expected);
     assert!(!is_open("taken"));
     let report = report(&shell, &batch.id.report_key()).await;
@@ -175,7 +175,7 @@ async fn keys_arrive_as_in_an_html_form() {
         let (shell, _folder) = shell(Some(APPLY));
         put(&shell, key, &text(&batch(&[encoded]))).await;
         let answer = shell.handle(event(&[encoded])).await.unwrap();
-        assert_eq!(answer.batches[0].findings, key);
+        assert_eq!(answer.batches[0].key, key);
         assert!(!is_open(encoded), "{key}");
     }
 }
@@ -232,7 +232,7 @@ async fn a_broken_line_fails_the_event_but_not_the_other_findings() {
 async fn nothing_is_done_without_a_policy_that_can_be_read() {
     for (policy, says) in [
         (None, "the policy cannot be read, so nothing is written: "),
-        (Some("{"), "the policy cannot be read, so nothing is written: "),
+        (Some("{"), "the policy cannot be used, so nothing is written: "),
         (Some(r#"{"schema": 9}"#), "the policy has schema version 9"),
         (
             Some(r#"{"schema": 1, "rules": {"open-door": {"mode": "apply", "settings": {"x": 1}}}}"#),

@@ -1,0 +1,180 @@
+//! Exemptions: what the operator wants left as it is, with the reason and the one who answers for it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{AccountId, Arn, Finding, Manifest, Region, partition};
+
+/// An exemption of the policy, where everything that is given applies: one of the rules, one of the accounts, one of
+/// the regions, one of the resources, all of the tags.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Text")]
+pub(crate) struct Exemption {
+    text: Text,
+    globs: GlobSet,
+}
+
+/// An exemption as it is written.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Exemption")]
+pub(super) struct Text {
+    /// IDs of rules.
+    #[serde(default)]
+    rules: Vec<String>,
+    /// IDs of accounts.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    accounts: Vec<AccountId>,
+    /// Codes of regions; `global` for what is in none.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    regions: Vec<Region>,
+    /// Patterns of IDs, names or ARNs, with `*`, `?`, `[…]` and `{…,…}`.
+    #[serde(default)]
+    resources: Vec<String>,
+    /// Tags of the resource.
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    /// The last day on which it holds, in UTC.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
+    expires: Option<Date>,
+    /// Why.
+    reason: String,
+    /// Who answers for it.
+    owner: String,
+}
+
+impl TryFrom<Text> for Exemption {
+    type Error = String;
+
+    fn try_from(text: Text) -> Result<Self, String> {
+        let Text { rules, accounts, regions, resources, tags, reason, owner, .. } = &text;
+        if rules.is_empty() && accounts.is_empty() && regions.is_empty() && resources.is_empty() && tags.is_empty() {
+            return Err("an exemption names no rule, account, region, resource or tag: to stop everything, set \
+                        `paused`"
+                .into());
+        }
+        if reason.trim().is_empty() || owner.trim().is_empty() {
+            return Err("an exemption needs a `reason` and an `owner`".into());
+        }
+        let mut globs = GlobSetBuilder::new();
+        for pattern in resources {
+            globs.add(Glob::new(pattern).map_err(|error| error.to_string())?);
+        }
+        let globs = globs.build().map_err(|error| error.to_string())?;
+        Ok(Self { text, globs })
+    }
+}
+
+/// Every name of a finding's resource.
+#[derive(Debug)]
+pub(crate) struct Resource<'a> {
+    finding: &'a Finding,
+    names: Vec<String>,
+}
+
+impl<'a> Resource<'a> {
+    /// The names that the finding's resource has: its own, its ID and the ARNs that the rule's manifest says such a
+    /// resource can have. `home` is the region of what has none.
+    pub(crate) fn new(finding: &'a Finding, manifest: &Manifest, home: &str) -> Self {
+        let name = &finding.resource;
+        let mut names = vec![name.clone()];
+        match Arn::parse(name) {
+            Some(arn) => {
+                names.push(arn.resource.to_owned());
+                names.extend(arn.resource.rsplit(['/', ':']).next().map(str::to_owned));
+            }
+            None => {
+                let region = if finding.region.is_global() { home.to_owned() } else { finding.region.to_string() };
+                let fill = |arn: &String| {
+                    let arn = arn.replace("{partition}", partition(&region)).replace("{region}", &region);
+                    arn.replace("{account}", finding.account.as_ref()).replace("{id}", name)
+                };
+                names.extend(manifest.arns.iter().map(fill));
+            }
+        }
+        Self { finding, names }
+    }
+}
+
+/// Whether an exemption is about a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    Yes,
+    No,
+    /// Where the resource has its tags.
+    IfTagged,
+}
+
+impl Exemption {
+    pub(crate) fn rules(&self) -> &[String] {
+        &self.text.rules
+    }
+
+    /// Whether it is about the finding, were it only for what the finding says.
+    pub(crate) fn is_about(&self, rule: &str, resource: &Resource<'_>) -> About {
+        let Text { rules, accounts, regions, resources, tags, .. } = &self.text;
+        let Finding { account, region, .. } = resource.finding;
+        let is_about = (rules.is_empty() || rules.iter().any(|of| of == rule))
+            && (accounts.is_empty() || accounts.contains(account))
+            && (regions.is_empty() || regions.contains(region))
+            && (resources.is_empty() || resource.names.iter().any(|name| self.globs.is_match(name)));
+        match (is_about, tags.is_empty()) {
+            (false, _) => About::No,
+            (true, true) => About::Yes,
+            (true, false) => About::IfTagged,
+        }
+    }
+
+    /// Whether a resource with these tags has all of its own.
+    pub(crate) fn is_tagged(&self, tags: &BTreeMap<String, String>) -> bool {
+        self.text.tags.iter().all(|(key, value)| tags.get(key) == Some(value))
+    }
+
+    /// Whether it holds no more.
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        self.text.expires.is_some_and(|last| last < TimeZone::UTC.to_datetime(now).date())
+    }
+}
+
+impl fmt::Display for Exemption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Text { reason, owner, expires, .. } = &self.text;
+        write!(f, "{reason} (owner: {owner}")?;
+        expires.map_or(Ok(()), |day| write!(f, "; until {day}"))?;
+        f.write_str(")")
+    }
+}
+
+/// What an undo has put back and the next polls leave alone, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exempted {
+    /// The version of the format.
+    pub schema: u32,
+    /// The findings.
+    pub findings: Vec<Finding>,
+    /// Until when they are left alone.
+    pub expires: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+impl Exempted {
+    /// Whether it is about the finding, and holds.
+    pub(crate) fn holds_for(&self, finding: &Finding, now: Timestamp) -> bool {
+        let is_it = |of: &Finding| {
+            let place = |finding: &Finding| (finding.account.clone(), finding.region.clone());
+            place(of) == place(finding) && of.control == finding.control && of.resource == finding.resource
+        };
+        now < self.expires && self.findings.iter().any(is_it)
+    }
+}
