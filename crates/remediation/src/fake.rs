@@ -12,12 +12,14 @@ use aws_sdk_s3::config::{Credentials, ProvideCredentials, Region as SdkRegion, S
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::{
-    AccountId, Batch, BatchId, Bounds, Engine, Error, ErrorKind, Finding, Manifest, Plan, Policy, PolicyRecord,
+    AccountId, Batch, BatchId, Bounds, Engine, Error, ErrorKind, Finding, Guard, Manifest, Plan, Policy, PolicyRecord,
     Proposal, Records, Region, Result, Rule, RunId, Sessions, Target, TargetRole,
 };
 
@@ -95,6 +97,8 @@ pub(crate) enum Script {
     WriteFailsLate(ErrorKind),
     /// The last door may stay open, because the settings say so.
     HoldsLast,
+    /// A guard holds the house's doors.
+    Guarded,
 }
 
 #[derive(Debug)]
@@ -145,6 +149,9 @@ pub(crate) struct Cloud {
     most: AtomicUsize,
     most_in_account: AtomicUsize,
     ended: Mutex<Vec<AccountId>>,
+    written: Mutex<Vec<Change>>,
+    /// The changes of the stored plans, by their files, which never change.
+    planned: Mutex<BTreeMap<PathBuf, Vec<Change>>>,
 }
 
 impl Cloud {
@@ -158,6 +165,8 @@ impl Cloud {
             most: AtomicUsize::default(),
             most_in_account: AtomicUsize::default(),
             ended: Mutex::default(),
+            written: Mutex::default(),
+            planned: Mutex::default(),
         }
     }
 
@@ -166,13 +175,9 @@ impl Cloud {
         self.calls.lock().unwrap().push((call, house.clone()));
         let wait = self.waits.lock().unwrap().get(&(house.account.clone(), call)).copied().unwrap_or(Wait::Turns(1));
         {
-            let mut in_flight = self.in_flight.lock().unwrap();
-            *in_flight.entry(house.account.clone()).or_default() += 1;
-            self.most_in_account.fetch_max(in_flight[&house.account], Ordering::Relaxed);
-            self.most.fetch_max(in_flight.values().sum(), Ordering::Relaxed);
+            let _in_flight = InFlight::new(self, &house.account);
+            wait.out().await;
         }
-        wait.out().await;
-        *self.in_flight.lock().unwrap().get_mut(&house.account).unwrap() -= 1;
         self.ended.lock().unwrap().push(house.account.clone());
     }
 
@@ -191,8 +196,8 @@ impl Cloud {
         Ok(state.open.clone())
     }
 
-    fn holds_last(&self, house: &House) -> bool {
-        self.houses.lock().unwrap().get(house).is_some_and(|state| state.script == Script::HoldsLast)
+    fn follows(&self, house: &House, script: Script) -> bool {
+        self.houses.lock().unwrap().get(house).is_some_and(|state| state.script == script)
     }
 
     fn write(&self, change: &Change) -> Result<()> {
@@ -213,16 +218,46 @@ impl Cloud {
             _ => Ok(()),
         };
         state.open[change.door] = change.after;
+        self.written.lock().unwrap().push(change.clone());
         failed
+    }
+
+    /// The changes that were written, in their order.
+    pub(crate) fn written(&self) -> Vec<Change> {
+        self.written.lock().unwrap().clone()
     }
 
     fn is_planned(&self, change: &Change) -> bool {
         let is_it = |planned: &Change| planned == change || OpenDoor::undo(planned).as_ref() == Some(change);
-        // A plan that another run is writing just now cannot be read yet.
-        let read = |file: &PathBuf| serde_json::from_slice::<Plan<Change>>(&std::fs::read(file).unwrap()).ok();
-        let plans = files(&self.folder.join("plans"));
-        let mut findings = plans.iter().filter_map(read).flat_map(|plan| plan.findings);
-        findings.any(|finding| finding.changes.iter().any(|planned| is_it(&planned.change)))
+        let mut planned = self.planned.lock().unwrap();
+        // What is still being written has another name.
+        let stored = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "json");
+        for file in files(&self.folder.join("plans")).into_iter().filter(stored) {
+            planned.entry(file).or_insert_with_key(|file| {
+                let plan: Plan<Change> = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+                plan.findings.into_iter().flat_map(|finding| finding.changes).map(|planned| planned.change).collect()
+            });
+        }
+        planned.values().flatten().any(is_it)
+    }
+}
+
+/// A call that is under way; also one that is broken off ends.
+struct InFlight<'a>(&'a Cloud, &'a AccountId);
+
+impl<'a> InFlight<'a> {
+    fn new(cloud: &'a Cloud, account: &'a AccountId) -> Self {
+        let mut in_flight = cloud.in_flight.lock().unwrap();
+        *in_flight.entry(account.clone()).or_default() += 1;
+        cloud.most_in_account.fetch_max(in_flight[account], Ordering::Relaxed);
+        cloud.most.fetch_max(in_flight.values().sum(), Ordering::Relaxed);
+        Self(cloud, account)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        *self.0.in_flight.lock().unwrap().get_mut(self.1).unwrap() -= 1;
     }
 }
 
@@ -290,9 +325,12 @@ impl Rule for OpenDoor {
         let open = doors.iter().enumerate().filter(|(_, open)| **open);
         let change = |(door, _)| Change { house: house.clone(), door, before: true, after: false };
         let mut proposal = Proposal::from(open.map(change).collect::<Vec<_>>());
-        if client.cloud.holds_last(&house) && doors.last() == Some(&true) {
+        if client.cloud.follows(&house, Script::HoldsLast) && doors.last() == Some(&true) {
             proposal.changes.pop();
             proposal.held.push(format!("door {} may stay open", doors.len() - 1));
+        }
+        if client.cloud.follows(&house, Script::Guarded) && !proposal.changes.is_empty() {
+            proposal.guard(Guard::Hold, "somebody is in the house".into());
         }
         if doors.len() > 1 {
             proposal.notes.push(format!("the house has {} doors", doors.len()));
@@ -428,7 +466,17 @@ impl World {
 
     /// Opens a door, as somebody else would.
     pub(crate) fn open_door(&self, house: &House, door: usize) {
-        self.cloud.houses.lock().unwrap().get_mut(house).unwrap().open[door] = true;
+        self.set_door(house, door, true);
+    }
+
+    /// Opens or closes a door, as somebody else would.
+    pub(crate) fn set_door(&self, house: &House, door: usize, open: bool) {
+        self.cloud.houses.lock().unwrap().get_mut(house).unwrap().open[door] = open;
+    }
+
+    /// Closes every door of a house, as somebody else would.
+    pub(crate) fn close_doors(&self, house: &House) {
+        self.cloud.houses.lock().unwrap().get_mut(house).unwrap().open.fill(false);
     }
 
     /// Takes a house away; its finding stays.
@@ -515,6 +563,13 @@ impl World {
 
 pub(crate) fn manifest() -> Manifest {
     Manifest::from_json(OpenDoor::MANIFEST).unwrap()
+}
+
+/// A run that started at this time.
+pub(crate) fn run_at(time: Timestamp) -> RunId {
+    let seconds = u64::try_from(time.as_second()).unwrap();
+    let uuid = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
+    serde_json::from_value(serde_json::json!(uuid)).unwrap()
 }
 
 pub(crate) fn finding(account: &str, region: &str, resource: &str) -> Finding {

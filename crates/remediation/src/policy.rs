@@ -43,6 +43,7 @@ pub enum Mode {
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// The version of the format.
+    #[serde(default = "this_schema")]
     #[schemars(range(min = 1, max = 1))]
     schema: u32,
     /// Stops everything: no write starts any more, not even in a run that is under way.
@@ -183,6 +184,10 @@ impl Default for Fight {
     fn default() -> Self {
         Self { window_days: 7, fixes: 3 }
     }
+}
+
+fn this_schema() -> u32 {
+    POLICY_SCHEMA
 }
 
 fn default_approval_hours() -> u32 {

@@ -34,7 +34,7 @@ impl<R: Rule> Engine<R> {
     /// would write. What it puts back is exempt for a time, so that the next poll does not fix it again.
     ///
     /// A resource that is not as the fix left it is held, unless `force` says otherwise: a fresh look must find nothing
-    /// to change. [`Outcome::Undone`] means that a fresh look then found the very changes that the plan had.
+    /// to change, or only what the plan had too, where the fix or an earlier undo was cut off. [`Outcome::Undone`] means that a fresh look then found the very changes that the plan had.
     pub async fn undo(&self, id: BatchId, key: &str, plan: Plan<R::Change>, how: Undo, deadline: Deadline) -> Report {
         let mode = if how.write { Mode::Apply } else { Mode::Plan };
         let started = Timestamp::now();
@@ -95,6 +95,7 @@ impl<R: Rule> Engine<R> {
             Planned::Proposed(proposal, _) if same(&proposal.changes, &original) => {
                 return settled(Outcome::Undone, "it is as it was before the fix already".into());
             }
+            Planned::Proposed(proposal, _) if is_part(&proposal.changes, &original) => None,
             Planned::Proposed(proposal, _) => Some(summaries(&proposal.changes).join("; ")),
         };
         if let (Some(found), false) = (found, how.force) {
@@ -155,6 +156,11 @@ impl<R: Rule> Engine<R> {
 
 fn changes<C: Clone>(planned: &PlannedFinding<C>) -> Vec<C> {
     planned.changes.iter().map(|planned| planned.change.clone()).collect()
+}
+
+/// Whether each of `these` is one of `all`.
+fn is_part<C: Serialize>(these: &[C], all: &[C]) -> bool {
+    these.iter().all(|this| all.iter().any(|one| same(std::slice::from_ref(this), std::slice::from_ref(one))))
 }
 
 /// Whether they write the same: their data is all that there is to a change.

@@ -104,7 +104,8 @@ fn another_schema_version_is_refused() {
     let error = Policy::from_json(br#"{"schema": 2, "rules": {}}"#).unwrap_err();
     let says = "the policy has schema version 2, but this build reads 1, so nothing is written";
     assert_eq!(error.to_string(), says);
-    assert!(matches!(Policy::from_json(b"{}"), Err(PolicyError::Syntax(_))));
+    assert!(Policy::from_json(b"{}").is_ok());
+    assert!(matches!(Policy::from_json(b"{"), Err(PolicyError::Syntax(_))));
     assert!(matches!(Policy::from_json(&[0xff]), Err(PolicyError::Syntax(_))));
 }
 
