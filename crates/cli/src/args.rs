@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use remediation::AccountId;
 
@@ -24,6 +25,12 @@ Examples:
 
   Fix what a plan showed, after a question; without a terminal, with --yes:
     autoremediate apply --rule s3-public-bucket --findings batch.ndjson
+
+  Carry out a stored plan that waits for an approval:
+    autoremediate approve s3://bucket/plans/s3-public-bucket/2026-01-02/RUN-1.json --reason 'ticket 4711'
+
+  Say what is wrong with a policy before it is deployed:
+    autoremediate policy check policy.json
 
   What a run wrote, and how it would be put back; then put it back:
     autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json
@@ -59,12 +66,68 @@ pub(crate) enum Command {
     /// Show how what a run wrote would be put back, from its report; with --yes, put it back and prove it.
     #[command(after_help = AFTER_HELP)]
     Undo(UndoArgs),
+    /// Approve a stored plan, as it is: its changes that wait for an approval are then written.
+    #[command(after_help = AFTER_HELP)]
+    Approve(ApproveArgs),
+    /// Check a policy, or print the JSON Schema of every policy.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// List the rules, what they serve and what they may do.
     Rules {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say what is wrong with a policy, in which line, and what was probably meant.
+    Check {
+        /// A policy.json, or a .tfvars.json with the variable `policy`; can be repeated.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of every policy.
+    Schema,
+}
+
+/// What `approve` is about.
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    /// The plan: s3://bucket/plans/…, or a file, as reports say where it is.
+    #[arg(value_name = "PLAN", value_parser = plan)]
+    pub(crate) plan: RecordAt,
+    /// Why; it is recorded.
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) reason: String,
+    /// Do not show the plan and ask. Needed without a terminal, and with --json.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Wait for the report of the rule's Lambda, for at most so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) wait: Option<u64>,
+    /// The region of the AWS configuration, where the bucket is.
+    #[arg(long, value_name = "CODE", value_parser = region)]
+    pub(crate) region: Option<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which policy holds.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArgs {
+    /// The policy to keep to, a file. Without it, the bucket's policy.json; with records in a folder, none.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
 }
 
 /// What `plan` and `apply` are about.
@@ -87,6 +150,8 @@ pub(crate) struct RunArgs {
     /// Where plans and reports are kept: s3://bucket, or a folder.
     #[arg(long, value_name = "PLACE", default_value = "./autoremediate-records")]
     pub(crate) records: RecordsPlace,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
     /// Print one JSON document with the reports.
     #[arg(long)]
     pub(crate) json: bool,
@@ -110,8 +175,9 @@ pub(crate) struct AccessArgs {
 /// What `undo` is about.
 #[derive(Debug, Args)]
 pub(crate) struct UndoArgs {
-    /// The report of the run: s3://bucket/reports/…, or a file, as plan and apply say where it is.
-    #[arg(value_name = "REPORT")]
+    /// The report of the run: s3://bucket/reports/…, or a file, as plan and apply say where it is. Without the
+    /// number of the batch and .json, all reports of the run; where a run has died and left none, its plan.
+    #[arg(value_name = "REPORT", value_parser = report_or_plan)]
     pub(crate) report: RecordAt,
     /// Only resources of this account, by its twelve digits; can be repeated.
     #[arg(long = "account", value_name = "ID")]
@@ -130,6 +196,11 @@ pub(crate) struct UndoArgs {
     /// Put back also what is not as the fix left it any more.
     #[arg(long)]
     pub(crate) force: bool,
+    /// For how many hours runs leave alone what was put back.
+    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    pub(crate) exempt_hours: u32,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
     /// Print one JSON document with the reports.
     #[arg(long)]
     pub(crate) json: bool,
@@ -177,21 +248,31 @@ pub(crate) struct RecordAt {
     pub(crate) key: String,
 }
 
-impl FromStr for RecordAt {
-    type Err = Error;
-
-    /// The last four parts are the key: reports/<rule>/<date>/<run>-<batch>.json.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let unusable = || Error::Record(text.to_owned());
+impl RecordAt {
+    /// The last four parts are the key: <kind>/<rule>/<date>/<run>-<batch>.json.
+    fn parse(text: &str, kinds: &[&str]) -> Option<Self> {
         let parts: Vec<_> = text.rsplitn(5, '/').collect();
-        let [file, date, rule, "reports", ..] = parts[..] else { return Err(unusable()) };
+        let [file, date, rule, kind, ..] = parts[..] else { return None };
         let place = match parts.get(4) {
             None => RecordsPlace::Folder(".".into()),
             Some(&"") => RecordsPlace::Folder("/".into()),
-            Some(place) => place.parse().map_err(|_| unusable())?,
+            Some(place) => place.parse().ok()?,
         };
-        Ok(Self { place, key: format!("reports/{rule}/{date}/{file}") })
+        kinds.contains(&kind).then(|| Self { place, key: format!("{kind}/{rule}/{date}/{file}") })
     }
+
+    /// The ID of its rule.
+    pub(crate) fn rule(&self) -> &str {
+        self.key.split('/').nth(1).unwrap_or_default()
+    }
+}
+
+fn report_or_plan(text: &str) -> Result<RecordAt, Error> {
+    RecordAt::parse(text, &["reports", "plans"]).ok_or_else(|| Error::Report(text.to_owned()))
+}
+
+fn plan(text: &str) -> Result<RecordAt, Error> {
+    RecordAt::parse(text, &["plans"]).ok_or_else(|| Error::Plan(text.to_owned()))
 }
 
 /// A region's code, from its code or its name.
@@ -209,7 +290,7 @@ mod tests {
 
     use super::*;
 
-    fn plan(arguments: &[&str]) -> Result<RunArgs, clap::Error> {
+    fn plan_args(arguments: &[&str]) -> Result<RunArgs, clap::Error> {
         let line = ["autoremediate", "plan"].iter().chain(arguments);
         match Cli::try_parse_from(line)?.command {
             Command::Plan(run) => Ok(run),
@@ -224,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_is_not_said_has_a_default() {
-        let run = plan(&["--findings", "-"]).unwrap();
+        let run = plan_args(&["--findings", "-"]).unwrap();
         assert_eq!(run.access.role_name, "autoremediate-{rule}");
         assert_eq!(run.records, RecordsPlace::Folder("./autoremediate-records".into()));
         assert!(run.rules.is_empty() && run.accounts.is_empty() && run.region.is_none() && !run.json);
@@ -232,8 +313,8 @@ mod tests {
 
     #[test]
     fn findings_come_from_exactly_one_place() {
-        assert_eq!(plan(&[]).unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
-        let two = plan(&["--findings", "x", "--netskope-tenant", "example.goskope.com"]);
+        assert_eq!(plan_args(&[]).unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
+        let two = plan_args(&["--findings", "x", "--netskope-tenant", "example.goskope.com"]);
         assert_eq!(two.unwrap_err().kind(), ErrorKind::ArgumentConflict);
     }
 
@@ -246,7 +327,7 @@ mod tests {
             ("--records", "s3://bucket/prefix", "s3://<bucket>"),
             ("--records", "https://bucket", "s3://<bucket>"),
         ] {
-            let error = plan(&["--findings", "x", argument, value]).unwrap_err().to_string();
+            let error = plan_args(&["--findings", "x", argument, value]).unwrap_err().to_string();
             assert!(error.contains(value) && error.contains(accepted), "{error}");
         }
     }
@@ -273,19 +354,22 @@ mod tests {
             ("/reports/r/2026-01-02/x-1.json", RecordsPlace::Folder("/".into())),
             ("reports/r/2026-01-02/x-1.json", RecordsPlace::Folder(".".into())),
         ] {
-            assert_eq!(text.parse::<RecordAt>().unwrap(), RecordAt { place, key: key.into() }, "{text}");
+            assert_eq!(report_or_plan(text).unwrap(), RecordAt { place, key: key.into() }, "{text}");
         }
+        assert!(report_or_plan("s3://records/plans/r/2026-01-02/x-1.json").is_ok());
         for text in
-            ["", "x-1.json", "s3://records/plans/r/2026-01-02/x-1.json", "s3://a/b/reports/r/d/x", "s3://records"]
+            ["", "x-1.json", "s3://records/findings/r/2026-01-02/x-1.json", "s3://a/b/reports/r/d/x", "s3://records"]
         {
-            let error = text.parse::<RecordAt>().unwrap_err().to_string();
+            let error = report_or_plan(text).unwrap_err().to_string();
             assert!(error.contains(&format!("`{text}`")) && error.contains("reports/<rule>"), "{error}");
+            assert!(plan(text).unwrap_err().to_string().contains("plans/<rule>"));
         }
+        assert_eq!(plan("plans/r/2026-01-02/x-1.json").unwrap().rule(), "r");
     }
 
     #[test]
     fn the_token_is_no_argument() {
-        let error = plan(&["--netskope-tenant", "example.goskope.com", "--netskope-token", "x"]).unwrap_err();
+        let error = plan_args(&["--netskope-tenant", "example.goskope.com", "--netskope-token", "x"]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownArgument);
     }
 }

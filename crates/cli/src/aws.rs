@@ -1,10 +1,13 @@
 //! The AWS configuration of the person who runs this.
 
-use aws_config::{Region, SdkConfig};
-use remediation::{Records, TargetRole, sdk_loader};
+use std::path::Path;
 
-use crate::args::{AccessArgs, RecordsPlace};
+use aws_config::{Region, SdkConfig};
+use remediation::{POLICY_KEY, Policy, PolicyError, PolicyRecord, Records, TargetRole, sdk_loader};
+
+use crate::args::{AccessArgs, PolicyArgs, RecordsPlace};
 use crate::error::Error;
+use crate::rules::PolicyInForce;
 
 /// The engine's own configuration, with the profile and the region of the arguments.
 pub(crate) async fn config(access: &AccessArgs, region: Option<&String>) -> SdkConfig {
@@ -31,6 +34,24 @@ pub(crate) fn records(place: &RecordsPlace, config: &SdkConfig) -> Records {
         }
         RecordsPlace::Folder(folder) => Records::Folder(folder.clone()),
     }
+}
+
+/// The policy to keep to: the one that is named, or that of the bucket.
+pub(crate) async fn policy(
+    args: &PolicyArgs,
+    place: &RecordsPlace,
+    config: &SdkConfig,
+) -> Result<PolicyInForce, PolicyError> {
+    let record = match (&args.policy, place) {
+        (Some(file), _) => {
+            let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+            let key = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            PolicyRecord { records: Records::Folder(folder), key }
+        }
+        (None, RecordsPlace::Bucket(_)) => PolicyRecord { records: records(place, config), key: POLICY_KEY.to_owned() },
+        (None, RecordsPlace::Folder(_)) => return Ok(PolicyInForce { policy: Policy::unrestricted(), record: None }),
+    };
+    Ok(PolicyInForce { policy: record.read().await?, record: Some(record) })
 }
 
 /// The role to assume in the accounts for a rule.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use remediation::{BatchError, ManifestError, RecordError};
+use remediation::{BatchError, ManifestError, PolicyError, RecordError};
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -20,9 +20,26 @@ pub(crate) enum Error {
     #[error("`{0}` is no place for records: give s3://<bucket>, without a key, or a folder")]
     Records(String),
     #[error(
-        "`{0}` is no report: give s3://<bucket>/reports/<rule>/<date>/<run>-<batch>.json, or such a file in a folder"
+        "`{0}` is no report: give s3://<bucket>/reports/<rule>/<date>/<run>-<batch>.json, or such a file in a folder; \
+         or the plan of a run that left none"
     )]
-    Record(String),
+    Report(String),
+    #[error("`{0}` is no plan: give s3://<bucket>/plans/<rule>/<date>/<run>-<batch>.json, or such a file in a folder")]
+    Plan(String),
+    #[error("the run of {0} has no reports: did it die? Then undo takes its plan, in plans/")]
+    NoReports(String),
+    #[error("nothing in {0} waits for an approval")]
+    NothingAwaits(String),
+    #[error("nothing was approved: approve asks, and there is no terminal to ask on; give --yes to approve")]
+    Unapproved,
+    #[error("who approves cannot be told: {0}")]
+    Caller(remediation::Error),
+    #[error("the report did not come within {seconds} s; it will be {report}")]
+    NoReportYet { report: String, seconds: u64 },
+    #[error("the policy in {}: {source}", path.display())]
+    PolicyFile { path: PathBuf, source: io::Error },
+    #[error("{0}; --policy names another one")]
+    Policy(#[from] PolicyError),
     #[error(transparent)]
     Unreadable(#[from] Box<RecordError>),
     #[error("{place} cannot be used: {source}")]

@@ -3,10 +3,12 @@
 //! Invariants: standard output holds the result and nothing else; the Netskope token comes from the environment only
 //! and is never printed; the exit code says whether anything is left to do, and never 0 where something failed.
 
+mod approve;
 mod args;
 mod aws;
 mod error;
 mod output;
+mod policy;
 mod progress;
 mod rules;
 mod run;
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, PolicyCommand};
 use crate::error::Error;
 use crate::output::Exit;
 use crate::progress::Bar;
@@ -44,7 +46,9 @@ fn execute(command: Command) -> Result<Exit, Error> {
     let json = match &command {
         Command::Plan(run) | Command::Apply { run, .. } => run.json,
         Command::Undo(args) => args.json,
-        Command::Rules { json } => *json,
+        Command::Approve(args) => args.json,
+        Command::Rules { json } | Command::Policy(PolicyCommand::Check { json, .. }) => *json,
+        Command::Policy(PolicyCommand::Schema) => true,
     };
     let bar = Bar::new(json);
     progress::log_above(&bar);
@@ -54,6 +58,9 @@ fn execute(command: Command) -> Result<Exit, Error> {
         Command::Plan(run) => runtime.block_on(run::plan(&run, &bar, &mut out)),
         Command::Apply { run, yes } => runtime.block_on(run::apply(&run, yes, &bar, &mut out)),
         Command::Undo(args) => runtime.block_on(undo::undo(&args, &bar, &mut out)),
+        Command::Approve(args) => runtime.block_on(approve::approve(&args, &bar, &mut out)),
+        Command::Policy(PolicyCommand::Check { files, json }) => policy::check(&files, json, &mut out),
+        Command::Policy(PolicyCommand::Schema) => policy::print_schema(&mut out),
         Command::Rules { json } => {
             output::print_rules(&rules::all()?, json, &mut out)?;
             Ok(Exit::NothingLeft)

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
-use remediation::{Batch, Mode, Outcome, Permission, Records, Report, ReportedFinding};
+use remediation::{Batch, Finding, Mode, Outcome, Permission, Plan, PlannedFinding, Records, Report, ReportedFinding};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::aws;
 use crate::error::Error;
@@ -67,6 +68,14 @@ pub(crate) struct StoredReport {
     pub(crate) plans_at: Vec<String>,
     pub(crate) report_at: Option<String>,
     pub(crate) report: Report,
+}
+
+impl StoredReport {
+    /// A report that another has stored at `report_at`.
+    pub(crate) fn of(report: Report, records: &Records, report_at: String) -> Self {
+        let plans_at = report.plans.iter().map(|plan| aws::locate(records, &plan.key)).collect();
+        Self { plans_at, report_at: Some(report_at), report }
+    }
 }
 
 /// What became of all findings.
@@ -213,6 +222,24 @@ impl Results {
     }
 }
 
+/// Prints the changes of a plan, and what a person should know of them.
+pub(crate) fn print_plan(plan: &Plan<Value>, rules: &[LoadedRule], out: &mut impl Write) -> io::Result<()> {
+    let mut table = table(["control", "account", "region", "resource", "change", "waits because", "notes"]);
+    for PlannedFinding { finding, changes, awaits, notes, .. } in &plan.findings {
+        let changes: Vec<_> = changes.iter().map(|change| change.summary.as_str()).collect();
+        table.add_row([
+            printable(control(finding, rules)),
+            finding.account.to_string(),
+            printable(&finding.region.to_string()),
+            printable(&finding.resource),
+            printable(&changes.join("; ")),
+            printable(&awaits.join("; ")),
+            printable(&notes.join("; ")),
+        ]);
+    }
+    writeln!(out, "{table}")
+}
+
 /// Prints the manifests of `rules`.
 pub(crate) fn print_rules(rules: &[LoadedRule], json: bool, out: &mut impl Write) -> Result<(), Error> {
     let manifests: Vec<_> = rules.iter().map(|rule| &rule.manifest).collect();
@@ -241,7 +268,7 @@ pub(crate) fn print_rules(rules: &[LoadedRule], json: bool, out: &mut impl Write
     Ok(writeln!(out, "{table}")?)
 }
 
-fn print_json(document: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn print_json(document: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, document)?;
     writeln!(out)
 }
@@ -263,8 +290,6 @@ fn is_told(row: &ReportedFinding) -> bool {
 
 fn cells(row: &ReportedFinding, rules: &[LoadedRule]) -> [String; 7] {
     let finding = &row.finding;
-    let control = rules.iter().find_map(|rule| rule.manifest.control(&finding.control));
-    let control = control.map_or(&finding.control, |control| &control.short_name);
     let proof = row.verification.as_ref().map(|proof| {
         let (at, looks) = (proof.at.strftime("%Y-%m-%dT%H:%M:%SZ"), proof.looks);
         format!("complies at {at} by {} ({looks} look(s))", proof.actions.join(", "))
@@ -272,7 +297,7 @@ fn cells(row: &ReportedFinding, rules: &[LoadedRule]) -> [String; 7] {
     let notes = row.notes.iter().map(|note| format!("note: {note}"));
     let detail: Vec<_> = row.detail.iter().cloned().chain(proof).chain(notes).collect();
     [
-        printable(control),
+        printable(control(finding, rules)),
         finding.account.to_string(),
         printable(&finding.region.to_string()),
         printable(&finding.resource),
@@ -280,6 +305,12 @@ fn cells(row: &ReportedFinding, rules: &[LoadedRule]) -> [String; 7] {
         row.outcome.to_string(),
         printable(&detail.join("; ")),
     ]
+}
+
+/// The short name of the finding's control.
+fn control<'a>(finding: &'a Finding, rules: &'a [LoadedRule]) -> &'a str {
+    let control = rules.iter().find_map(|rule| rule.manifest.control(&finding.control));
+    control.map_or(&finding.control, |control| &control.short_name)
 }
 
 /// The text without what a terminal would take for a command: names come from whoever made the resource.
@@ -301,8 +332,8 @@ fn actions(permissions: &[Permission]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use remediation::{BatchId, BatchLineError, Finding, Region, RunId};
-    use serde_json::{Value, json};
+    use remediation::{BatchId, BatchLineError, Region, RunId};
+    use serde_json::json;
 
     use super::*;
     use crate::rules;

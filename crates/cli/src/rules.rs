@@ -9,10 +9,11 @@ use network_acl_open_ingress::NetworkAclOpenIngress;
 use rds_public_snapshot::RdsPublicSnapshot;
 use redshift_public_cluster::RedshiftPublicCluster;
 use remediation::{
-    Batch, BatchId, Bounds, Deadline, Engine, Finding, Manifest, Mode, Plan, Progress, Records, Report, Rule, Sessions,
-    Undo,
+    Approval, Batch, BatchId, Bounds, Deadline, Engine, Finding, Ledger, Manifest, Mode, Plan, Policy, PolicyError,
+    PolicyRecord, Progress, Records, Report, Rule, Sessions, Undo,
 };
 use s3_public_bucket::S3PublicBucket;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use security_group_open_admin_port::SecurityGroupOpenAdminPort;
 use vpc_without_flow_logs::VpcWithoutFlowLogs;
 
@@ -32,21 +33,39 @@ const RULES: &[RuleEntry] = &[
 /// A rule without its type.
 struct RuleEntry {
     manifest: &'static str,
-    engine: fn(EngineParts) -> Box<dyn Remediate>,
+    engine: MakeEngine,
+    check_settings: CheckSettings,
+    settings_schema: SettingsSchema,
 }
+
+type MakeEngine = fn(EngineParts) -> Result<Box<dyn Remediate>, PolicyError>;
+type CheckSettings = fn(&Policy, &str) -> Result<(), PolicyError>;
+type SettingsSchema = fn(&mut SchemaGenerator) -> Schema;
 
 /// What an engine is made of, beside the rule.
 pub(crate) struct EngineParts {
     pub(crate) manifest: Manifest,
     pub(crate) sessions: Sessions,
     pub(crate) records: Records,
+    pub(crate) policy: PolicyInForce,
+    pub(crate) ledger: Option<Ledger>,
     pub(crate) progress: Arc<dyn Progress>,
+}
+
+/// The policy that a command keeps to, and where it is read again before each write.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicyInForce {
+    pub(crate) policy: Policy,
+    pub(crate) record: Option<PolicyRecord>,
 }
 
 /// An engine without its rule's type.
 pub(crate) trait Remediate: Send + Sync {
     /// [`Engine::run`], for as long as it takes.
     fn run(&self, batch: Batch, mode: Mode) -> BoxFuture<'_, Report>;
+
+    /// [`Engine::run_approved`] of a stored plan, as JSON.
+    fn run_approved<'a>(&'a self, approval: &'a Approval, plan: &'a [u8]) -> BoxFuture<'a, serde_json::Result<Report>>;
 
     /// [`Engine::undo`] of the findings of a stored plan that are `wanted`, as JSON.
     fn undo<'a>(&'a self, undo: UndoPlan<'a>) -> BoxFuture<'a, serde_json::Result<Report>>;
@@ -70,6 +89,10 @@ impl<R: Rule> Remediate for Engine<R> {
         Box::pin(self.run(batch, mode, Deadline::never()))
     }
 
+    fn run_approved<'a>(&'a self, approval: &'a Approval, plan: &'a [u8]) -> BoxFuture<'a, serde_json::Result<Report>> {
+        Box::pin(async move { Ok(self.run_approved(approval, serde_json::from_slice(plan)?, Deadline::never()).await) })
+    }
+
     fn undo<'a>(&'a self, undo: UndoPlan<'a>) -> BoxFuture<'a, serde_json::Result<Report>> {
         let UndoPlan { id, key, plan, wanted, how } = undo;
         Box::pin(async move {
@@ -82,38 +105,52 @@ impl<R: Rule> Remediate for Engine<R> {
 
 impl RuleEntry {
     const fn of<R: Rule>() -> Self {
-        Self { manifest: R::MANIFEST, engine: engine::<R> }
+        Self {
+            manifest: R::MANIFEST,
+            engine: engine::<R>,
+            check_settings: |policy, rule| policy.settings::<R>(rule).map(drop),
+            settings_schema: R::Settings::json_schema,
+        }
     }
 }
 
-fn engine<R: Rule>(parts: EngineParts) -> Box<dyn Remediate> {
-    let EngineParts { manifest, sessions, records, progress } = parts;
-    let engine = Engine::<R>::new(manifest, R::Settings::default(), sessions, records, Bounds::default());
-    Box::new(engine.with_progress(progress))
+fn engine<R: Rule>(parts: EngineParts) -> Result<Box<dyn Remediate>, PolicyError> {
+    let EngineParts { manifest, sessions, records, policy: PolicyInForce { policy, record }, ledger, progress } = parts;
+    let settings = policy.settings::<R>(&manifest.id)?;
+    let engine = Engine::<R>::new(manifest, settings, sessions, records, Bounds::default());
+    let engine = engine.under(policy, record).with_progress(progress);
+    Ok(Box::new(match ledger {
+        Some(ledger) => engine.with_ledger(ledger),
+        None => engine,
+    }))
 }
 
 /// A rule of this build, with its manifest read.
 pub(crate) struct LoadedRule {
     pub(crate) manifest: Manifest,
-    engine: fn(EngineParts) -> Box<dyn Remediate>,
+    entry: &'static RuleEntry,
 }
 
 impl LoadedRule {
     /// An engine for one run of the rule.
-    pub(crate) fn engine(
-        &self,
-        sessions: Sessions,
-        records: Records,
-        progress: Arc<dyn Progress>,
-    ) -> Box<dyn Remediate> {
-        (self.engine)(EngineParts { manifest: self.manifest.clone(), sessions, records, progress })
+    pub(crate) fn engine(&self, parts: EngineParts) -> Result<Box<dyn Remediate>, PolicyError> {
+        (self.entry.engine)(parts)
+    }
+
+    /// Whether the policy's settings of the rule can be used.
+    pub(crate) fn check_settings(&self, policy: &Policy) -> Result<(), PolicyError> {
+        (self.entry.check_settings)(policy, &self.manifest.id)
+    }
+
+    /// The JSON Schema of the rule's settings.
+    pub(crate) fn settings_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.entry.settings_schema)(generator)
     }
 }
 
 /// Every rule.
 pub(crate) fn all() -> Result<Vec<LoadedRule>, Error> {
-    let load =
-        |entry: &RuleEntry| Ok(LoadedRule { manifest: Manifest::from_json(entry.manifest)?, engine: entry.engine });
+    let load = |entry: &'static RuleEntry| Ok(LoadedRule { manifest: Manifest::from_json(entry.manifest)?, entry });
     RULES.iter().map(load).collect()
 }
 

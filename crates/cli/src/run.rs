@@ -4,20 +4,26 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use remediation::{Batch, Mode, Outcome, Records, RunId, Sessions};
+use remediation::{Batch, Ledger, Mode, Outcome, PolicyError, Records, Report, RunId, Sessions};
 
 use crate::args::RunArgs;
 use crate::aws;
 use crate::error::Error;
 use crate::output::{Exit, Format, Results};
 use crate::progress::Bar;
-use crate::rules::{self, LoadedRule, Remediate};
+use crate::rules::{self, EngineParts, LoadedRule, PolicyInForce, Remediate};
 use crate::source::{self, Gathered};
+
+/// Whose ledger it is, beside those of the rules' Lambdas.
+const LEDGER: &str = "command-line";
 
 /// What a run needs beside the findings.
 struct Runner<'a> {
     config: SdkConfig,
     records: Records,
+    policy: PolicyInForce,
+    /// One for all rules: the limits of a run are this command's.
+    ledger: Ledger,
     rules: &'a [LoadedRule],
     args: &'a RunArgs,
     bar: &'a Bar,
@@ -44,7 +50,7 @@ pub(crate) async fn apply(args: &RunArgs, yes: bool, bar: &Bar, out: &mut impl W
         let planned = runner.run(gathered, Mode::Plan).await;
         planned.print(Format::Table, &rules, out)?;
         let count = planned.count(Outcome::Planned);
-        if count == 0 || !confirmed(count)? {
+        if count == 0 || !confirmed(&format!("Fix {count} resource(s) as shown?"))? {
             return Ok(planned.exit());
         }
         settled = planned.exit_of(|outcome| outcome != Outcome::Planned);
@@ -56,9 +62,10 @@ pub(crate) async fn apply(args: &RunArgs, yes: bool, bar: &Bar, out: &mut impl W
     Ok(settled.max(results.exit()))
 }
 
-fn confirmed(count: usize) -> Result<bool, Error> {
+/// What a person answers to a question.
+pub(crate) fn confirmed(question: &str) -> Result<bool, Error> {
     let mut answer = String::new();
-    write!(io::stderr(), "Fix {count} resource(s) as shown? [y/N] ")?;
+    write!(io::stderr(), "{question} [y/N] ")?;
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
@@ -70,7 +77,9 @@ impl<'a> Runner<'a> {
         let gathered = source::gather(args, rules, &region, bar).await;
         bar.clear();
         let records = aws::records(&args.records, &config);
-        Ok((Self { config, records, rules, args, bar }, gathered?))
+        let policy = aws::policy(&args.policy, &args.records, &config).await?;
+        let ledger = Ledger::new(records.clone(), LEDGER, RunId::start());
+        Ok((Self { config, records, policy, ledger, rules, args, bar }, gathered?))
     }
 
     async fn run(&self, gathered: Gathered, mode: Mode) -> Results {
@@ -85,7 +94,14 @@ impl<'a> Runner<'a> {
             self.bar.on(format!("{id}: batch {number} of {total},"));
             let engine = match last.take() {
                 Some((of, when, engine)) if of == id && when == run => engine,
-                _ => self.engine(rule, run),
+                _ => match self.engine(rule, run) {
+                    Ok(engine) => engine,
+                    Err(error) => {
+                        results.store(Report::held(batch, &error.to_string()), &self.records).await;
+                        results.problems.push(format!("{id}: {error}"));
+                        continue;
+                    }
+                },
             };
             self.remediate(engine.as_ref(), batch, mode, &mut results).await;
             last = Some((id, run, engine));
@@ -98,9 +114,15 @@ impl<'a> Runner<'a> {
         results.store(engine.run(batch, mode).await, &self.records).await;
     }
 
-    fn engine(&self, rule: &LoadedRule, run: RunId) -> Box<dyn Remediate> {
+    fn engine(&self, rule: &LoadedRule, run: RunId) -> Result<Box<dyn Remediate>, PolicyError> {
         let role = aws::target_role(&self.args.access, &rule.manifest.id);
-        let sessions = Sessions::new(self.config.clone(), role, &rule.manifest, run);
-        rule.engine(sessions, self.records.clone(), Arc::new(self.bar.clone()))
+        rule.engine(EngineParts {
+            manifest: rule.manifest.clone(),
+            sessions: Sessions::new(self.config.clone(), role, &rule.manifest, run),
+            records: self.records.clone(),
+            policy: self.policy.clone(),
+            ledger: Some(self.ledger.clone()),
+            progress: Arc::new(self.bar.clone()),
+        })
     }
 }
