@@ -150,7 +150,7 @@ async fn an_acl_of_ipv6_alone_is_fixed_unless_the_settings_say_otherwise() {
     let (acls, acl) = (acls(&of), acls(&of).make_default("ipv6", true).await.unwrap());
     acls.remove(&acl, 100).await.unwrap();
     assert_eq!(acls.allowed(&acl).await.unwrap(), ["101 -1 ::/0"]);
-    let settings = Settings { ipv6: false };
+    let settings = Settings { ipv6: false, ..Settings::default() };
     let report = of.run_with::<NetworkAclOpenIngress>(settings, of.batch(&[&acl]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::AlreadyCompliant), 1, "{report:?}");
     assert!(report.findings[0].notes[0].contains("101, allow all from ::/0 stays"), "{report:?}");
@@ -166,7 +166,7 @@ async fn an_acl_of_ipv6_alone_is_fixed_unless_the_settings_say_otherwise() {
 async fn without_ipv6_only_ipv4_is_closed() {
     let of = organization().await;
     let (acls, acl) = (acls(&of), acls(&of).make_default("both", true).await.unwrap());
-    let settings = Settings { ipv6: false };
+    let settings = Settings { ipv6: false, ..Settings::default() };
     let report = of.run_with::<NetworkAclOpenIngress>(settings, of.batch(&[&acl]), Mode::Apply).await;
     assert_eq!((report.count(Outcome::Fixed), report.findings[0].written), (1, 1), "{report:?}");
     assert_eq!(acls.allowed(&acl).await.unwrap(), ["101 -1 ::/0"]);
