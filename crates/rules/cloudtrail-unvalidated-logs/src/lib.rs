@@ -80,9 +80,9 @@ impl Rule for CloudTrailUnvalidatedLogs {
         }
         let client = Client::new(&session.target.in_region(&region).config);
         let listed = client.list_tags().resource_id_list(arn).into_paginator().items().send();
-        let listed = listed.collect::<Result<Vec<_>, _>>().await.map_err(|error| Error::api(LIST_TAGS, error));
-        let listed = listed.map_err(|error| error.gone_if(&["ResourceNotFoundException", "TrailNotFoundException"]))?;
-        let tags = listed.into_iter().flat_map(|of| of.tags_list.unwrap_or_default());
+        let listed = listed.collect::<Result<Vec<_>, _>>().await;
+        let gone = |error| Error::api(LIST_TAGS, error).gone_if(&["ResourceNotFoundException"]);
+        let tags = listed.map_err(gone)?.into_iter().flat_map(|of| of.tags_list.unwrap_or_default());
         Ok(tags.map(|tag| (tag.key, tag.value.unwrap_or_default())).collect())
     }
 
