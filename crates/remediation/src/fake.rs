@@ -104,11 +104,13 @@ struct State {
     shown: Vec<bool>,
     stale: u32,
     writes: usize,
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Call {
     Look,
+    Tags,
     Write,
 }
 
@@ -300,6 +302,15 @@ impl Rule for OpenDoor {
         Ok(proposal)
     }
 
+    async fn tags(client: &Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
+        client.assert_session("READ", &finding.account).await;
+        let house = House::from(finding);
+        client.cloud.call(Call::Tags, &house).await;
+        let houses = client.cloud.houses.lock().unwrap();
+        let state = houses.get(&house).ok_or_else(|| failure("test:ListTags", ErrorKind::Gone))?;
+        Ok(state.tags.clone())
+    }
+
     async fn apply(client: &Client, change: &Change) -> Result<()> {
         client.assert_session("WRITE", &change.house.account).await;
         client.cloud.call(Call::Write, &change.house).await;
@@ -410,7 +421,8 @@ impl World {
         let finding = finding(account, region, &format!("h{}", self.findings.len()));
         let house = House::from(&finding);
         self.findings.push(finding);
-        let state = State { open: open.to_vec(), script, shown: Vec::new(), stale: 0, writes: 0 };
+        let (shown, tags) = (Vec::new(), BTreeMap::new());
+        let state = State { open: open.to_vec(), script, shown, stale: 0, writes: 0, tags };
         self.cloud.houses.lock().unwrap().insert(house.clone(), state);
         house
     }
@@ -425,6 +437,12 @@ impl World {
     /// Opens a door, as somebody else would.
     pub(crate) fn open_door(&self, house: &House, door: usize) {
         self.cloud.houses.lock().unwrap().get_mut(house).unwrap().open[door] = true;
+    }
+
+    /// Gives a house a tag.
+    pub(crate) fn tag(&self, house: &House, key: &str, value: &str) {
+        let mut houses = self.cloud.houses.lock().unwrap();
+        houses.get_mut(house).unwrap().tags.insert(key.into(), value.into());
     }
 
     /// Takes a house away; its finding stays.
