@@ -1,26 +1,27 @@
-"""IAM as LocalStack has it, except that ListAccessKeys has pages."""
+"""IAM as LocalStack has it, except that ListAccessKeys and ListUserTags have pages."""
 
 from localstack.aws.api import RequestContext
 from localstack.services.iam.provider import IamProvider
 from localstack.services.moto import call_moto
 from localstack.services.plugins import Service, aws_provider
 
-from .moto_services import aws_error, localstack_service
+from .moto_services import Operation, aws_error, localstack_service
 from .paging import page
 
 
-def list_access_keys(context: RequestContext, request: dict) -> dict:
-    answer = call_moto(context)
-    try:
-        keys, marker = page(
-            answer["AccessKeyMetadata"], request.get("Marker"), request.get("MaxItems"), context.account_id
-        )
-    except ValueError:
-        raise aws_error("ValidationError", "Invalid Marker.") from None
-    answer |= {"AccessKeyMetadata": keys, "IsTruncated": marker is not None}
-    return {**answer, "Marker": marker} if marker else answer
+def _paged(member: str) -> Operation:
+    def answer_a_page(context: RequestContext, request: dict) -> dict:
+        answer = call_moto(context)
+        try:
+            items, marker = page(answer[member], request.get("Marker"), request.get("MaxItems"), context.account_id)
+        except ValueError:
+            raise aws_error("ValidationError", "Invalid Marker.") from None
+        answer |= {member: items, "IsTruncated": marker is not None}
+        return {**answer, "Marker": marker} if marker else answer
+
+    return answer_a_page
 
 
 @aws_provider(api="iam", name="remediation")
 def iam() -> Service:
-    return localstack_service(IamProvider(), {"ListAccessKeys": list_access_keys})
+    return localstack_service(IamProvider(), {"ListAccessKeys": _paged("AccessKeyMetadata"), "ListUserTags": _paged("Tags")})

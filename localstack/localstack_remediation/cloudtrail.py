@@ -41,6 +41,17 @@ def describe(context: RequestContext, request: dict) -> dict:
     return {"trailList": [_described(trail) for trail in trails]}
 
 
+def list_tags(context: RequestContext, request: dict) -> dict:
+    """Of the trails of this region; the code for others is inferred."""
+    for arn in request["ResourceIdList"]:
+        if not arn.startswith("arn:"):
+            raise aws_error("CloudTrailARNInvalidException", f"{arn} is not the ARN of a trail.")
+        trail = _look_up(context, arn)
+        if trail is None or (trail.account_id, trail.region_name) != (context.account_id, context.region):
+            raise aws_error("ResourceNotFoundException", f"The resource {arn} was not found.")
+    return call_moto(context)
+
+
 def update(context: RequestContext, request: dict) -> dict:
     trail = _own(context, request["Name"])
     call_moto_with_request(context, {**request, "Name": trail.trail_name})
@@ -131,6 +142,7 @@ OPERATIONS: dict[str, Operation] = {
     "DeleteTrail": _by_name,
     "DescribeTrails": describe,
     "GetTrail": get,
+    "ListTags": list_tags,
     "StartLogging": _by_name,
     "StopLogging": _by_name,
     "UpdateTrail": update,

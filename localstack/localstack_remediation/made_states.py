@@ -1,6 +1,7 @@
 """States that AWS gets into by itself or with time, for a test to make.
 
-PUT /_remediation/iam/access-keys/<id> {"CreateDate": "2020-01-01T00:00:00"} makes a key old.
+PUT /_remediation/iam/access-keys/<id> {"CreateDate": "2020-01-01T00:00:00"} makes a key old, and
+{"LastUsedDate": …, "ServiceName": "s3", "Region": "eu-central-1"} one that was used then.
 PUT /_remediation/status {"Arn": …, "Status": …} puts a Redshift cluster or an RDS snapshot into a status.
 """
 
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from localstack.http import Response
 from localstack.runtime import hooks
 from localstack.services.edge import ROUTER
-from moto.iam.models import iam_backends
+from moto.iam.models import AccessKeyLastUsed, iam_backends
 from moto.rds.models import rds_backends
 from moto.redshift.models import redshift_backends
 
@@ -51,14 +52,22 @@ def _resource(arn: str):
 
 def _put_access_key(request, access_key: str) -> Response:
     try:
-        created = datetime.fromisoformat(json.loads(request.get_data())["CreateDate"])
+        wanted = json.loads(request.get_data())
+        created, used = _time(wanted.get("CreateDate")), _time(wanted.get("LastUsedDate"))
+        last_used = AccessKeyLastUsed(used, wanted["ServiceName"], wanted["Region"]) if used else None
     except (KeyError, ValueError) as error:
         return Response(f"{error!r}\n", 400)
-    if created.tzinfo:
-        created = created.astimezone(UTC).replace(tzinfo=None)  # moto's times have no zone
     for partitions in list(iam_backends.values()):
         for backend in list(partitions.values()):
             if key := backend.access_keys.get(access_key):
-                key.create_date = created
+                key.create_date = created or key.create_date
+                key.last_used = last_used or key.last_used
                 return Response(status=204)
     return Response(f"there is no access key {access_key}\n", 404)
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    time = datetime.fromisoformat(text)
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time  # moto's times have no zone

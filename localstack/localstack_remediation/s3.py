@@ -1,4 +1,4 @@
-"""S3 as LocalStack has it, except for where it keeps objects and for three calls that ignored the expected owner."""
+"""S3 as LocalStack has it, except for where it keeps objects and for the calls that ignored the expected owner."""
 
 import tempfile
 
@@ -23,6 +23,14 @@ class OwnerCheckingS3Provider(S3Provider):
     def delete_public_access_block(self, context, bucket, expected_bucket_owner=None, **kwargs):
         self._check_owner(context, bucket, expected_bucket_owner)
         super().delete_public_access_block(context, bucket, expected_bucket_owner, **kwargs)
+
+    def get_bucket_tagging(self, context, bucket, expected_bucket_owner=None, **kwargs):
+        self._check_owner(context, bucket, expected_bucket_owner)
+        return super().get_bucket_tagging(context, bucket, expected_bucket_owner, **kwargs)
+
+    def get_bucket_website(self, context, bucket, expected_bucket_owner=None, **kwargs):
+        self._check_owner(context, bucket, expected_bucket_owner)
+        return super().get_bucket_website(context, bucket, expected_bucket_owner, **kwargs)
 
     def _check_owner(self, context, bucket: str, expected: str | None) -> None:
         self._get_cross_account_bucket(context, bucket, expected_bucket_owner=expected)

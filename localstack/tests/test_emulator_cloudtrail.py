@@ -1,4 +1,6 @@
-"""https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/ : API_GetTrail, API_DescribeTrails, API_UpdateTrail"""
+"""https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/ : API_GetTrail, API_DescribeTrails, API_UpdateTrail,
+API_ListTags
+"""
 
 import pytest
 from refusals import code
@@ -70,6 +72,18 @@ def test_what_does_not_exist(account, trails):
         assert code(trails().get_trail, Name=name) == "TrailNotFoundException"
         assert code(trails().update_trail, Name=name) == "TrailNotFoundException"
     assert code(trails().get_trail, Name="arn:aws:s3:::bucket") == "CloudTrailARNInvalidException"
+
+
+def test_tags_are_listed_in_the_home_region(account, trails, make_trail):
+    arn, tags = make_trail(IsMultiRegionTrail=True), [{"Key": "k", "Value": "v"}]
+    assert trails().list_tags(ResourceIdList=[arn])["ResourceTagList"] == [{"ResourceId": arn, "TagsList": []}]
+    trails().add_tags(ResourceId=arn, TagsList=tags)
+    assert trails().list_tags(ResourceIdList=[arn])["ResourceTagList"] == [{"ResourceId": arn, "TagsList": tags}]
+    # the code is inferred from "in the current Region"
+    assert code(trails(ELSEWHERE).list_tags, ResourceIdList=[arn]) == "ResourceNotFoundException"
+    missing = f"arn:aws:cloudtrail:{HOME}:{account}:trail/missing"
+    assert code(trails().list_tags, ResourceIdList=[missing]) == "ResourceNotFoundException"
+    assert code(trails().list_tags, ResourceIdList=["trail"]) == "CloudTrailARNInvalidException"
 
 
 def test_another_accounts_trail_is_not_seen(emulator, other_account, make_trail):

@@ -27,6 +27,7 @@ def test_a_call_fails_as_often_as_asked(emulator, account, make_role, session_of
         ("status", {"Arn": "not-an-arn", "Status": "paused"}, 400),
         ("iam/access-keys/missing", {"CreateDate": "2020-01-01"}, 404),
         ("iam/access-keys/missing", {"CreateDate": "long ago"}, 400),
+        ("iam/access-keys/missing", {"LastUsedDate": "2020-01-01"}, 400),
     ],
 )
 def test_a_mistaken_request_is_refused(emulator, account, path, body, status):

@@ -43,6 +43,22 @@ def test_the_expected_owner_must_own_the_bucket(s3, account, other_account):
     s3.delete_public_access_block(**ours)
 
 
+def test_tags_and_a_website_are_the_expected_owners_alone(s3, account, other_account):
+    ours = {"Bucket": f"s3-{account}", "ExpectedBucketOwner": account}
+    assert error(s3.get_bucket_tagging, **ours) == (404, "NoSuchTagSet")
+    assert error(s3.get_bucket_website, **ours) == (404, "NoSuchWebsiteConfiguration")
+    tags, index = [{"Key": "k", "Value": "v"}], {"IndexDocument": {"Suffix": "index.html"}}
+    s3.put_bucket_tagging(Bucket=f"s3-{account}", Tagging={"TagSet": tags})
+    s3.put_bucket_website(Bucket=f"s3-{account}", WebsiteConfiguration=index)
+    assert s3.get_bucket_tagging(**ours)["TagSet"] == tags
+    assert s3.get_bucket_website(**ours)["IndexDocument"] == index["IndexDocument"]
+    theirs = ours | {"ExpectedBucketOwner": other_account}
+    assert error(s3.get_bucket_tagging, **theirs) == (403, "AccessDenied")
+    assert error(s3.get_bucket_website, **theirs) == (403, "AccessDenied")
+    missing = {"Bucket": f"gone-{account}"}
+    assert error(s3.get_bucket_tagging, **missing) == error(s3.get_bucket_website, **missing) == (404, "NoSuchBucket")
+
+
 def test_an_object_can_be_written_once(s3, account):
     once = {"Bucket": f"s3-{account}", "Key": "plan", "IfNoneMatch": "*"}
     s3.put_object(Body=b"first", **once)

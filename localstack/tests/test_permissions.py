@@ -9,7 +9,9 @@ SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:token-AbCdEf"
 
 
 def needed(service, operation, **parameters):
-    call = Call(service, operation, parameters, "aws", "us-east-1", ACCOUNT, {"token": SECRET}.get)
+    call = Call(
+        service, operation, parameters, "aws", "us-east-1", ACCOUNT, {"token": SECRET}.get, {"AKIA": "u"}.get
+    )
     return [(permission.action, permission.resource) for permission in permissions_for(call)]
 
 
@@ -24,6 +26,8 @@ def needed(service, operation, **parameters):
         ("s3", "GetPublicAccessBlock", {"Bucket": "b"}, "s3:GetBucketPublicAccessBlock", "arn:aws:s3:::b"),
         ("s3", "PutPublicAccessBlock", {"Bucket": "b"}, "s3:PutBucketPublicAccessBlock", "arn:aws:s3:::b"),
         ("s3", "DeletePublicAccessBlock", {"Bucket": "b"}, "s3:PutBucketPublicAccessBlock", "arn:aws:s3:::b"),
+        ("s3", "GetBucketTagging", {"Bucket": "b"}, "s3:GetBucketTagging", "arn:aws:s3:::b"),
+        ("s3", "GetBucketWebsite", {"Bucket": "b"}, "s3:GetBucketWebsite", "arn:aws:s3:::b"),
         ("s3", "GetBucketPolicyStatus", {"Bucket": "b"}, "s3:GetBucketPolicyStatus", "arn:aws:s3:::b"),
         ("s3control", "PutPublicAccessBlock", {"AccountId": ACCOUNT}, "s3:PutAccountPublicAccessBlock", None),
         ("lambda", "Invoke", {"FunctionName": "f"}, "lambda:InvokeFunction",
@@ -53,6 +57,7 @@ def needed(service, operation, **parameters):
         ("ec2", "DeleteVpc", {"VpcId": "vpc-1"}, "ec2:DeleteVpc", f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc/vpc-1"),
         ("ec2", "DeleteFlowLogs", {"FlowLogIds": ["fl-1"]}, "ec2:DeleteFlowLogs",
          f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc-flow-log/fl-1"),
+        ("ec2", "DescribeNetworkInterfaces", {}, "ec2:DescribeNetworkInterfaces", "*"),
         ("ec2", "DescribeFlowLogs", {"FlowLogIds": ["fl-1"]}, "ec2:DescribeFlowLogs", "*"),
         ("rds", "DescribeDBSnapshotAttributes", {"DBSnapshotIdentifier": "s"}, "rds:DescribeDBSnapshotAttributes",
          f"arn:aws:rds:us-east-1:{ACCOUNT}:snapshot:s"),
@@ -70,8 +75,13 @@ def needed(service, operation, **parameters):
         ("cloudtrail", "UpdateTrail", {"Name": "t"}, "cloudtrail:UpdateTrail",
          f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/t"),
         ("cloudtrail", "GetTrail", {"Name": "arn:t"}, "cloudtrail:GetTrail", "arn:t"),
+        ("cloudtrail", "ListTags", {"ResourceIdList": ["arn:t"]}, "cloudtrail:ListTags", "arn:t"),
         ("cloudtrail", "DescribeTrails", {}, "cloudtrail:DescribeTrails", "*"),
         ("iam", "UpdateAccessKey", {"UserName": "u"}, "iam:UpdateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/u"),
+        ("iam", "ListUserTags", {"UserName": "u"}, "iam:ListUserTags", f"arn:aws:iam::{ACCOUNT}:user/u"),
+        ("iam", "GetAccessKeyLastUsed", {"AccessKeyId": "AKIA"}, "iam:GetAccessKeyLastUsed",
+         f"arn:aws:iam::{ACCOUNT}:user/u"),
+        ("iam", "GetAccessKeyLastUsed", {"AccessKeyId": "unknown"}, "iam:GetAccessKeyLastUsed", None),
         ("iam", "GetPolicy", {"PolicyArn": "arn:p"}, "iam:GetPolicy", "arn:p"),
         ("iam", "AttachRolePolicy", {"PolicyArn": "arn:p", "RoleName": "r"}, "iam:AttachRolePolicy", ROLE),
         ("unheard", "Of", {}, "unheard:Of", None),

@@ -1,7 +1,9 @@
 //! The rule `cloudtrail-unvalidated-logs` through the engine.
 
+use std::collections::BTreeMap;
+
 use cloudtrail_unvalidated_logs::CloudTrailUnvalidatedLogs;
-use remediation::{Mode, Outcome};
+use remediation::{Mode, Outcome, Rule};
 use serde_json::{Value, json};
 use testkit::Result;
 use testkit::account::{Account, REGION};
@@ -41,6 +43,10 @@ impl Subject for Trail {
         vec![resource.to_owned(), arn(of, REGION, resource)]
     }
 
+    async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+        of.target.tag_trail(&arn(of, REGION, resource), key, value).await
+    }
+
     async fn describe(of: &Organization, resource: &str) -> Result<Value> {
         let trail = Trails::of(&of.target).get(resource).await?;
         Ok(json!({"all": format!("{trail:?}"), "validated": trail.log_file_validation_enabled}))
@@ -61,12 +67,19 @@ async fn is_validated(account: &Account, region: &str, trail: &str) -> bool {
     Trails::of(&account.in_region(region)).get(trail).await.unwrap().log_file_validation_enabled.unwrap()
 }
 
+async fn tags(of: &Organization, trail: &str) -> BTreeMap<String, String> {
+    let client = of.read_client::<CloudTrailUnvalidatedLogs>().await.unwrap();
+    CloudTrailUnvalidatedLogs::tags(&client, &of.finding(trail)).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_trail_is_changed_in_its_home_region_wherever_it_was_found() {
     let of = organization().await;
     let home = Trails::of(&of.target.in_region(ELSEWHERE));
     for (name, named) in [("by-name", "by-name".to_owned()), ("by-arn", arn(&of, ELSEWHERE, "by-arn"))] {
-        home.make(name, false, TrailScope::AllRegions).await.unwrap();
+        let trail = home.make(name, false, TrailScope::AllRegions).await.unwrap();
+        of.target.in_region(ELSEWHERE).tag_trail(&trail, "name", name).await.unwrap();
+        assert_eq!(tags(&of, &named).await, [("name".to_owned(), name.to_owned())].into());
         let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&named]), Mode::Apply).await;
         assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
         assert!(is_validated(&of.target, ELSEWHERE, name).await, "{name}");
@@ -92,7 +105,8 @@ async fn an_organizations_trail_is_not_touched_in_a_member_account() {
     let emulator = Emulator::shared().await.unwrap();
     let management = Account::fresh(emulator);
     let member = management.make_organization(emulator).await.unwrap();
-    Trails::of(&management).make("everybodys", false, TrailScope::Organization).await.unwrap();
+    let trail = Trails::of(&management).make("everybodys", false, TrailScope::Organization).await.unwrap();
+    management.tag_trail(&trail, "keep", "yes").await.unwrap();
     let in_member = Organization::with_target::<CloudTrailUnvalidatedLogs>(emulator, Account::new(emulator, &member));
     let in_member = in_member.await.unwrap();
     let report = in_member.run::<CloudTrailUnvalidatedLogs>(in_member.batch(&["everybodys"]), Mode::Apply).await;
@@ -100,9 +114,12 @@ async fn an_organizations_trail_is_not_touched_in_a_member_account() {
     let detail = report.findings[0].detail.as_ref().unwrap();
     assert!(detail.contains("the organization's management account") && detail.contains(&management.id), "{detail}");
     assert!(!is_validated(&management, REGION, "everybodys").await);
+    // Its tags are the management account's as well.
+    assert!(tags(&in_member, "everybodys").await.is_empty());
 
     let in_management = Organization::with_target::<CloudTrailUnvalidatedLogs>(emulator, management.clone());
     let in_management = in_management.await.unwrap();
+    assert!(tags(&in_management, "everybodys").await.contains_key("keep"));
     let batch = in_management.batch(&["everybodys"]);
     let report = in_management.run::<CloudTrailUnvalidatedLogs>(batch, Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");

@@ -1,9 +1,10 @@
 //! The rule `iam-stale-access-key` through the engine.
 
-use iam_stale_access_key::IamStaleAccessKey;
-use remediation::{Mode, Outcome, Region};
+use iam_stale_access_key::{IamStaleAccessKey, Settings};
+use remediation::{Guard, Mode, Outcome, Region, Rule};
 use serde_json::Value;
 use testkit::Result;
+use testkit::access_keys::set_last_use;
 use testkit::cases::Subject;
 use testkit::emulator::Emulator;
 use testkit::organization::Organization;
@@ -13,7 +14,8 @@ struct User;
 
 impl Subject for User {
     type Rule = IamStaleAccessKey;
-    const THROTTLED: (&str, &[&str]) = ("Throttling", &["iam:ListAccessKeys", "iam:UpdateAccessKey"]);
+    const THROTTLED: (&str, &[&str]) =
+        ("Throttling", &["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:UpdateAccessKey"]);
 
     async fn violating(of: &Organization, name: &str) -> Result<String> {
         user(of, name, &[91]).await
@@ -29,6 +31,10 @@ impl Subject for User {
 
     fn names(of: &Organization, resource: &str) -> Vec<String> {
         vec![resource.to_owned(), arn(of, resource)]
+    }
+
+    async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+        of.target.tag_user(resource, key, value).await
     }
 
     async fn describe(of: &Organization, resource: &str) -> Result<Value> {
@@ -101,6 +107,52 @@ async fn a_key_that_was_never_used_is_as_stale_as_any() {
     assert!(used.access_key_last_used.is_none_or(|used| used.last_used_date.is_none()));
     let report = of.run::<IamStaleAccessKey>(of.batch(&["unused"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+}
+
+#[tokio::test]
+async fn the_guard_warns_of_a_key_in_use_holds_it_or_does_not_look() {
+    let (of, emulator) = (organization().await, Emulator::shared().await.unwrap());
+    let used = async |name: &str| {
+        let ids = of.target.make_user(emulator, "/", name, &[91, 4000]).await.unwrap();
+        set_last_use(emulator, &ids[0], 3, "s3", "eu-central-1").await.unwrap();
+        set_last_use(emulator, &ids[1], 40, "ec2", "us-east-1").await.unwrap();
+        ids[0].clone()
+    };
+    let settings = |guard_recent_use| Settings { guard_recent_use, ..Settings::default() };
+    let action = "iam:GetAccessKeyLastUsed";
+
+    used("unseen").await;
+    let report = of.run_with::<IamStaleAccessKey>(settings(Guard::Off), of.batch(&["unseen"]), Mode::Apply).await;
+    assert_eq!((report.count(Outcome::Fixed), report.findings[0].notes.len()), (1, 0), "{report:?}");
+    assert!(!of.used(&of.target_role()).await.unwrap().contains(action));
+
+    let key = used("seen").await;
+    let proposal = of.propose::<IamStaleAccessKey>(settings(Guard::Hold), "seen").await.unwrap();
+    let [saw] = &proposal.guarded[..] else { panic!("{proposal:?}") };
+    let says = format!("access key {key} was used 3 days ago, by s3 in eu-central-1 (20");
+    assert!(saw.starts_with(&says) && proposal.notes == proposal.guarded, "{proposal:?}");
+    let longer = Settings { guard_recent_use_days: 41, ..settings(Guard::Hold) };
+    assert_eq!(of.propose::<IamStaleAccessKey>(longer, "seen").await.unwrap().guarded.len(), 2);
+    let report = of.run_with::<IamStaleAccessKey>(settings(Guard::Warn), of.batch(&["seen"]), Mode::Apply).await;
+    assert_eq!((report.count(Outcome::Fixed), &report.findings[0].notes), (1, &vec![saw.clone()]), "{report:?}");
+    assert_eq!(statuses(&of, "seen").await, ["Inactive", "Inactive"]);
+
+    let unused = user(&of, "unused", &[91]).await.unwrap();
+    let proposal = of.propose::<IamStaleAccessKey>(settings(Guard::Hold), &unused).await.unwrap();
+    assert_eq!((proposal.changes.len(), proposal.guarded, proposal.notes), (1, vec![], vec![]));
+}
+
+#[tokio::test]
+async fn every_page_of_the_tags_is_read() {
+    let of = organization().await;
+    of.target.set_page_size(Emulator::shared().await.unwrap(), 1).await.unwrap();
+    let user = user(&of, "tagged", &[]).await.unwrap();
+    for key in ["a", "b", "c"] {
+        of.target.tag_user(&user, key, "v").await.unwrap();
+    }
+    let client = of.read_client::<IamStaleAccessKey>().await.unwrap();
+    let tags = IamStaleAccessKey::tags(&client, &of.finding(&user)).await.unwrap();
+    assert!(tags.keys().eq(["a", "b", "c"]), "{tags:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types::RuleAction::{Allow, Deny};
 use network_acl_open_ingress::{Everywhere, NetworkAclOpenIngress, Settings};
-use remediation::{ErrorKind, Mode, Outcome, Plan, Report, Rule};
+use remediation::{ErrorKind, Guard, Mode, Outcome, Plan, Report, Rule};
 use serde_json::Value;
 use testkit::Result;
 use testkit::cases::Subject;
@@ -47,6 +47,10 @@ mod default_acl {
             vec![resource.to_owned(), arn(of, resource), "named".into()]
         }
 
+        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+            of.target.tag_ec2(resource, key, value).await
+        }
+
         async fn describe(of: &Organization, resource: &str) -> Result<Value> {
             acls(of).described(resource).await
         }
@@ -84,6 +88,10 @@ mod subnets_acl {
 
         fn names(of: &Organization, resource: &str) -> Vec<String> {
             vec![resource.to_owned(), arn(of, resource), "named".into()]
+        }
+
+        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+            of.target.tag_ec2(resource, key, value).await
         }
 
         async fn describe(of: &Organization, resource: &str) -> Result<Value> {
@@ -150,7 +158,7 @@ async fn an_acl_of_ipv6_alone_is_fixed_unless_the_settings_say_otherwise() {
     let (acls, acl) = (acls(&of), acls(&of).make_default("ipv6", true).await.unwrap());
     acls.remove(&acl, 100).await.unwrap();
     assert_eq!(acls.allowed(&acl).await.unwrap(), ["101 -1 ::/0"]);
-    let settings = Settings { ipv6: false };
+    let settings = Settings { ipv6: false, ..Settings::default() };
     let report = of.run_with::<NetworkAclOpenIngress>(settings, of.batch(&[&acl]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::AlreadyCompliant), 1, "{report:?}");
     assert!(report.findings[0].notes[0].contains("101, allow all from ::/0 stays"), "{report:?}");
@@ -166,7 +174,7 @@ async fn an_acl_of_ipv6_alone_is_fixed_unless_the_settings_say_otherwise() {
 async fn without_ipv6_only_ipv4_is_closed() {
     let of = organization().await;
     let (acls, acl) = (acls(&of), acls(&of).make_default("both", true).await.unwrap());
-    let settings = Settings { ipv6: false };
+    let settings = Settings { ipv6: false, ..Settings::default() };
     let report = of.run_with::<NetworkAclOpenIngress>(settings, of.batch(&[&acl]), Mode::Apply).await;
     assert_eq!((report.count(Outcome::Fixed), report.findings[0].written), (1, 1), "{report:?}");
     assert_eq!(acls.allowed(&acl).await.unwrap(), ["101 -1 ::/0"]);
@@ -208,6 +216,35 @@ async fn the_plan_and_the_report_say_who_is_cut_off_whatever_the_pages() {
     assert_eq!(report.findings[0].notes, [format!("the last inbound allow: {who}")]);
     let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
     assert!(stored["findings"][0]["notes"][0].as_str().unwrap().contains(&who), "{stored}");
+}
+
+#[tokio::test]
+async fn the_guard_warns_of_the_last_allow_holds_it_or_does_not_look() {
+    let of = organization().await;
+    let settings = |guard_last_allow| Settings { guard_last_allow, ..Settings::default() };
+    let apply = async |guard, acl: &str| {
+        let batch = of.batch_of(DEFAULT, &[acl]);
+        of.run_with::<NetworkAclOpenIngress>(settings(guard), batch, Mode::Apply).await
+    };
+    let unseen = acls(&of).make_default("unseen", false).await.unwrap();
+    let report = apply(Guard::Off, &unseen).await;
+    assert_eq!((report.count(Outcome::Fixed), report.findings[0].notes.len()), (1, 0), "{report:?}");
+    assert!(!of.used(&of.target_role()).await.unwrap().contains("ec2:DescribeSubnets"));
+
+    let (seen, kept) =
+        (acls(&of).make_default("seen", false).await.unwrap(), acls(&of).make_default("kept", false).await.unwrap());
+    let proposal = of.propose::<NetworkAclOpenIngress>(settings(Guard::Hold), &seen).await.unwrap();
+    let [saw] = &proposal.guarded[..] else { panic!("{proposal:?}") };
+    assert!(saw.starts_with("the last inbound allow: subnets subnet-"), "{saw}");
+    assert!(saw.ends_with(" (subnet of seen) are cut off, return traffic included"), "{saw}");
+    assert_eq!(proposal.notes, proposal.guarded);
+    let report = apply(Guard::Warn, &seen).await;
+    assert_eq!((report.count(Outcome::Fixed), &report.findings[0].notes), (1, &vec![saw.clone()]), "{report:?}");
+
+    acls(&of).add(&kept, 200, Allow, "6", ALL_IPV4).await.unwrap();
+    let proposal = of.propose::<NetworkAclOpenIngress>(settings(Guard::Hold), &kept).await.unwrap();
+    assert_eq!((proposal.changes.len(), proposal.guarded), (1, vec![]));
+    assert!(proposal.notes[0].contains("take in only the IPv4 traffic that 200 allow"), "{:?}", proposal.notes);
 }
 
 #[tokio::test]

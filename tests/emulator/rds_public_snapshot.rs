@@ -19,7 +19,7 @@ macro_rules! database_cases {
         testkit::rule_cases!($subject: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
             a_resource_that_is_gone_is_gone, every_form_of_the_name_works, throttled_and_then_fine,
             run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
-            undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing);
+            undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing, its_tags_are_read);
     };
 }
 
@@ -55,6 +55,10 @@ mod instance {
         /// The emulator gives every instance the same resource ID, so it names the only one of the account.
         fn names(of: &Organization, resource: &str) -> Vec<String> {
             vec![resource.to_owned(), arn(of, "db", resource), "db-M5ENSHXFPU6XHZ4G4ZEI5QIO2U".into()]
+        }
+
+        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+            of.target.tag_rds(&arn(of, "db", resource), key, value).await
         }
 
         async fn describe(of: &Organization, resource: &str) -> Result<Value> {
@@ -98,6 +102,10 @@ mod cluster {
             vec![resource.to_owned(), arn(of, "cluster", resource)]
         }
 
+        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+            of.target.tag_rds(&arn(of, "cluster", resource), key, value).await
+        }
+
         async fn describe(of: &Organization, resource: &str) -> Result<Value> {
             Ok(json!(restore(of, Database::Cluster, resource).await?))
         }
@@ -136,6 +144,12 @@ mod permissions {
             vec![resource.to_owned()]
         }
 
+        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+            // What is left of the instance has a word, too.
+            of.target.tag_rds(&arn(of, "snapshot", &format!("{resource}-manual")), key, value).await?;
+            of.target.tag_rds(&arn(of, "cluster", resource), key, value).await
+        }
+
         async fn describe(of: &Organization, resource: &str) -> Result<Value> {
             let instance = restore(of, Database::Instance, resource).await?;
             Ok(json!([instance, restore(of, Database::Cluster, resource).await?]))
@@ -143,7 +157,7 @@ mod permissions {
     }
 
     testkit::rule_cases!(Both: each_permission_taken_away_is_named, a_violating_resource_is_fixed,
-        the_manifest_has_exactly_the_permissions_that_are_used, undone_it_is_as_it_was_also_twice);
+        the_manifest_has_exactly_the_permissions_that_are_used, undone_it_is_as_it_was_also_twice, its_tags_are_read);
 }
 
 /// A database with one manual snapshot that these may restore.

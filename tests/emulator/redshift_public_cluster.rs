@@ -35,6 +35,10 @@ impl Subject for Cluster {
         vec![resource.to_owned(), resource.to_uppercase(), arn(of, resource)]
     }
 
+    async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+        of.target.tag_redshift(&arn(of, resource), key, value).await
+    }
+
     async fn describe(of: &Organization, resource: &str) -> Result<Value> {
         let cluster = Clusters::of(&of.target).settled(resource).await?;
         Ok(json!({"all": format!("{cluster:?}"), "public": cluster.publicly_accessible}))

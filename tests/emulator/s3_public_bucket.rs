@@ -1,7 +1,7 @@
 //! The rule `s3-public-bucket` through the engine.
 
-use remediation::{ErrorKind, Mode, Outcome, Rule, RunId, SessionKind};
-use s3_public_bucket::S3PublicBucket;
+use remediation::{ErrorKind, Guard, Mode, Outcome, Rule, RunId, SessionKind};
+use s3_public_bucket::{S3PublicBucket, Settings};
 use serde_json::{Value, json};
 use testkit::Result;
 use testkit::account::Account;
@@ -17,7 +17,7 @@ struct Bucket;
 impl Subject for Bucket {
     type Rule = S3PublicBucket;
     const THROTTLED: (&str, &[&str]) =
-        ("SlowDown", &["s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock"]);
+        ("SlowDown", &["s3:GetBucketPublicAccessBlock", "s3:GetBucketWebsite", "s3:PutBucketPublicAccessBlock"]);
 
     async fn violating(of: &Organization, name: &str) -> Result<String> {
         bucket(of, name, None).await
@@ -33,6 +33,10 @@ impl Subject for Bucket {
 
     fn names(_: &Organization, resource: &str) -> Vec<String> {
         vec![resource.to_owned(), format!("arn:aws:s3:::{resource}")]
+    }
+
+    async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+        of.target.tag_bucket(resource, key, value).await
     }
 
     async fn describe(of: &Organization, resource: &str) -> Result<Value> {
@@ -58,7 +62,7 @@ fn count(decisions: &[Decision], action: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_fix_takes_three_calls_and_two_sessions_and_leaves_two_settings_as_found() {
+async fn a_fix_takes_four_calls_and_two_sessions_and_leaves_two_settings_as_found() {
     let of = organization().await;
     for (name, block, fixed) in [
         ("none", None, FIXED),
@@ -73,6 +77,8 @@ async fn a_fix_takes_three_calls_and_two_sessions_and_leaves_two_settings_as_fou
         let calls = &of.decisions().await.unwrap()[before..];
         assert_eq!(count(calls, "s3:GetBucketPublicAccessBlock"), 2, "{calls:?}");
         assert_eq!(count(calls, "s3:PutBucketPublicAccessBlock"), 1, "{calls:?}");
+        // Where nothing is left to change, the guard does not look.
+        assert_eq!(count(calls, "s3:GetBucketWebsite"), 1, "{calls:?}");
         assert_eq!(assumed(calls), 2, "{calls:?}");
     }
 }
@@ -84,12 +90,43 @@ async fn a_complying_bucket_costs_one_call_and_one_session_and_no_plan() {
     let report = of.run::<S3PublicBucket>(of.batch(&[&bucket]), Mode::Apply).await;
     assert_eq!((report.count(Outcome::AlreadyCompliant), report.plans), (1, vec![]));
     let calls = of.decisions().await.unwrap();
-    assert_eq!((count(&calls, "s3:GetBucketPublicAccessBlock"), assumed(&calls)), (1, 1), "{calls:?}");
+    let others = count(&calls, "s3:GetBucketWebsite") + count(&calls, "s3:GetBucketTagging");
+    assert_eq!((count(&calls, "s3:GetBucketPublicAccessBlock"), others, assumed(&calls)), (1, 0, 1), "{calls:?}");
 }
 
 /// How often a role was assumed.
 fn assumed(calls: &[Decision]) -> usize {
     count(calls, "sts:AssumeRole")
+}
+
+#[tokio::test]
+async fn the_guard_warns_of_a_website_holds_it_or_does_not_look() {
+    let of = organization().await;
+    let website = async |name: &str| {
+        let bucket = bucket(&of, name, None).await.unwrap();
+        of.target.make_website(&bucket, "index.html").await.unwrap();
+        bucket
+    };
+    let saw = "the bucket serves a website (index document index.html)";
+    let apply = async |guard_website, bucket: &str| {
+        let batch = of.batch(&[bucket]);
+        of.run_with::<S3PublicBucket>(Settings { guard_website }, batch, Mode::Apply).await
+    };
+    let unseen = apply(Guard::Off, &website("unseen").await).await;
+    assert_eq!((unseen.count(Outcome::Fixed), unseen.findings[0].notes.len()), (1, 0), "{unseen:?}");
+    assert_eq!(count(&of.decisions().await.unwrap(), "s3:GetBucketWebsite"), 0);
+
+    let seen = website("seen").await;
+    let held = of.propose::<S3PublicBucket>(Settings { guard_website: Guard::Hold }, &seen).await.unwrap();
+    assert_eq!((&held.guarded[..], &held.notes[..]), (&[saw.to_owned()][..], &[saw.to_owned()][..]));
+    let warned = apply(Guard::Warn, &seen).await;
+    assert_eq!((warned.count(Outcome::Fixed), &warned.findings[0].notes[..]), (1, &[saw.to_owned()][..]));
+    let stored = of.central.json(&of.bucket, &warned.plans[0].key).await.unwrap();
+    assert_eq!(stored["findings"][0]["notes"], json!([saw]));
+
+    let plain = bucket(&of, "plain", None).await.unwrap();
+    let nothing = of.propose::<S3PublicBucket>(Settings { guard_website: Guard::Hold }, &plain).await.unwrap();
+    assert_eq!((nothing.changes.len(), nothing.guarded, nothing.notes), (1, vec![], vec![]));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The rule `security-group-open-admin-port` through the engine.
 
-use remediation::{Mode, Outcome, ReportedFinding, Rule};
+use remediation::{Guard, Mode, Outcome, ReportedFinding, Rule};
 use security_group_open_admin_port::{SecurityGroupOpenAdminPort, Settings, WideRules};
 use serde_json::Value;
 use testkit::Result;
@@ -29,6 +29,7 @@ mod by_runbook {
             &[
                 "ec2:DescribeSecurityGroups",
                 "ec2:DescribeSecurityGroupRules",
+                "ec2:DescribeNetworkInterfaces",
                 "ec2:DescribeVpcs",
                 "ec2:RevokeSecurityGroupIngress",
             ],
@@ -52,6 +53,10 @@ mod by_runbook {
             vec![resource.to_owned(), arn(of, resource), "named".into()]
         }
 
+        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+            of.target.tag_ec2(resource, key, value).await
+        }
+
         async fn describe(of: &Organization, resource: &str) -> Result<Value> {
             groups(of).describe(resource).await
         }
@@ -60,7 +65,7 @@ mod by_runbook {
     rule_cases!(Group: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
         a_resource_that_is_gone_is_gone, every_form_of_the_name_works, throttled_and_then_fine,
         run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
-        undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing);
+        undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing, its_tags_are_read);
 }
 
 /// A group in another VPC with a wide rule.
@@ -76,6 +81,7 @@ mod narrowed {
             &[
                 "ec2:DescribeSecurityGroups",
                 "ec2:DescribeSecurityGroupRules",
+                "ec2:DescribeNetworkInterfaces",
                 "ec2:AuthorizeSecurityGroupIngress",
                 "ec2:RevokeSecurityGroupIngress",
             ],
@@ -100,6 +106,10 @@ mod narrowed {
             vec![resource.to_owned(), arn(of, resource), "named".into()]
         }
 
+        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+            of.target.tag_ec2(resource, key, value).await
+        }
+
         async fn describe(of: &Organization, resource: &str) -> Result<Value> {
             groups(of).describe(resource).await
         }
@@ -108,7 +118,7 @@ mod narrowed {
     rule_cases!(Group: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
         a_resource_that_is_gone_is_gone, every_form_of_the_name_works, throttled_and_then_fine,
         run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
-        undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing);
+        undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing, its_tags_are_read);
 }
 
 /// A group that takes every call.
@@ -137,6 +147,10 @@ mod permissions {
 
         fn names(_: &Organization, resource: &str) -> Vec<String> {
             vec![resource.to_owned()]
+        }
+
+        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+            of.target.tag_ec2(resource, key, value).await
         }
 
         async fn describe(of: &Organization, resource: &str) -> Result<Value> {
@@ -370,6 +384,34 @@ async fn without_ipv6_its_rules_stay_and_are_noted() {
     // The runbook would have revoked that of IPv6, too.
     assert_eq!(starts(&of).await, 0);
     assert_eq!(fix(&of, SSH, Settings::default(), &group).await.outcome, Outcome::Fixed);
+}
+
+#[tokio::test]
+async fn the_guard_warns_of_interfaces_in_use_holds_them_or_does_not_look() {
+    let of = organization().await;
+    let vpc = groups(&of).default_vpc().await.unwrap();
+    let open = async |name: &str| in_default_vpc(&of, name, &["tcp 22-22 0.0.0.0/0"]).await.unwrap();
+    let settings = |guard_in_use| Settings { guard_in_use, ..Settings::default() };
+    let action = "ec2:DescribeNetworkInterfaces";
+    let (unseen, used, unused) = (open("unseen").await, open("used").await, open("unused").await);
+    groups(&of).run_instance(&vpc, &unseen).await.unwrap();
+    let interface = groups(&of).run_instance(&vpc, &used).await.unwrap();
+
+    let finding = fix(&of, SSH, settings(Guard::Off), &unseen).await;
+    assert_eq!((finding.outcome, finding.notes.len()), (Outcome::Fixed, 0), "{finding:?}");
+    assert!(!of.used(&of.target_role()).await.unwrap().contains(action));
+
+    let instance = interface.attachment().unwrap().instance_id().unwrap();
+    let (id, subnet) = (interface.network_interface_id().unwrap(), interface.subnet_id().unwrap());
+    let saw = format!("the group protects 1 network interface in use: {id} ({instance}, {subnet})");
+    let proposal = of.propose::<SecurityGroupOpenAdminPort>(settings(Guard::Hold), &used).await.unwrap();
+    assert_eq!((&proposal.guarded, &proposal.notes), (&vec![saw.clone()], &vec![saw.clone()]));
+    let finding = fix(&of, SSH, settings(Guard::Warn), &used).await;
+    assert_eq!((finding.outcome, finding.notes), (Outcome::Fixed, vec![saw]));
+    assert!(of.used(&of.target_role()).await.unwrap().contains(action));
+
+    let proposal = of.propose::<SecurityGroupOpenAdminPort>(settings(Guard::Hold), &unused).await.unwrap();
+    assert_eq!((proposal.changes.len(), proposal.guarded, proposal.notes), (1, vec![], vec![]));
 }
 
 #[tokio::test]

@@ -44,6 +44,10 @@ impl Subject for Vpc {
         vec![resource.to_owned(), arn(of, resource), "named".into()]
     }
 
+    async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+        of.target.tag_ec2(resource, key, value).await
+    }
+
     async fn describe(of: &Organization, resource: &str) -> Result<Value> {
         vpcs(of).described(resource).await
     }

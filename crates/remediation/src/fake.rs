@@ -108,11 +108,13 @@ struct State {
     shown: Vec<bool>,
     stale: u32,
     writes: usize,
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Call {
     Look,
+    Tags,
     Write,
 }
 
@@ -338,6 +340,15 @@ impl Rule for OpenDoor {
         Ok(proposal)
     }
 
+    async fn tags(client: &Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
+        client.assert_session("READ", &finding.account).await;
+        let house = House::from(finding);
+        client.cloud.call(Call::Tags, &house).await;
+        let houses = client.cloud.houses.lock().unwrap();
+        let state = houses.get(&house).ok_or_else(|| failure("test:ListTags", ErrorKind::Gone))?;
+        Ok(state.tags.clone())
+    }
+
     async fn apply(client: &Client, change: &Change) -> Result<()> {
         client.assert_session("WRITE", &change.house.account).await;
         client.cloud.call(Call::Write, &change.house).await;
@@ -452,7 +463,8 @@ impl World {
         let finding = finding(account, region, &format!("h{}", self.findings.len()));
         let house = House::from(&finding);
         self.findings.push(finding);
-        let state = State { open: open.to_vec(), script, shown: Vec::new(), stale: 0, writes: 0 };
+        let (shown, tags) = (Vec::new(), BTreeMap::new());
+        let state = State { open: open.to_vec(), script, shown, stale: 0, writes: 0, tags };
         self.cloud.houses.lock().unwrap().insert(house.clone(), state);
         house
     }
@@ -477,6 +489,12 @@ impl World {
     /// Closes every door of a house, as somebody else would.
     pub(crate) fn close_doors(&self, house: &House) {
         self.cloud.houses.lock().unwrap().get_mut(house).unwrap().open.fill(false);
+    }
+
+    /// Gives a house a tag.
+    pub(crate) fn tag(&self, house: &House, key: &str, value: &str) {
+        let mut houses = self.cloud.houses.lock().unwrap();
+        houses.get_mut(house).unwrap().tags.insert(key.into(), value.into());
     }
 
     /// Takes a house away; its finding stays.

@@ -40,10 +40,7 @@ pub trait Rule: Send + Sync + 'static {
     /// # Errors
     ///
     /// The call that failed; [`crate::ErrorKind::Gone`] where the resource does not exist any more.
-    fn tags(client: &Self::Client, finding: &Finding) -> impl Future<Output = Result<BTreeMap<String, String>>> + Send {
-        let _ = (client, finding);
-        std::future::ready(Ok(BTreeMap::new()))
-    }
+    fn tags(client: &Self::Client, finding: &Finding) -> impl Future<Output = Result<BTreeMap<String, String>>> + Send;
 
     /// Writes one change. Writing it again changes nothing more.
     ///
@@ -262,7 +259,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::fake::{CONTROL, OpenDoor, manifest};
+    use crate::ErrorKind;
+    use crate::fake::{CONTROL, OpenDoor, Script, World, manifest};
 
     /// The manifest's JSON, changed.
     fn changed(change: impl FnOnce(&mut Value)) -> Result<Manifest, ManifestError> {
@@ -296,6 +294,20 @@ mod tests {
         {
             assert_eq!(manifest.control(name).is_some(), found, "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_resource_has_its_own_tags_until_it_is_gone() {
+        let mut world = World::new();
+        let house = world.house("222222222222", "us-east-1", &[true], Script::Works);
+        world.tag(&house, "exempt", "yes");
+        let sessions = world.sessions("us-east-1");
+        let session = sessions.target(&house.account, &house.region, crate::SessionKind::Read).await.unwrap();
+        let (client, finding) = (OpenDoor::client(&session), world.batch().findings.remove(0));
+        let tags = OpenDoor::tags(&client, &finding).await.unwrap();
+        assert_eq!(tags, [("exempt".to_owned(), "yes".to_owned())].into());
+        world.tear_down(&house);
+        assert_eq!(OpenDoor::tags(&client, &finding).await.unwrap_err().kind, ErrorKind::Gone);
     }
 
     #[test]

@@ -40,10 +40,26 @@ impl Account {
     }
 }
 
+/// Makes a key one that was last used so many days ago, by this service in this region.
+///
+/// # Errors
+///
+/// The emulator refuses.
+pub async fn set_last_use(emulator: &Emulator, id: &str, days: i64, service: &str, region: &str) -> Result<()> {
+    set(emulator, id, json!({"LastUsedDate": days_ago(days), "ServiceName": service, "Region": region})).await
+}
+
 /// Sets how many days ago a key was made; AWS has no call for that.
 async fn set_age(emulator: &Emulator, id: &str, days: i64) -> Result<()> {
-    let created = Timestamp::now() - SignedDuration::from_hours(24 * days);
-    let body = json!({"CreateDate": created.strftime("%Y-%m-%dT%H:%M:%S").to_string()});
+    set(emulator, id, json!({"CreateDate": days_ago(days)})).await
+}
+
+fn days_ago(days: i64) -> String {
+    let date = Timestamp::now() - SignedDuration::from_hours(24 * days);
+    date.strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+async fn set(emulator: &Emulator, id: &str, body: Value) -> Result<()> {
     let url = format!("{}/_remediation/iam/access-keys/{id}", emulator.url());
     let put = reqwest::Client::new().put(url).body(body.to_string()).timeout(ANSWER_WITHIN);
     put.send().await?.error_for_status()?;

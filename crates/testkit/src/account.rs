@@ -2,7 +2,10 @@
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, IndexDocument, PublicAccessBlockConfiguration,
+    WebsiteConfiguration,
+};
 use percent_encoding::percent_decode_str;
 use remediation::{Permission, ServiceRole};
 use serde_json::{Value, json};
@@ -156,6 +159,18 @@ impl Account {
             .build();
         let put = self.s3.put_public_access_block().bucket(bucket);
         put.public_access_block_configuration(configuration).send().await?;
+        Ok(())
+    }
+
+    /// Makes a bucket a website with this index document.
+    ///
+    /// # Errors
+    ///
+    /// S3 refuses.
+    pub async fn make_website(&self, bucket: &str, index: &str) -> Result<()> {
+        let index = IndexDocument::builder().suffix(index).build()?;
+        let website = WebsiteConfiguration::builder().index_document(index).build();
+        self.s3.put_bucket_website().bucket(bucket).website_configuration(website).send().await?;
         Ok(())
     }
 

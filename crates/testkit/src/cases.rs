@@ -1,6 +1,7 @@
 //! The table of cases that every rule is tested by, on the emulator with IAM enforced. A rule's test module implements
 //! [`Subject`] and calls [`rule_cases!`](crate::rule_cases); what is special about the rule it tests itself.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub trait Subject {
     fn gone(of: &Organization) -> String;
     /// Every form in which a finding may name the resource.
     fn names(of: &Organization, resource: &str) -> Vec<String>;
+    /// Gives the resource a tag.
+    fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> impl Future<Output = Result<()>>;
     /// What of the resource the rule is about.
     fn describe(of: &Organization, resource: &str) -> impl Future<Output = Result<Value>>;
 }
@@ -46,7 +49,8 @@ macro_rules! rule_cases {
             a_resource_that_is_gone_is_gone, every_form_of_the_name_works, each_permission_taken_away_is_named,
             the_manifest_has_exactly_the_permissions_that_are_used, throttled_and_then_fine,
             run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
-            undone_it_is_as_it_was_also_twice, the_engine_takes_a_run_back, mode_plan_writes_nothing);
+            undone_it_is_as_it_was_also_twice, the_engine_takes_a_run_back, mode_plan_writes_nothing,
+            its_tags_are_read);
     };
 }
 
@@ -97,26 +101,52 @@ pub async fn a_resource_that_is_gone_is_gone<S: Subject>() {
     assert_eq!(outcomes, [Outcome::Gone, Outcome::Fixed], "{report:?}");
 }
 
-/// By ID, name and ARN.
+/// By ID, name and ARN; and every ARN is one that the manifest knows of.
 pub async fn every_form_of_the_name_works<S: Subject>() {
     let of = organization::<S>().await;
     let resource = S::violating(&of, "named").await.unwrap();
     for name in S::names(&of, &resource) {
+        assert!(!name.starts_with("arn:") || of.is_of_manifest(&name), "{name} is not in {:?}", of.manifest.arns);
         let planned = only(of.run::<S::Rule>(of.batch(&[&name]), Mode::Plan).await);
         assert_eq!(planned.outcome, Outcome::Planned, "{name}: {planned:?}");
     }
 }
 
-/// Access denied: the fix, or undo where only that needs the permission, fails with the action's name.
+/// Its tags are told, by every form of its name, in a session that may only read.
+pub async fn its_tags_are_read<S: Subject>() {
+    let of = organization::<S>().await;
+    let resource = S::violating(&of, "named").await.unwrap();
+    let (key, value) = ("autoremediate:exempt", "by a test");
+    let untagged = tags::<S>(&of, &resource).await.unwrap();
+    assert!(!untagged.contains_key(key), "{untagged:?}");
+    S::tag(&of, &resource, key, value).await.unwrap();
+    for name in S::names(&of, &resource) {
+        let tags = tags::<S>(&of, &name).await.unwrap();
+        assert_eq!(tags.get(key).map(String::as_str), Some(value), "{name}: {tags:?}");
+    }
+    let error = tags::<S>(&of, &S::gone(&of)).await.unwrap_err();
+    assert!(error.is_gone(), "{error}");
+}
+
+async fn tags<S: Subject>(of: &Organization, name: &str) -> Result<BTreeMap<String, String>, remediation::Error> {
+    let client = of.read_client::<S::Rule>().await.unwrap();
+    S::Rule::tags(&client, &of.finding(name)).await
+}
+
+/// Access denied: the fix fails with the action's name, or the look for tags, or undo, where only that needs the
+/// permission.
 pub async fn each_permission_taken_away_is_named<S: Subject>() {
     let of = organization::<S>().await;
     for (number, action) in of.actions().iter().enumerate() {
         let resource = S::violating(&of, &format!("denied-{number}")).await.unwrap();
         let taken = of.take_away(action).await.unwrap();
         let report = of.run::<S::Rule>(of.batch(&[&resource]), Mode::Apply).await;
-        // What a fix does not call, undo does.
+        // What a fix does not call, the look for tags does, or undo.
         if report.count(Outcome::Fixed) == 1 {
-            let error = undo::<S>(&of, &report).await.expect_err(action);
+            let error = match tags::<S>(&of, &resource).await {
+                Err(error) => error,
+                Ok(_) => undo::<S>(&of, &report).await.expect_err(action),
+            };
             assert!(error.to_string().contains(action), "{action}: {error}");
             of.give_back(taken).await.unwrap();
             undo::<S>(&of, &report).await.unwrap();
@@ -144,13 +174,14 @@ async fn complies_in_the_end<S: Subject>(of: &Organization, resource: &str) {
     }
 }
 
-/// Not one permission too many, not one too few: a fix and its undo call each.
+/// Not one permission too many, not one too few: a fix, its undo and the look for tags call each.
 pub async fn the_manifest_has_exactly_the_permissions_that_are_used<S: Subject>() {
     let of = organization::<S>().await;
     let resource = S::violating(&of, "used").await.unwrap();
     let report = of.run::<S::Rule>(of.batch(&[&resource]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
     undo::<S>(&of, &report).await.unwrap();
+    tags::<S>(&of, &resource).await.unwrap();
     assert_eq!(of.used(&of.target_role()).await.unwrap(), of.actions());
     let Some(ServiceRole { service, permissions, .. }) = &of.manifest.service_role else { return };
     // Only what the emulator itself does in the service's name is a call there.

@@ -21,6 +21,7 @@ pub mod paths;
 pub mod security_groups;
 pub mod settings;
 pub mod snapshots;
+mod tags;
 pub mod trails;
 pub mod violations;
 pub mod vpcs;

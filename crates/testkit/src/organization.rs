@@ -8,8 +8,8 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use jiff::{SignedDuration, Timestamp};
 use remediation::{
-    Batch, BatchId, Bounds, Deadline, Engine, Finding, Manifest, Mode, Permission, Records, Report, Rule, RunId,
-    ServiceRole, SessionKind, Sessions, TargetRole, Undo,
+    Batch, BatchId, Bounds, Deadline, Engine, Finding, Manifest, Mode, Permission, Proposal, Records, Report, Rule,
+    RunId, ServiceRole, SessionKind, Sessions, TargetRole, Undo,
 };
 use serde_json::{Value, json};
 
@@ -193,8 +193,43 @@ impl Organization {
     ///
     /// The role cannot be assumed.
     pub async fn write_client<R: Rule>(&self) -> Result<R::Client> {
+        self.client::<R>(SessionKind::Write).await
+    }
+
+    /// The rule's client in a session that may only read.
+    ///
+    /// # Errors
+    ///
+    /// The role cannot be assumed.
+    pub async fn read_client<R: Rule>(&self) -> Result<R::Client> {
+        self.client::<R>(SessionKind::Read).await
+    }
+
+    async fn client<R: Rule>(&self, kind: SessionKind) -> Result<R::Client> {
         let Finding { account, region, .. } = self.finding("");
-        Ok(R::client(&self.sessions(RunId::start()).target(&account, &region, SessionKind::Write).await?))
+        Ok(R::client(&self.sessions(RunId::start()).target(&account, &region, kind).await?))
+    }
+
+    /// What the rule `R` proposes for a resource, in a session that may only read.
+    ///
+    /// # Errors
+    ///
+    /// The role cannot be assumed, or the rule fails.
+    pub async fn propose<R: Rule>(&self, settings: R::Settings, resource: &str) -> Result<Proposal<R::Change>> {
+        let client = self.read_client::<R>().await?;
+        Ok(R::plan(&client, &self.finding(resource), &settings).await?)
+    }
+
+    /// Whether `arn` has one of the forms that the rule's manifest lists for its resources.
+    pub fn is_of_manifest(&self, arn: &str) -> bool {
+        let has_form = |form: &String| {
+            let form = form.replace("{partition}", "aws").replace("{region}", REGION);
+            let form = form.replace("{account}", &self.target.id);
+            let (before, after) = form.split_once("{id}").unwrap_or((&form, ""));
+            let id = arn.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            id.is_some_and(|id| !id.is_empty())
+        };
+        self.manifest.arns.iter().any(has_form)
     }
 
     /// The bucket, with the rights of the rule's Lambda.

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    Filter, IpPermission, IpRange, Ipv6Range, PrefixListId, ResourceType, SecurityGroupRule, Tag, TagSpecification,
-    UserIdGroupPair,
+    Filter, IpPermission, IpRange, Ipv6Range, NetworkInterface, PrefixListId, ResourceType, SecurityGroupRule, Tag,
+    TagSpecification, UserIdGroupPair,
 };
 use serde_json::{Value, json};
 
@@ -55,6 +55,31 @@ impl SecurityGroups {
             self.allow(&group, rule, &[]).await?;
         }
         Ok(group)
+    }
+
+    /// Runs an instance with this group in a subnet of the VPC, which gets one where it has none, and gives the network
+    /// interface that the group then protects.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn run_instance(&self, vpc: &str, group: &str) -> Result<NetworkInterface> {
+        let found = self.ec2.describe_subnets().filters(filter("vpc-id", vpc)).send().await?;
+        let subnet = match found.subnets().first().and_then(|subnet| subnet.subnet_id()) {
+            Some(subnet) => subnet.to_owned(),
+            None => {
+                let made = self.ec2.create_subnet().vpc_id(vpc).cidr_block("10.0.0.0/24").send().await?;
+                made.subnet.and_then(|subnet| subnet.subnet_id).ok_or("CreateSubnet gave no subnet")?
+            }
+        };
+        let images = self.ec2.describe_images().send().await?;
+        let image = images.images().first().and_then(|image| image.image_id()).ok_or("no image")?;
+        let call = self.ec2.run_instances().image_id(image).min_count(1).max_count(1);
+        let run = call.subnet_id(subnet).security_group_ids(group).send().await?;
+        let instance = run.instances().first().and_then(|instance| instance.instance_id()).ok_or("no instance")?;
+        let call = self.ec2.describe_network_interfaces().filters(filter("attachment.instance-id", instance));
+        let found = call.send().await?.network_interfaces.unwrap_or_default();
+        Ok(found.into_iter().next().ok_or("the instance has no network interface")?)
     }
 
     /// Adds an inbound rule in the form `tcp 22-22 0.0.0.0/0`, with more words for its description. The peer is a range

@@ -13,6 +13,7 @@ from . import flow_logs, network_acls, security_groups
 PAGED = {
     "DescribeFlowLogs": ("FlowLogs", 1, 1000),
     "DescribeNetworkAcls": ("NetworkAcls", 5, 1000),
+    "DescribeNetworkInterfaces": ("NetworkInterfaces", 5, 1000),
     "DescribeSecurityGroupRules": ("SecurityGroupRules", 5, 1000),
     "DescribeSecurityGroups": ("SecurityGroups", 5, 1000),
     "DescribeSubnets": ("Subnets", 5, 1000),

@@ -110,14 +110,16 @@ def _failing_closed(call: Call, judge: Callable[[], list[Judged]]) -> list[Judge
 
 def _call(context: RequestContext) -> Call:
     account, region = context.account_id, context.region
+    partition = get_partition(region)
     return Call(
         service=context.service.service_name,
         operation=context.operation.name,
         parameters=context.service_request or {},
-        partition=get_partition(region),
+        partition=partition,
         region=region,
         account=account,
         secret_arn=lambda name: stored.secret_arn(account, region, name),
+        access_key_owner=lambda key: stored.access_key_owner(account, partition, key),
     )
 
 

@@ -16,6 +16,8 @@ class Call:
     account: str
     # the ARN of a secret that is called by its name: six random characters at its end
     secret_arn: Callable[[str], str | None] = field(default=lambda name: None)
+    # the name of the user who has an access key
+    access_key_owner: Callable[[str], str | None] = field(default=lambda key: None)
 
     def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
         region = self.region if region is None else region
@@ -157,6 +159,10 @@ def _cloudtrail(call: Call) -> str | None:
     return name if not name or name.startswith("arn:") else call.arn("cloudtrail", f"trail/{name}")
 
 
+def _tagged_trails(call: Call) -> list[str | None]:
+    return list(call.parameters.get("ResourceIdList", []))
+
+
 def _ec2(call: Call) -> str | None:
     for parameter, kind in EC2_RESOURCES.items():
         if id_ := call.first(parameter):
@@ -204,6 +210,8 @@ def _iam(call: Call) -> str | None:
     ):
         if name := call.first(parameter):
             return call.arn("iam", f"{kind}/{name}", region="")
+    if call.operation == "GetAccessKeyLastUsed" and (owner := call.access_key_owner(call.first("AccessKeyId"))):
+        return call.arn("iam", f"user/{owner}", region="")
     return None
 
 
@@ -224,6 +232,7 @@ _FINDERS: dict[str, Callable[[Call], str | None]] = {
 }
 
 _SEVERAL: dict[str, Callable[[Call], list[str | None]]] = {
+    "cloudtrail:ListTags": _tagged_trails,
     "ec2:CreateFlowLogs": _created_flow_logs,
     "ec2:DeleteFlowLogs": _deleted_flow_logs,
     **{f"rds:{operation}": _rds_list for operation in RDS_LISTS},

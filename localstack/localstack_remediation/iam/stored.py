@@ -38,6 +38,11 @@ def secret_arn(account: str, region: str, name: str) -> str | None:
     return secret.arn if secret else None
 
 
+def access_key_owner(account: str, partition: str, access_key: str) -> str | None:
+    key = iam_backends[account][partition].access_keys.get(access_key)
+    return key.user_name if key else None
+
+
 def _text(policy) -> str:
     return getattr(policy, "policy_document", policy)  # LocalStack's patch keeps an object, moto a text
 

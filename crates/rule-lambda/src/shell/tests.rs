@@ -1,6 +1,6 @@
 //! Events in, reports in a folder out: with a rule over doors in memory and an STS that lets everybody in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
@@ -50,6 +50,10 @@ impl Rule for OpenDoor {
     async fn plan((): &(), finding: &Finding, _: &Settings) -> Result<Proposal<Close>> {
         let open = OPEN.lock().unwrap().contains(&finding.resource);
         Ok(open.then(|| Close(finding.resource.clone())).into_iter().collect::<Vec<_>>().into())
+    }
+
+    async fn tags((): &(), _: &Finding) -> Result<BTreeMap<String, String>> {
+        Ok(BTreeMap::new())
     }
 
     async fn apply((): &(), change: &Close) -> Result<()> {

@@ -5,6 +5,7 @@
 //! said to be that; a trail is named by its ARN in every call that changes it; undo goes to the API directly, because
 //! there is no runbook for it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_sdk_cloudtrail::Client;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 /// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-runbook-reference.html>
 const RUNBOOK: &str = "AWSConfigRemediation-EnableCloudTrailLogFileValidation";
 const DESCRIBE: &str = "cloudtrail:DescribeTrails";
+const LIST_TAGS: &str = "cloudtrail:ListTags";
 const UPDATE: &str = "cloudtrail:UpdateTrail";
 
 /// The rule.
@@ -62,13 +64,26 @@ impl Rule for CloudTrailUnvalidatedLogs {
         if trail.log_file_validation_enabled == Some(true) {
             return Ok(Proposal::default());
         }
-        let arn = trail.trail_arn.ok_or_else(|| Error::unusable(DESCRIBE, "a trail without its ARN"))?;
-        let parsed = Arn::parse(&arn).ok_or_else(|| Error::unusable(DESCRIBE, "a trail whose ARN is none"))?;
-        if parsed.account != finding.account.as_ref() {
-            return Err(of_another_account(&arn, parsed.account, finding));
+        let Home { arn, owner, region } = home(trail)?;
+        if owner != finding.account.as_ref() {
+            return Err(of_another_account(&arn, &owner, finding));
         }
-        let home_region = trail.home_region.unwrap_or_else(|| parsed.region.to_owned());
-        Ok(vec![Change { trail: arn, home_region, before: false, after: true }].into())
+        Ok(vec![Change { trail: arn, home_region: region, before: false, after: true }].into())
+    }
+
+    /// Another account's trail keeps its tags to itself; it is not touched anyway.
+    /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_ListTags.html>
+    async fn tags(session: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
+        let Home { arn, owner, region } = home(find(session, finding).await?)?;
+        if owner != finding.account.as_ref() {
+            return Ok(BTreeMap::new());
+        }
+        let client = Client::new(&session.target.in_region(&region).config);
+        let listed = client.list_tags().resource_id_list(arn).into_paginator().items().send();
+        let listed = listed.collect::<Result<Vec<_>, _>>().await;
+        let gone = |error| Error::api(LIST_TAGS, error).gone_if(&["ResourceNotFoundException"]);
+        let tags = listed.map_err(gone)?.into_iter().flat_map(|of| of.tags_list.unwrap_or_default());
+        Ok(tags.map(|tag| (tag.key, tag.value.unwrap_or_default())).collect())
     }
 
     async fn apply(session: &Self::Client, change: &Change) -> Result<()> {
@@ -111,6 +126,21 @@ async fn find(session: &Session, finding: &Finding) -> Result<Trail> {
             Err(Error::invalid_finding("resource", message))
         }
     }
+}
+
+/// Where a trail is at home.
+#[derive(Debug)]
+struct Home {
+    arn: String,
+    owner: String,
+    region: String,
+}
+
+fn home(trail: Trail) -> Result<Home> {
+    let arn = trail.trail_arn.ok_or_else(|| Error::unusable(DESCRIBE, "a trail without its ARN"))?;
+    let parsed = Arn::parse(&arn).ok_or_else(|| Error::unusable(DESCRIBE, "a trail whose ARN is none"))?;
+    let region = trail.home_region.unwrap_or_else(|| parsed.region.to_owned());
+    Ok(Home { owner: parsed.account.to_owned(), region, arn })
 }
 
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html>

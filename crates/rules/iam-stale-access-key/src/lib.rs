@@ -2,13 +2,15 @@
 //!
 //! The fix makes the key inactive; it deletes nothing, so that undo brings the same key back. Invariants: every call
 //! names the user, because without a name IAM acts on the caller's own keys; a key's age counts from its creation,
-//! whether it was ever used or not; one change is one key.
+//! whether it was ever used or not; one change is one key. When a key was last used is for the guard alone.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use aws_sdk_iam::types::{AccessKeyMetadata, StatusType};
+use aws_sdk_iam::primitives::DateTime;
+use aws_sdk_iam::types::{AccessKeyLastUsed, AccessKeyMetadata, StatusType};
 use jiff::{SignedDuration, Timestamp};
-use remediation::{Error, Finding, Proposal, Result, Rule, Target};
+use remediation::{Error, Finding, Guard, Proposal, Result, Rule, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -24,11 +26,17 @@ pub struct Settings {
     #[serde(deserialize_with = "at_least_one")]
     #[schemars(range(min = 1))]
     pub days: u32,
+    /// What is done where a key that would go was in use lately.
+    pub guard_recent_use: Guard,
+    /// Within how many days a use is a recent one; at least one.
+    #[serde(deserialize_with = "at_least_one")]
+    #[schemars(range(min = 1))]
+    pub guard_recent_use_days: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { days: 90 }
+        Self { days: 90, guard_recent_use: Guard::default(), guard_recent_use_days: 30 }
     }
 }
 
@@ -69,7 +77,7 @@ impl Rule for IamStaleAccessKey {
     async fn plan(client: &Self::Client, finding: &Finding, settings: &Settings) -> Result<Proposal<Change>> {
         let user = user_name(finding)?;
         let (keys, now) = (active_keys(client, user).await?, Timestamp::now());
-        let stale = keys.into_iter().filter(|(_, created)| is_stale(*created, now, settings.days));
+        let stale = keys.into_iter().filter(|(_, created)| is_older(*created, now, settings.days));
         let change = |(access_key_id, created)| Change {
             user: user.to_owned(),
             access_key_id,
@@ -77,7 +85,21 @@ impl Rule for IamStaleAccessKey {
             before: Status::Active,
             after: Status::Inactive,
         };
-        Ok(stale.map(change).collect::<Vec<_>>().into())
+        let mut proposal = Proposal::from(stale.map(change).collect::<Vec<_>>());
+        if settings.guard_recent_use.is_on() {
+            for saw in recent_uses(client, &proposal.changes, now, settings.guard_recent_use_days).await? {
+                proposal.guard(settings.guard_recent_use, saw);
+            }
+        }
+        Ok(proposal)
+    }
+
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUserTags.html>
+    async fn tags(client: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
+        let tags = client.list_user_tags().user_name(user_name(finding)?).into_paginator().items().send();
+        let tags = tags.collect::<Result<Vec<_>, _>>().await;
+        let tags = tags.map_err(|error| gone_if_there_is_none(Error::api("iam:ListUserTags", error)))?;
+        Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 
     /// A key that was deleted in the meantime cannot sign any more either: to make it inactive is done, so that the
@@ -123,17 +145,64 @@ async fn active_keys(client: &aws_sdk_iam::Client, user: &str) -> Result<Vec<(St
 }
 
 fn id_and_date(key: AccessKeyMetadata) -> Option<(String, Timestamp)> {
-    let created = key.create_date?;
-    let created = Timestamp::new(created.secs(), i32::try_from(created.subsec_nanos()).ok()?).ok()?;
-    Some((key.access_key_id?, created))
+    Some((key.access_key_id?, timestamp(key.create_date?)?))
+}
+
+fn timestamp(date: DateTime) -> Option<Timestamp> {
+    Timestamp::new(date.secs(), i32::try_from(date.subsec_nanos()).ok()?).ok()
+}
+
+/// What the guard says of the keys that would go.
+async fn recent_uses(
+    client: &aws_sdk_iam::Client,
+    changes: &[Change],
+    now: Timestamp,
+    days: u32,
+) -> Result<Vec<String>> {
+    let mut uses = Vec::new();
+    for Change { access_key_id, .. } in changes {
+        let used = last_use(client, access_key_id).await?;
+        uses.extend(used.and_then(|used| recent_use(access_key_id, &used, now, days)));
+    }
+    Ok(uses)
+}
+
+/// When and for what a key was last used; none where it was deleted since it was listed.
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html>
+async fn last_use(client: &aws_sdk_iam::Client, access_key_id: &str) -> Result<Option<AccessKeyLastUsed>> {
+    let answer = client.get_access_key_last_used().access_key_id(access_key_id).send().await;
+    match answer.map_err(|error| gone_if_there_is_none(Error::api("iam:GetAccessKeyLastUsed", error))) {
+        Err(error) if error.is_gone() => Ok(None),
+        answer => Ok(answer?.access_key_last_used),
+    }
+}
+
+/// What the guard says of a key that was used within so many days. A key that was never used has no date.
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html>
+fn recent_use(access_key_id: &str, used: &AccessKeyLastUsed, now: Timestamp, days: u32) -> Option<String> {
+    let date = used.last_used_date.and_then(timestamp).filter(|date| !is_older(*date, now, days))?;
+    let ago = match now.duration_since(date).as_hours() / 24 {
+        ..1 => "less than a day ago".to_owned(),
+        1 => "1 day ago".to_owned(),
+        days => format!("{days} days ago"),
+    };
+    // IAM does not know either of every use.
+    let known = |text: &str| text != "N/A" && !text.is_empty();
+    let service = Some(&used.service_name).filter(|service| known(service));
+    let region = Some(&used.region).filter(|region| known(region));
+    let by = service.map(|service| format!(", by {service}")).unwrap_or_default();
+    let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
+    let date = date.strftime("%Y-%m-%d");
+    Some(format!("access key {access_key_id} was used {ago}{by}{place} ({date})"))
 }
 
 fn gone_if_there_is_none(error: Error) -> Error {
     error.gone_if(&["NoSuchEntity"])
 }
 
-fn is_stale(created: Timestamp, now: Timestamp, days: u32) -> bool {
-    now.duration_since(created) > SignedDuration::from_hours(24 * i64::from(days))
+/// Whether something was more than so many days ago.
+fn is_older(date: Timestamp, now: Timestamp, days: u32) -> bool {
+    now.duration_since(date) > SignedDuration::from_hours(24 * i64::from(days))
 }
 
 /// The user's name in a name or an ARN, where it follows the path.
@@ -157,7 +226,8 @@ fn user_name(finding: &Finding) -> Result<&str> {
 
 fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let days = u32::deserialize(deserializer)?;
-    if days >= 1 { Ok(days) } else { Err(serde::de::Error::custom("`days` must be at least 1")) }
+    let too_few = || serde::de::Error::custom("`days` and `guard_recent_use_days` must be at least 1");
+    if days >= 1 { Ok(days) } else { Err(too_few()) }
 }
 
 impl From<Status> for StatusType {

@@ -1,7 +1,9 @@
 use aws_sdk_iam::error::ErrorMetadata;
+use aws_sdk_iam::operation::get_access_key_last_used::{GetAccessKeyLastUsedError, GetAccessKeyLastUsedOutput};
 use aws_sdk_iam::operation::list_access_keys::{ListAccessKeysError, ListAccessKeysOutput};
+use aws_sdk_iam::operation::list_user_tags::{ListUserTagsError, ListUserTagsOutput};
 use aws_sdk_iam::operation::update_access_key::{UpdateAccessKeyError, UpdateAccessKeyOutput};
-use aws_sdk_iam::primitives::DateTime;
+use aws_sdk_iam::types::Tag;
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
 use remediation::{ErrorKind, Manifest, Region};
@@ -50,9 +52,19 @@ fn refused(code: &'static str) -> MockRule {
     })
 }
 
+/// Every key but those of the other rules was never used.
 async fn plan(rules: &[&MockRule], resource: &str) -> Result<Vec<Change>> {
+    let unused = mock!(aws_sdk_iam::Client::get_access_key_last_used).then_output(|| used(None, "N/A", "N/A"));
+    let rules = [rules, &[&unused]].concat();
     let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, rules);
     Ok(IamStaleAccessKey::plan(&client, &finding(resource), &Settings::default()).await?.changes)
+}
+
+/// A key's last use: the days since then, the service and the region.
+fn used(days: Option<i64>, service: &str, region: &str) -> GetAccessKeyLastUsedOutput {
+    let date = days.map(|days| DateTime::from_secs(days_ago(days).as_second()));
+    let used = AccessKeyLastUsed::builder().set_last_used_date(date).service_name(service).region(region);
+    GetAccessKeyLastUsedOutput::builder().access_key_last_used(used.build().unwrap()).build()
 }
 
 fn ids(changes: &[Change]) -> Vec<&str> {
@@ -99,6 +111,93 @@ async fn an_answer_that_is_not_whole_is_an_error_and_not_compliance() {
         let error = plan(&[&rule], "alice").await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, "iam:ListAccessKeys"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn the_guard_warns_of_each_key_in_use_holds_them_or_does_not_look() {
+    let last_use = |id: &'static str, days, service: &'static str| {
+        mock!(aws_sdk_iam::Client::get_access_key_last_used)
+            .match_requests(move |request| request.access_key_id() == Some(id))
+            .then_output(move || used(days, service, "eu-central-1"))
+    };
+    let date = days_ago(3).strftime("%Y-%m-%d").to_string();
+    for (days, guard, guarded) in [
+        (30, Guard::Off, &[][..]),
+        (30, Guard::Warn, &[]),
+        (30, Guard::Hold, &["access key AKIAOLD was used 3 days ago, by s3 in eu-central-1 (DATE)"]),
+        (2, Guard::Hold, &[]),
+    ] {
+        let listed = keys(vec![
+            key("AKIAOLD", StatusType::Active, 91),
+            key("AKIAOLDER", StatusType::Active, 4000),
+            key("AKIAYOUNG", StatusType::Active, 1),
+        ]);
+        let (recent, long_ago) = (last_use("AKIAOLD", Some(3), "s3"), last_use("AKIAOLDER", Some(31), "ec2"));
+        let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&listed, &recent, &long_ago]);
+        let settings = Settings { guard_recent_use: guard, guard_recent_use_days: days, ..Settings::default() };
+        let proposal = IamStaleAccessKey::plan(&client, &finding("alice"), &settings).await.unwrap();
+        assert_eq!(ids(&proposal.changes), ["AKIAOLD", "AKIAOLDER"]);
+        let looks = usize::from(guard.is_on());
+        assert_eq!((recent.num_calls(), long_ago.num_calls()), (looks, looks), "{guard:?}");
+        let guarded: Vec<_> = guarded.iter().map(|text| text.replace("DATE", &date)).collect();
+        assert_eq!(proposal.guarded, guarded, "{guard:?}");
+        assert_eq!(proposal.notes.len(), usize::from(guard.is_on() && days == 30), "{proposal:?}");
+    }
+}
+
+#[test]
+fn what_the_guard_says_leaves_out_what_iam_does_not_know() {
+    let now = Timestamp::now();
+    for (days, service, region, says) in [
+        (Some(0), "iam", "N/A", Some("less than a day ago, by iam (")),
+        (Some(1), "N/A", "N/A", Some("1 day ago (")),
+        (Some(29), "sts", "us-east-1", Some("29 days ago, by sts in us-east-1 (")),
+        (Some(31), "sts", "us-east-1", None),
+        (None, "N/A", "N/A", None),
+    ] {
+        let used = used(days, service, region).access_key_last_used.unwrap();
+        let said = recent_use("AKIA", &used, now, 30);
+        let says = says.map(|says| format!("access key AKIA was used {says}"));
+        assert_eq!(said.is_some(), says.is_some(), "{said:?}");
+        assert!(said.zip(says).is_none_or(|(said, says)| said.starts_with(&says)), "{days:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_use_that_cannot_be_read_fails_by_its_action_unless_the_key_is_gone() {
+    for (code, kind) in [("AccessDenied", Some(ErrorKind::AccessDenied)), ("NoSuchEntity", None)] {
+        let refused = mock!(aws_sdk_iam::Client::get_access_key_last_used).then_error(move || {
+            GetAccessKeyLastUsedError::generic(ErrorMetadata::builder().code(code).message("told so").build())
+        });
+        let listed = keys(vec![key("AKIAOLD", StatusType::Active, 91)]);
+        let planned = plan(&[&listed, &refused], "alice").await.map_err(|error| (error.kind, error.action));
+        let expected = kind.map(|kind| (kind, "iam:GetAccessKeyLastUsed".to_owned()));
+        assert_eq!(planned.map(|changes| changes.len()), expected.map_or(Ok(1), Err), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn the_tags_of_the_user_are_read_from_every_page() {
+    let page = |marker: Option<&'static str>, key: &'static str, next: Option<&'static str>| {
+        mock!(aws_sdk_iam::Client::list_user_tags)
+            .match_requests(move |request| request.user_name() == Some("alice") && request.marker() == marker)
+            .then_output(move || {
+                let tag = Tag::builder().key(key).value("v").build().unwrap();
+                let tags = ListUserTagsOutput::builder().tags(tag).is_truncated(next.is_some());
+                tags.set_marker(next.map(str::to_owned)).build().unwrap()
+            })
+    };
+    let (first, second) = (page(None, "a", Some("more")), page(Some("more"), "b", None));
+    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&first, &second]);
+    let arn = "arn:aws:iam::222222222222:user/of/a/path/alice";
+    let tags = IamStaleAccessKey::tags(&client, &finding(arn)).await.unwrap();
+    assert_eq!(tags, ["a", "b"].map(|key| (key.to_owned(), "v".to_owned())).into());
+    let refused = mock!(aws_sdk_iam::Client::list_user_tags).then_error(|| {
+        ListUserTagsError::generic(ErrorMetadata::builder().code("NoSuchEntity").message("told so").build())
+    });
+    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&refused]);
+    let error = IamStaleAccessKey::tags(&client, &finding("alice")).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, "iam:ListUserTags"), "{error}");
 }
 
 #[tokio::test]
@@ -174,9 +273,15 @@ async fn a_key_that_is_gone_needs_no_fix_and_cannot_be_brought_back() {
 fn the_days_are_ninety_unless_the_policy_says_at_least_one() {
     let settings = |text: &str| serde_json::from_str::<Settings>(text).map_err(|error| error.to_string());
     assert_eq!(Settings::default().days, 90);
-    assert_eq!(settings("{}"), Ok(Settings { days: 90 }));
-    assert_eq!(settings(r#"{"days": 1}"#), Ok(Settings { days: 1 }));
-    assert!(settings(r#"{"days": 0}"#).unwrap_err().starts_with("`days` must be at least 1"));
+    let defaults = Settings { days: 90, guard_recent_use: Guard::Warn, guard_recent_use_days: 30 };
+    assert_eq!(settings("{}"), Ok(defaults));
+    assert_eq!(settings(r#"{"days": 1}"#), Ok(Settings { days: 1, ..defaults }));
+    let text = r#"{"guard_recent_use": "off", "guard_recent_use_days": 1}"#;
+    assert_eq!(settings(text), Ok(Settings { guard_recent_use: Guard::Off, guard_recent_use_days: 1, ..defaults }));
+    for key in ["days", "guard_recent_use_days"] {
+        let error = settings(&format!(r#"{{"{key}": 0}}"#)).unwrap_err();
+        assert!(error.starts_with("`days` and `guard_recent_use_days` must be at least 1"), "{error}");
+    }
     for text in [r#"{"days": -1}"#, r#"{"days": 1.5}"#, r#"{"day": 1}"#] {
         assert!(settings(text).is_err(), "{text}");
     }
@@ -190,10 +295,10 @@ fn the_manifest_can_be_read_and_serves_the_control() {
 
 proptest! {
     #[test]
-    fn a_key_is_stale_from_the_first_second_after_its_last_day(days in 1..40_000_u32, later in -100_i64..100) {
+    fn a_key_is_too_old_from_the_first_second_after_its_last_day(days in 1..40_000_u32, later in -100_i64..100) {
         let now = Timestamp::from_second(4_000_000_000).unwrap();
         let created = Timestamp::from_second(4_000_000_000 - i64::from(days) * DAY - later).unwrap();
-        prop_assert_eq!(is_stale(created, now, days), later > 0);
+        prop_assert_eq!(is_older(created, now, days), later > 0);
     }
 
     #[test]
@@ -216,6 +321,6 @@ proptest! {
     #[test]
     fn no_number_of_days_makes_the_age_panic(days: u32, second in -62_000_000_000_i64..253_000_000_000) {
         let created = Timestamp::from_second(second).unwrap();
-        let _ = is_stale(created, Timestamp::now(), days);
+        let _ = is_older(created, Timestamp::now(), days);
     }
 }

@@ -1,5 +1,6 @@
 //! The calls of EC2.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_sdk_ec2::Client;
@@ -28,6 +29,7 @@ pub(crate) struct Acl {
     pub(crate) is_default: bool,
     pub(crate) subnets: Vec<String>,
     pub(crate) inbound: Vec<Entry>,
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 /// An inbound entry of a network ACL.
@@ -128,7 +130,9 @@ fn acl(of: NetworkAcl) -> Result<Acl> {
     let entries = of.entries.unwrap_or_default().into_iter();
     let inbound = entries.filter(|entry| entry.egress != Some(true)).map(entry).collect::<Option<_>>();
     let inbound = inbound.ok_or_else(|| unusable("an entry of a network ACL that is not whole"))?;
-    Ok(Acl { id, is_default, subnets, inbound })
+    let tags =
+        of.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())));
+    Ok(Acl { id, is_default, subnets, inbound, tags: tags.collect() })
 }
 
 /// An inbound entry; none where a part is missing, so that nobody takes it for something else.

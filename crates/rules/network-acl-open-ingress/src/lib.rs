@@ -8,10 +8,11 @@
 
 mod api;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_sdk_ec2::Client;
-use remediation::{Error, ErrorKind, Finding, Proposal, Result, Rule, Target};
+use remediation::{Error, ErrorKind, Finding, Guard, Proposal, Result, Rule, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,11 +28,13 @@ pub struct NetworkAclOpenIngress;
 pub struct Settings {
     /// Whether an entry that allows all IPv6 traffic violates, too.
     pub ipv6: bool,
+    /// What is done where the last inbound allow, of everything or of one address family, would go.
+    pub guard_last_allow: Guard,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { ipv6: true }
+        Self { ipv6: true, guard_last_allow: Guard::default() }
     }
 }
 
@@ -107,19 +110,22 @@ impl Rule for NetworkAclOpenIngress {
         let counts = |source| source == Everywhere::Ipv4 || settings.ipv6;
         let (going, staying): (Vec<&Entry>, Vec<&Entry>) =
             acl.inbound.iter().filter(|entry| entry.allows).partition(|entry| entry.open_to().is_some_and(counts));
-        let mut notes: Vec<_> =
-            staying.iter().filter(|entry| entry.open_to().is_some()).map(|entry| left(entry)).collect();
+        let notes = staying.iter().filter(|entry| entry.open_to().is_some()).map(|entry| left(entry)).collect();
+        let mut proposal = Proposal { notes, ..Proposal::default() };
         if !going.is_empty() {
-            let subnets = api::named_subnets(client, &acl.subnets).await?;
-            notes.extend(who_is_cut_off(&going, &staying, &subnets));
+            say_what_is_lost(client, &acl, &losses(&going, &staying), settings.guard_last_allow, &mut proposal).await?;
         }
         let change = |entry: &Entry| {
             let source = entry.open_to()?;
             let (before, after) = (Presence::Present, Presence::Absent);
             Some(Change { acl: acl.id.clone(), number: entry.number, source, before, after })
         };
-        let changes = going.into_iter().filter_map(change).collect();
-        Ok(Proposal { changes, notes, ..Proposal::default() })
+        proposal.changes = going.into_iter().filter_map(change).collect();
+        Ok(proposal)
+    }
+
+    async fn tags(client: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
+        Ok(api::find(client, finding).await?.tags)
     }
 
     /// An entry, or an ACL, that somebody deleted in the meantime allows nothing any more: that is done, so that the
@@ -174,29 +180,77 @@ fn left(entry: &Entry) -> String {
     format!("{entry} stays: the rule's setting ipv6 is false")
 }
 
-/// What the subnets lose when these entries go and those stay, family by family, for they do not stand in for each other.
-fn who_is_cut_off(going: &[&Entry], staying: &[&Entry], subnets: &[String]) -> Vec<String> {
-    if subnets.is_empty() {
-        return vec!["no subnet is associated with it: nobody is cut off".into()];
+/// What the subnets of an ACL lose with the entries that go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Loss {
+    /// All that is let in.
+    All,
+    /// All that is let in by one address family.
+    Family(&'static str),
+    /// Of one address family, all but what the entries of these numbers let in.
+    AllBut(&'static str, String),
+}
+
+impl Loss {
+    /// Whether it is what the guard is about.
+    fn is_of_last_allow(&self) -> bool {
+        !matches!(self, Self::AllBut(..))
     }
-    let subnets = subnets.join(", ");
+
+    /// The loss of these subnets, in words.
+    fn by(&self, subnets: &str) -> String {
+        match self {
+            Self::All => format!("the last inbound allow: subnets {subnets} are cut off, return traffic included"),
+            Self::Family(family) => format!(
+                "the last inbound allow of {family}: subnets {subnets} are cut off from {family}, return traffic included"
+            ),
+            Self::AllBut(family, staying) => format!(
+                "subnets {subnets} take in only the {family} traffic that {staying} allow, return traffic included"
+            ),
+        }
+    }
+}
+
+/// The losses when these entries go and those stay, family by family, for they do not stand in for each other.
+fn losses(going: &[&Entry], staying: &[&Entry]) -> Vec<Loss> {
     if staying.is_empty() {
-        return vec![format!("the last inbound allow: subnets {subnets} are cut off, return traffic included")];
+        return vec![Loss::All];
     }
-    let note = |(family, is_ipv6): (&str, bool)| {
+    let loss = |(family, is_ipv6): (&'static str, bool)| {
         let of_family = |entry: &&&Entry| entry.is_ipv6() == is_ipv6;
         going.iter().find(of_family)?;
         let staying: Vec<_> = staying.iter().filter(of_family).map(|entry| entry.number.to_string()).collect();
-        Some(if staying.is_empty() {
-            format!(
-                "the last inbound allow of {family}: subnets {subnets} are cut off from {family}, return traffic included"
-            )
-        } else {
-            let staying = staying.join(", ");
-            format!("subnets {subnets} take in only the {family} traffic that {staying} allow, return traffic included")
-        })
+        Some(if staying.is_empty() { Loss::Family(family) } else { Loss::AllBut(family, staying.join(", ")) })
     };
-    [("IPv4", false), ("IPv6", true)].into_iter().filter_map(note).collect()
+    [("IPv4", false), ("IPv6", true)].into_iter().filter_map(loss).collect()
+}
+
+/// Notes the losses, subnets by name; what the guard is about, as the guard says. Nothing to say, nothing to look up.
+async fn say_what_is_lost(
+    client: &Client,
+    acl: &Acl,
+    losses: &[Loss],
+    guard: Guard,
+    proposal: &mut Proposal<Change>,
+) -> Result<()> {
+    if acl.subnets.is_empty() {
+        proposal.notes.push("no subnet is associated with it: nobody is cut off".into());
+        return Ok(());
+    }
+    let said: Vec<_> = losses.iter().filter(|loss| guard.is_on() || !loss.is_of_last_allow()).collect();
+    if said.is_empty() {
+        return Ok(());
+    }
+    let subnets = api::named_subnets(client, &acl.subnets).await?.join(", ");
+    for loss in said {
+        let text = loss.by(&subnets);
+        if loss.is_of_last_allow() {
+            proposal.guard(guard, text);
+        } else {
+            proposal.notes.push(text);
+        }
+    }
+    Ok(())
 }
 
 fn taken(error: Error, change: &Change, entry: &Entry) -> Error {

@@ -137,7 +137,7 @@ async fn who_is_cut_off_is_said() {
     assert_eq!(plan(ipv6_stays, Settings::default()).await.notes, std::slice::from_ref(&last));
     // What stays because of the settings is said as well, and counts as staying.
     let stays = "inbound entry 101, allow all from ::/0 stays: the rule's setting ipv6 is false".to_owned();
-    assert_eq!(plan(both, Settings { ipv6: false }).await.notes, [stays, last]);
+    assert_eq!(plan(both, Settings { ipv6: false, ..Settings::default() }).await.notes, [stays, last]);
     let unused = with(acl(vec![entry(100, "-1", "0.0.0.0/0")]), |of| of.associations = None);
     let proposal = planned(&[&described(unused)], &finding(Which::Default, ACL), Settings::default()).await.unwrap();
     assert_eq!(proposal.notes, ["no subnet is associated with it: nobody is cut off"]);
@@ -145,10 +145,58 @@ async fn who_is_cut_off_is_said() {
 }
 
 #[tokio::test]
+async fn the_guard_warns_of_the_last_allow_holds_it_or_does_not_look() {
+    let ipv4 = entry(100, "-1", "0.0.0.0/0");
+    let all = vec![ipv4.clone()];
+    let family = vec![ipv4.clone(), entry(110, "6", "::/0")];
+    let others_stay = vec![ipv4, entry(110, "6", "10.0.0.0/8")];
+    let texts = ["the last inbound allow: subnets ", "the last inbound allow of IPv4: subnets ", "subnets "];
+    for (entries, guards, text) in [(all, true, texts[0]), (family, true, texts[1]), (others_stay, false, texts[2])] {
+        for guard in [Guard::Off, Guard::Warn, Guard::Hold] {
+            let (acl, subnets) = (described(acl(entries.clone())), subnets());
+            let settings = Settings { guard_last_allow: guard, ..Settings::default() };
+            let proposal = planned(&[&acl, &subnets], &finding(Which::Default, ACL), settings).await.unwrap();
+            assert_eq!(proposal.changes, [deletion(100, Everywhere::Ipv4)]);
+            let noted = !guards || guard.is_on();
+            assert_eq!(subnets.num_calls(), usize::from(noted), "{text} {guard:?}");
+            assert_eq!(proposal.notes.len(), usize::from(noted), "{proposal:?}");
+            assert!(proposal.notes.iter().all(|note| note.starts_with(text)), "{proposal:?}");
+            let guarded = if guards && guard == Guard::Hold { &proposal.notes[..] } else { &[] };
+            assert_eq!(proposal.guarded, guarded, "{text} {guard:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_is_cut_off_the_guard_sees_nothing() {
+    let settings = Settings { guard_last_allow: Guard::Hold, ..Settings::default() };
+    let unused = with(acl(vec![entry(100, "-1", "0.0.0.0/0")]), |of| of.associations = None);
+    let complying = acl(vec![entry(110, "6", "0.0.0.0/0")]);
+    for acl in [unused, complying] {
+        let subnets = subnets();
+        let rules = [&described(acl), &subnets];
+        let proposal = planned(&rules, &finding(Which::Default, ACL), settings).await.unwrap();
+        assert_eq!((proposal.guarded, subnets.num_calls()), (vec![], 0));
+    }
+}
+
+#[tokio::test]
+async fn its_tags_are_those_that_describe_gives() {
+    let tags = |acl: NetworkAcl| async move {
+        let client = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, [&described(acl)]);
+        NetworkAclOpenIngress::tags(&client, &finding(Which::Default, ACL)).await.unwrap()
+    };
+    let tagged = with(acl(vec![]), |of| of.tags = Some(vec![name("edge"), Tag::builder().key("keep").build()]));
+    let expected = [("Name", "edge"), ("keep", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(tags(tagged).await, expected.into());
+    assert_eq!(tags(acl(vec![])).await, BTreeMap::new());
+}
+
+#[tokio::test]
 async fn without_ipv6_an_entry_of_ipv6_complies_and_is_noted() {
     let entries = vec![entry(101, "-1", "::/0")];
     assert_eq!(plan(entries.clone(), Settings::default()).await.changes, [deletion(101, Everywhere::Ipv6)]);
-    let proposal = plan(entries, Settings { ipv6: false }).await;
+    let proposal = plan(entries, Settings { ipv6: false, ..Settings::default() }).await;
     assert!(proposal.is_empty() && proposal.notes.len() == 1, "{proposal:?}");
 }
 
@@ -371,7 +419,9 @@ async fn undo_takes_no_other_entrys_place() {
 fn settings_are_read_and_their_mistakes_refused() {
     let read = |text: &str| serde_json::from_str::<Settings>(text);
     assert!(read("{}").unwrap().ipv6 && !read(r#"{"ipv6": false}"#).unwrap().ipv6);
-    for wrong in [r#"{"ipv4": false}"#, r#"{"ipv6": "no"}"#] {
+    assert_eq!(read("{}").unwrap().guard_last_allow, Guard::Warn);
+    assert_eq!(read(r#"{"guard_last_allow": "hold"}"#).unwrap().guard_last_allow, Guard::Hold);
+    for wrong in [r#"{"ipv4": false}"#, r#"{"ipv6": "no"}"#, r#"{"guard_last_allow": "block"}"#] {
         assert!(read(wrong).is_err(), "{wrong}");
     }
 }

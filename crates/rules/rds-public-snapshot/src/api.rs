@@ -1,7 +1,9 @@
 //! The calls of RDS, under one name for instances and clusters.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_rds::Client;
-use aws_sdk_rds::types::Filter;
+use aws_sdk_rds::types::{Filter, Tag};
 use remediation::{Error, ErrorKind, Result};
 
 use crate::Kind;
@@ -18,18 +20,30 @@ const RESTORE: &str = "restore";
 /// Snapshots that the account itself took, or copied; no other can be shared.
 const MANUAL: &str = "manual";
 
+/// The tags of a database or a snapshot.
+pub(crate) type Tags = BTreeMap<String, String>;
+
+/// A database that exists.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) name: String,
+    pub(crate) tags: Tags,
+}
+
 /// A snapshot as it is listed.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) name: String,
     pub(crate) arn: Option<String>,
     pub(crate) available: bool,
+    pub(crate) tags: Tags,
 }
 
-/// The identifier of the database, if it exists.
+/// The database, if it exists.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBInstances.html>
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBClusters.html>
-pub(crate) async fn find(client: &Client, kind: Kind, id: &Id) -> Result<Option<String>> {
+pub(crate) async fn find(client: &Client, kind: Kind, id: &Id) -> Result<Option<Database>> {
+    let database = |name: Option<String>, listed: Option<Vec<Tag>>| Some(Database { name: name?, tags: tags(listed) });
     let found = match kind {
         Kind::Instance => {
             let call = client.describe_db_instances();
@@ -40,7 +54,7 @@ pub(crate) async fn find(client: &Client, kind: Kind, id: &Id) -> Result<Option<
             let pages = call.into_paginator().items().send();
             let found = pages.collect::<Result<Vec<_>, _>>().await;
             let found = found.map_err(|error| Error::api(DESCRIBE_INSTANCES, error));
-            found.map(|found| found.into_iter().find_map(|instance| instance.db_instance_identifier))
+            found.map(|found| found.into_iter().find_map(|of| database(of.db_instance_identifier, of.tag_list)))
         }
         Kind::Cluster => {
             let call = client.describe_db_clusters();
@@ -51,7 +65,7 @@ pub(crate) async fn find(client: &Client, kind: Kind, id: &Id) -> Result<Option<
             let pages = call.into_paginator().items().send();
             let found = pages.collect::<Result<Vec<_>, _>>().await;
             let found = found.map_err(|error| Error::api(DESCRIBE_CLUSTERS, error));
-            found.map(|found| found.into_iter().find_map(|cluster| cluster.db_cluster_identifier))
+            found.map(|found| found.into_iter().find_map(|of| database(of.db_cluster_identifier, of.tag_list)))
         }
     };
     found.or_else(|error| none_if_gone(error.gone_if(&["DBInstanceNotFound", "DBClusterNotFoundFault"])))
@@ -62,9 +76,9 @@ pub(crate) async fn find(client: &Client, kind: Kind, id: &Id) -> Result<Option<
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBSnapshots.html>
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBClusterSnapshots.html>
 pub(crate) async fn manual_snapshots(client: &Client, kind: Kind, id: &Id) -> Result<Vec<Snapshot>> {
-    let listed = |action, name: Option<String>, arn, status: Option<String>| {
+    let listed = |action, name: Option<String>, arn, status: Option<String>, listed: Option<Vec<Tag>>| {
         let name = name.ok_or_else(|| Error::unusable(action, "a snapshot without its identifier"))?;
-        Ok(Snapshot { name, arn, available: status.as_deref() == Some("available") })
+        Ok(Snapshot { name, arn, available: status.as_deref() == Some("available"), tags: tags(listed) })
     };
     match kind {
         Kind::Instance => {
@@ -76,7 +90,10 @@ pub(crate) async fn manual_snapshots(client: &Client, kind: Kind, id: &Id) -> Re
             let pages = client.describe_db_snapshots().snapshot_type(MANUAL).filters(filter).into_paginator();
             let found = pages.items().send().collect::<Result<Vec<_>, _>>().await;
             let found = found.map_err(|error| Error::api(action, error))?.into_iter();
-            found.map(|of| listed(action, of.db_snapshot_identifier, of.db_snapshot_arn, of.status)).collect()
+            let listed = |of: aws_sdk_rds::types::DbSnapshot| {
+                listed(action, of.db_snapshot_identifier, of.db_snapshot_arn, of.status, of.tag_list)
+            };
+            found.map(listed).collect()
         }
         Kind::Cluster => {
             let action = DESCRIBE_CLUSTER_SNAPSHOTS;
@@ -88,7 +105,8 @@ pub(crate) async fn manual_snapshots(client: &Client, kind: Kind, id: &Id) -> Re
             let found = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
             let found = found.map_err(|error| Error::api(action, error))?.into_iter();
             let listed = |of: aws_sdk_rds::types::DbClusterSnapshot| {
-                listed(action, of.db_cluster_snapshot_identifier, of.db_cluster_snapshot_arn, of.status)
+                let (name, arn) = (of.db_cluster_snapshot_identifier, of.db_cluster_snapshot_arn);
+                listed(action, name, arn, of.status, of.tag_list)
             };
             found.map(listed).collect()
         }
@@ -165,6 +183,11 @@ fn with_advice(error: Error, snapshot: &str) -> Error {
 fn restore(attributes: impl Iterator<Item = (Option<String>, Option<Vec<String>>)>) -> Vec<String> {
     let mut restore = attributes.filter(|(name, _)| name.as_deref() == Some(RESTORE));
     restore.next().and_then(|(_, values)| values).unwrap_or_default()
+}
+
+fn tags(listed: Option<Vec<Tag>>) -> Tags {
+    let listed = listed.unwrap_or_default().into_iter();
+    listed.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
 }
 
 fn filter(name: &str, value: &str) -> Filter {

@@ -3,7 +3,8 @@
 //! The fix takes `all` off the list of those who may restore the snapshot and leaves the accounts on it that are listed
 //! by name. Invariants: only snapshots of the finding's account are looked at, for AWS lists everybody's public ones;
 //! a database that is gone can have left public snapshots, so it is gone only where none is left; a change holds the
-//! whole list before and after, so that undo needs nothing else.
+//! whole list before and after, so that undo needs nothing else. The tags are the database's; those of one that is gone
+//! are what the snapshots that it left have in common, so that no snapshot is spared for another's tag.
 
 mod api;
 mod named;
@@ -15,7 +16,7 @@ use remediation::{Arn, Error, ErrorKind, Finding, Proposal, Result, Rule, Target
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::Snapshot;
+use crate::api::{Database, Snapshot, Tags};
 use crate::named::{Id, Named};
 
 /// The value that stands for every account.
@@ -76,6 +77,20 @@ impl Rule for RdsPublicSnapshot {
         Ok(changes.into())
     }
 
+    async fn tags(client: &Self::Client, finding: &Finding) -> Result<Tags> {
+        let Named { kinds, id } = named::parse(finding)?;
+        let mut tags = Vec::new();
+        for kind in kinds.iter().copied() {
+            if let Some(database) = api::find(client, kind, &id).await? {
+                tags.push(database.tags);
+                break;
+            }
+            let left = api::manual_snapshots(client, kind, &id).await?.into_iter();
+            tags.extend(left.filter(|snapshot| is_owned(snapshot, finding)).map(|snapshot| snapshot.tags));
+        }
+        tags.into_iter().reduce(in_both).ok_or_else(|| gone(kinds, &finding.resource))
+    }
+
     /// Only the difference is written, so that an account which was added in the meantime stays. A snapshot that was
     /// deleted in the meantime is not public any more: that is done, so that the others are not passed over.
     async fn apply(client: &Self::Client, change: &Change) -> Result<()> {
@@ -100,7 +115,7 @@ async fn snapshots(client: &Client, finding: &Finding) -> Result<Vec<(Kind, Snap
     for kind in kinds.iter().copied() {
         let database = api::find(client, kind, &id).await?;
         exists = database.is_some();
-        let id = database.map_or_else(|| id.clone(), Id::Name);
+        let id = database.map_or_else(|| id.clone(), |Database { name, .. }| Id::Name(name));
         let listed = api::manual_snapshots(client, kind, &id).await?;
         let owned = listed.into_iter().filter(|snapshot| is_owned(snapshot, finding));
         found.extend(owned.map(|snapshot| (kind, snapshot)));
@@ -114,6 +129,11 @@ async fn snapshots(client: &Client, finding: &Finding) -> Result<Vec<(Kind, Snap
     // One that cannot be changed now does not hold up those that can.
     found.sort_by_key(|(_, snapshot)| !snapshot.available);
     Ok(found)
+}
+
+/// The tags that both have, with the same value.
+fn in_both(these: Tags, those: Tags) -> Tags {
+    these.into_iter().filter(|(key, value)| those.get(key) == Some(value)).collect()
 }
 
 fn is_owned(snapshot: &Snapshot, finding: &Finding) -> bool {

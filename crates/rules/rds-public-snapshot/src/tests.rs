@@ -15,7 +15,7 @@ use aws_sdk_rds::operation::modify_db_snapshot_attribute::{
 };
 use aws_sdk_rds::types::{
     DbCluster, DbClusterSnapshot, DbClusterSnapshotAttribute, DbClusterSnapshotAttributesResult, DbInstance,
-    DbSnapshot, DbSnapshotAttribute, DbSnapshotAttributesResult, Filter,
+    DbSnapshot, DbSnapshotAttribute, DbSnapshotAttributesResult, Filter, Tag,
 };
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
@@ -392,6 +392,61 @@ async fn a_snapshots_state_that_forbids_it_is_said() {
 fn the_manifest_can_be_read_and_serves_the_control() {
     let manifest = Manifest::from_json(RdsPublicSnapshot::MANIFEST).unwrap();
     assert!(manifest.control(&finding("orders").control).is_some());
+}
+
+async fn tags(rules: &[&MockRule], resource: &str) -> Result<Tags> {
+    RdsPublicSnapshot::tags(&mock_client!(aws_sdk_rds, RuleMode::MatchAny, rules), &finding(resource)).await
+}
+
+fn listed_tags(tags: &[(&str, &str)]) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect()
+}
+
+fn owned_tags(tags: &[(&str, &str)]) -> Tags {
+    tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// A manual snapshot of the instance with these tags.
+fn tagged(account: &str, name: &str, tags: &[(&str, &str)]) -> DbSnapshot {
+    let mut snapshot = snapshot(account, name, "available");
+    snapshot.tag_list = Some(listed_tags(tags));
+    snapshot
+}
+
+#[tokio::test]
+async fn the_tags_of_a_database_that_exists_are_its_own() {
+    let instance = mock!(Client::describe_db_instances).then_output(|| {
+        let orders =
+            DbInstance::builder().db_instance_identifier("orders").tag_list(listed_tags(&[("a", "1")]).remove(0));
+        DescribeDbInstancesOutput::builder().db_instances(orders.build()).build()
+    });
+    let unasked = snapshots(&[]);
+    assert_eq!(tags(&[&instance, &unasked], "orders").await, Ok(owned_tags(&[("a", "1")])));
+    assert_eq!(unasked.num_calls(), 0);
+    let cluster = mock!(Client::describe_db_clusters).then_output(|| {
+        let orders =
+            DbCluster::builder().db_cluster_identifier("orders").tag_list(listed_tags(&[("b", "2")]).remove(0));
+        DescribeDbClustersOutput::builder().db_clusters(orders.build()).build()
+    });
+    let arn = "arn:aws:rds:us-east-1:222222222222:cluster:orders";
+    assert_eq!(tags(&[&cluster], arn).await, Ok(owned_tags(&[("b", "2")])));
+}
+
+#[tokio::test]
+async fn the_tags_of_a_database_that_is_gone_are_those_that_all_it_left_has() {
+    let left = vec![
+        tagged(OURS, "one", &[("a", "1"), ("b", "2"), ("c", "3")]),
+        tagged(OURS, "two", &[("a", "1"), ("b", "other")]),
+        tagged(THEIRS, "public", &[]),
+    ];
+    let (none, cluster, left) = (no_instance(), no_cluster(), page(None, left, None));
+    let rules = [&none, &left, &cluster, &no_cluster_snapshots()];
+    assert_eq!(tags(&rules, "orders").await, Ok(owned_tags(&[("a", "1")])));
+    // A cluster of the name has its own word, too.
+    let untagged = self::cluster();
+    assert_eq!(tags(&[&none, &left, &untagged], "orders").await, Ok(Tags::new()));
+    let rules = [&none, &page(None, vec![tagged(THEIRS, "public", &[])], None), &cluster, &no_cluster_snapshots()];
+    assert_eq!(tags(&rules, "orders").await.unwrap_err().kind, ErrorKind::Gone);
 }
 
 proptest! {

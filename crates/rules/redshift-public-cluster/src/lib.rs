@@ -4,6 +4,7 @@
 //! so it is left for a later poll, with its status; a cluster counts as private only when no change of that is under
 //! way; undo goes to the API directly, because there is no runbook for it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_sdk_redshift::Client;
@@ -71,6 +72,12 @@ impl Rule for RedshiftPublicCluster {
             (Some(true), _) | (_, Some(true)) if !is_available(status) => Err(not_available(&id, status)),
             _ => Ok(vec![Change { cluster: id, before: true, after: false }].into()),
         }
+    }
+
+    async fn tags(clients: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
+        let cluster = read(&clients.redshift, &cluster_identifier(finding)?).await?;
+        let tags = cluster.tags.unwrap_or_default().into_iter();
+        Ok(tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect())
     }
 
     async fn apply(clients: &Self::Client, change: &Change) -> Result<()> {

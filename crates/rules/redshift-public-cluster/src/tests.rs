@@ -1,7 +1,7 @@
 use aws_sdk_redshift::error::ErrorMetadata;
 use aws_sdk_redshift::operation::describe_clusters::{DescribeClustersError, DescribeClustersOutput};
 use aws_sdk_redshift::operation::modify_cluster::{ModifyClusterError, ModifyClusterOutput};
-use aws_sdk_redshift::types::PendingModifiedValues;
+use aws_sdk_redshift::types::{PendingModifiedValues, Tag};
 use aws_sdk_ssm::operation::get_automation_execution::GetAutomationExecutionOutput;
 use aws_sdk_ssm::operation::start_automation_execution::StartAutomationExecutionOutput;
 use aws_sdk_ssm::types::{AutomationExecution, AutomationExecutionStatus};
@@ -166,6 +166,25 @@ fn an_identifier_and_an_arn_name_a_cluster_and_nothing_else_does() {
         let error = cluster_identifier(&finding(resource)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
     }
+}
+
+#[tokio::test]
+async fn its_tags_are_those_that_describe_gives() {
+    let tagged = mock!(Client::describe_clusters).then_output(|| {
+        let tag = Tag::builder().key("keep").value("yes").build();
+        DescribeClustersOutput::builder().clusters(Cluster::builder().tags(tag).build()).build()
+    });
+    let gone = mock!(Client::describe_clusters).then_error(|| {
+        DescribeClustersError::generic(ErrorMetadata::builder().code("ClusterNotFound").message("told so").build())
+    });
+    let tags = |rule: MockRule| async move {
+        let clients = clients(&[&rule], runbooks(AutomationExecutionStatus::Success).0);
+        RedshiftPublicCluster::tags(&clients, &finding("WH")).await
+    };
+    assert_eq!(tags(tagged).await, Ok([("keep".to_owned(), "yes".to_owned())].into()));
+    assert_eq!(tags(described("paused", Some(true), None)).await, Ok(BTreeMap::new()));
+    let error = tags(gone).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, "redshift:DescribeClusters"), "{error}");
 }
 
 proptest! {

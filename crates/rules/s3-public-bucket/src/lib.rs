@@ -5,10 +5,12 @@
 //! be written. Invariants: every call names the bucket's owner, so that a bucket which changed hands is not touched; a
 //! change holds the whole configuration before and after, so that undo needs nothing else.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use aws_sdk_s3::operation::get_bucket_website::GetBucketWebsiteOutput;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
-use remediation::{AccountId, Error, Finding, Proposal, Result, Rule, Target};
+use remediation::{AccountId, Error, Finding, Guard, Proposal, Result, Rule, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,10 +18,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug)]
 pub struct S3PublicBucket;
 
-/// The rule has no settings of its own.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {}
+/// The rule's part of the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// What is done where the bucket serves a website.
+    pub guard_website: Guard,
+}
 
 /// The four settings of a bucket's public access block.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PublicAccessBlockConfiguration.html>
@@ -58,7 +63,7 @@ impl Rule for S3PublicBucket {
         aws_sdk_s3::Client::new(&target.config)
     }
 
-    async fn plan(client: &Self::Client, finding: &Finding, _: &Settings) -> Result<Proposal<Change>> {
+    async fn plan(client: &Self::Client, finding: &Finding, settings: &Settings) -> Result<Proposal<Change>> {
         let bucket = bucket_name(finding)?;
         let before = read(client, bucket, &finding.account).await?;
         let found = before.unwrap_or_default();
@@ -67,7 +72,24 @@ impl Rule for S3PublicBucket {
         }
         let after = PublicAccessBlock { ignore_public_acls: true, restrict_public_buckets: true, ..found };
         let owner = finding.account.clone();
-        Ok(vec![Change { bucket: bucket.to_owned(), owner, before, after: Some(after) }].into())
+        let change = Change { bucket: bucket.to_owned(), owner, before, after: Some(after) };
+        let mut proposal = Proposal::from(vec![change]);
+        if settings.guard_website.is_on()
+            && let Some(saw) = website(client, bucket, &finding.account).await?
+        {
+            proposal.guard(settings.guard_website, saw);
+        }
+        Ok(proposal)
+    }
+
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketTagging.html>
+    async fn tags(client: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
+        let call = client.get_bucket_tagging().bucket(bucket_name(finding)?);
+        let answer = call.expected_bucket_owner(finding.account.as_ref()).send().await;
+        let answer =
+            answer.map(Some).or_else(|error| none_if("NoSuchTagSet", Error::api("s3:GetBucketTagging", error)))?;
+        let tags = answer.map(|answer| answer.tag_set).unwrap_or_default();
+        Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 
     async fn apply(client: &Self::Client, change: &Change) -> Result<()> {
@@ -109,10 +131,33 @@ async fn read(client: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> R
         Ok(answer) => Ok(answer.public_access_block_configuration.map(PublicAccessBlock::from)),
         Err(error) => {
             let error = Error::api("s3:GetBucketPublicAccessBlock", error);
-            let unconfigured = error.code.as_deref() == Some("NoSuchPublicAccessBlockConfiguration");
-            if unconfigured { Ok(None) } else { Err(error.gone_if(&["NoSuchBucket"])) }
+            none_if("NoSuchPublicAccessBlockConfiguration", error)
         }
     }
+}
+
+/// What the guard says of a bucket that serves a website; none where it serves none.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketWebsite.html>
+async fn website(client: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> Result<Option<String>> {
+    let answer = client.get_bucket_website().bucket(bucket).expected_bucket_owner(owner.as_ref()).send().await;
+    match answer {
+        Ok(answer) => Ok(Some(format!("the bucket serves a website ({})", served(&answer)))),
+        Err(error) => none_if("NoSuchWebsiteConfiguration", Error::api("s3:GetBucketWebsite", error)),
+    }
+}
+
+/// A configuration has an index document, or redirects everything.
+fn served(website: &GetBucketWebsiteOutput) -> String {
+    match (website.redirect_all_requests_to(), website.index_document()) {
+        (Some(to), _) => format!("redirects all requests to host {}", to.host_name()),
+        (None, Some(index)) => format!("index document {}", index.suffix()),
+        (None, None) => "no index document".to_owned(),
+    }
+}
+
+/// None where the error's code says that the bucket has no such configuration.
+fn none_if<T>(code: &str, error: Error) -> Result<Option<T>> {
+    if error.code.as_deref() == Some(code) { Ok(None) } else { Err(error.gone_if(&["NoSuchBucket"])) }
 }
 
 /// The name in a bucket's name or ARN.
@@ -175,138 +220,4 @@ impl fmt::Display for Change {
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_sdk_s3::error::ErrorMetadata;
-    use aws_sdk_s3::operation::get_public_access_block::{GetPublicAccessBlockError, GetPublicAccessBlockOutput};
-    use aws_sdk_s3::operation::put_public_access_block::PutPublicAccessBlockOutput;
-    use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
-    use proptest::prelude::*;
-    use remediation::{ErrorKind, Manifest, Region};
-
-    use super::*;
-
-    fn finding(resource: &str) -> Finding {
-        Finding {
-            control: "Ensure S3 Bucket is not publicly accessible.".into(),
-            account: "222222222222".parse().unwrap(),
-            region: Region::code("us-east-1"),
-            resource: resource.into(),
-            first_seen: None,
-            last_scanned: None,
-        }
-    }
-
-    fn block(settings: [bool; 4]) -> PublicAccessBlock {
-        let [block_public_acls, ignore_public_acls, block_public_policy, restrict_public_buckets] = settings;
-        PublicAccessBlock { block_public_acls, ignore_public_acls, block_public_policy, restrict_public_buckets }
-    }
-
-    fn found(settings: [bool; 4]) -> MockRule {
-        mock!(aws_sdk_s3::Client::get_public_access_block)
-            .match_requests(|request| {
-                request.bucket() == Some("data") && request.expected_bucket_owner() == Some("222222222222")
-            })
-            .then_output(move || {
-                let configuration = block(settings).into();
-                GetPublicAccessBlockOutput::builder().public_access_block_configuration(configuration).build()
-            })
-    }
-
-    fn refused(code: &'static str) -> MockRule {
-        mock!(aws_sdk_s3::Client::get_public_access_block).then_error(move || {
-            GetPublicAccessBlockError::generic(ErrorMetadata::builder().code(code).message("told so").build())
-        })
-    }
-
-    async fn plan(rule: &MockRule, resource: &str) -> Result<Vec<Change>> {
-        let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [rule]);
-        Ok(S3PublicBucket::plan(&client, &finding(resource), &Settings {}).await?.changes)
-    }
-
-    #[tokio::test]
-    async fn only_the_two_settings_that_end_public_access_change() {
-        let changes = plan(&found([true, false, false, false]), "data").await.unwrap();
-        let [change] = &changes[..] else { panic!("{changes:?}") };
-        assert_eq!(change.before, Some(block([true, false, false, false])));
-        assert_eq!(change.after, Some(block([true, true, false, true])));
-        assert_eq!(
-            change.to_string(),
-            "bucket data: IgnorePublicAcls false → true, RestrictPublicBuckets false → true"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_bucket_with_both_settings_complies() {
-        assert_eq!(plan(&found([false, true, false, true]), "data").await.unwrap(), []);
-    }
-
-    #[tokio::test]
-    async fn no_configuration_is_a_violation() {
-        let changes = plan(&refused("NoSuchPublicAccessBlockConfiguration"), "data").await.unwrap();
-        assert_eq!(changes[0].before, None);
-        assert_eq!(changes[0].after, Some(block([false, true, false, true])));
-    }
-
-    #[tokio::test]
-    async fn errors_name_the_action() {
-        for (code, kind) in [
-            ("NoSuchBucket", ErrorKind::Gone),
-            ("AccessDenied", ErrorKind::AccessDenied),
-            ("SlowDown", ErrorKind::Throttled),
-            ("MethodNotAllowed", ErrorKind::Permanent),
-        ] {
-            let error = plan(&refused(code), "data").await.unwrap_err();
-            assert_eq!((error.kind, error.action.as_str()), (kind, "s3:GetBucketPublicAccessBlock"), "{error}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_arn_is_as_good_as_a_name() {
-        assert_eq!(plan(&found([true; 4]), "arn:aws-us-gov:s3:::data").await.unwrap(), []);
-        for resource in ["", "arn:aws:s3:::", "arn:aws:ec2:::data", "arn:aws:s3:::data/key", "Data", "a:b"] {
-            let error = plan(&found([true; 4]), resource).await.unwrap_err();
-            assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
-        }
-    }
-
-    #[tokio::test]
-    async fn apply_writes_all_four_settings_to_the_owners_bucket() {
-        let put = mock!(aws_sdk_s3::Client::put_public_access_block)
-            .match_requests(|request| {
-                let written = request.public_access_block_configuration().cloned().map(PublicAccessBlock::from);
-                request.bucket() == Some("data")
-                    && request.expected_bucket_owner() == Some("222222222222")
-                    && written == Some(block([true, true, false, true]))
-            })
-            .then_output(|| PutPublicAccessBlockOutput::builder().build());
-        let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&put]);
-        let owner = "222222222222".parse().unwrap();
-        let after = Some(block([true, true, false, true]));
-        S3PublicBucket::apply(&client, &Change { bucket: "data".into(), owner, before: None, after }).await.unwrap();
-        assert_eq!(put.num_calls(), 1);
-    }
-
-    #[test]
-    fn the_manifest_can_be_read_and_serves_the_control() {
-        let manifest = Manifest::from_json(S3PublicBucket::MANIFEST).unwrap();
-        assert!(manifest.control(&finding("data").control).is_some());
-    }
-
-    proptest! {
-        #[test]
-        fn undo_of_undo_is_the_change_itself(before: Option<[bool; 4]>, after: [bool; 4]) {
-            let owner: AccountId = "222222222222".parse().unwrap();
-            let (before, after) = (before.map(block), Some(block(after)));
-            let change = Change { bucket: "data".into(), owner, before, after };
-            let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-            let undo = S3PublicBucket::undo(&stored).unwrap();
-            prop_assert_eq!((undo.before, undo.after), (change.after, change.before));
-            prop_assert_eq!(S3PublicBucket::undo(&undo), Some(change));
-        }
-
-        #[test]
-        fn no_resource_makes_the_parser_panic(resource: String) {
-            let _ = bucket_name(&finding(&resource));
-        }
-    }
-}
+mod tests;

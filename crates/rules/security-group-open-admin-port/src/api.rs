@@ -1,10 +1,12 @@
 //! The calls of EC2.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, SecurityGroupRule, Tag, TagSpecification,
+    Filter, IpPermission, IpRange, Ipv6Range, NetworkInterface, NetworkInterfaceStatus, ResourceType, SecurityGroup,
+    SecurityGroupRule, Tag, TagSpecification,
 };
 use remediation::{Error, ErrorKind, Finding, Result};
 
@@ -14,6 +16,7 @@ use crate::named::Named;
 const DESCRIBE_GROUPS: &str = "ec2:DescribeSecurityGroups";
 const DESCRIBE_RULES: &str = "ec2:DescribeSecurityGroupRules";
 const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
+const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
 const AUTHORIZE: &str = "ec2:AuthorizeSecurityGroupIngress";
 const REVOKE: &str = "ec2:RevokeSecurityGroupIngress";
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
@@ -26,6 +29,16 @@ const PAGE: i32 = 1000;
 pub(crate) struct Group {
     pub(crate) id: String,
     pub(crate) vpc: Option<String>,
+    pub(crate) tags: Tags,
+}
+
+/// A network interface that a group protects.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Interface {
+    pub(crate) id: String,
+    /// The instance that it is attached to, or, where EC2 shows none, its description.
+    pub(crate) of: Option<String>,
+    pub(crate) subnet: Option<String>,
 }
 
 /// The security group that a finding names.
@@ -56,7 +69,8 @@ pub(crate) async fn find(ec2: &Client, named: &Named<'_>, finding: &Finding) -> 
     meant.retain(is_ours);
     let mut groups = meant.into_iter().map(|group| {
         let id = group.group_id.ok_or_else(|| Error::unusable(DESCRIBE_GROUPS, "a security group without its ID"))?;
-        Ok(Group { id, vpc: group.vpc_id })
+        let tags = group.tags.unwrap_or_default().into_iter().filter_map(key_and_value).collect();
+        Ok(Group { id, vpc: group.vpc_id, tags })
     });
     match (groups.next(), groups.next()) {
         (Some(group), None) => group,
@@ -109,8 +123,32 @@ fn open_rule(listed: SecurityGroupRule) -> Result<Option<(IngressRule, String)>>
 /// Tags of AWS's own cannot be written.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
 fn own_tag(tag: Tag) -> Option<(String, String)> {
-    let key = tag.key.filter(|key| !key.starts_with("aws:"))?;
-    Some((key, tag.value.unwrap_or_default()))
+    key_and_value(tag).filter(|(key, _)| !key.starts_with("aws:"))
+}
+
+fn key_and_value(tag: Tag) -> Option<(String, String)> {
+    Some((tag.key?, tag.value.unwrap_or_default()))
+}
+
+/// The network interfaces in use that a group protects, in the order of their IDs.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkInterfaces.html>
+pub(crate) async fn interfaces_in_use(ec2: &Client, group: &str) -> Result<Vec<Interface>> {
+    let call = ec2.describe_network_interfaces().filters(filter("group-id", group));
+    let call = call.filters(filter("status", NetworkInterfaceStatus::InUse.as_str())).max_results(PAGE);
+    let listed = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+    let listed = listed.map_err(|error| Error::api(DESCRIBE_INTERFACES, error))?.into_iter();
+    let mut interfaces = listed.map(interface).collect::<Result<Vec<_>>>()?;
+    interfaces.sort();
+    Ok(interfaces)
+}
+
+/// One that AWS made, such as a load balancer's, has no instance that is shown, and says what it is.
+fn interface(listed: NetworkInterface) -> Result<Interface> {
+    let lacks_id = || Error::unusable(DESCRIBE_INTERFACES, "a network interface without its ID");
+    let id = listed.network_interface_id.ok_or_else(lacks_id)?;
+    let instance = listed.attachment.and_then(|attachment| attachment.instance_id);
+    let of = instance.or(listed.description.filter(|text| !text.is_empty()));
+    Ok(Interface { id, of, subnet: listed.subnet_id })
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
@@ -224,4 +262,12 @@ fn invalid_id(error: Error) -> Error {
 
 fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<_> = [&self.of, &self.subnet].into_iter().flatten().map(String::as_str).collect();
+        f.write_str(&self.id)?;
+        if known.is_empty() { Ok(()) } else { write!(f, " ({})", known.join(", ")) }
+    }
 }

@@ -17,9 +17,10 @@ mod api;
 mod ingress;
 mod named;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use remediation::{ErrorKind, Finding, Proposal, Result, Rule, Target};
+use remediation::{ErrorKind, Finding, Guard, Proposal, Result, Rule, Target};
 use runbook::Runbooks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
 
 use crate::admin_port::AdminPort;
-use crate::api::Group;
+use crate::api::{Group, Interface};
 
 /// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-aws-disablepublicaccessforsecuritygroup.html>
 const RUNBOOK: &str = "AWS-DisablePublicAccessForSecurityGroup";
@@ -35,6 +36,9 @@ const RUNBOOK: &str = "AWS-DisablePublicAccessForSecurityGroup";
 const RUNBOOK_PORTS: [i32; 2] = [22, 3389];
 /// The partition for which the runbook's page says that it is not there.
 const WITHOUT_RUNBOOK: &str = "aws-cn";
+
+/// So many network interfaces the guard names.
+const NAMED_INTERFACES: usize = 5;
 
 /// The rule.
 #[derive(Debug)]
@@ -61,11 +65,13 @@ pub struct Settings {
     pub ipv6: bool,
     /// What is done with a rule that opens more than the admin port.
     pub wide_rules: WideRules,
+    /// What is done where the group protects network interfaces that are in use.
+    pub guard_in_use: Guard,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { ipv6: true, wide_rules: WideRules::default() }
+        Self { ipv6: true, wide_rules: WideRules::default(), guard_in_use: Guard::default() }
     }
 }
 
@@ -130,7 +136,17 @@ impl Rule for SecurityGroupOpenAdminPort {
         // First, so that they go also where a wide rule cannot be narrowed, and make room for the narrower ones.
         proposal.changes = revoke_exact(client, &group, &present, exact).await?;
         replace_wide(&group.id, present, wide, &port, settings.wide_rules, &mut proposal);
+        if !proposal.changes.is_empty() && settings.guard_in_use.is_on() {
+            let interfaces = api::interfaces_in_use(&client.ec2, &group.id).await?;
+            if !interfaces.is_empty() {
+                proposal.guard(settings.guard_in_use, in_use(&interfaces));
+            }
+        }
         Ok(proposal)
+    }
+
+    async fn tags(client: &Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
+        Ok(api::find(&client.ec2, &named::parse(finding)?, finding).await?.tags)
     }
 
     async fn apply(client: &Client, change: &Change) -> Result<()> {
@@ -236,6 +252,18 @@ fn replace_wide(
         }
         proposal.changes.push(change(Write::Revoke, vec![rule], None));
     }
+}
+
+/// What the guard says of a group's network interfaces in use: the first of them by name, and how many there are.
+fn in_use(interfaces: &[Interface]) -> String {
+    let (named, count) = (interfaces.iter().take(NAMED_INTERFACES), interfaces.len());
+    let named = named.map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let more = match count.saturating_sub(NAMED_INTERFACES) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("the group protects {count} network interface{plural} in use: {named}{more}")
 }
 
 /// Runs the runbook where it would still do what the change says. It runs with the caller's own rights. That it is not

@@ -2,6 +2,9 @@ use aws_sdk_ec2::error::ErrorMetadata;
 use aws_sdk_ec2::operation::authorize_security_group_ingress::{
     AuthorizeSecurityGroupIngressError, AuthorizeSecurityGroupIngressOutput,
 };
+use aws_sdk_ec2::operation::describe_network_interfaces::{
+    DescribeNetworkInterfacesError, DescribeNetworkInterfacesOutput,
+};
 use aws_sdk_ec2::operation::describe_security_group_rules::{
     DescribeSecurityGroupRulesError, DescribeSecurityGroupRulesOutput,
 };
@@ -10,7 +13,7 @@ use aws_sdk_ec2::operation::describe_vpcs::{DescribeVpcsError, DescribeVpcsOutpu
 use aws_sdk_ec2::operation::revoke_security_group_ingress::{
     RevokeSecurityGroupIngressError, RevokeSecurityGroupIngressOutput,
 };
-use aws_sdk_ec2::types::{SecurityGroup, SecurityGroupRule, Tag, Vpc};
+use aws_sdk_ec2::types::{NetworkInterface, NetworkInterfaceAttachment, SecurityGroup, SecurityGroupRule, Tag, Vpc};
 use aws_sdk_ssm::operation::get_automation_execution::GetAutomationExecutionOutput;
 use aws_sdk_ssm::operation::start_automation_execution::{
     StartAutomationExecutionError, StartAutomationExecutionOutput,
@@ -145,8 +148,31 @@ fn ended(status: AutomationExecutionStatus) -> MockRule {
     })
 }
 
+/// The page of the group's network interfaces in use that `token` asks for, and the token of the next.
+fn interfaces(token: Option<&'static str>, listed: Vec<NetworkInterface>, next: Option<&'static str>) -> MockRule {
+    mock!(Ec2::describe_network_interfaces)
+        .match_requests(move |request| {
+            let filters = request.filters().iter().map(|of| (of.name().unwrap(), of.values()));
+            let expected = [("group-id", &[GROUP.to_owned()][..]), ("status", &["in-use".to_owned()])];
+            filters.eq(expected) && request.next_token() == token
+        })
+        .then_output(move || {
+            let output = DescribeNetworkInterfacesOutput::builder().set_network_interfaces(Some(listed.clone()));
+            output.set_next_token(next.map(str::to_owned)).build()
+        })
+}
+
+fn interface(id: &str, instance: Option<&str>, description: &str) -> NetworkInterface {
+    let attachment = NetworkInterfaceAttachment::builder().set_instance_id(instance.map(str::to_owned)).build();
+    let interface = NetworkInterface::builder().network_interface_id(id).attachment(attachment);
+    interface.description(description).subnet_id("subnet-1").build()
+}
+
+/// Where no other rule says so, the group protects nothing.
 fn client_in(partition: &'static str, ec2: &[&MockRule], ssm: &[&MockRule]) -> Client {
     let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, ssm);
+    let unused = interfaces(None, vec![], None);
+    let ec2 = [ec2, &[&unused]].concat();
     let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, ec2);
     Client { ec2, runbooks: Runbooks::over(ssm, RunId::start()), partition }
 }
@@ -242,8 +268,8 @@ async fn the_description_and_the_tags_of_a_rule_go_on_to_the_narrower_ones() {
 #[tokio::test]
 async fn the_settings_say_what_becomes_of_wide_rules_and_of_ipv6() {
     let defaults: Settings = serde_json::from_str("{}").unwrap();
-    assert_eq!((defaults.ipv6, defaults.wide_rules), (true, WideRules::Narrow));
-    for wrong in [r#"{"ipv4": true}"#, r#"{"wide_rules": "close"}"#, r#"{"ipv6": "no"}"#] {
+    assert_eq!((defaults.ipv6, defaults.wide_rules, defaults.guard_in_use), (true, WideRules::Narrow, Guard::Warn));
+    for wrong in [r#"{"ipv4": true}"#, r#"{"wide_rules": "close"}"#, r#"{"guard_in_use": true}"#, r#"{"ipv6": "no"}"#] {
         assert!(serde_json::from_str::<Settings>(wrong).is_err(), "{wrong}");
     }
     let present = ["tcp 22-22 0.0.0.0/0", "tcp 20-30 0.0.0.0/0", "tcp 22-22 ::/0"];
@@ -257,6 +283,86 @@ async fn the_settings_say_what_becomes_of_wide_rules_and_of_ipv6() {
         let counts = (found.changes.len(), found.held.len(), found.notes.len());
         assert_eq!(counts, (changes, held, notes), "{settings}: {found:?}");
     }
+}
+
+#[tokio::test]
+async fn the_guard_warns_of_interfaces_in_use_holds_them_or_does_not_look() {
+    let web = || vec![interface("eni-2", None, "ELB app/web/1"), interface("eni-1", Some("i-1"), "")];
+    let says = "the group protects 2 network interfaces in use: eni-1 (i-1, subnet-1), eni-2 (ELB app/web/1, subnet-1)";
+    for rule in ["tcp 22-22 0.0.0.0/0", "tcp 20-30 0.0.0.0/0"] {
+        for (guard, listed, notes, guarded) in [
+            (Guard::Off, web(), 0, 0),
+            (Guard::Warn, web(), 1, 0),
+            (Guard::Hold, web(), 1, 1),
+            (Guard::Hold, vec![], 0, 0),
+        ] {
+            let interfaces = interfaces(None, listed, None);
+            let client = client(&[&group(OURS), &looks(&[&[rule]]), &vpc(false), &interfaces], &[]);
+            let settings = Settings { guard_in_use: guard, ..Settings::default() };
+            let proposal = SecurityGroupOpenAdminPort::plan(&client, &finding(SSH, GROUP), &settings).await.unwrap();
+            assert!(!proposal.changes.is_empty());
+            assert_eq!(interfaces.num_calls(), usize::from(guard.is_on()), "{guard:?}");
+            assert_eq!((proposal.notes.len(), proposal.guarded.len()), (notes, guarded), "{guard:?}: {proposal:?}");
+            assert!(proposal.notes.iter().chain(&proposal.guarded).all(|text| text == says), "{proposal:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_guard_does_not_look_where_nothing_is_written() {
+    let settings = Settings { wide_rules: WideRules::Hold, guard_in_use: Guard::Hold, ..Settings::default() };
+    for present in [&["tcp 443-443 0.0.0.0/0"][..], &["tcp 20-30 0.0.0.0/0"]] {
+        let interfaces = interfaces(None, vec![interface("eni-1", Some("i-1"), "")], None);
+        let client = client(&[&group(OURS), &looks(&[present]), &interfaces], &[]);
+        let proposal = SecurityGroupOpenAdminPort::plan(&client, &finding(SSH, GROUP), &settings).await.unwrap();
+        assert_eq!((proposal.guarded, interfaces.num_calls()), (vec![], 0), "{present:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_page_of_the_interfaces_counts_and_five_are_named() {
+    let listed = |numbers: std::ops::Range<u32>| {
+        numbers.map(|number| interface(&format!("eni-{number}"), Some("i-1"), "")).collect::<Vec<_>>()
+    };
+    let first = interfaces(None, listed(0..3), Some("more"));
+    let second = interfaces(Some("more"), listed(3..7), None);
+    let present: &[&str] = &["tcp 22-22 0.0.0.0/0"];
+    let client = client(&[&group(OURS), &looks(&[present]), &vpc(false), &first, &second], &[]);
+    let [note] = &plan_with(&client, SSH, GROUP).await.unwrap().notes[..] else { panic!("one note") };
+    let named = (0..5).map(|number| format!("eni-{number} (i-1, subnet-1)")).collect::<Vec<_>>().join(", ");
+    assert_eq!(*note, format!("the group protects 7 network interfaces in use: {named}, and 2 more"));
+}
+
+#[test]
+fn one_interface_is_said_as_one_and_without_what_is_not_known() {
+    let interface = |of, subnet| Interface { id: "eni-1".into(), of, subnet };
+    let says = "the group protects 1 network interface in use: eni-1";
+    assert_eq!(in_use(&[interface(None, None)]), says);
+    assert_eq!(in_use(&[interface(None, Some("subnet-1".into()))]), format!("{says} (subnet-1)"));
+}
+
+#[tokio::test]
+async fn interfaces_that_cannot_be_read_fail_by_their_action() {
+    let denied = mock!(Ec2::describe_network_interfaces)
+        .then_error(|| DescribeNetworkInterfacesError::generic(metadata("UnauthorizedOperation")));
+    let client = client(&[&group(OURS), &looks(&[&["tcp 22-22 0.0.0.0/0"]]), &vpc(false), &denied], &[]);
+    let error = plan_with(&client, SSH, GROUP).await.unwrap_err();
+    let expected = (ErrorKind::AccessDenied, "ec2:DescribeNetworkInterfaces");
+    assert_eq!((error.kind, error.action.as_str()), expected, "{error}");
+}
+
+#[tokio::test]
+async fn its_tags_are_those_that_describe_gives_also_those_of_aws() {
+    let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+    let found = SecurityGroup::builder().group_id(GROUP).vpc_id("vpc-1").owner_id(OURS).tags(tag("keep", "yes"));
+    let found = found.tags(tag("aws:cloudformation:stack-name", "web")).build();
+    let described = mock!(Ec2::describe_security_groups)
+        .then_output(move || DescribeSecurityGroupsOutput::builder().security_groups(found.clone()).build());
+    let tags = SecurityGroupOpenAdminPort::tags(&client(&[&described], &[]), &finding(SSH, GROUP)).await.unwrap();
+    let expected = [("aws:cloudformation:stack-name", "web"), ("keep", "yes")];
+    assert!(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).eq(expected), "{tags:?}");
+    let untagged = SecurityGroupOpenAdminPort::tags(&client(&[&group(OURS)], &[]), &finding(SSH, GROUP)).await;
+    assert_eq!(untagged, Ok(BTreeMap::new()));
 }
 
 #[tokio::test]

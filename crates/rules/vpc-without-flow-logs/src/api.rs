@@ -1,10 +1,12 @@
 //! The calls of EC2 and of CloudWatch Logs.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_cloudwatchlogs::Client as Logs;
 use aws_sdk_ec2::Client as Ec2;
 use aws_sdk_ec2::types::{
     Filter, FlowLogsResourceType, LogDestinationType, ResourceType, Tag, TagSpecification, TrafficType,
-    UnsuccessfulItem, Vpc,
+    UnsuccessfulItem, Vpc as Ec2Vpc,
 };
 use remediation::{Ec2Name, Error, ErrorKind, Finding, Result};
 
@@ -42,9 +44,16 @@ pub(crate) struct LogGroup {
     pub(crate) retention_days: Option<i32>,
 }
 
-/// The ID of the VPC that the finding names.
+/// A VPC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Vpc {
+    pub(crate) id: String,
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+/// The VPC that the finding names.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
-pub(crate) async fn find_vpc(ec2: &Ec2, finding: &Finding) -> Result<String> {
+pub(crate) async fn find_vpc(ec2: &Ec2, finding: &Finding) -> Result<Vpc> {
     let name = finding.ec2_name("vpc", "vpc")?;
     let call = match name {
         Ec2Name::Id(id) => ec2.describe_vpcs().vpc_ids(id),
@@ -53,12 +62,14 @@ pub(crate) async fn find_vpc(ec2: &Ec2, finding: &Finding) -> Result<String> {
     let found = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
     let found = found.map_err(|error| Error::api(DESCRIBE_VPCS, error).gone_if(NO_VPC))?;
     // A filter takes * and ? for wildcards.
-    let is_named = |vpc: &Vpc| match name {
+    let is_named = |vpc: &Ec2Vpc| match name {
         Ec2Name::Id(id) => vpc.vpc_id() == Some(id),
         Ec2Name::Tag(tag) => has_tag(vpc.tags(), ("Name", tag)),
     };
     let vpc = name.only(DESCRIBE_VPCS, found.into_iter().filter(is_named).collect())?;
-    vpc.vpc_id.ok_or_else(|| Error::unusable(DESCRIBE_VPCS, "a VPC without its ID"))
+    let id = vpc.vpc_id.ok_or_else(|| Error::unusable(DESCRIBE_VPCS, "a VPC without its ID"))?;
+    let tags = vpc.tags.unwrap_or_default().into_iter();
+    Ok(Vpc { id, tags: tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect() })
 }
 
 /// Every flow log of a VPC, whoever made it.

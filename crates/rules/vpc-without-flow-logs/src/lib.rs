@@ -8,6 +8,7 @@
 mod api;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use remediation::{Finding, Proposal, Result, Rule, RunId, Target};
@@ -74,7 +75,7 @@ impl Rule for VpcWithoutFlowLogs {
     }
 
     async fn plan(client: &Self::Client, finding: &Finding, settings: &Settings) -> Result<Proposal<Change>> {
-        let vpc = api::find_vpc(&client.ec2, finding).await?;
+        let vpc = api::find_vpc(&client.ec2, finding).await?.id;
         let flow_logs = api::flow_logs(&client.ec2, &vpc).await?;
         if !flow_logs.is_empty() {
             let notes = flow_logs.iter().filter_map(not_delivered).collect();
@@ -93,6 +94,10 @@ impl Rule for VpcWithoutFlowLogs {
         };
         let notes = found.and_then(|found| retention_stays(&change, &found)).into_iter().collect();
         Ok(Proposal { changes: vec![change], notes, ..Proposal::default() })
+    }
+
+    async fn tags(client: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
+        Ok(api::find_vpc(&client.ec2, finding).await?.tags)
     }
 
     async fn apply(client: &Self::Client, change: &Change) -> Result<()> {

@@ -369,6 +369,19 @@ fn settings_are_read_and_their_mistakes_refused() {
     }
 }
 
+#[tokio::test]
+async fn its_tags_are_those_that_describe_gives() {
+    let [by_id, by_name] = vpcs();
+    for resource in [VPC, "edge"] {
+        let client = client(&[&by_id, &by_name], &[]);
+        let tags = VpcWithoutFlowLogs::tags(&client, &finding(resource)).await.unwrap();
+        assert_eq!(tags, [("Name".to_owned(), "edge".to_owned())].into(), "{resource}");
+    }
+    let gone = mock!(Ec2::describe_vpcs).then_error(|| DescribeVpcsError::generic(metadata("InvalidVpcID.NotFound")));
+    let error = VpcWithoutFlowLogs::tags(&client(&[&gone], &[]), &finding(VPC)).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, "ec2:DescribeVpcs"), "{error}");
+}
+
 proptest! {
     #[test]
     fn undo_of_undo_is_the_change_itself(
