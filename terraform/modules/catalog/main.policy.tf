@@ -9,7 +9,7 @@ locals {
   rule_places  = { for id, place in local.schema.properties.rules.properties : id => try(place.anyOf[0], place) }
   rule_schemas = { for id, place in local.rule_places : id => try(local.definitions[place["$ref"]], place) }
 
-  settings_places  = { for id, rule in local.rule_schemas : id => try(rule.properties.settings.anyOf[0], rule.properties.settings) }
+  settings_places  = { for id, rule in local.rule_schemas : id => try(rule.properties.settings.anyOf[0], rule.properties.settings, {}) }
   settings_schemas = { for id, place in local.settings_places : id => try(local.definitions[place["$ref"]], place) }
 
   policy_keys = {
