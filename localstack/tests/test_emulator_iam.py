@@ -132,6 +132,22 @@ def test_public_access_block_actions(emulator, account, make_role, session_of, b
     assert "s3:GetBucketPublicAccessBlock" in refusal(s3.get_public_access_block, Bucket=bucket)[2]
 
 
+def test_listing_below_a_prefix_only(emulator, account, make_role, session_of, bucket):
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html"""
+    condition = {"StringLike": {"s3:prefix": ["reports/rule/*"]}}
+    listing = allow("s3:ListBucket", f"arn:aws:s3:::{bucket}", Condition=condition)
+    role = make_role(account, "reader", ANYONE, listing, allow("s3:PutObject", f"arn:aws:s3:::{bucket}/*"))
+    s3 = emulator.client("s3", session_of(role))
+    s3.put_object(Bucket=bucket, Key="reports/rule/2026/1", Body=b"x")
+    for call in (s3.list_objects, s3.list_objects_v2):
+        for prefix in ("reports/rule/", "reports/rule/2026/"):
+            assert [each["Key"] for each in call(Bucket=bucket, Prefix=prefix)["Contents"]] == ["reports/rule/2026/1"]
+        for prefix in ("reports/", "reports/rule", "reports/rule-2/", "plans/rule/"):
+            assert "s3:ListBucket" in refusal(call, Bucket=bucket, Prefix=prefix)[2]
+        message = refusal(call, Bucket=bucket)[2]
+        assert message.endswith("because no identity-based policy allows the s3:ListBucket action")
+
+
 def test_tags_of_what_is_created_only(emulator, account, make_role, session_of):
     """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html"""
     condition = {"StringEquals": {"ec2:CreateAction": "AuthorizeSecurityGroupIngress"}}

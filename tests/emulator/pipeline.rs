@@ -68,7 +68,7 @@ impl Pipeline {
             central: fresh_account(),
             regions: regions.into(),
             targets: targets.iter().map(|target| target.id.clone()).collect(),
-            mode: "apply".into(),
+            policy: json!({"mode": "apply"}),
             netskope: netskope.url(),
             token: TOKEN.into(),
         };

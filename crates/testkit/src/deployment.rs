@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -30,8 +30,8 @@ pub struct Settings {
     pub regions: Vec<String>,
     /// The target accounts.
     pub targets: Vec<String>,
-    /// `apply` or `plan`.
-    pub mode: String,
+    /// The policy, as the variable of that name takes it: such as `{"mode": "apply"}`.
+    pub policy: Value,
     /// The address of the Netskope stand-in.
     pub netskope: String,
     /// The token that it takes.
@@ -158,7 +158,7 @@ impl Deployment {
 
     /// A command with the central account's credentials and every variable of both root modules.
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let Settings { central, regions, mode, netskope, token, .. } = &self.settings;
+        let Settings { central, regions, policy, netskope, token, .. } = &self.settings;
         let mut command = Command::new(program);
         for ambient in ["TF_WORKSPACE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"] {
             command.env_remove(ambient);
@@ -176,7 +176,7 @@ impl Deployment {
             .env("TF_VAR_netskope_token", token)
             .env("TF_VAR_netskope_endpoint", netskope)
             .env("TF_VAR_home_region", &regions[0])
-            .env("TF_VAR_mode", mode)
+            .env("TF_VAR_policy", policy.to_string())
             .env("TF_VAR_external_id", EXTERNAL_ID)
             .env("TF_VAR_architecture", architecture())
             .env("TF_VAR_package_dir", self.folder.path().join("dist"))

@@ -323,11 +323,17 @@ async fn make_lambda_role(
     let (id, arn) = (&manifest.id, format!("arn:aws:s3:::{bucket}"));
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": {"AWS": format!("arn:aws:iam::{}:root", central.id)}}]});
+    // What modules/central of the Terraform allows.
+    let objects = |folder| format!("{arn}/{folder}/{id}/*");
+    let mut read = ["findings", "approvals", "plans", "reports", "exemptions", "ledgers"].map(objects).to_vec();
+    read.push(format!("{arn}/policy.json"));
+    let recorded = ["plans", "reports", "fixes", "ledgers"].map(objects);
+    let listed = ["exemptions", "fixes", "ledgers", "reports"].map(|folder| format!("{folder}/{id}/*"));
     let allowed = json!([
-        {"Effect": "Allow", "Action": "s3:GetObject",
-            "Resource": [format!("{arn}/findings/{id}/*"), format!("{arn}/policy.json")]},
-        {"Effect": "Allow", "Action": "s3:PutObject",
-            "Resource": [format!("{arn}/plans/{id}/*"), format!("{arn}/reports/{id}/*")]},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": read},
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": recorded},
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn,
+            "Condition": {"StringLike": {"s3:prefix": listed}}},
         {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
             "Resource": format!("arn:aws:iam::*:role/autoremediate-{id}")},
     ]);

@@ -115,6 +115,7 @@ def _context(session: Session, call: Call) -> dict[str, str | None]:
         "aws:sourcearn": None,
         "aws:securetransport": "true",  # as it is on AWS: the emulator's plain HTTP is no matter of the policy
         "iam:passedtoservice": PASSED_TO.get(call.service),
+        "s3:prefix": call.parameters.get("Prefix") if call.service == "s3" else None,
         "sts:externalid": asked.get("ExternalId"),
         "sts:rolesessionname": asked.get("RoleSessionName"),
         "sts:sourceidentity": asked.get("SourceIdentity"),

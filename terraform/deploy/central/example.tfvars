@@ -5,9 +5,28 @@ home_region     = "eu-west-1" # the same in every region's deployment
 netskope_tenant = "acme.goskope.com"
 external_id     = "autoremediate-5f1c0c7e" # the same in the target accounts
 
-mode = "plan" # look at the reports first
-modes = {
-  s3-public-bucket = "apply"
+policy = {
+  mode = "plan" # off, plan, approve or apply: look at the reports first
+  rules = {
+    s3-public-bucket     = { mode = "apply" }
+    iam-stale-access-key = { settings = { days = 60 } }
+  }
+
+  # What is known of accounts, and where other modes hold: the last override that matches wins
+  accounts  = { "222222222222" = { tags = { env = "prod" } } }
+  overrides = [{ account_tags = { env = "prod" }, mode = "approve" }]
+
+  exemptions = [{
+    rules     = ["s3-public-bucket"]
+    accounts  = ["333333333333"]
+    resources = ["www-*"] # IDs or ARNs
+    expires   = "2027-01-31"
+    reason    = "The public web site."
+    owner     = "web@acme.example"
+  }]
+
+  limits         = { changes_per_run = 100, changes_per_account = 20 }
+  approval_hours = 72
 }
 
 schedule = "rate(30 minutes)"

@@ -28,9 +28,7 @@ module "central" {
   home_region             = var.home_region
   schedule                = var.schedule
   schedules               = var.schedules
-  mode                    = var.mode
-  modes                   = var.modes
-  settings                = var.settings
+  policy                  = var.policy
   external_id             = var.external_id
   architecture            = var.architecture
   package_dir             = coalesce(var.package_dir, "${path.module}/../../../dist")

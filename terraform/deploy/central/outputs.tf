@@ -58,7 +58,17 @@ output "log_group_names" {
   value       = module.central.log_group_names
 }
 
+output "approver_policy_arn" {
+  description = "ARN of the policy for those who approve plans."
+  value       = module.central.approver_policy_arn
+}
+
+output "operator_policy_arn" {
+  description = "ARN of the policy for those who plan, apply and undo from the command line. They cannot approve."
+  value       = module.central.operator_policy_arn
+}
+
 output "modes" {
-  description = "Mode by rule ID, as policy.json has it."
+  description = "Mode by rule ID, as policy.json has it, where no override says otherwise."
   value       = module.central.modes
 }

@@ -65,25 +65,71 @@ variable "schedules" {
   nullable    = false
 }
 
-variable "mode" {
-  type        = string
-  description = "What the rules do: \"plan\" records what they would change, \"apply\" changes it, \"off\" does nothing."
-  default     = "plan"
-  nullable    = false
-}
-
-variable "modes" {
-  type        = map(string)
-  description = "Modes of single rules, by rule ID, instead of `mode`."
-  default     = {}
-  nullable    = false
-}
-
-variable "settings" {
+# Any type, because Terraform drops a key that a type does not name without a word: a typo would be a policy that is not
+# what it says. The modules say which keys there are.
+variable "policy" {
   type        = any
-  description = "Settings of single rules, by rule ID, such as { iam-stale-access-key = { days = 60 } }. A rule that does not know a setting says so in its reports, and writes nothing."
+  description = "What the rules may do: modes, settings, exemptions and limits, as policy.json has them. By default every rule plans and none writes."
   default     = {}
   nullable    = false
+
+  validation {
+    condition     = can(keys(var.policy))
+    error_message = "The policy is an object."
+  }
+
+  validation {
+    condition     = length(setsubtract(try(keys(var.policy), []), module.catalog.policy_keys.policy)) == 0
+    error_message = "Unknown in the policy: ${join(", ", setsubtract(try(keys(var.policy), []), module.catalog.policy_keys.policy))} (known there: ${join(", ", module.catalog.policy_keys.policy)})."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for place in ["limits", "fight"] : [
+        for key in try(keys(var.policy[place]), []) : contains(module.catalog.policy_keys[place], key)
+      ]
+    ]))
+    error_message = "Unknown in the policy: ${join("; ", flatten([
+      for place in ["limits", "fight"] : [
+        for key in try(keys(var.policy[place]), []) :
+        "${place}.${key} (known there: ${join(", ", module.catalog.policy_keys[place])})"
+        if !contains(module.catalog.policy_keys[place], key)
+      ]
+    ]))}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for place in ["rules", "accounts", "overrides", "exemptions"] : try([
+        for entry in var.policy[place] : [for key in try(keys(entry), []) : contains(module.catalog.policy_keys[place], key)]
+      ], [])
+    ]))
+    error_message = "Unknown in the policy: ${join("; ", flatten([
+      for place in ["rules", "accounts", "overrides", "exemptions"] : try([
+        for name, entry in var.policy[place] : [
+          for key in try(keys(entry), []) :
+          "${place}.${name}.${key} (known there: ${join(", ", module.catalog.policy_keys[place])})"
+          if !contains(module.catalog.policy_keys[place], key)
+        ]
+      ], [])
+    ]))}."
+  }
+
+  # A rule that there is not is for the module to refuse
+  validation {
+    condition = alltrue(flatten(try([
+      for id, rule in var.policy.rules : [
+        for name in try(keys(rule.settings), []) : contains(lookup(module.catalog.policy_settings, id, [name]), name)
+      ]
+    ], [])))
+    error_message = "Unknown in the policy: ${join("; ", flatten(try([
+      for id, rule in var.policy.rules : [
+        for name in try(keys(rule.settings), []) :
+        "rules.${id}.settings.${name} (known there: ${coalesce(join(", ", module.catalog.policy_settings[id]), "none")})"
+        if !contains(lookup(module.catalog.policy_settings, id, [name]), name)
+      ]
+    ], [])))}."
+  }
 }
 
 variable "architecture" {

@@ -21,3 +21,13 @@ output "ids" {
   description = "IDs of all rules, enabled or not."
   value       = local.ids
 }
+
+output "policy_keys" {
+  description = "The keys that a policy may have: under `policy` its own, and those of one entry of `rules`, `accounts`, `overrides`, `exemptions`, `limits` and `fight`."
+  value       = local.policy_keys
+}
+
+output "policy_settings" {
+  description = "The names of the rule's settings by rule ID."
+  value       = local.policy_settings
+}

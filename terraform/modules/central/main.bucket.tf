@@ -1,4 +1,4 @@
-# Findings come in here, plans and reports stay here.
+# Findings and approvals come in here; plans, reports and what else is recorded stay here.
 
 resource "aws_s3_bucket" "this" {
   bucket        = local.bucket
@@ -73,13 +73,25 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
   # A record that was overwritten or deleted is kept as long as any other
   dynamic "rule" {
-    for_each = ["plans", "reports"]
+    for_each = ["plans", "reports", "approvals", "fixes"]
     content {
       id     = rule.value
       status = "Enabled"
       filter { prefix = "${rule.value}/" }
       expiration { days = var.record_retention_days }
       noncurrent_version_expiration { noncurrent_days = var.record_retention_days }
+    }
+  }
+
+  # An undo's exemption lasts hours or days, and a ledger one run
+  dynamic "rule" {
+    for_each = ["exemptions", "ledgers"]
+    content {
+      id     = rule.value
+      status = "Enabled"
+      filter { prefix = "${rule.value}/" }
+      expiration { days = 30 }
+      noncurrent_version_expiration { noncurrent_days = 1 }
     }
   }
 

@@ -51,16 +51,25 @@ locals {
         }
         statements = [
           {
-            Sid      = "Findings"
-            Effect   = "Allow"
-            Action   = ["s3:GetObject"]
-            Resource = ["${local.bucket_arn}/findings/${id}/*", "${local.bucket_arn}/policy.json"]
+            Sid    = "Read"
+            Effect = "Allow"
+            Action = ["s3:GetObject"]
+            Resource = concat(["${local.bucket_arn}/policy.json"], [
+              for folder in ["findings", "approvals", "plans", "reports", "exemptions", "ledgers"] : "${local.bucket_arn}/${folder}/${id}/*"
+            ])
           },
           {
-            Sid      = "Records"
+            Sid      = "Record"
             Effect   = "Allow"
             Action   = ["s3:PutObject"]
-            Resource = ["${local.bucket_arn}/plans/${id}/*", "${local.bucket_arn}/reports/${id}/*"]
+            Resource = [for folder in ["plans", "reports", "fixes", "ledgers"] : "${local.bucket_arn}/${folder}/${id}/*"]
+          },
+          {
+            Sid       = "List"
+            Effect    = "Allow"
+            Action    = ["s3:ListBucket"]
+            Resource  = [local.bucket_arn]
+            Condition = { StringLike = { "s3:prefix" = [for folder in ["exemptions", "fixes", "ledgers", "reports"] : "${folder}/${id}/*"] } }
           },
           {
             Sid      = "Target"

@@ -1,4 +1,4 @@
-# A new batch of findings starts the Lambda of its rule.
+# A new batch of findings starts the Lambda of its rule, and so does the approval of a plan.
 
 resource "aws_lambda_permission" "bucket" {
   for_each = var.rules
@@ -22,6 +22,17 @@ resource "aws_s3_bucket_notification" "findings" {
       events              = ["s3:ObjectCreated:*"]
       filter_prefix       = "findings/${lambda_function.key}/"
       filter_suffix       = ".ndjson"
+    }
+  }
+
+  dynamic "lambda_function" {
+    for_each = var.rules
+    content {
+      id                  = "${lambda_function.key}-approvals"
+      lambda_function_arn = aws_lambda_function.function[lambda_function.key].arn
+      events              = ["s3:ObjectCreated:*"]
+      filter_prefix       = "approvals/${lambda_function.key}/"
+      filter_suffix       = ".json"
     }
   }
 

@@ -1,19 +1,43 @@
-# The operator's settings, read by every rule's Lambda.
+# What the operator allows, read by every rule's Lambda. The file names every enabled rule with its mode, and leaves out
+# what is null or empty, so that a person can read it.
+
+locals {
+  modes = { for id in keys(var.rules) : id => coalesce(try(var.policy.rules[id].mode, null), var.policy.mode) }
+
+  # A rule that is off can still be on where an override says so
+  polled = {
+    for id, mode in local.modes : id => mode != "off" || anytrue([
+      for override in var.policy.overrides : override.mode != "off" && (length(override.rules) == 0 || contains(override.rules, id))
+    ])
+  }
+
+  policy_rules = {
+    for id, mode in local.modes : id => merge({ mode = mode }, {
+      for key in ["settings"] : key => {
+        for name, value in var.policy.rules[id].settings : name => try(tonumber(value), tobool(value), value) if value != null
+      } if try(length(var.policy.rules[id].settings), 0) > 0
+    })
+  }
+
+  policy_parts = {
+    for key, part in {
+      paused         = var.policy.paused
+      accounts       = { for id, account in var.policy.accounts : id => { for key, value in account : key => value if length(value) > 0 } }
+      overrides      = [for override in var.policy.overrides : { for key, value in override : key => value if length(value) > 0 }]
+      exemptions     = [for exemption in var.policy.exemptions : { for key, value in exemption : key => value if try(length(value), 0) > 0 }]
+      limits         = { for key, value in var.policy.limits : key => value if value != null }
+      approval_hours = var.policy.approval_hours
+      fight          = { for key, value in var.policy.fight : key => value if value != null }
+    } : key => part if part != null && try(length(part), 1) > 0
+  }
+}
 
 resource "aws_s3_object" "policy" {
   bucket       = aws_s3_bucket.this.id
   key          = "policy.json"
   content_type = "application/json"
 
-  content = jsonencode({
-    schema = 1
-    rules = {
-      for id, mode in local.modes : id => merge(
-        { mode = mode },
-        { for key in ["settings"] : key => var.settings[id] if contains(keys(var.settings), id) },
-      )
-    }
-  })
+  content = jsonencode(merge({ schema = 1, mode = var.policy.mode, rules = local.policy_rules }, local.policy_parts))
 
   # An object can have only 10 tags
   override_provider {

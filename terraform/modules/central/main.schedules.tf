@@ -1,4 +1,4 @@
-# One poll a rule. A rule whose mode is "off" is not polled.
+# One poll a rule. A rule that is off everywhere is not polled.
 
 resource "aws_iam_role" "scheduler" {
   name                 = "${var.name_prefix}-scheduler-${local.region}"
@@ -53,7 +53,7 @@ resource "aws_scheduler_schedule" "rule" {
   group_name          = aws_scheduler_schedule_group.this.name
   description         = "autoremediate: polls for ${each.key}"
   schedule_expression = lookup(var.schedules, each.key, var.schedule)
-  state               = local.modes[each.key] == "off" ? "DISABLED" : "ENABLED"
+  state               = local.polled[each.key] ? "ENABLED" : "DISABLED"
 
   flexible_time_window {
     mode = "OFF"

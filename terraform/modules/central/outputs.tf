@@ -58,7 +58,17 @@ output "log_group_names" {
   value       = { for key, group in aws_cloudwatch_log_group.function : key => group.name }
 }
 
+output "approver_policy_arn" {
+  description = "ARN of the policy for those who approve plans."
+  value       = aws_iam_policy.person["approver"].arn
+}
+
+output "operator_policy_arn" {
+  description = "ARN of the policy for those who plan, apply and undo from the command line. They cannot approve."
+  value       = aws_iam_policy.person["operator"].arn
+}
+
 output "modes" {
-  description = "Mode by rule ID, as policy.json has it."
+  description = "Mode by rule ID, as policy.json has it, where no override says otherwise."
   value       = local.modes
 }

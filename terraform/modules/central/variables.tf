@@ -101,49 +101,131 @@ variable "schedules" {
   }
 }
 
-variable "mode" {
-  type        = string
-  description = "What the rules do: \"plan\" records what they would change, \"apply\" changes it, \"off\" does nothing."
-  default     = "plan"
-  nullable    = false
-
-  validation {
-    condition     = contains(["off", "plan", "apply"], var.mode)
-    error_message = "A mode is \"off\", \"plan\" or \"apply\"."
-  }
-}
-
-variable "modes" {
-  type        = map(string)
-  description = "Modes of single rules, by rule ID, instead of `mode`."
+# A caller that takes the policy as it comes must look for unknown keys itself: this type drops them without a word.
+variable "policy" {
+  type = object({
+    schema = optional(number, 1)
+    paused = optional(bool)
+    mode   = optional(string, "plan")
+    rules = optional(map(object({
+      mode     = optional(string)
+      settings = optional(map(string), {}) # numbers and booleans, too: they are again what they were in policy.json
+    })), {})
+    accounts = optional(map(object({
+      organizational_units = optional(list(string), [])
+      tags                 = optional(map(string), {})
+    })), {})
+    overrides = optional(list(object({
+      rules                = optional(list(string), [])
+      accounts             = optional(list(string), [])
+      organizational_units = optional(list(string), [])
+      account_tags         = optional(map(string), {})
+      mode                 = string
+    })), [])
+    exemptions = optional(list(object({
+      rules     = optional(list(string), [])
+      accounts  = optional(list(string), [])
+      regions   = optional(list(string), [])
+      resources = optional(list(string), [])
+      tags      = optional(map(string), {})
+      expires   = optional(string)
+      reason    = string
+      owner     = string
+    })), [])
+    limits = optional(object({
+      changes_per_run     = optional(number)
+      changes_per_rule    = optional(number)
+      changes_per_account = optional(number)
+      failure_percent     = optional(number)
+      failure_minimum     = optional(number)
+    }), {})
+    approval_hours = optional(number)
+    fight = optional(object({
+      window_days = optional(number)
+      fixes       = optional(number)
+    }), {})
+  })
+  description = "What the rules may do: modes, settings, exemptions and limits, as policy.json has them."
   default     = {}
   nullable    = false
 
   validation {
-    condition     = alltrue([for mode in values(var.modes) : contains(["off", "plan", "apply"], mode)])
-    error_message = "A mode is \"off\", \"plan\" or \"apply\"."
+    condition     = var.policy.schema == 1
+    error_message = "The schema of a policy is 1."
   }
 
   validation {
-    condition     = length(setsubtract(keys(var.modes), keys(var.rules))) == 0
-    error_message = "A mode is given for a rule that is not enabled: ${join(", ", setsubtract(keys(var.modes), keys(var.rules)))}."
-  }
-}
-
-variable "settings" {
-  type        = any
-  description = "Settings of single rules, by rule ID, such as { iam-stale-access-key = { days = 60 } }. A rule that does not know a setting says so in its reports, and writes nothing."
-  default     = {}
-  nullable    = false
-
-  validation {
-    condition     = can(keys(var.settings)) && alltrue([for settings in try(values(var.settings), []) : can(keys(settings))])
-    error_message = "The settings are an object for each rule."
+    condition = alltrue([
+      for mode in concat([var.policy.mode], values(var.policy.rules)[*].mode, var.policy.overrides[*].mode) :
+      mode == null ? true : contains(["off", "plan", "approve", "apply"], mode)
+    ])
+    error_message = "A mode is \"off\", \"plan\", \"approve\" or \"apply\"."
   }
 
   validation {
-    condition     = length(setsubtract(try(keys(var.settings), []), keys(var.rules))) == 0
-    error_message = "Settings are given for a rule that is not enabled: ${join(", ", setsubtract(try(keys(var.settings), []), keys(var.rules)))}."
+    condition = length(setsubtract(
+      concat(keys(var.policy.rules), flatten(var.policy.overrides[*].rules), flatten(var.policy.exemptions[*].rules)),
+      keys(var.rules),
+    )) == 0
+    error_message = "The policy names rules that are not enabled: ${join(", ", setsubtract(
+      concat(keys(var.policy.rules), flatten(var.policy.overrides[*].rules), flatten(var.policy.exemptions[*].rules)),
+      keys(var.rules),
+    ))}. The enabled rules are ${join(", ", keys(var.rules))}."
+  }
+
+  validation {
+    condition = alltrue([
+      for account in concat(keys(var.policy.accounts), flatten(var.policy.overrides[*].accounts), flatten(var.policy.exemptions[*].accounts)) :
+      can(regex("^[0-9]{12}$", account))
+    ])
+    error_message = "An account is given by its ID of 12 digits, in quotes."
+  }
+
+  validation {
+    condition     = alltrue([for region in flatten(var.policy.exemptions[*].regions) : can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", region))])
+    error_message = "A region is given by its code, such as eu-west-1."
+  }
+
+  validation {
+    condition = alltrue([
+      for override in var.policy.overrides :
+      length(concat(override.rules, override.accounts, override.organizational_units, keys(override.account_tags))) > 0
+    ])
+    error_message = "An override says where it holds: by rules, accounts, organizational_units or account_tags."
+  }
+
+  validation {
+    condition = alltrue([
+      for exemption in var.policy.exemptions :
+      length(concat(exemption.rules, exemption.accounts, exemption.regions, exemption.resources, keys(exemption.tags))) > 0
+    ])
+    error_message = "An exemption says what it exempts: by rules, accounts, regions, resources or tags."
+  }
+
+  validation {
+    condition     = alltrue([for exemption in var.policy.exemptions : trimspace(exemption.reason) != "" && trimspace(exemption.owner) != ""])
+    error_message = "An exemption has a reason and an owner."
+  }
+
+  # formatdate knows how long a month is, and takes nothing but a whole timestamp
+  validation {
+    condition = alltrue([
+      for date in var.policy.exemptions[*].expires : date == null ? true : can(formatdate("YYYY", "${date}T00:00:00Z"))
+    ])
+    error_message = "An exemption expires on a date, such as 2027-01-31."
+  }
+
+  validation {
+    condition = alltrue([
+      for number in concat(values(var.policy.limits), [var.policy.approval_hours], values(var.policy.fight)) :
+      number == null ? true : number >= 1 && floor(number) == number
+    ])
+    error_message = "A limit, the hours of an approval and what tells a fight are whole numbers from 1."
+  }
+
+  validation {
+    condition     = var.policy.limits.failure_percent == null ? true : var.policy.limits.failure_percent <= 100
+    error_message = "The percentage of failures is at most 100."
   }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_FULL};
 use remediation::{Outcome, ReportedFinding};
+use serde_json::json;
 use testkit::Result;
 use testkit::account::Account;
 use testkit::central::{Central, Done};
@@ -75,7 +76,7 @@ async fn show(emulator: &Emulator, keep: bool, step: impl Fn(&str)) -> Result<()
         central: CENTRAL.into(),
         regions: regions.into(),
         targets: TARGETS.map(String::from).into(),
-        mode: "apply".into(),
+        policy: json!({"mode": "apply"}),
         netskope: netskope.url(),
         token,
     };

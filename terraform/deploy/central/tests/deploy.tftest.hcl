@@ -100,6 +100,205 @@ run "sources" {
   }
 }
 
+# A key that no type names would be dropped without a word
+run "no_policy" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = "apply"
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "an_unknown_key" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { mode = "plan", pasued = true }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "an_unknown_key_of_a_rule" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { rules = { s3-public-bucket = { mod = "apply" } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "an_unknown_setting" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { rules = { iam-stale-access-key = { settings = { day = 60 } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "a_setting_of_another_rule" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { rules = { rds-public-snapshot = { settings = { retention_days = 60 } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "an_unknown_key_of_an_account" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { accounts = { "222222222222" = { tag = { env = "prod" } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "an_unknown_key_of_an_override" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { overrides = [{ accounts = ["222222222222"], mode = "plan" }, { account = ["333333333333"], rules = ["s3-public-bucket"], mode = "apply" }] }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "an_unknown_key_of_an_exemption" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { exemptions = [{ resources = ["*"], expire = "2027-01-31", reason = "why", owner = "who" }] }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "an_unknown_limit" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { limits = { changes_per_runs = 1 } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "an_unknown_key_of_a_fight" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { fight = { window = 7 } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "every_key" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = {
+      schema = 1
+      paused = false
+      mode   = "plan"
+      rules = {
+        iam-stale-access-key = { mode = "apply", settings = { days = 60 } }
+        s3-public-bucket     = { settings = {} }
+        rds-public-snapshot  = {}
+      }
+      accounts = {
+        "222222222222" = { organizational_units = ["ou-ab12-cdefgh34"], tags = { env = "prod", anything = "else" } }
+      }
+      overrides = [
+        { rules = ["s3-public-bucket"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { any = "key" }, mode = "off" },
+      ]
+      exemptions = [
+        {
+          rules   = ["s3-public-bucket"], accounts = ["222222222222"], regions = ["eu-west-1"], resources = ["www"], tags = { any = "key" },
+          expires = "2027-01-31", reason = "The web site.", owner = "web@example.com"
+        },
+      ]
+      limits         = { changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, failure_percent = 50, failure_minimum = 10 }
+      approval_hours = 72
+      fight          = { window_days = 7, fixes = 3 }
+    }
+  }
+
+  assert {
+    condition     = var.policy.rules.iam-stale-access-key.settings.days == 60
+    error_message = "The policy is ${jsonencode(var.policy)}."
+  }
+}
+
+run "nulls" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { mode = null, rules = null, accounts = null, overrides = null, exemptions = [], limits = null, fight = null }
+  }
+
+  assert {
+    condition     = var.policy.rules == null
+    error_message = "The policy is ${jsonencode(var.policy)}."
+  }
+}
+
 # Last: Terraform cannot do without a module that an earlier run of the same file had
 run "every_choice" {
   override_module {
@@ -109,6 +308,10 @@ run "every_choice" {
         first-rule  = { title = "The first" }
         second-rule = { title = "The second" }
       }
+      policy_keys = {
+        policy = ["mode", "rules"], rules = ["mode", "settings"], accounts = [], overrides = [], exemptions = [], limits = [], fight = []
+      }
+      policy_settings = { first-rule = ["days"], second-rule = [] }
     }
   }
 
@@ -120,8 +323,7 @@ run "every_choice" {
     netskope_token_version  = 7
     schedule                = "rate(1 day)"
     schedules               = { second-rule = "cron(0 6 ? * MON-FRI *)" }
-    mode                    = "off"
-    modes                   = { first-rule = "apply" }
+    policy                  = { mode = "off", rules = { first-rule = { mode = "apply", settings = { days = 60 } } } }
     permissions_boundary    = "arn:aws:iam::111111111111:policy/boundary"
     kms_key_arn             = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     reserved_concurrency    = 5
@@ -155,7 +357,7 @@ run "every_choice" {
   }
 
   assert {
-    condition     = alltrue([for text in [output.failure_queue_url, output.failure_alarm_name, output.secret_arn, output.poller_role_arn] : text != ""]) && length(output.rule_role_arns) == 2
+    condition     = alltrue([for text in [output.failure_queue_url, output.failure_alarm_name, output.secret_arn, output.poller_role_arn, output.approver_policy_arn, output.operator_policy_arn] : text != ""]) && length(output.rule_role_arns) == 2
     error_message = "An output is empty."
   }
 }

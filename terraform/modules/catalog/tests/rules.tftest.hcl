@@ -53,3 +53,38 @@ run "no_rules" {
 
   expect_failures = [var.rules]
 }
+
+run "the_keys_of_a_policy" {
+  command = plan
+
+  assert {
+    condition = { for place, names in output.policy_keys : place => join(" ", sort(names)) } == {
+      policy     = "accounts approval_hours exemptions fight limits mode overrides paused rules schema"
+      rules      = "mode settings"
+      accounts   = "organizational_units tags"
+      overrides  = "account_tags accounts mode organizational_units rules"
+      exemptions = "accounts expires owner reason regions resources rules tags"
+      limits     = "changes_per_account changes_per_rule changes_per_run failure_minimum failure_percent"
+      fight      = "fixes window_days"
+    }
+    error_message = "The keys are ${jsonencode(output.policy_keys)}."
+  }
+
+  # Of every rule that has settings: the names that no rule has lost since
+  assert {
+    condition = alltrue([
+      for id, names in {
+        iam-stale-access-key           = ["days"]
+        network-acl-open-ingress       = ["ipv6"]
+        security-group-open-admin-port = ["ipv6", "wide_rules"]
+        vpc-without-flow-logs          = ["retention_days", "traffic"]
+      } : length(setsubtract(names, output.policy_settings[id])) == 0
+    ])
+    error_message = "The settings are ${jsonencode(output.policy_settings)}."
+  }
+
+  assert {
+    condition     = length(setsubtract(keys(output.policy_settings), output.ids)) == 0
+    error_message = "Settings are known of rules that there are not: ${join(", ", keys(output.policy_settings))}."
+  }
+}

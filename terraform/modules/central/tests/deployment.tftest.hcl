@@ -95,6 +95,16 @@ run "by_default" {
     error_message = "The target roles are ${jsonencode(output.target_role_names)}."
   }
 
+  assert {
+    condition     = { for key, policy in aws_iam_policy.person : key => policy.name } == { approver = "autoremediate-approver-eu-west-1", operator = "autoremediate-operator-eu-west-1" }
+    error_message = "The policies for people are ${join(", ", [for policy in aws_iam_policy.person : policy.name])}."
+  }
+
+  assert {
+    condition     = output.approver_policy_arn == aws_iam_policy.person["approver"].arn && output.operator_policy_arn == aws_iam_policy.person["operator"].arn
+    error_message = "The outputs name other policies."
+  }
+
   # Functions
   assert {
     condition = alltrue([
@@ -177,10 +187,14 @@ run "by_default" {
         noncurrent = one(rule.noncurrent_version_expiration[*].noncurrent_days)
       } if rule.status == "Enabled" && rule.id != "leftovers"
       }) == jsonencode({
-      findings = { prefix = "findings/", days = 30, noncurrent = 1 }
-      plans    = { prefix = "plans/", days = 365, noncurrent = 365 }
-      reports  = { prefix = "reports/", days = 365, noncurrent = 365 }
-      policy   = { prefix = "policy.json", days = null, noncurrent = 365 }
+      findings   = { prefix = "findings/", days = 30, noncurrent = 1 }
+      plans      = { prefix = "plans/", days = 365, noncurrent = 365 }
+      reports    = { prefix = "reports/", days = 365, noncurrent = 365 }
+      approvals  = { prefix = "approvals/", days = 365, noncurrent = 365 }
+      fixes      = { prefix = "fixes/", days = 365, noncurrent = 365 }
+      exemptions = { prefix = "exemptions/", days = 30, noncurrent = 1 }
+      ledgers    = { prefix = "ledgers/", days = 30, noncurrent = 1 }
+      policy     = { prefix = "policy.json", days = null, noncurrent = 365 }
     })
     error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
   }
@@ -199,6 +213,8 @@ run "by_default" {
     condition = [for block in aws_s3_bucket_notification.findings.lambda_function : [block.id, block.filter_prefix, block.filter_suffix, tolist(block.events)]] == [
       ["first-rule", "findings/first-rule/", ".ndjson", tolist(["s3:ObjectCreated:*"])],
       ["second-rule", "findings/second-rule/", ".ndjson", tolist(["s3:ObjectCreated:*"])],
+      ["first-rule-approvals", "approvals/first-rule/", ".json", tolist(["s3:ObjectCreated:*"])],
+      ["second-rule-approvals", "approvals/second-rule/", ".json", tolist(["s3:ObjectCreated:*"])],
     ]
     error_message = "The notification is ${jsonencode(aws_s3_bucket_notification.findings.lambda_function)}."
   }
@@ -223,7 +239,7 @@ run "by_default" {
 
   # Every rule plans, every half hour
   assert {
-    condition     = jsondecode(aws_s3_object.policy.content) == { schema = 1, rules = { first-rule = { mode = "plan" }, second-rule = { mode = "plan" } } }
+    condition     = jsondecode(aws_s3_object.policy.content) == { schema = 1, mode = "plan", rules = { first-rule = { mode = "plan" }, second-rule = { mode = "plan" } } }
     error_message = "The policy is ${aws_s3_object.policy.content}."
   }
 
@@ -248,9 +264,7 @@ run "schedule_and_mode_of_single_rules" {
   variables {
     schedule  = "rate(1 day)"
     schedules = { second-rule = "cron(0 6 ? * MON-FRI *)" }
-    mode      = "apply"
-    modes     = { first-rule = "off" }
-    settings  = { second-rule = { days = 60, list = ["a"] } }
+    policy    = { mode = "approve", rules = { first-rule = { mode = "off" } } }
   }
 
   assert {
@@ -259,18 +273,152 @@ run "schedule_and_mode_of_single_rules" {
   }
 
   assert {
-    condition     = jsondecode(aws_s3_object.policy.content).rules == { first-rule = { mode = "off" }, second-rule = { mode = "apply", settings = { days = 60, list = ["a"] } } }
+    condition     = jsondecode(aws_s3_object.policy.content) == { schema = 1, mode = "approve", rules = { first-rule = { mode = "off" }, second-rule = { mode = "approve" } } }
     error_message = "The policy is ${aws_s3_object.policy.content}."
   }
 
   assert {
-    condition     = output.modes == { first-rule = "off", second-rule = "apply" }
+    condition     = output.modes == { first-rule = "off", second-rule = "approve" }
     error_message = "The modes are ${jsonencode(output.modes)}."
   }
 
   assert {
     condition     = { for id, schedule in aws_scheduler_schedule.rule : id => schedule.state } == { first-rule = "DISABLED", second-rule = "ENABLED" }
     error_message = "A rule that is off is polled, or one that is not off is not."
+  }
+}
+
+run "a_rule_that_is_off_but_in_one_account" {
+  command = plan
+
+  variables {
+    policy = {
+      mode = "off"
+      overrides = [
+        { accounts = ["222222222222"], mode = "off" },
+        { rules = ["second-rule"], accounts = ["333333333333"], mode = "apply" },
+      ]
+    }
+  }
+
+  assert {
+    condition     = { for id, schedule in aws_scheduler_schedule.rule : id => schedule.state } == { first-rule = "DISABLED", second-rule = "ENABLED" }
+    error_message = "A rule that is on in an account is not polled, or one that is off everywhere is."
+  }
+
+  assert {
+    condition     = output.modes == { first-rule = "off", second-rule = "off" }
+    error_message = "The modes are ${jsonencode(output.modes)}."
+  }
+}
+
+run "rules_that_are_off_but_in_one_account" {
+  command = plan
+
+  variables {
+    policy = { mode = "off", overrides = [{ accounts = ["222222222222"], mode = "plan" }] }
+  }
+
+  assert {
+    condition     = { for id, schedule in aws_scheduler_schedule.rule : id => schedule.state } == { first-rule = "ENABLED", second-rule = "ENABLED" }
+    error_message = "A rule that is on in an account is not polled."
+  }
+}
+
+run "every_key_of_a_policy" {
+  command = plan
+
+  variables {
+    policy = {
+      schema = 1
+      paused = true
+      mode   = "approve"
+      rules = {
+        first-rule  = { mode = "apply", settings = { days = 60, share = 0.5, ipv6 = false, traffic = "ALL", none = null } }
+        second-rule = { settings = { wide_rules = "hold" } }
+      }
+      accounts = {
+        "222222222222" = { organizational_units = ["ou-ab12-cdefgh34"], tags = { env = "prod" } }
+        "333333333333" = {}
+      }
+      overrides = [
+        { rules = ["first-rule"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { env = "prod" }, mode = "approve" },
+        { account_tags = { env = "test" }, mode = "apply" },
+      ]
+      exemptions = [
+        {
+          rules   = ["second-rule"], accounts = ["333333333333"], regions = ["eu-west-1"], resources = ["public-*"], tags = { public = "true" },
+          expires = "2027-01-31", reason = "The web site.", owner = "web@example.com"
+        },
+        { resources = ["arn:aws:s3:::www"], reason = "The web site.", owner = "web@example.com" },
+      ]
+      limits         = { changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, failure_percent = 100, failure_minimum = 1 }
+      approval_hours = 72
+      fight          = { window_days = 7, fixes = 3 }
+    }
+  }
+
+  assert {
+    condition = jsondecode(aws_s3_object.policy.content) == {
+      schema = 1
+      paused = true
+      mode   = "approve"
+      rules = {
+        first-rule  = { mode = "apply", settings = { days = 60, share = 0.5, ipv6 = false, traffic = "ALL" } }
+        second-rule = { mode = "approve", settings = { wide_rules = "hold" } }
+      }
+      accounts = {
+        "222222222222" = { organizational_units = ["ou-ab12-cdefgh34"], tags = { env = "prod" } }
+        "333333333333" = {}
+      }
+      overrides = [
+        { rules = ["first-rule"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { env = "prod" }, mode = "approve" },
+        { account_tags = { env = "test" }, mode = "apply" },
+      ]
+      exemptions = [
+        {
+          rules   = ["second-rule"], accounts = ["333333333333"], regions = ["eu-west-1"], resources = ["public-*"], tags = { public = "true" },
+          expires = "2027-01-31", reason = "The web site.", owner = "web@example.com"
+        },
+        { resources = ["arn:aws:s3:::www"], reason = "The web site.", owner = "web@example.com" },
+      ]
+      limits         = { changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, failure_percent = 100, failure_minimum = 1 }
+      approval_hours = 72
+      fight          = { window_days = 7, fixes = 3 }
+    }
+    error_message = "The policy is ${aws_s3_object.policy.content}."
+  }
+
+  # The variable's type names every key of the schema; what it does not name would be lost
+  assert {
+    condition = alltrue([
+      for pair in [
+        [jsondecode(aws_s3_object.policy.content), jsondecode(file("${path.module}/../catalog/policy.schema.json"))],
+        [jsondecode(aws_s3_object.policy.content).rules.first-rule, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].RulePolicy],
+        [jsondecode(aws_s3_object.policy.content).accounts["222222222222"], jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Account],
+        [jsondecode(aws_s3_object.policy.content).overrides[0], jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Override],
+        [jsondecode(aws_s3_object.policy.content).exemptions[0], jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Exemption],
+        [jsondecode(aws_s3_object.policy.content).limits, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Limits],
+        [jsondecode(aws_s3_object.policy.content).fight, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Fight],
+      ] : keys(pair[0]) == keys(pair[1].properties)
+    ])
+    error_message = "The keys of the policy are not those of policy.schema.json: ${aws_s3_object.policy.content}."
+  }
+}
+
+run "nothing_in_a_policy" {
+  command = plan
+
+  variables {
+    policy = {
+      paused = null, mode = null, rules = { first-rule = { mode = null, settings = {} } }, accounts = {}, overrides = [], exemptions = [],
+      limits = { changes_per_run = null }, approval_hours = null, fight = null
+    }
+  }
+
+  assert {
+    condition     = jsondecode(aws_s3_object.policy.content) == { schema = 1, mode = "plan", rules = { first-rule = { mode = "plan" }, second-rule = { mode = "plan" } } }
+    error_message = "The policy is ${aws_s3_object.policy.content}."
   }
 }
 
@@ -325,7 +473,7 @@ run "everything_else_chosen" {
   assert {
     condition = {
       for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => one(rule.expiration[*].days) if strcontains(one(rule.filter[*].prefix) == null ? "" : one(rule.filter[*].prefix), "/")
-    } == { findings = 3, plans = 730, reports = 730 }
+    } == { findings = 3, plans = 730, reports = 730, approvals = 730, fixes = 730, exemptions = 30, ledgers = 30 }
     error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
   }
 
@@ -345,6 +493,7 @@ run "everything_else_chosen" {
         [for role in aws_iam_role.function : role.tags],
         [for function in aws_lambda_function.function : function.tags],
         [for group in aws_cloudwatch_log_group.function : group.tags],
+        [for policy in aws_iam_policy.person : policy.tags],
         [
           aws_s3_bucket.this.tags, aws_secretsmanager_secret.token.tags, aws_sqs_queue.failures.tags, aws_iam_role.scheduler.tags,
           aws_scheduler_schedule_group.this.tags, aws_cloudwatch_metric_alarm.failures.tags,

@@ -70,14 +70,27 @@ run "exact_policies" {
     condition = jsondecode(aws_iam_role_policy.function["first-rule"].policy) == {
       Version = "2012-10-17"
       Statement = [
-        { Sid = "Findings", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/first-rule/*",
+        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
-        ] },
-        { Sid = "Records", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/exemptions/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
         ] },
+        { Sid = "Record", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/fixes/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
+        ] },
+        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"], Condition = { StringLike = { "s3:prefix" = [
+          "exemptions/first-rule/*",
+          "fixes/first-rule/*",
+          "ledgers/first-rule/*",
+          "reports/first-rule/*",
+        ] } } },
         { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws:iam::*:role/autoremediate-first-rule"] },
         { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
         { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
@@ -110,6 +123,65 @@ run "exact_policies" {
   assert {
     condition     = aws_iam_role_policy.scheduler.role == aws_iam_role.scheduler.name
     error_message = "The policy is on the role ${aws_iam_role_policy.scheduler.role}."
+  }
+
+  # People
+  assert {
+    condition = jsondecode(aws_iam_policy.person["approver"].policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
+        ] },
+        { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
+        ] },
+        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"], Condition = { StringLike = { "s3:prefix" = [
+          "plans/*",
+          "reports/*",
+          "approvals/*",
+        ] } } },
+      ]
+    }
+    error_message = "The policy is ${aws_iam_policy.person["approver"].policy}."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_policy.person["operator"].policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/exemptions/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/fixes/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*",
+        ] },
+        { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/exemptions/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/fixes/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*",
+        ] },
+        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"], Condition = { StringLike = { "s3:prefix" = [
+          "findings/*",
+          "plans/*",
+          "reports/*",
+          "approvals/*",
+          "exemptions/*",
+          "fixes/*",
+          "ledgers/*",
+        ] } } },
+      ]
+    }
+    error_message = "The policy is ${aws_iam_policy.person["operator"].policy}."
   }
 
   # Trust
@@ -234,14 +306,27 @@ run "another_partition" {
 
   assert {
     condition = jsondecode(aws_iam_role_policy.function["first-rule"].policy).Statement == [
-      { Sid = "Findings", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
-        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/findings/first-rule/*",
+      { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/policy.json",
-      ] },
-      { Sid = "Records", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/findings/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/approvals/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/plans/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/reports/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/exemptions/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/ledgers/first-rule/*",
       ] },
+      { Sid = "Record", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/plans/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/reports/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/fixes/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/ledgers/first-rule/*",
+      ] },
+      { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1"], Condition = { StringLike = { "s3:prefix" = [
+        "exemptions/first-rule/*",
+        "fixes/first-rule/*",
+        "ledgers/first-rule/*",
+        "reports/first-rule/*",
+      ] } } },
       { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws-us-gov:iam::*:role/autoremediate-first-rule"] },
       { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws-us-gov:logs:us-gov-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
       { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws-us-gov:sqs:us-gov-west-1:111111111111:autoremediate-failures"] },
@@ -253,6 +338,7 @@ run "another_partition" {
   assert {
     condition = !strcontains(replace(join("", concat(
       [for policy in aws_iam_role_policy.function : policy.policy],
+      [for policy in aws_iam_policy.person : policy.policy],
       [for permission in aws_lambda_permission.bucket : permission.source_arn],
       [aws_iam_role_policy.scheduler.policy, aws_s3_bucket_policy.this.policy, aws_sqs_queue_policy.failures.policy],
     )), aws_secretsmanager_secret.token.arn, ""), "arn:aws:")

@@ -67,9 +67,6 @@ run "refused_1" {
     home_region             = "Ireland"                                        # a name
     schedule                = "at(2030-01-01T00:00:00)"                        # once
     schedules               = { first-rule = "every day" }                     # prose
-    mode                    = "dry-run"                                        # unknown
-    modes                   = { first-rule = "Apply" }                         # a capital
-    settings                = { first-rule = 60 }                              # no object
     external_id             = "x"                                              # too short
     architecture            = "amd64"                                          # not what Lambda calls it
     package_dir             = ""                                               # empty
@@ -82,9 +79,11 @@ run "refused_1" {
     record_retention_days   = 0                                                # zero
     alarm_actions           = ["on-call"]                                      # a name
     tags                    = { "" = "x" }                                     # no key
+    policy                  = { mode = "dry-run" }                             # an unknown mode
   }
 
   expect_failures = [
+    var.policy,
     var.netskope_tenant,
     var.netskope_token,
     var.netskope_token_version,
@@ -92,9 +91,6 @@ run "refused_1" {
     var.home_region,
     var.schedule,
     var.schedules,
-    var.mode,
-    var.modes,
-    var.settings,
     var.external_id,
     var.architecture,
     var.package_dir,
@@ -114,34 +110,32 @@ run "refused_2" {
   command = plan
 
   variables {
-    netskope_tenant         = "acme.goskope.com/api"                    # a path
-    netskope_token          = "token\n"                                 # a newline
-    netskope_token_version  = 1.5                                       # a fraction
-    netskope_endpoint       = "http://127.0.0.1.example.com/"           # no loopback
-    schedule                = "rate(0 minutes)"                         # no time at all
-    schedules               = { third-rule = "rate(1 hour)" }           # an unknown rule
-    modes                   = { third-rule = "apply" }                  # an unknown rule
-    settings                = { third-rule = { days = 60 } }            # an unknown rule
-    external_id             = replace(format("%01225d", 0), "0", "x")   # too long
-    name_prefix             = "Autoremediate"                           # a capital
-    permissions_boundary    = "arn:aws:iam::111111111111:role/boundary" # a role
-    kms_key_arn             = "1234abcd-12ab-34cd-56ef-1234567890ab"    # an ID
-    reserved_concurrency    = 2.5                                       # a fraction
-    log_retention_days      = 0                                         # for ever
-    findings_retention_days = 0.5                                       # a fraction
-    record_retention_days   = 1.5                                       # a fraction
-    tags                    = { "AWS:owner" = "x" }                     # a reserved key
+    netskope_tenant         = "acme.goskope.com/api"                          # a path
+    netskope_token          = "token\n"                                       # a newline
+    netskope_token_version  = 1.5                                             # a fraction
+    netskope_endpoint       = "http://127.0.0.1.example.com/"                 # no loopback
+    schedule                = "rate(0 minutes)"                               # no time at all
+    schedules               = { third-rule = "rate(1 hour)" }                 # an unknown rule
+    external_id             = replace(format("%01225d", 0), "0", "x")         # too long
+    name_prefix             = "Autoremediate"                                 # a capital
+    permissions_boundary    = "arn:aws:iam::111111111111:role/boundary"       # a role
+    kms_key_arn             = "1234abcd-12ab-34cd-56ef-1234567890ab"          # an ID
+    reserved_concurrency    = 2.5                                             # a fraction
+    log_retention_days      = 0                                               # for ever
+    findings_retention_days = 0.5                                             # a fraction
+    record_retention_days   = 1.5                                             # a fraction
+    tags                    = { "AWS:owner" = "x" }                           # a reserved key
+    policy                  = { rules = { first-rule = { mode = "Apply" } } } # a capital
   }
 
   expect_failures = [
+    var.policy,
     var.netskope_tenant,
     var.netskope_token,
     var.netskope_token_version,
     var.netskope_endpoint,
     var.schedule,
     var.schedules,
-    var.modes,
-    var.settings,
     var.external_id,
     var.name_prefix,
     var.permissions_boundary,
@@ -158,15 +152,17 @@ run "refused_3" {
   command = plan
 
   variables {
-    netskope_tenant   = "acme"                                             # not qualified
-    netskope_endpoint = "https://user:word@proxy.example.com"              # a user
-    schedule          = "rate(30 seconds)"                                 # seconds
-    external_id       = "an id"                                            # a space
-    name_prefix       = "1fix"                                             # a digit first
-    tags              = { (replace(format("%0129d", 0), "0", "k")) = "x" } # a key too long
+    netskope_tenant   = "acme"                                                       # not qualified
+    netskope_endpoint = "https://user:word@proxy.example.com"                        # a user
+    schedule          = "rate(30 seconds)"                                           # seconds
+    external_id       = "an id"                                                      # a space
+    name_prefix       = "1fix"                                                       # a digit first
+    tags              = { (replace(format("%0129d", 0), "0", "k")) = "x" }           # a key too long
+    policy            = { overrides = [{ rules = ["first-rule"], mode = "never" }] } # an unknown mode
   }
 
   expect_failures = [
+    var.policy,
     var.netskope_tenant,
     var.netskope_endpoint,
     var.schedule,
@@ -185,9 +181,11 @@ run "refused_4" {
     schedule          = "cron(0 12 * * ?)"                                  # five fields
     name_prefix       = ""                                                  # empty
     tags              = { owner = replace(format("%0257d", 0), "0", "v") }  # a value too long
+    policy            = { rules = { third-rule = { mode = "apply" } } }     # an unknown rule
   }
 
   expect_failures = [
+    var.policy,
     var.netskope_tenant,
     var.netskope_endpoint,
     var.schedule,
@@ -200,28 +198,254 @@ run "refused_5" {
   command = plan
 
   variables {
-    netskope_endpoint = "ftp://proxy.example.com" # another scheme
-    tags              = { owner = "a;b" }         # a character that AWS refuses
+    netskope_endpoint = "ftp://proxy.example.com"                                                 # another scheme
+    tags              = { owner = "a;b" }                                                         # a character that AWS refuses
+    policy            = { overrides = [{ rules = ["first-rule", "third-rule"], mode = "plan" }] } # an unknown rule
   }
 
   expect_failures = [
+    var.policy,
     var.netskope_endpoint,
     var.tags,
   ]
+}
+
+run "refused_6" {
+  command = plan
+
+  variables {
+    policy = { exemptions = [{ rules = ["third-rule"], reason = "why", owner = "who" }] } # an unknown rule
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_7" {
+  command = plan
+
+  variables {
+    policy = { accounts = { "22222222222" = {} } } # 11 digits
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_8" {
+  command = plan
+
+  variables {
+    policy = { overrides = [{ accounts = ["production"], mode = "plan" }] } # a name
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_9" {
+  command = plan
+
+  variables {
+    policy = { exemptions = [{ accounts = ["2222-2222-2222"], reason = "why", owner = "who" }] } # hyphens
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_10" {
+  command = plan
+
+  variables {
+    policy = { exemptions = [{ regions = ["Ireland"], reason = "why", owner = "who" }] } # a name
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_11" {
+  command = plan
+
+  variables {
+    policy = { exemptions = [{ resources = ["*"], expires = "2027-02-30", reason = "why", owner = "who" }] } # no such day
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_12" {
+  command = plan
+
+  variables {
+    policy = { exemptions = [{ resources = ["*"], expires = "31.01.2027", reason = "why", owner = "who" }] } # another order
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_13" {
+  command = plan
+
+  variables {
+    policy = { exemptions = [{ resources = ["*"], expires = "2027-01-31T12:00:00Z", reason = "why", owner = "who" }] } # a time
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_14" {
+  command = plan
+
+  variables {
+    policy = { exemptions = [{ resources = ["*"], reason = "", owner = "who" }] } # no reason
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_15" {
+  command = plan
+
+  variables {
+    policy = { exemptions = [{ resources = ["*"], reason = "why", owner = " " }] } # nobody
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_16" {
+  command = plan
+
+  variables {
+    policy = { overrides = [{ rules = [], mode = "plan" }] } # everywhere
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_17" {
+  command = plan
+
+  variables {
+    policy = { exemptions = [{ expires = "2027-01-31", reason = "why", owner = "who" }] } # everything
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_18" {
+  command = plan
+
+  variables {
+    policy = { limits = { changes_per_run = 0 } } # zero
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_19" {
+  command = plan
+
+  variables {
+    policy = { limits = { changes_per_rule = 1.5 } } # a fraction
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_20" {
+  command = plan
+
+  variables {
+    policy = { limits = { changes_per_account = -1 } } # less than nothing
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_21" {
+  command = plan
+
+  variables {
+    policy = { limits = { failure_percent = 101 } } # more than all
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_22" {
+  command = plan
+
+  variables {
+    policy = { limits = { failure_percent = 0 } } # zero
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_23" {
+  command = plan
+
+  variables {
+    policy = { limits = { failure_minimum = 0 } } # zero
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_24" {
+  command = plan
+
+  variables {
+    policy = { approval_hours = 0.5 } # a fraction
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_25" {
+  command = plan
+
+  variables {
+    policy = { fight = { window_days = 0 } } # zero
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_26" {
+  command = plan
+
+  variables {
+    policy = { fight = { fixes = 2.5 } } # a fraction
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_27" {
+  command = plan
+
+  variables {
+    policy = { schema = 2 } # another schema
+  }
+
+  expect_failures = [var.policy]
 }
 
 run "accepted" {
   command = plan
 
   variables {
-    netskope_tenant         = "a.b-c.EU.goskope.com"
-    netskope_token          = "!~0a"
-    netskope_token_version  = 12
-    netskope_endpoint       = "http://[::1]:8080/netskope"
-    home_region             = "us-gov-west-1"
-    schedule                = "cron(0/15 8-17 ? * MON-FRI *)"
-    schedules               = { first-rule = "rate(1 hour)", second-rule = "rate(2 days)" }
-    mode                    = "off"
+    netskope_tenant        = "a.b-c.EU.goskope.com"
+    netskope_token         = "!~0a"
+    netskope_token_version = 12
+    netskope_endpoint      = "http://[::1]:8080/netskope"
+    home_region            = "us-gov-west-1"
+    schedule               = "cron(0/15 8-17 ? * MON-FRI *)"
+    schedules              = { first-rule = "rate(1 hour)", second-rule = "rate(2 days)" }
+    policy = {
+      mode       = "off"
+      exemptions = [{ regions = ["us-gov-west-1"], expires = "2028-02-29", reason = "why", owner = "who" }]
+      limits     = { failure_percent = 1 }
+    }
     external_id             = replace(format("%01224d", 0), "0", ":")
     architecture            = "arm64"
     name_prefix             = "a234567890123456"

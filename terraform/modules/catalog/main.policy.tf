@@ -1,0 +1,25 @@
+# The keys that a policy may have, by the schema that the Rust side writes. Terraform drops a key that a type does not
+# name without a word, so whoever takes a policy compares its keys with these.
+
+locals {
+  schema      = jsondecode(file("${path.module}/policy.schema.json"))
+  definitions = { for name, definition in local.schema["$defs"] : "#/$defs/${name}" => definition }
+
+  # What a place holds comes first in an anyOf, before null; a reference stands for its definition
+  rule_places  = { for id, place in local.schema.properties.rules.properties : id => try(place.anyOf[0], place) }
+  rule_schemas = { for id, place in local.rule_places : id => try(local.definitions[place["$ref"]], place) }
+
+  settings_places  = { for id, rule in local.rule_schemas : id => try(rule.properties.settings.anyOf[0], rule.properties.settings, {}) }
+  settings_schemas = { for id, place in local.settings_places : id => try(local.definitions[place["$ref"]], place) }
+
+  policy_keys = {
+    policy     = keys(local.schema.properties)
+    rules      = keys(local.schema["$defs"].RulePolicy.properties)
+    accounts   = keys(local.schema["$defs"].Account.properties)
+    overrides  = keys(local.schema["$defs"].Override.properties)
+    exemptions = keys(local.schema["$defs"].Exemption.properties)
+    limits     = keys(local.schema["$defs"].Limits.properties)
+    fight      = keys(local.schema["$defs"].Fight.properties)
+  }
+  policy_settings = { for id, settings in local.settings_schemas : id => try(keys(settings.properties), []) }
+}
