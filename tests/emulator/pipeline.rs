@@ -1,10 +1,12 @@
 //! The deployed pipeline: Terraform, schedules, pollers, rule Lambdas; every control, three target accounts, two regions.
 //! One deployment serves every check, because applying it takes most of the time.
 
+mod policy;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use remediation::{Batch, BatchId, Finding, Manifest, Outcome, Region, Report, Rule, RunId, Scope};
+use remediation::{Batch, BatchId, Finding, Manifest, Outcome, POLICY_KEY, Region, Report, Rule, RunId, Scope};
 use s3_public_bucket::S3PublicBucket;
 use serde_json::{Value, json};
 use testkit::account::{Account, REGION, fresh_account};
@@ -38,8 +40,11 @@ async fn everything_from_the_schedule_to_the_proof() {
     pipeline.acts_on_global_findings_in_the_home_region_alone().await;
     pipeline.records_each_plan_before_the_first_write().await;
     pipeline.logs_one_json_object_a_line_with_run_rule_account_and_resource().await;
+    let deployed = pipeline.policy().await;
     pipeline.fails_without_any_single_permission_of_the_manifest().await;
     pipeline.reports_a_batch_that_cannot_be_read_and_fails_the_invocation().await;
+    pipeline.keeps_to_its_policy().await;
+    pipeline.put(POLICY_KEY, deployed).await;
     pipeline.keeps_the_token_out_of_states_logs_and_objects().await;
     pipeline.deployment.has_no_drift().await.unwrap();
 }
@@ -165,6 +170,9 @@ impl Pipeline {
         let target = &self.targets[0];
         let (bucket, role) = (format!("website-{}-{REGION}", target.id), format!("autoremediate-{}", self.manifest.id));
         let Manifest { read, write, extra, .. } = &self.manifest;
+        // So that tags are asked for.
+        let exemption = json!({"tags": {"keep": "public"}, "reason": "r", "owner": "o"});
+        self.set_policy(json!({"exemptions": [exemption]})).await;
         for permission in read.iter().chain(write).chain(extra) {
             target.set_public_access_block(&bucket, None).await.unwrap();
             let taken = target.take_away(&role, &permission.action).await.unwrap();
@@ -209,7 +217,11 @@ impl Pipeline {
     }
 
     fn batch(&self, target: &Account, bucket: &str) -> Batch {
-        let finding = Finding {
+        self.batch_of(target, &[bucket])
+    }
+
+    fn batch_of(&self, target: &Account, buckets: &[impl AsRef<str>]) -> Batch {
+        let finding = |bucket: &str| Finding {
             control: self.manifest.controls[0].rule_names[0].clone(),
             account: target.id.parse().unwrap(),
             region: Region::code(REGION),
@@ -217,12 +229,16 @@ impl Pipeline {
             first_seen: None,
             last_scanned: None,
         };
-        Batch::new(BatchId { rule: self.manifest.id.clone(), run: RunId::start(), batch: 1 }, vec![finding])
+        let findings = buckets.iter().map(|bucket| finding(bucket.as_ref())).collect();
+        Batch::new(BatchId { rule: self.manifest.id.clone(), run: RunId::start(), batch: 1 }, findings)
     }
 
     /// Puts a batch with one finding into the bucket, which starts the rule's Lambda, and waits for its report.
     async fn run(&self, target: &Account, bucket: &str) -> Report {
-        let batch = self.batch(target, bucket);
+        self.run_batch(self.batch(target, bucket)).await
+    }
+
+    async fn run_batch(&self, batch: Batch) -> Report {
         let text = String::from_utf8(batch.to_ndjson().unwrap()).unwrap();
         self.put(&batch.id.findings_key(), text).await;
         self.report(&batch.id).await
@@ -238,9 +254,18 @@ impl Pipeline {
         serde_json::from_value(account.json(bucket, &id.report_key()).await.unwrap()).unwrap()
     }
 
+    /// The policy as Terraform has written it.
+    async fn policy(&self) -> String {
+        let Central { account, bucket, .. } = self.deployment.home();
+        let object = account.s3.get_object().bucket(bucket).key(POLICY_KEY).send().await.unwrap();
+        String::from_utf8(object.body.collect().await.unwrap().to_vec()).unwrap()
+    }
+
     async fn put(&self, key: &str, text: String) {
         let Central { account, bucket, .. } = self.deployment.home();
-        let put = account.s3.put_object().bucket(bucket).key(key);
+        // As Terraform has it, for the policy's sake.
+        let content_type = if key == POLICY_KEY { "application/json" } else { "application/octet-stream" };
+        let put = account.s3.put_object().bucket(bucket).key(key).content_type(content_type);
         put.body(text.into_bytes().into()).send().await.unwrap();
     }
 }

@@ -73,6 +73,24 @@ impl Account {
         Ok(role.arn)
     }
 
+    /// A session of a role, as the variables of an environment.
+    ///
+    /// # Errors
+    ///
+    /// The role cannot be assumed.
+    pub async fn session(&self, role: &str) -> Result<Vec<(String, String)>> {
+        let sts = aws_sdk_sts::Client::new(&self.config);
+        let session = sts.assume_role().role_arn(role).role_session_name("a-person").send().await?;
+        let session = session.credentials.ok_or("AssumeRole gave no credentials")?;
+        let variables = [
+            ("AWS_REGION", self.region.clone()),
+            ("AWS_ACCESS_KEY_ID", session.access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", session.secret_access_key),
+            ("AWS_SESSION_TOKEN", session.session_token),
+        ];
+        Ok(variables.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
     /// Takes one action out of a role's inline policies; gives the policies as they were.
     ///
     /// # Errors

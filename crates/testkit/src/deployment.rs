@@ -100,6 +100,37 @@ impl Deployment {
         try_join_all(self.regions.iter().map(|region| region.done(rules, end))).await
     }
 
+    /// The environment of a person's command line: that of the role `kind` of the central account, in the home region,
+    /// with the managed policy that Terraform has made for an `approver` or an `operator`, who may assume the target
+    /// roles beside.
+    ///
+    /// # Errors
+    ///
+    /// IAM refuses.
+    pub async fn person(&self, kind: &str) -> Result<Vec<(String, String)>> {
+        let Account { id, region, iam, .. } = &self.home().account;
+        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"AWS": format!("arn:aws:iam::{id}:root")}}]});
+        let made = iam.create_role().role_name(kind).assume_role_policy_document(trust.to_string()).send().await?;
+        let policy = format!("arn:aws:iam::{id}:policy/{PREFIX}-{kind}-{region}");
+        iam.attach_role_policy().role_name(kind).policy_arn(policy).send().await?;
+        if kind == "operator" {
+            let allowed = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+                "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
+                "Resource": format!("arn:aws:iam::*:role/{PREFIX}-*")}]});
+            let put = iam.put_role_policy().role_name(kind).policy_name("targets");
+            put.policy_document(allowed.to_string()).send().await?;
+        }
+        let arn = made.role.ok_or("CreateRole gave no role")?.arn;
+        let mut environment = self.home().account.session(&arn).await?;
+        environment.extend([
+            ("AWS_ENDPOINT_URL".to_owned(), self.emulator_url.clone()),
+            ("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned()),
+            ("EXTERNAL_ID".to_owned(), EXTERNAL_ID.to_owned()),
+        ]);
+        Ok(environment)
+    }
+
     async fn package(&self) -> Result<()> {
         let (package, out) = (paths::binary("package")?, self.folder.path().join("dist"));
         let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
@@ -184,6 +215,7 @@ impl Deployment {
             .env("TF_VAR_organization_check", "false")
             .env("TF_VAR_central_account_id", central)
             .env("TF_VAR_central_regions", json!(regions).to_string())
+            .env("TF_VAR_operator_role_arns", json!([format!("arn:aws:iam::{central}:role/operator")]).to_string())
             .env("TF_VAR_deploy_role_name", DEPLOY_ROLE);
         command
     }

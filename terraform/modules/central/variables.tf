@@ -182,8 +182,8 @@ variable "policy" {
   }
 
   validation {
-    condition     = alltrue([for region in flatten(var.policy.exemptions[*].regions) : can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", region))])
-    error_message = "A region is given by its code, such as eu-west-1."
+    condition     = alltrue([for region in flatten(var.policy.exemptions[*].regions) : region == "global" || can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", region))])
+    error_message = "A region is given by its code, such as eu-west-1, or global for what is in none."
   }
 
   validation {

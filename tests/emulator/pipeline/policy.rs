@@ -1,0 +1,267 @@
+//! What the deployed pipeline may not write, and who may say so: each part of the policy, with the roles that Terraform
+//! has made, IAM enforced.
+
+use std::time::Instant;
+
+use remediation::{Outcome, POLICY_KEY, Report};
+use serde_json::{Value, json};
+use testkit::paths;
+use tokio::process::Command;
+
+use super::{PATIENCE, Pipeline};
+
+type Environment = Vec<(String, String)>;
+
+/// Nothing of the two settings that end public access.
+const OPEN: Option<[bool; 4]> = Some([false; 4]);
+const FIXED: Option<[bool; 4]> = Some([false, true, false, true]);
+
+impl Pipeline {
+    pub(super) async fn keeps_to_its_policy(&self) {
+        let approver = self.deployment.person("approver").await.unwrap();
+        let operator = self.deployment.person("operator").await.unwrap();
+        self.stops_in_the_middle_when_it_is_paused().await;
+        self.writes_nothing_under_a_policy_with_a_typo().await;
+        self.leaves_alone_what_is_exempt().await;
+        self.writes_what_was_approved_and_nothing_that_has_drifted(&approver).await;
+        self.lets_an_approver_approve_and_nothing_else(&approver).await;
+        self.keeps_to_limits().await;
+        self.asks_where_a_guard_holds().await;
+        self.holds_what_is_fought_over().await;
+        self.leaves_alone_what_an_operator_has_undone(&operator).await;
+    }
+
+    pub(super) async fn set_policy(&self, keys: Value) {
+        let mut policy = json!({"schema": 1, "mode": "apply"});
+        policy.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        self.put(POLICY_KEY, policy.to_string()).await;
+    }
+
+    /// Buckets of the first target account that violate.
+    async fn open_buckets(&self, name: &str, count: usize) -> Vec<String> {
+        let target = &self.targets[0];
+        let buckets: Vec<_> = (0..count).map(|number| format!("{name}-{number}-{}", target.id)).collect();
+        for bucket in &buckets {
+            target.make_bucket(bucket, OPEN).await.unwrap();
+        }
+        buckets
+    }
+
+    async fn remediate(&self, buckets: &[String]) -> Report {
+        self.run_batch(self.batch_of(&self.targets[0], buckets)).await
+    }
+
+    async fn is_fixed(&self, bucket: &str) -> bool {
+        self.targets[0].public_access_block(bucket).await.unwrap() == FIXED
+    }
+
+    /// 1: the kill switch.
+    async fn stops_in_the_middle_when_it_is_paused(&self) {
+        self.set_policy(json!({})).await;
+        let buckets = self.open_buckets("paused", 60).await;
+        let batch = self.batch_of(&self.targets[0], &buckets);
+        let text = String::from_utf8(batch.to_ndjson().unwrap()).unwrap();
+        self.put(&batch.id.findings_key(), text).await;
+        let end = Instant::now() + PATIENCE;
+        while !self.is_fixed(&buckets[0]).await {
+            assert!(Instant::now() < end, "nothing was written");
+        }
+        self.set_policy(json!({"paused": true})).await;
+        let report = self.report(&batch.id).await;
+        let (fixed, held) = (report.count(Outcome::Fixed), report.count(Outcome::Held));
+        assert!(fixed > 0 && held > 0 && fixed + held == 60, "{:?}", report.counts);
+        for row in &report.findings {
+            assert_eq!(self.is_fixed(&row.finding.resource).await, row.outcome == Outcome::Fixed, "{row:?}");
+        }
+        let report = self.remediate(&buckets[59..]).await;
+        assert_eq!(detail(&report), (Outcome::Held, "everything is paused by the policy"));
+    }
+
+    async fn writes_nothing_under_a_policy_with_a_typo(&self) {
+        self.put(POLICY_KEY, "{\"mode\": \"apply\",\n\"pausd\": false}".into()).await;
+        let buckets = self.open_buckets("typo", 1).await;
+        let report = self.remediate(&buckets).await;
+        let (outcome, says) = detail(&report);
+        assert!(outcome == Outcome::Held && says.contains("line 2") && says.contains("is `paused` meant?"), "{says}");
+        assert!(!self.is_fixed(&buckets[0]).await);
+    }
+
+    /// 2: by resource and by tag; an expired one shows.
+    async fn leaves_alone_what_is_exempt(&self) {
+        let buckets = self.open_buckets("exempt", 3).await;
+        let tag = aws_sdk_s3::types::Tag::builder().key("keep").value("public").build().unwrap();
+        let tags = aws_sdk_s3::types::Tagging::builder().tag_set(tag).build().unwrap();
+        self.targets[0].s3.put_bucket_tagging().bucket(&buckets[1]).tagging(tags).send().await.unwrap();
+        let exemption = |keys: Value| {
+            let mut exemption = json!({"reason": "a download area", "owner": "web team"});
+            exemption.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+            exemption
+        };
+        let exemptions = json!([
+            exemption(json!({"resources": ["arn:aws:s3:::exempt-0-*"]})),
+            exemption(json!({"tags": {"keep": "public"}, "accounts": [self.targets[0].id]})),
+            exemption(json!({"resources": ["exempt-2-*"], "expires": "2020-01-01"})),
+        ]);
+        self.set_policy(json!({"exemptions": exemptions})).await;
+        let report = self.remediate(&buckets).await;
+        let outcomes: Vec<_> = report.findings.iter().map(|row| row.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Exempt, Outcome::Exempt, Outcome::Fixed], "{report:?}");
+        assert_eq!(detail(&report).1, "a download area (owner: web team)");
+        assert!(report.findings[2].notes[0].contains("an exemption has expired"), "{report:?}");
+        assert!(!self.is_fixed(&buckets[0]).await && !self.is_fixed(&buckets[1]).await);
+    }
+
+    /// 3: a plan, a person's approval, the approved changes.
+    async fn writes_what_was_approved_and_nothing_that_has_drifted(&self, approver: &Environment) {
+        self.set_policy(json!({"mode": "approve"})).await;
+        let buckets = self.open_buckets("approve", 2).await;
+        let held = self.remediate(&buckets).await;
+        assert_eq!(held.count(Outcome::Held), 2, "{held:?}");
+        assert!(!self.is_fixed(&buckets[0]).await && !self.is_fixed(&buckets[1]).await);
+        self.targets[0].set_public_access_block(&buckets[1], Some([true, false, false, false])).await.unwrap();
+        let plan = self.place(&held.plans[0].key);
+        let (code, document) =
+            command(approver, &["approve", &plan, "--reason", "ticket 4711", "--yes", "--wait", "60"]).await;
+        assert_eq!(code, Some(2), "{document}");
+        let report: Report = serde_json::from_value(document["reports"][0]["report"].clone()).unwrap();
+        let approval = report.approval.as_ref().unwrap();
+        assert!(approval.by.contains(":assumed-role/approver/") && approval.reason == "ticket 4711", "{approval:?}");
+        let outcomes: Vec<_> = report.findings.iter().map(|row| row.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Fixed, Outcome::Held], "{report:?}");
+        assert!(report.findings[1].detail.as_ref().unwrap().starts_with("drifted: "), "{report:?}");
+        assert!(self.is_fixed(&buckets[0]).await);
+        let drifted = self.targets[0].public_access_block(&buckets[1]).await.unwrap();
+        assert_eq!(drifted, Some([true, false, false, false]));
+    }
+
+    async fn lets_an_approver_approve_and_nothing_else(&self, approver: &Environment) {
+        let bucket = &self.deployment.home().bucket;
+        let value = |name: &str| approver.iter().find(|(key, _)| key == name).unwrap().1.clone();
+        let credentials = aws_sdk_s3::config::Credentials::new(
+            value("AWS_ACCESS_KEY_ID"),
+            value("AWS_SECRET_ACCESS_KEY"),
+            Some(value("AWS_SESSION_TOKEN")),
+            None,
+            "approver",
+        );
+        let config = self.deployment.home().account.config.to_builder();
+        let provider = aws_sdk_s3::config::SharedCredentialsProvider::new(credentials);
+        let s3 = aws_sdk_s3::Client::new(&config.credentials_provider(provider).build());
+        let mut refused = Vec::new();
+        for folder in ["policy.json", "findings/", "plans/", "reports/", "exemptions/", "fixes/", "ledgers/"] {
+            let key = if folder.ends_with('/') { format!("{folder}x/y.json") } else { folder.to_owned() };
+            let put = s3.put_object().bucket(bucket).key(&key).body(b"{}".to_vec().into()).send().await;
+            refused.push(put.is_err());
+        }
+        refused.push(s3.delete_object().bucket(bucket).key("approvals/x/y.json").send().await.is_err());
+        refused.push(s3.get_object().bucket(bucket).key("findings/x").send().await.is_err());
+        assert_eq!(refused, [true; 9], "an approver may do more than approve");
+        let target = format!("arn:aws:iam::{}:role/autoremediate-{}", self.targets[0].id, self.manifest.id);
+        let (code, document) = command(
+            approver,
+            &["plan", "--findings", &self.findings_file("approver").await, "--rule", &self.manifest.id],
+        )
+        .await;
+        assert_eq!(code, Some(1), "an approver assumed {target}: {document}");
+    }
+
+    /// A file with one finding.
+    async fn findings_file(&self, name: &str) -> String {
+        let buckets = self.open_buckets(name, 1).await;
+        let file = self.deployment.folder().join(format!("{name}.ndjson"));
+        std::fs::write(&file, self.batch_of(&self.targets[0], &buckets).to_ndjson().unwrap()).unwrap();
+        file.display().to_string()
+    }
+
+    /// 4: how much a run may change, and how much of it may fail.
+    async fn keeps_to_limits(&self) {
+        self.set_policy(json!({"limits": {"changes_per_account": 2}})).await;
+        let report = self.remediate(&self.open_buckets("limited", 3).await).await;
+        assert_eq!((report.count(Outcome::Fixed), report.count(Outcome::Deferred)), (2, 1), "{report:?}");
+        let deferred = report.findings.iter().find(|row| row.outcome == Outcome::Deferred).unwrap();
+        assert!(deferred.detail.as_ref().unwrap().contains("changes_per_account (2)"), "{deferred:?}");
+        self.set_policy(json!({"limits": {"failure_percent": 50, "failure_minimum": 8}})).await;
+        let role = format!("autoremediate-{}", self.manifest.id);
+        let taken = self.targets[0].take_away(&role, "s3:PutBucketPublicAccessBlock").await.unwrap();
+        let report = self.remediate(&self.open_buckets("failing", 40).await).await;
+        self.targets[0].give_back(&role, taken).await.unwrap();
+        let (failed, deferred) = (report.count(Outcome::Failed), report.count(Outcome::Deferred));
+        assert!(failed >= 8 && deferred > 0 && failed + deferred == 40, "{:?}", report.counts);
+        let deferred = report.findings.iter().find(|row| row.outcome == Outcome::Deferred).unwrap();
+        assert!(deferred.detail.as_ref().unwrap().contains("failure_percent (50)"), "{deferred:?}");
+    }
+
+    /// 5: a guard that holds.
+    async fn asks_where_a_guard_holds(&self) {
+        let settings = json!({"guard_website": "hold"});
+        self.set_policy(json!({"rules": {&self.manifest.id: {"settings": settings}}})).await;
+        let buckets = self.open_buckets("site", 1).await;
+        self.targets[0].make_website(&buckets[0], "start.html").await.unwrap();
+        let report = self.remediate(&buckets).await;
+        let (outcome, says) = detail(&report);
+        assert!(outcome == Outcome::Held && says.contains("needs an approval: the bucket serves a website"), "{says}");
+        let plan = self.deployment.home().account.json(&self.deployment.home().bucket, &report.plans[0].key).await;
+        let notes = plan.unwrap()["findings"][0]["notes"].to_string();
+        assert!(notes.contains("start.html") && !self.is_fixed(&buckets[0]).await, "{notes}");
+    }
+
+    /// 6: what violates again and again.
+    async fn holds_what_is_fought_over(&self) {
+        self.set_policy(json!({"fight": {"fixes": 2}})).await;
+        let buckets = self.open_buckets("fought", 1).await;
+        let mut reports = Vec::new();
+        for _ in 0..2 {
+            let report = self.remediate(&buckets).await;
+            assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+            reports.push(report.id.report_key());
+            self.targets[0].set_public_access_block(&buckets[0], OPEN).await.unwrap();
+        }
+        let report = self.remediate(&buckets).await;
+        let (outcome, says) = detail(&report);
+        assert!(outcome == Outcome::Held && reports.iter().all(|key| says.contains(key)), "{says}");
+        assert!(!self.is_fixed(&buckets[0]).await);
+    }
+
+    /// 7: what was put back stays so.
+    async fn leaves_alone_what_an_operator_has_undone(&self, operator: &Environment) {
+        self.set_policy(json!({})).await;
+        let buckets = self.open_buckets("undone", 2).await;
+        let report = self.remediate(&buckets).await;
+        let place = self.place(&report.id.report_key());
+        let undo = ["undo", &place, "--resource", &buckets[0]];
+        let (code, document) = command(operator, &undo).await;
+        assert_eq!((code, &document["counts"]), (Some(2), &json!({"planned": 1})), "{document}");
+        assert!(self.is_fixed(&buckets[0]).await);
+        let (code, document) = command(operator, &[&undo[..], &["--yes"]].concat()).await;
+        assert_eq!((code, &document["counts"]), (Some(0), &json!({"undone": 1})), "{document}");
+        assert_eq!(self.targets[0].public_access_block(&buckets[0]).await.unwrap(), OPEN);
+        let report = self.remediate(&buckets).await;
+        let outcomes: Vec<_> = report.findings.iter().map(|row| row.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Exempt, Outcome::AlreadyCompliant], "{report:?}");
+    }
+
+    fn place(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.deployment.home().bucket)
+    }
+}
+
+/// The outcome of a report's first finding, and why.
+fn detail(report: &Report) -> (Outcome, &str) {
+    let row = report.findings.first().expect("a finding");
+    (row.outcome, row.detail.as_deref().unwrap_or_default())
+}
+
+/// Runs the command line; gives the exit code and the JSON on standard output.
+async fn command(environment: &Environment, arguments: &[&str]) -> (Option<i32>, Value) {
+    let output = Command::new(paths::binary("autoremediate").unwrap())
+        .args(arguments)
+        .arg("--json")
+        .env_clear()
+        .envs(environment.iter().cloned())
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let document = serde_json::from_str(&text).unwrap_or_else(|_| String::from_utf8_lossy(&output.stderr).into());
+    (output.status.code(), document)
+}
