@@ -1,10 +1,11 @@
-"""IAM as LocalStack has it, except that ListAccessKeys has pages."""
+"""IAM as LocalStack has it, except that ListAccessKeys has pages and SimulatePrincipalPolicy answers."""
 
 from localstack.aws.api import RequestContext
 from localstack.services.iam.provider import IamProvider
 from localstack.services.moto import call_moto
 from localstack.services.plugins import Service, aws_provider
 
+from .iam.simulation import simulate_principal_policy
 from .moto_services import aws_error, localstack_service
 from .paging import page
 
@@ -21,6 +22,9 @@ def list_access_keys(context: RequestContext, request: dict) -> dict:
     return {**answer, "Marker": marker} if marker else answer
 
 
+OPERATIONS = {"ListAccessKeys": list_access_keys, "SimulatePrincipalPolicy": simulate_principal_policy}
+
+
 @aws_provider(api="iam", name="remediation")
 def iam() -> Service:
-    return localstack_service(IamProvider(), {"ListAccessKeys": list_access_keys})
+    return localstack_service(IamProvider(), OPERATIONS)
