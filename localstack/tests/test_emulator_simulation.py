@@ -20,7 +20,8 @@ def simulate(iam, role: str, actions: list[str], resources: list[str] | None = N
         for key, value in context.items()
     ]
     more = {"ResourceArns": resources} if resources else {}
-    answer = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=actions, ContextEntries=entries, **more)
+    call = {"PolicySourceArn": role, "ActionNames": actions, "ContextEntries": entries, **more}
+    answer = iam.simulate_principal_policy(**call)
     assert answer["IsTruncated"] is False
     results = answer["EvaluationResults"]
     return {(each["EvalActionName"], each["EvalResourceName"]): each["EvalDecision"] for each in results}

@@ -55,7 +55,7 @@ def simulate_principal_policy(context: RequestContext, request: dict) -> dict:
 def _value(entry: dict) -> str:
     values = entry.get("ContextKeyValues") or []
     if len(values) != 1:
-        raise aws_error("InvalidInput", f"The emulator takes one value of {entry['ContextKeyName']}, not {len(values)}.")
+        raise aws_error("InvalidInput", f"The emulator takes exactly one value of {entry['ContextKeyName']}.")
     return values[0]
 
 
