@@ -3,6 +3,7 @@
 mod cloudtrail_unvalidated_logs;
 mod command_line;
 mod crash;
+mod doctor;
 mod iam_stale_access_key;
 mod network_acl_open_ingress;
 mod pipeline;

@@ -1,13 +1,29 @@
 //! The AWS configuration of the person who runs this.
 
+use std::env;
+use std::time::Duration;
+
 use aws_config::{Region, SdkConfig};
+use aws_sdk_sts::config::ProvideCredentials;
 use remediation::{Records, TargetRole, sdk_loader};
+use tokio::time::timeout;
 
 use crate::args::{AccessArgs, RecordsPlace};
 use crate::error::Error;
 
-/// The engine's own configuration, with the profile and the region of the arguments.
-pub(crate) async fn config(access: &AccessArgs, region: Option<&String>) -> SdkConfig {
+/// How long credentials may take: a process may be asked for them, or SSO.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The configuration of [`load`], of which the credentials can be had.
+pub(crate) async fn config(access: &AccessArgs, region: Option<&String>) -> Result<SdkConfig, Error> {
+    let config = load(access, region).await;
+    credentials(&config, access).await?;
+    Ok(config)
+}
+
+/// The engine's own configuration, with the profile and the region of the arguments. Without a region there, it is that
+/// of AWS_REGION, AWS_DEFAULT_REGION or the profile, in this order, as the AWS CLI has it.
+pub(crate) async fn load(access: &AccessArgs, region: Option<&String>) -> SdkConfig {
     let mut loader = sdk_loader();
     if let Some(profile) = &access.profile {
         loader = loader.profile_name(profile);
@@ -16,6 +32,36 @@ pub(crate) async fn config(access: &AccessArgs, region: Option<&String>) -> SdkC
         loader = loader.region(Region::new(region.clone()));
     }
     loader.load().await
+}
+
+/// Loads the credentials once, so that what is wrong with them is said once and not for every resource.
+pub(crate) async fn credentials(config: &SdkConfig, access: &AccessArgs) -> Result<(), Error> {
+    let failed = |reason: String| {
+        let profile = access.profile.clone().or_else(|| env::var("AWS_PROFILE").ok());
+        let advice = advice(&reason, profile.as_deref());
+        Err(Error::Credentials { reason, advice })
+    };
+    let Some(provider) = config.credentials_provider() else { return failed("there is no provider".into()) };
+    match timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => failed(chain(&error)),
+        Err(_) => failed(format!("no answer in {} s", CREDENTIALS_TIMEOUT.as_secs())),
+    }
+}
+
+/// What to do about credentials that cannot be loaded.
+fn advice(reason: &str, profile: Option<&str>) -> String {
+    let profile = profile.unwrap_or("default");
+    if reason.to_lowercase().contains("sso") {
+        return format!("; the SSO session is not there or has expired: aws sso login --profile {profile}");
+    }
+    "; give --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The region whose findings are looked at.

@@ -15,8 +15,12 @@ pub(crate) enum Error {
          than this build, set AWS_REGION instead"
     )]
     Region(String),
-    #[error("no region: give --region, or set AWS_REGION or the profile's region")]
+    #[error("no region: give --region, or set AWS_REGION, AWS_DEFAULT_REGION or the profile's region")]
     NoRegion,
+    #[error("the AWS credentials cannot be loaded: {reason}{advice}")]
+    Credentials { reason: String, advice: String },
+    #[error("the accounts in {}: {reason}", path.display())]
+    Accounts { path: PathBuf, reason: String },
     #[error("`{0}` is no place for records: give s3://<bucket>, without a key, or a folder")]
     Records(String),
     #[error(

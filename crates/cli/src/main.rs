@@ -5,18 +5,22 @@
 
 mod args;
 mod aws;
+mod colour;
+mod doctor;
 mod error;
+mod help;
 mod output;
 mod progress;
 mod rules;
 mod run;
 mod source;
+mod time;
 mod undo;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, Command};
 use crate::error::Error;
@@ -45,6 +49,8 @@ fn execute(command: Command) -> Result<Exit, Error> {
         Command::Plan(run) | Command::Apply { run, .. } => run.json,
         Command::Undo(args) => args.json,
         Command::Rules { json } => *json,
+        Command::Doctor(args) => args.json,
+        Command::Completions { .. } => true,
     };
     let bar = Bar::new(json);
     progress::log_above(&bar);
@@ -56,6 +62,14 @@ fn execute(command: Command) -> Result<Exit, Error> {
         Command::Undo(args) => runtime.block_on(undo::undo(&args, &bar, &mut out)),
         Command::Rules { json } => {
             output::print_rules(&rules::all()?, json, &mut out)?;
+            Ok(Exit::NothingLeft)
+        }
+        Command::Doctor(args) => runtime.block_on(doctor::doctor(&args, &bar, &mut out)),
+        Command::Completions { shell } => {
+            // Not to standard output at once: that would panic where it is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "autoremediate", &mut script);
+            out.write_all(&script)?;
             Ok(Exit::NothingLeft)
         }
     }
