@@ -207,6 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn every_command_prints_json_and_takes_a_profile_and_a_region_where_it_calls_aws() {
+        let has = |command: &clap::Command, name: &str| command.get_arguments().any(|arg| arg.get_id() == name);
+        // What a shell completes is a script in any case.
+        for command in Cli::command().get_subcommands().filter(|command| command.get_name() != "completions") {
+            assert!(has(command, "json"), "{}", command.get_name());
+            if command.get_name() != "rules" {
+                assert!(has(command, "profile") && has(command, "region"), "{}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
     fn what_is_not_said_has_a_default() {
         let run = plan(&["--findings", "-"]).unwrap();
         assert_eq!(run.access.role_name, "autoremediate-{rule}");

@@ -13,6 +13,8 @@ use crate::error::Error;
 
 /// How long credentials may take: a process may be asked for them, or SSO.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(60);
+/// What the SDK, the name of its token's file, or IAM Identity Center say where nobody is logged in any more.
+const OF_SSO: [&str; 4] = ["loading an access token", "SSO token", "/sso/cache/", "Session token not found or invalid"];
 
 /// The configuration of [`load`], of which the credentials can be had.
 pub(crate) async fn config(access: &AccessArgs, region: Option<&String>) -> Result<SdkConfig, Error> {
@@ -34,12 +36,21 @@ pub(crate) async fn load(access: &AccessArgs, region: Option<&String>) -> SdkCon
     loader.load().await
 }
 
+/// Credentials that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("the AWS credentials cannot be loaded: {reason}; {advice}")]
+pub(crate) struct NoCredentials {
+    pub(crate) reason: String,
+    /// What to do about it.
+    pub(crate) advice: String,
+}
+
 /// Loads the credentials once, so that what is wrong with them is said once and not for every resource.
-pub(crate) async fn credentials(config: &SdkConfig, access: &AccessArgs) -> Result<(), Error> {
+pub(crate) async fn credentials(config: &SdkConfig, access: &AccessArgs) -> Result<(), NoCredentials> {
     let failed = |reason: String| {
         let profile = access.profile.clone().or_else(|| env::var("AWS_PROFILE").ok());
         let advice = advice(&reason, profile.as_deref());
-        Err(Error::Credentials { reason, advice })
+        Err(NoCredentials { reason, advice })
     };
     let Some(provider) = config.credentials_provider() else { return failed("there is no provider".into()) };
     match timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
@@ -51,17 +62,19 @@ pub(crate) async fn credentials(config: &SdkConfig, access: &AccessArgs) -> Resu
 
 /// What to do about credentials that cannot be loaded.
 fn advice(reason: &str, profile: Option<&str>) -> String {
-    let profile = profile.unwrap_or("default");
-    if reason.to_lowercase().contains("sso") {
-        return format!("; the SSO session is not there or has expired: aws sso login --profile {profile}");
+    if OF_SSO.iter().any(|part| reason.contains(part)) {
+        return format!("log in: aws sso login --profile {}", profile.unwrap_or("default"));
     }
-    "; give --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()
+    "give --profile, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()
 }
 
-/// An error with its causes.
+/// An error with its causes in one line, without those that say the same as the one before.
 fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut causes: Vec<_> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    causes.dedup();
+    // The list of where credentials were looked for has several lines.
+    causes.join(": ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The region whose findings are looked at.
@@ -89,5 +102,24 @@ pub(crate) fn locate(records: &Records, key: &str) -> String {
     match records {
         Records::Bucket { bucket, .. } => format!("s3://{bucket}/{key}"),
         Records::Folder(folder) => folder.join(key).display().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_logged_in_is_told_to_log_in() {
+        for reason in [
+            "an error occurred while loading an access token: failed to load the cached SSO token",
+            "failed to read `/home/me/.aws/sso/cache/a517.json`: No such file or directory",
+            "service error: UnauthorizedException: Session token not found or invalid",
+        ] {
+            assert_eq!(advice(reason, Some("security")), "log in: aws sso login --profile security");
+            assert_eq!(advice(reason, None), "log in: aws sso login --profile default");
+        }
+        let other = advice("profile `sso` was not defined", Some("sso"));
+        assert!(other.contains("AWS_PROFILE") && !other.contains("aws sso login"), "{other}");
     }
 }

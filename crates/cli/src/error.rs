@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use remediation::{BatchError, ManifestError, RecordError};
 
+use crate::aws::NoCredentials;
+
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -17,8 +19,8 @@ pub(crate) enum Error {
     Region(String),
     #[error("no region: give --region, or set AWS_REGION, AWS_DEFAULT_REGION or the profile's region")]
     NoRegion,
-    #[error("the AWS credentials cannot be loaded: {reason}{advice}")]
-    Credentials { reason: String, advice: String },
+    #[error(transparent)]
+    Credentials(#[from] NoCredentials),
     #[error("the accounts in {}: {reason}", path.display())]
     Accounts { path: PathBuf, reason: String },
     #[error("`{0}` is no place for records: give s3://<bucket>, without a key, or a folder")]

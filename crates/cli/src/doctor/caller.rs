@@ -25,9 +25,8 @@ pub(super) async fn check(config: &SdkConfig, access: &AccessArgs) -> (Vec<Check
     let who = Check::of(Area::Caller, "credentials");
     let clock = Check::of(Area::Caller, "clock");
     if let Err(error) = aws::credentials(config, access).await {
-        let fix = "give credentials that AWS takes: see the message, --profile and AWS_PROFILE";
         let not_asked = clock.skipped("without credentials AWS is not asked");
-        return (vec![who.failed(error.to_string(), fix), not_asked], false);
+        return (vec![who.failed(error.reason, error.advice), not_asked], false);
     }
     let date = Date::default();
     let sts = aws_sdk_sts::config::Builder::from(config).interceptor(date.clone()).build();
