@@ -174,6 +174,10 @@ async fn what_is_missing_in_an_account_fails_with_its_fix() {
         of.give_back(policies).await.unwrap();
     }
 
+    let policies = of.target.take_away(DOCTOR_ROLE, "ssm:DescribeDocument").await.unwrap();
+    practice.look().only("runbook", "ssm:DescribeDocument: AccessDenied", "terraform/deploy/targets");
+    of.target.give_back(DOCTOR_ROLE, policies).await.unwrap();
+
     practice.set_trust(&role, &of.trust(&[OPERATOR_ROLE], "another")).await;
     practice.look().only("trust", "sts:AssumeRole: AccessDenied", "set EXTERNAL_ID");
     let mut open = fine.clone();

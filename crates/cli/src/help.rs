@@ -71,8 +71,8 @@ pub(crate) fn undo() -> String {
     autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json
     autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json --yes
 
-  Of one account and one resource only, also where it was changed since:
-    autoremediate undo autoremediate-records/reports/s3-public-bucket/2026-01-02/RUN-1.json --account 111122223333 --resource data --force --yes",
+  Of one resource only, also where it was changed since:
+    autoremediate undo reports/s3-public-bucket/2026-01-02/RUN-1.json --resource data --force --yes",
     )
 }
 

@@ -69,7 +69,8 @@ impl Write for AboveBar {
     }
 }
 
-/// What is logged where `RUST_LOG` does not say. Credentials that cannot be loaded are an error of the command, told once.
+/// What is logged where `RUST_LOG` does not say. Credentials that cannot be loaded are an error of the command, told
+/// once.
 const LEVEL: &str = "warn,aws_config=error";
 
 /// Sends logs to standard error: warnings and errors, or what `RUST_LOG` says; never what travels on a connection.

@@ -18,6 +18,9 @@ use crate::doctor::check::{Area, Check};
 
 /// What stands for any name in the ARNs that are simulated: whoever may do it to every resource may do it to this one.
 const ANY: &str = "autoremediate-doctor";
+/// What AWS does not have in China, and the rule does directly there.
+/// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-aws-disablepublicaccessforsecuritygroup.html>
+const NOT_IN_CHINA: &str = "AWS-DisablePublicAccessForSecurityGroup";
 /// What an external ID begins with that nobody has.
 const WRONG: &str = "not-";
 
@@ -194,10 +197,7 @@ impl<'a> Visit<'a> {
     async fn runbook(&self, name: &str, look: &Look, check: Check) -> Check {
         match look.runbook(name).await {
             Ok(()) => check.ok(name),
-            Err(error) if error.code.as_deref() == Some("InvalidDocument") => check.failed(
-                format!("{name} is not in {}", self.region),
-                "set this rule's mode to \"off\" in this region's terraform/deploy/central, and apply",
-            ),
+            Err(error) if error.code.as_deref() == Some("InvalidDocument") => missing(check, name, &self.region),
             Err(error) => check.failed(
                 format!("{name}: {error}"),
                 "apply terraform/deploy/targets with this rule enabled, so that the doctor's role may ask for it",
@@ -295,6 +295,15 @@ impl Look {
     }
 }
 
+/// A runbook that is not in the region.
+fn missing(check: Check, name: &str, region: &str) -> Check {
+    if name == NOT_IN_CHINA && partition(region) == "aws-cn" {
+        return check.ok(format!("{name} is not in China; the rule does without it"));
+    }
+    let fix = "set this rule's mode to \"off\" in this region's terraform/deploy/central, and apply it";
+    check.failed(format!("{name} is not in {region}"), fix)
+}
+
 /// The action and what denies it; nothing where it is allowed.
 fn refusal(result: &EvaluationResult, resource: &str) -> Option<String> {
     if result.eval_decision == PolicyEvaluationDecisionType::Allowed {
@@ -344,6 +353,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::doctor::check::CheckResult;
+
+    #[test]
+    fn a_runbook_is_missing_where_the_rule_cannot_do_without_it() {
+        let cluster = "AWSConfigRemediation-DisablePublicAccessToRedshiftCluster";
+        for (name, region, result) in [
+            (NOT_IN_CHINA, "cn-north-1", CheckResult::Ok),
+            (NOT_IN_CHINA, "eu-west-1", CheckResult::Failed),
+            (cluster, "cn-north-1", CheckResult::Failed),
+        ] {
+            let check = missing(Check::of(Area::Account, "runbook"), name, region);
+            assert_eq!((check.result, check.fix.is_some()), (result, result == CheckResult::Failed), "{name} {region}");
+        }
+    }
 
     #[test]
     fn a_trust_policy_lets_in_every_principal_that_a_statement_allows() {
