@@ -1,10 +1,11 @@
-"""IAM as LocalStack has it, except that ListAccessKeys and ListUserTags have pages."""
+"""IAM as LocalStack has it, except that ListAccessKeys and ListUserTags have pages and SimulatePrincipalPolicy answers."""
 
 from localstack.aws.api import RequestContext
 from localstack.services.iam.provider import IamProvider
 from localstack.services.moto import call_moto
 from localstack.services.plugins import Service, aws_provider
 
+from .iam.simulation import simulate_principal_policy
 from .moto_services import Operation, aws_error, localstack_service
 from .paging import page
 
@@ -22,6 +23,13 @@ def _paged(member: str) -> Operation:
     return answer_a_page
 
 
+OPERATIONS = {
+    "ListAccessKeys": _paged("AccessKeyMetadata"),
+    "ListUserTags": _paged("Tags"),
+    "SimulatePrincipalPolicy": simulate_principal_policy,
+}
+
+
 @aws_provider(api="iam", name="remediation")
 def iam() -> Service:
-    return localstack_service(IamProvider(), {"ListAccessKeys": _paged("AccessKeyMetadata"), "ListUserTags": _paged("Tags")})
+    return localstack_service(IamProvider(), OPERATIONS)

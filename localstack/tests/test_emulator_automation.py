@@ -317,3 +317,18 @@ def test_lists(ssm):
     assert listed(Filters=[{"Key": "DocumentNamePrefix", "Values": ["AWS-Disable"]}]) == ids[::-1]
     assert listed(Filters=[{"Key": "ExecutionId", "Values": [ids[1]]}]) == [ids[1]]
     assert "Parameters" not in json.dumps(first, default=str)
+
+
+def test_the_runbooks_are_documents_of_amazon(emulator, account, ssm):
+    """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeDocument.html"""
+    for name in (SECURITY_GROUP, TRAIL, CLUSTER):
+        document = ssm.describe_document(Name=name)["Document"]
+        assert (document["Name"], document["Owner"], document["Status"]) == (name, "Amazon", "Active")
+        assert document["DocumentType"] == "Automation"
+    china = emulator.client("ssm", account, "cn-north-1")
+    assert china.describe_document(Name=CLUSTER)["Document"]["Name"] == CLUSTER
+    for client, name in ((china, SECURITY_GROUP), (ssm, "AWS-NoSuchRunbook")):
+        assert code(client.describe_document, Name=name) == "InvalidDocument"
+    content = json.dumps({"schemaVersion": "0.3", "mainSteps": []})
+    ssm.create_document(Name="own", Content=content, DocumentType="Automation")
+    assert ssm.describe_document(Name="own")["Document"]["Name"] == "own"

@@ -1,8 +1,10 @@
 //! What the product does, seen from outside: on the emulator, with IAM enforced.
 
+mod aws_configuration;
 mod cloudtrail_unvalidated_logs;
 mod command_line;
 mod crash;
+mod doctor;
 mod iam_stale_access_key;
 mod network_acl_open_ingress;
 mod pipeline;
@@ -11,4 +13,5 @@ mod readme;
 mod redshift_public_cluster;
 mod s3_public_bucket;
 mod security_group_open_admin_port;
+mod terminal;
 mod vpc_without_flow_logs;

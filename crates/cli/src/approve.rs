@@ -37,7 +37,7 @@ pub(crate) async fn approve(args: &ApproveArgs, bar: &Bar, out: &mut impl Write)
         return Err(Error::Unapproved);
     }
     let rules = rules::select(&[args.plan.rule().to_owned()])?;
-    let config = aws::config(&args.access, args.region.as_ref()).await;
+    let config = aws::config(&args.access, args.region.as_ref()).await?;
     aws::region(&config)?;
     let records = aws::records(&args.plan.place, &config);
     let bytes = records.get(&args.plan.key).await.map_err(Box::new)?;

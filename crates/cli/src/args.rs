@@ -5,45 +5,16 @@ use std::str::FromStr;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use remediation::AccountId;
 
+use crate::doctor::DoctorArgs;
 use crate::error::Error;
-
-const AFTER_HELP: &str = "\
-Exit codes:
-  0  nothing is left to do
-  2  something is left: changes that are planned, held or deferred
-  1  something failed: a call, a proof, a line that cannot be read, the command line itself
-
-Examples:
-  See what would change in the findings of a batch:
-    autoremediate plan --findings batch.ndjson
-
-  The same, straight from Netskope, for one account, as JSON:
-    export NETSKOPE_TOKEN=...
-    autoremediate plan --netskope-tenant example.goskope.com --account 111122223333 --json
-
-  Fix what a plan showed, after a question; without a terminal, with --yes:
-    autoremediate apply --rule s3-public-bucket --findings batch.ndjson
-
-  Carry out a stored plan that waits for an approval:
-    autoremediate approve s3://bucket/plans/s3-public-bucket/2026-01-02/RUN-1.json --reason 'ticket 4711'
-
-  Say what is wrong with a policy before it is deployed:
-    autoremediate policy check policy.json
-
-  What a run wrote, and how it would be put back; then put it back:
-    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json
-    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json --yes
-
-  What the rules are and may do:
-    autoremediate rules
-
-RUST_LOG=info shows on standard error what is being done.";
+use crate::help;
 
 /// Finds and fixes violations of compliance rules in AWS accounts.
 #[derive(Debug, Parser)]
-#[command(name = "autoremediate", version, after_help = AFTER_HELP)]
+#[command(name = "autoremediate", version, after_help = help::all())]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -52,10 +23,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Say what would change; write nothing to any account.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::plan())]
     Plan(RunArgs),
     /// Write the changes, each after its plan is stored, and prove them by a fresh look.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::apply())]
     Apply {
         #[command(flatten)]
         run: RunArgs,
@@ -64,20 +35,27 @@ pub(crate) enum Command {
         yes: bool,
     },
     /// Show how what a run wrote would be put back, from its report; with --yes, put it back and prove it.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::undo())]
     Undo(UndoArgs),
     /// Approve a stored plan, as it is: its changes that wait for an approval are then written.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = help::approve())]
     Approve(ApproveArgs),
     /// Check a policy, or print the JSON Schema of every policy.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::policy())]
     Policy(PolicyCommand),
     /// List the rules, what they serve and what they may do.
+    #[command(after_help = help::rules())]
     Rules {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
+    /// Look whether everything is there that the rules need: token, roles, permissions, runbooks, bucket, clock.
+    #[command(after_help = help::doctor())]
+    Doctor(DoctorArgs),
+    /// Print the script that completes the words of this command in a shell.
+    #[command(after_help = help::completions())]
+    Completions { shell: Shell },
 }
 
 #[derive(Debug, Subcommand)]
@@ -276,7 +254,7 @@ fn plan(text: &str) -> Result<RecordAt, Error> {
 }
 
 /// A region's code, from its code or its name.
-fn region(text: &str) -> Result<String, Error> {
+pub(crate) fn region(text: &str) -> Result<String, Error> {
     match netskope::Region::parse(text) {
         netskope::Region::Code(code) => Ok(code.to_owned()),
         _ => Err(Error::Region(text.to_owned())),
@@ -301,6 +279,21 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_prints_json_and_takes_a_profile_and_a_region_where_it_calls_aws() {
+        let has = |command: &clap::Command, name: &str| command.get_arguments().any(|arg| arg.get_id() == name);
+        // What a shell completes is a script in any case, and a schema JSON.
+        for command in Cli::command().get_subcommands() {
+            if ["completions", "policy"].contains(&command.get_name()) {
+                continue;
+            }
+            assert!(has(command, "json"), "{}", command.get_name());
+            if command.get_name() != "rules" {
+                assert!(has(command, "profile") && has(command, "region"), "{}", command.get_name());
+            }
+        }
     }
 
     #[test]

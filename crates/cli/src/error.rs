@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use remediation::{BatchError, ManifestError, PolicyError, RecordError};
 
+use crate::aws::NoCredentials;
+
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -15,8 +17,12 @@ pub(crate) enum Error {
          than this build, set AWS_REGION instead"
     )]
     Region(String),
-    #[error("no region: give --region, or set AWS_REGION or the profile's region")]
+    #[error("no region: give --region, or set AWS_REGION, AWS_DEFAULT_REGION or the profile's region")]
     NoRegion,
+    #[error(transparent)]
+    Credentials(#[from] NoCredentials),
+    #[error("the accounts in {}: {reason}", path.display())]
+    Accounts { path: PathBuf, reason: String },
     #[error("`{0}` is no place for records: give s3://<bucket>, without a key, or a folder")]
     Records(String),
     #[error(

@@ -6,19 +6,23 @@
 mod approve;
 mod args;
 mod aws;
+mod colour;
+mod doctor;
 mod error;
+mod help;
 mod output;
 mod policy;
 mod progress;
 mod rules;
 mod run;
 mod source;
+mod time;
 mod undo;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, Command, PolicyCommand};
 use crate::error::Error;
@@ -49,6 +53,8 @@ fn execute(command: Command) -> Result<Exit, Error> {
         Command::Approve(args) => args.json,
         Command::Rules { json } | Command::Policy(PolicyCommand::Check { json, .. }) => *json,
         Command::Policy(PolicyCommand::Schema) => true,
+        Command::Doctor(args) => args.json,
+        Command::Completions { .. } => true,
     };
     let bar = Bar::new(json);
     progress::log_above(&bar);
@@ -63,6 +69,14 @@ fn execute(command: Command) -> Result<Exit, Error> {
         Command::Policy(PolicyCommand::Schema) => policy::print_schema(&mut out),
         Command::Rules { json } => {
             output::print_rules(&rules::all()?, json, &mut out)?;
+            Ok(Exit::NothingLeft)
+        }
+        Command::Doctor(args) => runtime.block_on(doctor::doctor(&args, &bar, &mut out)),
+        Command::Completions { shell } => {
+            // Not to standard output at once: that would panic where it is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "autoremediate", &mut script);
+            out.write_all(&script)?;
             Ok(Exit::NothingLeft)
         }
     }

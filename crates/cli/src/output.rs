@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table};
 use remediation::{Batch, Finding, Mode, Outcome, Permission, Plan, PlannedFinding, Records, Report, ReportedFinding};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::aws;
+use crate::colour;
 use crate::error::Error;
 use crate::rules::LoadedRule;
 use crate::source::Skipped;
+use crate::time;
 
 /// The version of the JSON document that `plan` and `apply` print.
 const OUTPUT_SCHEMA: u32 = 1;
@@ -268,12 +270,14 @@ pub(crate) fn print_rules(rules: &[LoadedRule], json: bool, out: &mut impl Write
     Ok(writeln!(out, "{table}")?)
 }
 
+/// Prints one JSON document.
 pub(crate) fn print_json(document: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, document)?;
     writeln!(out)
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+/// An empty table that fits the terminal.
+pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(header);
     // Columns of a few letters cannot be read; the terminal's own wrapping can.
@@ -288,22 +292,22 @@ fn is_told(row: &ReportedFinding) -> bool {
     !row.notes.is_empty() || !matches!(row.outcome, Outcome::AlreadyCompliant | Outcome::Gone)
 }
 
-fn cells(row: &ReportedFinding, rules: &[LoadedRule]) -> [String; 7] {
+fn cells(row: &ReportedFinding, rules: &[LoadedRule]) -> [Cell; 7] {
     let finding = &row.finding;
     let proof = row.verification.as_ref().map(|proof| {
-        let (at, looks) = (proof.at.strftime("%Y-%m-%dT%H:%M:%SZ"), proof.looks);
+        let (at, looks) = (time::shown(proof.at), proof.looks);
         format!("complies at {at} by {} ({looks} look(s))", proof.actions.join(", "))
     });
     let notes = row.notes.iter().map(|note| format!("note: {note}"));
     let detail: Vec<_> = row.detail.iter().cloned().chain(proof).chain(notes).collect();
     [
-        printable(control(finding, rules)),
-        finding.account.to_string(),
-        printable(&finding.region.to_string()),
-        printable(&finding.resource),
-        printable(&row.changes.join("; ")),
-        row.outcome.to_string(),
-        printable(&detail.join("; ")),
+        Cell::new(printable(control(finding, rules))),
+        Cell::new(&finding.account),
+        Cell::new(printable(&finding.region.to_string())),
+        Cell::new(printable(&finding.resource)),
+        Cell::new(printable(&row.changes.join("; "))),
+        colour::cell(&row.outcome.to_string(), Exit::of(row.outcome)),
+        Cell::new(printable(&detail.join("; "))),
     ]
 }
 
@@ -314,11 +318,12 @@ fn control<'a>(finding: &'a Finding, rules: &'a [LoadedRule]) -> &'a str {
 }
 
 /// The text without what a terminal would take for a command: names come from whoever made the resource.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-fn listed(parts: impl Iterator<Item = (usize, String)>) -> String {
+/// Counts in words, without those of nothing.
+pub(crate) fn listed(parts: impl Iterator<Item = (usize, String)>) -> String {
     let parts = parts.filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
     parts.collect::<Vec<_>>().join(", ")
 }
@@ -411,11 +416,12 @@ mod tests {
     fn the_table_tells_what_was_done_and_proved_and_counts_the_rest() {
         let skipped = Skipped { other_regions: 4, ..Skipped::default() };
         let text = printed(&Results { skipped, ..results(&["fixed", "gone"]) }, Format::Table);
+        let at = "2026-01-02T03:04:05Z".parse().unwrap();
         for part in [
             "BPR-1-0-0",
             "111122223333",
             "turn on IgnorePublicAcls",
-            "complies at 2026-01-02T03:04:05Z by s3:GetBucketPublicAccessBlock (1 look(s))",
+            &format!("complies at {} by s3:GetBucketPublicAccessBlock (1 look(s))", time::shown(at)),
             "plan: plans/x\nreport: reports/x\n",
             "2 finding(s): 1 gone, 1 fixed; skipped: 4 in other regions\n",
         ] {

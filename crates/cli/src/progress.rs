@@ -69,8 +69,9 @@ impl Write for AboveBar {
     }
 }
 
-/// What is logged where `RUST_LOG` does not say. Outside EC2 there is no metadata service, which is no news.
-const LEVEL: &str = "warn,aws_config::imds=error";
+/// What is logged where `RUST_LOG` does not say. Credentials that cannot be loaded are an error of the command, told
+/// once.
+const LEVEL: &str = "warn,aws_config=error";
 
 /// Sends logs to standard error: warnings and errors, or what `RUST_LOG` says; never what travels on a connection.
 pub(crate) fn log_above(bar: &Bar) {

@@ -72,7 +72,7 @@ pub(crate) fn confirmed(question: &str) -> Result<bool, Error> {
 
 impl<'a> Runner<'a> {
     async fn start(args: &'a RunArgs, rules: &'a [LoadedRule], bar: &'a Bar) -> Result<(Self, Gathered), Error> {
-        let config = aws::config(&args.access, args.region.as_ref()).await;
+        let config = aws::config(&args.access, args.region.as_ref()).await?;
         let region = aws::region(&config)?;
         let gathered = source::gather(args, rules, &region, bar).await;
         bar.clear();

@@ -150,10 +150,7 @@ fn poller(
     folder: PathBuf,
     token: SecretString,
 ) -> Result<Poller, Error> {
-    let endpoint = match (&source.netskope_tenant, &source.netskope_endpoint) {
-        (Some(tenant), _) => Endpoint::tenant(tenant)?,
-        (None, address) => Endpoint::url(address.as_deref().unwrap_or_default())?,
-    };
+    let endpoint = endpoint(source.netskope_tenant.as_deref(), source.netskope_endpoint.as_deref())?;
     Ok(Poller {
         manifests: rules.iter().map(|rule| rule.manifest.clone()).collect(),
         records: Records::Folder(folder),
@@ -165,7 +162,16 @@ fn poller(
     })
 }
 
-fn token(variable: Option<String>) -> Result<SecretString, Error> {
+/// The API of the tenant, or at another address.
+pub(crate) fn endpoint(tenant: Option<&str>, address: Option<&str>) -> Result<Endpoint, Error> {
+    Ok(match tenant {
+        Some(tenant) => Endpoint::tenant(tenant)?,
+        None => Endpoint::url(address.unwrap_or_default())?,
+    })
+}
+
+/// The token, from the value of its environment variable.
+pub(crate) fn token(variable: Option<String>) -> Result<SecretString, Error> {
     let token = variable.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
     token.map(SecretString::from).ok_or(Error::NoToken)
 }

@@ -22,7 +22,7 @@ struct Written {
 
 /// Shows how what a run wrote would be put back; with `--yes`, puts it back.
 pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, out: &mut impl Write) -> Result<Exit, Error> {
-    let config = aws::config(&args.access, args.region.as_ref()).await;
+    let config = aws::config(&args.access, args.region.as_ref()).await?;
     aws::region(&config)?;
     let records = aws::records(&args.report.place, &config);
     let policy = aws::policy(&args.policy, &args.report.place, &config).await?;

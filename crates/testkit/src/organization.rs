@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_config::{Region, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use jiff::{SignedDuration, Timestamp};
 use remediation::{
@@ -18,6 +18,10 @@ use crate::emulator::Emulator;
 use crate::{Result, get};
 
 const EXTERNAL_ID: &str = "an-external-id-of-a-test";
+/// The role of people who use the command line, in the central account.
+pub const OPERATOR_ROLE: &str = "operator";
+/// The role of the command line's doctor, in the target account.
+pub const DOCTOR_ROLE: &str = "autoremediate-doctor";
 
 /// The accounts and roles of one rule.
 #[derive(Debug)]
@@ -68,15 +72,10 @@ impl Organization {
         let bucket = format!("autoremediate-{}-{REGION}", central.id);
         central.s3.create_bucket().bucket(&bucket).send().await?;
         central.s3.put_object().bucket(&bucket).key("policy.json").body(policy(&manifest).into()).send().await?;
-        let lambda = make_lambda_role(emulator, &central, &manifest, &bucket).await?;
+        let lambda = make_lambda_role(&central, &manifest, &bucket).await?;
         let (emulator_url, control) = (emulator.url().to_owned(), AtomicUsize::new(0));
         let of = Self { manifest, central, target, bucket, lambda, emulator_url, control };
-        let trust = json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
-            "Principal": {"AWS": format!("arn:aws:iam::{}:root", of.central.id)},
-            "Condition": {
-                "ArnEquals": {"aws:PrincipalArn": format!("arn:aws:iam::{}:role/{}", of.central.id, of.lambda_role())},
-                "StringEquals": {"sts:ExternalId": EXTERNAL_ID}}}]});
+        let trust = of.trust(&[&of.lambda_role(), OPERATOR_ROLE], EXTERNAL_ID);
         let allowed = statements(of.permissions(), &of.target.id);
         of.target.make_role(&of.target_role(), &trust, &allowed).await?;
         if let Some(role) = &of.manifest.service_role {
@@ -84,6 +83,41 @@ impl Organization {
             of.target.make_role(&of.service_role(), &service_trust(role, &of.target.id), &allowed).await?;
         }
         Ok(of)
+    }
+
+    /// Makes the doctor's role in the target account, as Terraform does where there are operators, and an operator's role
+    /// in the central account; gives the environment of an operator's session.
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses something.
+    pub async fn with_operator(&self) -> Result<Vec<(String, String)>> {
+        let runbooks = self.manifest.runbook.iter().map(|name| format!("arn:aws:ssm:*::document/{name}"));
+        let roles = format!("arn:aws:iam::{}:role/autoremediate-*", self.target.id);
+        let mut allowed = vec![json!({"Effect": "Allow", "Action": ["iam:GetRole", "iam:SimulatePrincipalPolicy"],
+            "Resource": roles})];
+        allowed.extend(runbooks.map(|of| json!({"Effect": "Allow", "Action": "ssm:DescribeDocument", "Resource": of})));
+        let trust = self.trust(&[OPERATOR_ROLE], EXTERNAL_ID);
+        self.target.make_role(DOCTOR_ROLE, &trust, &allowed.into()).await?;
+
+        let bucket = format!("arn:aws:s3:::{}", self.bucket);
+        let allowed = json!([
+            {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketNotification"], "Resource": bucket},
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("{bucket}/*")},
+            {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
+                "Resource": "arn:aws:iam::*:role/autoremediate-*"},
+        ]);
+        self.environment_of(&make_session(&self.central, OPERATOR_ROLE, &allowed).await?).await
+    }
+
+    /// The trust policy of a role in the target account that lets roles of the central account in.
+    pub fn trust(&self, roles: &[&str], external_id: &str) -> Value {
+        let arns: Vec<_> = roles.iter().map(|role| format!("arn:aws:iam::{}:role/{role}", self.central.id)).collect();
+        json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
+            "Principal": {"AWS": format!("arn:aws:iam::{}:root", self.central.id)},
+            "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": arns}, "StringEquals": {"sts:ExternalId": external_id}}}]})
     }
 
     /// Every permission of the rule's manifest.
@@ -243,7 +277,11 @@ impl Organization {
     ///
     /// Its session has no credentials.
     pub async fn environment(&self) -> Result<Vec<(String, String)>> {
-        let provider = self.lambda.credentials_provider().ok_or("the session has no credentials")?;
+        self.environment_of(&self.lambda).await
+    }
+
+    async fn environment_of(&self, session: &SdkConfig) -> Result<Vec<(String, String)>> {
+        let provider = session.credentials_provider().ok_or("the session has no credentials")?;
         let credentials = aws_sdk_s3::config::ProvideCredentials::provide_credentials(&provider).await?;
         let variables = [
             ("AWS_ENDPOINT_URL", self.emulator_url.as_str()),
@@ -314,15 +352,8 @@ fn policy(manifest: &Manifest) -> Vec<u8> {
 }
 
 /// The role of the rule's Lambda, and a session of it.
-async fn make_lambda_role(
-    emulator: &Emulator,
-    central: &Account,
-    manifest: &Manifest,
-    bucket: &str,
-) -> Result<SdkConfig> {
+async fn make_lambda_role(central: &Account, manifest: &Manifest, bucket: &str) -> Result<SdkConfig> {
     let (id, arn) = (&manifest.id, format!("arn:aws:s3:::{bucket}"));
-    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
-        "Principal": {"AWS": format!("arn:aws:iam::{}:root", central.id)}}]});
     // What modules/central of the Terraform allows.
     let objects = |folder| format!("{arn}/{folder}/{id}/*");
     let mut read = ["findings", "approvals", "plans", "reports", "exemptions", "ledgers"].map(objects).to_vec();
@@ -337,17 +368,23 @@ async fn make_lambda_role(
         {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
             "Resource": format!("arn:aws:iam::*:role/autoremediate-{id}")},
     ]);
-    let role = central.make_role(&lambda_role(manifest), &trust, &allowed).await?;
+    make_session(central, &lambda_role(manifest), &allowed).await
+}
+
+/// A role of the central account, and a session of it.
+async fn make_session(central: &Account, role: &str, allowed: &Value) -> Result<SdkConfig> {
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"AWS": format!("arn:aws:iam::{}:root", central.id)}}]});
+    let role = central.make_role(role, &trust, allowed).await?;
     let sts = aws_sdk_sts::Client::new(&central.config);
-    let session = sts.assume_role().role_arn(role).role_session_name("lambda").send().await?;
+    let session = sts.assume_role().role_arn(role).role_session_name("session").send().await?;
     let session = session.credentials.ok_or("AssumeRole gave no credentials")?;
     let credentials = Credentials::new(
         session.access_key_id,
         session.secret_access_key,
         Some(session.session_token),
         None,
-        "rule-lambda",
+        "session",
     );
-    let config = emulator.config(&central.id, REGION).into_builder().region(Region::new(REGION));
-    Ok(config.credentials_provider(SharedCredentialsProvider::new(credentials)).build())
+    Ok(central.config.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build())
 }

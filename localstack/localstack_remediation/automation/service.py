@@ -1,4 +1,4 @@
-"""The API: StartAutomationExecution, GetAutomationExecution, DescribeAutomationExecutions."""
+"""The API: StartAutomationExecution, GetAutomationExecution, DescribeAutomationExecutions, DescribeDocument."""
 
 import re
 import threading
@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from localstack import config
 from localstack.aws.api import RequestContext
 from localstack.aws.connect import connect_externally_to, connect_to
+from localstack.services.moto import call_moto
 from localstack.services.plugins import Service, aws_provider
 from localstack.services.ssm.provider import SsmProvider
 from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
@@ -107,6 +108,19 @@ def describe(context: RequestContext, request: dict) -> dict:
     return {**answer, "NextToken": token} if token else answer
 
 
+def describe_document(context: RequestContext, request: dict) -> dict:
+    """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeDocument.html"""
+    name = request["Name"]
+    if find(name, context.region) is None:
+        return call_moto(context)  # the account's own, or InvalidDocument
+    return {
+        "Document": {
+            "Name": name, "Owner": "Amazon", "Status": "Active", "DocumentType": "Automation", "DocumentFormat": "JSON",
+            "SchemaVersion": "0.3", "DocumentVersion": "1", "DefaultVersion": "1", "LatestVersion": "1",
+        }
+    }
+
+
 def _earlier(region: _Region, token: str, request: dict, context: RequestContext) -> str | None:
     """The reference says that a token "can't be reused", and lists one error that can mean it."""
     if not re.fullmatch(TOKEN, token):
@@ -172,6 +186,7 @@ def _invalid(message: str):
 
 OPERATIONS = {
     "DescribeAutomationExecutions": describe,
+    "DescribeDocument": describe_document,
     "GetAutomationExecution": get,
     "StartAutomationExecution": start,
 }

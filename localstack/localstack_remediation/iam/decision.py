@@ -20,6 +20,7 @@ class Policies:
 class Decision:
     allowed: bool
     reason: str
+    is_explicit: bool = False  # a deny, and not only nothing that allows
 
 
 ALLOWED = Decision(True, "allowed")
@@ -35,7 +36,8 @@ def decide(policies: Policies, permission: Permission, context: Context) -> Deci
     verdicts = [(kind, evaluate(found, permission, context)) for kind, found in kinds if found is not None]
     for kind, verdict in verdicts:
         if verdict.effect is Effect.DENY:
-            return Decision(False, _with_doubt(f"with an explicit deny in {_article(kind)}", verdict.not_understood))
+            reason = _with_doubt(f"with an explicit deny in {_article(kind)}", verdict.not_understood)
+            return Decision(False, reason, is_explicit=True)
     for kind, verdict in verdicts:
         if verdict.effect is Effect.NONE:
             reason = f"because no {kind} allows the {permission.action} action"

@@ -144,14 +144,19 @@ def _kms(call: Call) -> str | None:
 
 def _ssm(call: Call) -> str | None:
     if document := call.first("DocumentName"):
-        owner = "" if document.startswith(("AWS-", "AWSConfigRemediation-")) else call.account
         version = call.first("DocumentVersion") or "$DEFAULT"
-        return call.arn("ssm", f"automation-definition/{document}:{version}", account=owner)
+        return call.arn("ssm", f"automation-definition/{document}:{version}", account=_owner(call, document))
+    if call.operation == "DescribeDocument" and (document := call.first("Name")):
+        return call.arn("ssm", f"document/{document}", account=_owner(call, document))
     if execution := call.first("AutomationExecutionId"):
         return call.arn("ssm", f"automation-execution/{execution}")
     if call.operation.endswith("Parameter") and (name := call.first("Name")):
         return name if name.startswith("arn:") else call.arn("ssm", f"parameter/{name.lstrip('/')}")
     return None
+
+
+def _owner(call: Call, document: str) -> str:
+    return "" if document.startswith(("AWS-", "AWSConfigRemediation-")) else call.account
 
 
 def _cloudtrail(call: Call) -> str | None:
@@ -202,6 +207,8 @@ def _redshift(call: Call) -> str | None:
 
 
 def _iam(call: Call) -> str | None:
+    if source := call.first("PolicySourceArn"):
+        return source
     if policy := call.first("PolicyArn"):
         if not call.first("RoleName", "UserName", "GroupName"):
             return policy

@@ -12,3 +12,8 @@ output "role_arns" {
   description = "ARN of the role by rule ID."
   value       = module.target_role.role_arns
 }
+
+output "doctor_role_name" {
+  description = "Name of the role that `autoremediate doctor` assumes; null without operators."
+  value       = module.target_role.doctor_role_name
+}

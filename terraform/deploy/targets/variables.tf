@@ -54,7 +54,7 @@ variable "rules" {
 
 variable "operator_role_arns" {
   type        = set(string)
-  description = "ARNs of further roles of the central account that may assume the roles, for people who use the command line. They must send the external ID too."
+  description = "ARNs of further roles of the central account that may assume the roles, for people who use the command line. They must send the external ID too. With any, the account has the role of `autoremediate doctor`."
   default     = []
   nullable    = false
 }

@@ -7,13 +7,13 @@ output "rules" {
     error_message = "The id of a rule.json must be the name of its folder: ${join(", ", [for id, manifest in local.manifests : "${id} says ${manifest.id}" if manifest.id != id])}."
   }
 
-  # The longest name made from an ID is a role, <prefix of 16>-<id>-<region of 15>, of 64 characters; "poller" and
-  # "scheduler" are names of the deployment's own.
+  # The longest name made from an ID is a role, <prefix of 16>-<id>-<region of 15>, of 64 characters; "poller",
+  # "scheduler" and "doctor" are names of the deployment's own.
   precondition {
     condition = alltrue([
-      for id in local.ids : can(regex("^[a-z][a-z0-9-]{0,30}$", id)) && !contains(["poller", "scheduler"], id)
+      for id in local.ids : can(regex("^[a-z][a-z0-9-]{0,30}$", id)) && !contains(["poller", "scheduler", "doctor"], id)
     ])
-    error_message = "A rule ID has at most 31 lower-case letters, digits and hyphens, starts with a letter, and is not poller or scheduler."
+    error_message = "A rule ID has at most 31 lower-case letters, digits and hyphens, starts with a letter, and is not poller, scheduler or doctor."
   }
 }
 

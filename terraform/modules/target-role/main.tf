@@ -5,7 +5,9 @@
 # - a role allows exactly the actions of its rule's manifest (read, write and extra), and nothing else;
 # - a role trusts only the central roles of its own rule: the account, aws:PrincipalArn and the external ID must agree.
 #   People get in only by operator_role_arns, under the same conditions;
-# - a service role trusts only its service, and only for what is of this account.
+# - a service role trusts only its service, and only for what is of this account;
+# - the doctor's role, with which the command line looks whether all of this is so, lets in operators alone, can look and
+#   nothing else, and is there only where there are operators.
 
 data "aws_caller_identity" "this" {}
 data "aws_partition" "this" {}

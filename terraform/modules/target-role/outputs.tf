@@ -12,3 +12,8 @@ output "role_arns" {
   description = "ARN of the role by rule ID."
   value       = { for id, role in aws_iam_role.rule : id => role.arn }
 }
+
+output "doctor_role_name" {
+  description = "Name of the role that `autoremediate doctor` assumes; null without operators."
+  value       = one([for role in aws_iam_role.doctor : role.name])
+}

@@ -8,6 +8,7 @@ variable "rules" {
       source      = string
       permissions = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
     }))
+    runbook = optional(string)
   }))
   description = "The enabled rules, as the catalog module returns them: the manifest by rule ID."
   nullable    = false
@@ -63,7 +64,7 @@ variable "external_id" {
 
 variable "operator_role_arns" {
   type        = set(string)
-  description = "ARNs of further roles of the central account that may assume the roles, for people who use the command line. They must send the external ID too."
+  description = "ARNs of further roles of the central account that may assume the roles, for people who use the command line. They must send the external ID too. With any, the account has the role of `autoremediate doctor`."
   default     = []
   nullable    = false
 

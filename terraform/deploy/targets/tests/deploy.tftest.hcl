@@ -51,6 +51,11 @@ run "every_choice" {
     condition     = output.role_names == { s3-public-bucket = "acme-s3-public-bucket" }
     error_message = "The roles are ${jsonencode(output.role_names)}."
   }
+
+  assert {
+    condition     = output.doctor_role_name == "acme-doctor"
+    error_message = "The doctor's role is ${jsonencode(output.doctor_role_name)}."
+  }
 }
 
 run "credentials_of_another_account" {

@@ -34,6 +34,7 @@ variables {
           { action = "redshift:DescribeClusters", resource = "*" },
         ]
       }
+      runbook = "AWS-FirstRunbook"
     }
     second-rule = {
       read  = [{ action = "iam:ListAccessKeys", resource = "arn:{partition}:iam::{account}:user/*" }]
@@ -209,6 +210,96 @@ run "operators" {
   assert {
     condition     = jsondecode(aws_iam_role.rule["first-rule"].assume_role_policy).Statement[0].Condition.StringEquals == { "sts:ExternalId" = "the-external-id" }
     error_message = "An operator gets in without the external ID."
+  }
+}
+
+# The doctor's role
+
+run "no_operator_no_doctor" {
+  assert {
+    condition     = output.doctor_role_name == null && length(aws_iam_role.doctor) == 0 && length(aws_iam_role_policy.doctor) == 0
+    error_message = "There is a doctor's role, and nobody to take it."
+  }
+}
+
+run "doctor" {
+  variables {
+    operator_role_arns = ["arn:aws:iam::111111111111:role/security-engineer", "arn:aws:iam::111111111111:role/another"]
+  }
+
+  assert {
+    condition     = output.doctor_role_name == "autoremediate-doctor"
+    error_message = "The doctor's role is ${jsonencode(output.doctor_role_name)}."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.doctor["doctor"].assume_role_policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        {
+          Sid       = "Assume"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:aws:iam::111111111111:root" }
+          Action    = "sts:AssumeRole"
+          Condition = {
+            ArnEquals    = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/another", "arn:aws:iam::111111111111:role/security-engineer"] }
+            StringEquals = { "sts:ExternalId" = "the-external-id" }
+          }
+        },
+        {
+          Sid       = "KeepTheSource"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:aws:iam::111111111111:root" }
+          Action    = "sts:SetSourceIdentity"
+          Condition = {
+            ArnEquals = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/another", "arn:aws:iam::111111111111:role/security-engineer"] }
+          }
+        },
+      ]
+    }
+    error_message = "The trust policy is ${aws_iam_role.doctor["doctor"].assume_role_policy}."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.doctor["doctor"].policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        { Sid = "Roles", Effect = "Allow", Action = ["iam:GetRole", "iam:SimulatePrincipalPolicy"], Resource = ["arn:aws:iam::222222222222:role/autoremediate-*"] },
+        { Sid = "Runbooks", Effect = "Allow", Action = ["ssm:DescribeDocument"], Resource = ["arn:aws:ssm:*::document/AWS-FirstRunbook"] },
+      ]
+    }
+    error_message = "The policy is ${aws_iam_role_policy.doctor["doctor"].policy}."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.doctor["doctor"].role == "autoremediate-doctor"
+    error_message = "The policy is not on the doctor's role."
+  }
+}
+
+run "doctor_without_runbooks" {
+  variables {
+    operator_role_arns   = ["arn:aws:iam::111111111111:role/security-engineer"]
+    name_prefix          = "acme-fix"
+    permissions_boundary = "arn:aws:iam::222222222222:policy/boundary"
+    tags                 = { owner = "security" }
+    rules                = { lone-rule = { read = [], write = [], extra = [] } }
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.doctor["doctor"].policy).Statement == [
+      { Sid = "Roles", Effect = "Allow", Action = ["iam:GetRole", "iam:SimulatePrincipalPolicy"], Resource = ["arn:aws:iam::222222222222:role/acme-fix-*"] },
+    ]
+    error_message = "The policy is ${aws_iam_role_policy.doctor["doctor"].policy}."
+  }
+
+  assert {
+    condition = (
+      aws_iam_role.doctor["doctor"].name == "acme-fix-doctor" &&
+      aws_iam_role.doctor["doctor"].permissions_boundary == "arn:aws:iam::222222222222:policy/boundary" &&
+      aws_iam_role.doctor["doctor"].tags == tomap({ owner = "security" })
+    )
+    error_message = "The doctor's name, boundary or tags are wrong."
   }
 }
 

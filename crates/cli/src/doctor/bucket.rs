@@ -1,0 +1,72 @@
+//! The bucket of the central deployment.
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::{FilterRuleName, LambdaFunctionConfiguration};
+use remediation::{Error, Manifest, POLICY_KEY, Policy, Records};
+
+use crate::doctor::check::{Area, Check};
+
+const APPLY: &str = "apply terraform/deploy/central";
+/// What starts a rule's Lambda, by the key's first part.
+const STARTS: [(&str, &str); 2] = [("findings", "starts on findings"), ("approvals", "starts on approvals")];
+
+/// The checks of the bucket `name`, if there is one to look at.
+pub(super) async fn check(name: Option<&str>, manifests: &[&Manifest], config: &SdkConfig) -> Vec<Check> {
+    let reachable = Check::of(Area::Bucket, "reachable");
+    let Some(name) = name else { return vec![reachable.skipped("no bucket was given: --records s3://<bucket>")] };
+    let client = Client::new(config);
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+    let head = client.head_bucket().bucket(name).send().await;
+    if let Err(error) = head.map_err(|error| Error::api("s3:ListBucket", error)) {
+        let fix = "give the output `bucket` of terraform/deploy/central and its region, and let your role s3:ListBucket, \
+                   s3:GetObject and s3:GetBucketNotification it";
+        return vec![reachable.failed(format!("s3://{name}: {error}"), fix)];
+    }
+    let mut checks = vec![reachable.ok(format!("s3://{name}")), policy(&client, name).await];
+    checks.extend(notifications(&client, name, manifests).await);
+    checks
+}
+
+async fn policy(client: &Client, name: &str) -> Check {
+    let check = Check::of(Area::Bucket, POLICY_KEY);
+    let records = Records::Bucket { client: client.clone(), bucket: name.to_owned() };
+    let bytes = match records.get(POLICY_KEY).await {
+        Ok(bytes) => bytes,
+        Err(error) => return check.failed(error.to_string(), format!("{APPLY}, and let your role s3:GetObject it")),
+    };
+    match Policy::from_json(&bytes) {
+        Ok(_) => check,
+        Err(error) => check.failed(error.to_string(), format!("{APPLY}, of the same version as this command")),
+    }
+}
+
+async fn notifications(client: &Client, name: &str, manifests: &[&Manifest]) -> Vec<Check> {
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketNotificationConfiguration.html
+    let answer = client.get_bucket_notification_configuration().bucket(name).send().await;
+    let answer = match answer.map_err(|error| Error::api("s3:GetBucketNotification", error)) {
+        Ok(answer) => answer,
+        Err(error) => {
+            let check = Check::of(Area::Bucket, "notifications");
+            return vec![check.failed(error.to_string(), "let your role s3:GetBucketNotification it")];
+        }
+    };
+    let lambdas = answer.lambda_function_configurations();
+    let check = |manifest: &Manifest, (kind, check): (&str, &'static str)| {
+        let (check, prefix) =
+            (Check::of(Area::Bucket, check).for_rule(&manifest.id), format!("{kind}/{}/", manifest.id));
+        match lambdas.iter().find(|lambda| prefix_of(lambda) == Some(&prefix)) {
+            Some(lambda) => check.ok(format!("{prefix} starts {}", lambda.lambda_function_arn())),
+            None => check.failed(format!("no Lambda starts on {prefix}"), format!("{APPLY}, with this rule enabled")),
+        }
+    };
+    manifests.iter().flat_map(|manifest| STARTS.map(|start| check(manifest, start))).collect()
+}
+
+/// What a key begins with that starts this Lambda.
+fn prefix_of(lambda: &LambdaFunctionConfiguration) -> Option<&str> {
+    let rules = lambda.filter()?.key()?.filter_rules();
+    // "prefix" by the reference; S3 itself answers "Prefix".
+    let is_prefix = |name: &FilterRuleName| name.as_str().eq_ignore_ascii_case("prefix");
+    rules.iter().find(|rule| rule.name().is_some_and(is_prefix))?.value()
+}

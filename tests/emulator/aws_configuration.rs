@@ -1,0 +1,120 @@
+//! Profile, region and SSO as the AWS CLI takes them. Nothing here calls AWS.
+
+use assert_cmd::Command;
+use remediation::{Batch, BatchId, Finding, Region, RunId};
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::paths;
+
+const CONFIG: &str = "\
+[profile security]
+region = eu-west-3
+aws_access_key_id = AKIAIOSFODNN7EXAMPLE
+aws_secret_access_key = secret
+
+[profile new-sso]
+sso_session = corp
+sso_account_id = 111122223333
+sso_role_name = Security
+region = eu-west-1
+
+[sso-session corp]
+sso_region = eu-west-1
+sso_start_url = https://corp.awsapps.com/start
+
+[profile old-sso]
+sso_start_url = https://corp.awsapps.com/start
+sso_region = eu-west-1
+sso_account_id = 111122223333
+sso_role_name = Security
+region = eu-west-1
+";
+
+/// A home with a configuration of the AWS CLI, and findings.
+struct Home(TempDir);
+
+impl Home {
+    /// So many findings in each of these regions.
+    fn new(findings: &[(&str, usize)]) -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        std::fs::write(home.0.path().join("config"), CONFIG).unwrap();
+        let finding = |region: &str, number: usize| Finding {
+            control: "Ensure S3 Bucket is not publicly accessible.".into(),
+            account: "111122223333".parse().unwrap(),
+            region: Region::code(region),
+            resource: format!("bucket-{number}"),
+            first_seen: None,
+            last_scanned: None,
+        };
+        let of = |(region, count): &(&str, usize)| (0..*count).map(|n| finding(region, n)).collect::<Vec<_>>();
+        let id = BatchId { rule: "s3-public-bucket".into(), run: RunId::start(), batch: 1 };
+        let batch = Batch::new(id, findings.iter().flat_map(of).collect());
+        std::fs::write(home.0.path().join("findings.ndjson"), batch.to_ndjson().unwrap()).unwrap();
+        home
+    }
+
+    /// Plans for another account than that of the findings; gives the exit code, what was printed, and what was logged.
+    fn plan(&self, environment: &[(&str, &str)], arguments: &[&str]) -> (i32, Value, String) {
+        let output = Command::new(paths::binary("autoremediate").unwrap())
+            .args(["plan", "--findings", "findings.ndjson", "--account", "999999999999", "--json"])
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env_clear()
+            .env("HOME", self.0.path())
+            .env("AWS_CONFIG_FILE", self.0.path().join("config"))
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        let shown = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code().unwrap(), shown, String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+#[test]
+fn a_region_comes_from_the_argument_then_the_environment_then_the_profile() {
+    // The number of findings that are passed over for their account alone says which region counts.
+    let home = Home::new(&[("us-east-1", 1), ("eu-west-1", 2), ("eu-west-2", 3), ("eu-west-3", 4)]);
+    let (argument, region) = (("--region", "us-east-1"), ("AWS_REGION", "eu-west-1"));
+    let (default, profile) = (("AWS_DEFAULT_REGION", "eu-west-2"), ("AWS_PROFILE", "security"));
+    let by_name = ["--profile", "security"];
+    for (environment, arguments, expected) in [
+        (&[region, default, profile][..], &[argument.0, argument.1][..], 1),
+        (&[region, default, profile], &[], 2),
+        (&[default, profile], &[], 3),
+        (&[default], &by_name, 3),
+        (&[profile], &[], 4),
+        (&[], &by_name, 4),
+        (&[("AWS_PROFILE", "new-sso")], &by_name, 4),
+    ] {
+        let (code, shown, log) = home.plan(environment, arguments);
+        assert_eq!(code, 0, "{log}");
+        assert_eq!(shown["skipped"]["other_accounts"], expected, "{environment:?} {arguments:?} {log}");
+    }
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    let (code, _, log) = home.plan(&keys, &[]);
+    assert!(code == 1 && log.contains("AWS_DEFAULT_REGION"), "{log}");
+}
+
+#[test]
+fn who_is_not_logged_in_to_sso_is_told_how() {
+    let home = Home::new(&[("eu-west-1", 1)]);
+    for profile in ["new-sso", "old-sso"] {
+        let told = format!("aws sso login --profile {profile}\n");
+        for (code, _, log) in [home.plan(&[], &["--profile", profile]), home.plan(&[("AWS_PROFILE", profile)], &[])] {
+            assert!(code == 1 && log.ends_with(&told) && log.lines().count() == 1, "{log}");
+        }
+    }
+    // The cache of a session that has expired, without what renews it.
+    let cache = home.0.path().join(".aws/sso/cache");
+    std::fs::create_dir_all(&cache).unwrap();
+    let expired = r#"{"accessToken": "a-secret", "expiresAt": "2020-01-01T00:00:00Z", "region": "eu-west-1",
+        "startUrl": "https://corp.awsapps.com/start"}"#;
+    // Its name is the SHA-1 of the session's name.
+    std::fs::write(cache.join("ee0bfd2552fbd840c02cc48b6e823320543c450f.json"), expired).unwrap();
+    let (code, _, log) = home.plan(&[], &["--profile", "new-sso"]);
+    assert!(code == 1 && log.contains("has expired") && log.ends_with("aws sso login --profile new-sso\n"), "{log}");
+    assert!(!log.contains("a-secret"), "{log}");
+    let (code, _, log) = home.plan(&[], &["--profile", "no-such-profile", "--region", "eu-west-1"]);
+    assert!(code == 1 && log.contains("no-such-profile") && !log.contains("sso login"), "{log}");
+}
