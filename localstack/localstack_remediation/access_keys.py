@@ -1,4 +1,4 @@
-"""IAM as LocalStack has it, except that ListAccessKeys and ListUserTags have pages and SimulatePrincipalPolicy answers."""
+"""IAM as LocalStack has it, but ListAccessKeys and ListUserTags have pages, and SimulatePrincipalPolicy answers."""
 
 from localstack.aws.api import RequestContext
 from localstack.services.iam.provider import IamProvider

@@ -1,12 +1,14 @@
 """Calls that fail as often as a test wants: PUT /_remediation/faults/<account> {"ec2:DescribeVpcs": ["Throttling"]}.
 GET gives what is still to come, in the same form.
 
-Each call takes the first code of its action's list, until the list is empty. Only calls of role sessions do, so that a
+Each call takes the first code of its action's list, until the list is empty. Pass lets a call through. Hold keeps it
+for HELD_SECONDS, long enough for a test to kill the caller there, and does not carry it out. Only calls of role sessions do, so that a
 test's own set-up, with the key of the account's root, is left alone.
 """
 
 import json
 import threading
+import time
 
 from localstack.aws import handlers
 from localstack.aws.api import RequestContext
@@ -24,6 +26,9 @@ STATUS = {
     "InternalError": 500, "InternalServerError": 500, "RequestLimitExceeded": 503, "ServiceUnavailable": 503,
     "SlowDown": 503, "TooManyRequestsException": 429, "Unavailable": 503,
 }
+
+PASS, HOLD = "Pass", "Hold"
+HELD_SECONDS = 5
 
 _codes: dict[tuple[str, str], list[str]] = {}  # by account and action
 _lock = threading.Lock()
@@ -57,5 +62,8 @@ def _fail(_chain, context: RequestContext, _response) -> None:
         return
     with _lock:
         code = _codes[key].pop(0) if _codes[key] else None
-    if code:
+    if code == HOLD:
+        time.sleep(HELD_SECONDS)
+        raise aws_error("ServiceUnavailable", "A test has held this call.", 503)
+    if code and code != PASS:
         raise aws_error(code, f"A fault that a test asked for: {code}.", STATUS.get(code, 400))

@@ -3,7 +3,7 @@
 use assert_cmd::Command;
 use remediation::Batch;
 use s3_public_bucket::S3PublicBucket;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::emulator::Emulator;
 use testkit::netskope::{FakeNetskope, row};
@@ -110,12 +110,17 @@ async fn undo_shows_first_and_with_yes_puts_back_what_was_asked_for() {
     let found = desk.of.target.public_access_block(&theirs).await.unwrap();
     assert_eq!((code, outcome(&shown), found), (0, "undone", Some([true, false, false, false])), "{log}");
 
+    // What was put back is left alone, also by this command.
+    let (code, shown, log) = desk.run(&["apply", "--yes", "--findings", &findings]);
+    assert_eq!((code, &shown["counts"]), (0, &json!({"exempt": 2})), "{log}");
+
     // A run that only planned has nothing to put back, whatever became of the resource since.
-    let (_, shown, _) = desk.run(&["plan", "--findings", &findings]);
+    let planned = desk.bucket("planned", None).await;
+    let (_, shown, _) = desk.run(&["plan", "--findings", &desk.findings(&desk.of.batch(&[&planned]))]);
     let report = shown["reports"][0]["report_at"].as_str().unwrap();
-    desk.of.target.set_public_access_block(&ours, fixed).await.unwrap();
+    desk.of.target.set_public_access_block(&planned, fixed).await.unwrap();
     let (code, shown, log) = desk.run(&["undo", report, "--yes"]);
-    let found = desk.of.target.public_access_block(&ours).await.unwrap();
+    let found = desk.of.target.public_access_block(&planned).await.unwrap();
     assert_eq!((code, outcome(&shown), found), (0, "(no finding)", fixed), "{log}");
 
     let (code, _, log) = desk.run(&["undo", "autoremediate-records/reports/r/2026-01-02/none-1.json"]);
@@ -150,4 +155,59 @@ async fn a_failure_is_exit_code_one_and_names_the_permission() {
 
 fn outcome(shown: &Value) -> &str {
     shown["reports"][0]["report"]["findings"][0]["outcome"].as_str().unwrap_or("(no finding)")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undo_takes_all_reports_of_a_run_or_the_plan_of_one_that_died() {
+    let desk = Desk::new().await;
+    let buckets = [desk.bucket("one", None).await, desk.bucket("two", None).await];
+    let findings = desk.findings(&desk.of.batch(&[&buckets[0], &buckets[1]]));
+    let applied = |desk: &Desk| desk.run(&["apply", "--yes", "--findings", &findings]).1["reports"][0].clone();
+    let report = applied(&desk);
+    let place = report["report_at"].as_str().unwrap();
+    let run = place.strip_suffix("-1.json").unwrap();
+    let (code, shown, log) = desk.run(&["undo", run, "--yes", "--exempt-hours", "0"]);
+    assert_eq!((code, &shown["counts"]), (0, &json!({"undone": 2})), "{log}");
+    let report = applied(&desk);
+    std::fs::remove_file(desk.folder.path().join(report["report_at"].as_str().unwrap())).unwrap();
+    let (code, shown, log) = desk.run(&["undo", report["plans_at"][0].as_str().unwrap(), "--yes"]);
+    assert_eq!((code, &shown["counts"]), (0, &json!({"undone": 2})), "{log}");
+    for bucket in &buckets {
+        assert_eq!(desk.of.target.public_access_block(bucket).await.unwrap(), None);
+    }
+    let (code, _, log) = desk.run(&["undo", "autoremediate-records/reports/s3-public-bucket/2026-01-02/none"]);
+    assert!(code == 1 && log.contains("has no reports"), "{log}");
+}
+
+/// With records in a folder there is no Lambda: the command carries out the plan itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_kept_to_and_an_approved_plan_carried_out() {
+    let desk = Desk::new().await;
+    let bucket = desk.bucket("approved", None).await;
+    let findings = desk.findings(&desk.of.batch(&[&bucket]));
+    std::fs::write(desk.folder.path().join("policy.json"), r#"{"mode": "approve"}"#).unwrap();
+    let policy = ["--policy", "policy.json"];
+    let (code, shown, log) = desk.run(&[&["apply", "--yes", "--findings", &findings], &policy[..]].concat());
+    assert_eq!((code, outcome(&shown)), (2, "held"), "{log}");
+    let plan = shown["reports"][0]["plans_at"][0].as_str().unwrap();
+    let approve = [&["approve", plan, "--reason", "a ticket"], &policy[..]].concat();
+    let (code, _, log) = desk.run(&approve);
+    assert!(code == 1 && log.contains("--yes"), "{log}");
+    let (code, _, log) = desk.run(&["approve", plan, "--reason", "", "--yes"]);
+    assert!(code == 1 && log.contains("--reason"), "{log}");
+    assert_eq!(desk.of.target.public_access_block(&bucket).await.unwrap(), None);
+
+    let (code, shown, log) = desk.run(&[&approve[..], &["--yes"]].concat());
+    assert_eq!((code, outcome(&shown)), (0, "fixed"), "{log}");
+    let approval = &shown["reports"][0]["report"]["approval"];
+    assert!(approval["by"].as_str().unwrap().contains(":assumed-role/"), "{approval}");
+    assert_eq!(approval["reason"], "a ticket");
+
+    std::fs::write(desk.folder.path().join("policy.json"), r#"{"paused": true}"#).unwrap();
+    desk.of.target.set_public_access_block(&bucket, None).await.unwrap();
+    let (code, shown, log) = desk.run(&[&["apply", "--yes", "--findings", &findings], &policy[..]].concat());
+    assert_eq!((code, outcome(&shown)), (2, "held"), "{log}");
+    std::fs::write(desk.folder.path().join("policy.json"), r#"{"pausd": true}"#).unwrap();
+    let (code, _, log) = desk.run(&[&["apply", "--yes", "--findings", &findings], &policy[..]].concat());
+    assert!(code == 1 && log.contains("is `paused` meant?"), "{log}");
 }

@@ -217,9 +217,10 @@ async fn what_is_missing_around_the_accounts_fails_with_its_fix() {
     practice.notify(&["findings", "approvals"]).await;
 
     let s3 = &practice.of.central.s3;
-    let broken = s3.put_object().bucket(&practice.of.bucket).key("policy.json").body(b"{}".to_vec().into());
+    let broken =
+        s3.put_object().bucket(&practice.of.bucket).key("policy.json").body(b"{\"pausd\": true}".to_vec().into());
     broken.send().await.unwrap();
-    practice.look().only("policy.json", "missing field", "terraform/deploy/central");
+    practice.look().only("policy.json", "is `paused` meant?", "terraform/deploy/central");
     s3.delete_object().bucket(&practice.of.bucket).key("policy.json").send().await.unwrap();
     practice.look().only("policy.json", "NoSuchKey", "terraform/deploy/central");
     s3.delete_bucket().bucket(&practice.of.bucket).send().await.unwrap();

@@ -115,7 +115,21 @@ impl Emulator {
     ///
     /// The emulator does not answer.
     pub async fn fail(&self, account: &str, action: &str, code: &str) -> Result<()> {
-        let fault = json!({action: [code, code]}).to_string();
+        self.set_faults(account, action, &[code, code]).await
+    }
+
+    /// Holds the call of an IAM action by role sessions in `account` that comes after `passing` others: it is never
+    /// carried out, and its caller can be killed there.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn hold(&self, account: &str, action: &str, passing: usize) -> Result<()> {
+        self.set_faults(account, action, &[vec!["Pass"; passing], vec!["Hold"]].concat()).await
+    }
+
+    async fn set_faults(&self, account: &str, action: &str, codes: &[&str]) -> Result<()> {
+        let fault = json!({action: codes}).to_string();
         let put = reqwest::Client::new().put(self.faults(account)).body(fault).timeout(ANSWER_WITHIN);
         put.send().await?.error_for_status()?;
         Ok(())
