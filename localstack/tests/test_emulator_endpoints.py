@@ -19,6 +19,15 @@ def test_a_call_fails_as_often_as_asked(emulator, account, make_role, session_of
     assert emulator.get(f"faults/{account}") == {}
 
 
+def test_a_call_can_be_held_and_those_before_it_let_through(emulator, account, make_role, session_of):
+    session = session_of(make_role(account, "r", trust({"AWS": "*"}), allow(["iam:*"])))
+    iam = emulator.client("iam", session)
+    emulator.put(f"faults/{account}", **{"iam:CreateUser": ["Pass", "Hold"]})
+    iam.create_user(UserName="passed")
+    assert refusal(lambda: iam.create_user(UserName="held"))[:2] == (503, "ServiceUnavailable")
+    assert [user["UserName"] for user in iam.list_users()["Users"]] == ["passed"]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [

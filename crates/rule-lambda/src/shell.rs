@@ -147,6 +147,12 @@ impl<R: Rule> Shell<R> {
         let rule = &self.manifest.id;
         let bytes = self.records.get(key).await.map_err(Unusable::without_batch)?;
         let approval = Approval::from_json(&bytes, rule).map_err(Unusable::without_batch)?;
+        if !approval.plan.starts_with(&format!("plans/{rule}/")) {
+            return Err(Unusable::without_batch(format!(
+                "the approval is of {}, which is no plan of {rule}",
+                approval.plan
+            )));
+        }
         let plan = self.records.get(&approval.plan).await.map_err(Unusable::without_batch)?;
         let plan: Plan<R::Change> = serde_json::from_slice(&plan)
             .map_err(|error| Unusable::without_batch(format!("{} is no plan of {rule}: {error}", approval.plan)))?;

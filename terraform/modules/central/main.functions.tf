@@ -55,7 +55,7 @@ locals {
             Effect = "Allow"
             Action = ["s3:GetObject"]
             Resource = concat(["${local.bucket_arn}/policy.json"], [
-              for folder in ["findings", "approvals", "plans", "reports", "exemptions", "ledgers"] : "${local.bucket_arn}/${folder}/${id}/*"
+              for folder in ["findings", "approvals", "plans", "exemptions", "fixes", "ledgers"] : "${local.bucket_arn}/${folder}/${id}/*"
             ])
           },
           {
@@ -69,7 +69,7 @@ locals {
             Effect    = "Allow"
             Action    = ["s3:ListBucket"]
             Resource  = [local.bucket_arn]
-            Condition = { StringLike = { "s3:prefix" = [for folder in ["exemptions", "fixes", "ledgers", "reports"] : "${folder}/${id}/*"] } }
+            Condition = { StringLike = { "s3:prefix" = [for folder in ["exemptions", "fixes", "ledgers"] : "${folder}/${id}/*"] } }
           },
           {
             Sid      = "Target"

@@ -7,11 +7,13 @@ locals {
       description = "autoremediate: reads plans and reports, and approves plans"
       read        = ["plans", "reports", "approvals"]
       write       = ["approvals"]
+      bucket      = []
     }
     operator = {
       description = "autoremediate: plans, applies and undoes from the command line"
       read        = ["findings", "plans", "reports", "approvals", "exemptions", "fixes", "ledgers"]
       write       = ["plans", "reports", "exemptions", "fixes", "ledgers"]
+      bucket      = ["s3:GetBucketNotification"] # for doctor
     }
   }
 }
@@ -25,7 +27,7 @@ resource "aws_iam_policy" "person" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid      = "Read"
         Effect   = "Allow"
@@ -45,6 +47,13 @@ resource "aws_iam_policy" "person" {
         Resource  = [local.bucket_arn]
         Condition = { StringLike = { "s3:prefix" = [for folder in each.value.read : "${folder}/*"] } }
       },
-    ]
+      ], [
+      for action in each.value.bucket : {
+        Sid      = "Bucket"
+        Effect   = "Allow"
+        Action   = [action]
+        Resource = [local.bucket_arn]
+      }
+    ])
   })
 }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use remediation::{Outcome, POLICY_KEY, Report};
+use remediation::{Approval, Outcome, POLICY_KEY, Report};
 use serde_json::{Value, json};
 use testkit::paths;
 use tokio::process::Command;
@@ -24,6 +24,8 @@ impl Pipeline {
         self.writes_nothing_under_a_policy_with_a_typo().await;
         self.leaves_alone_what_is_exempt().await;
         self.writes_what_was_approved_and_nothing_that_has_drifted(&approver).await;
+        self.holds_what_an_approval_is_not_for().await;
+        self.is_well_by_doctor(&operator).await;
         self.lets_an_approver_approve_and_nothing_else(&approver).await;
         self.keeps_to_limits().await;
         self.asks_where_a_guard_holds().await;
@@ -134,6 +136,37 @@ impl Pipeline {
         assert_eq!(drifted, Some([true, false, false, false]));
     }
 
+    /// An approval that is too old, or of another plan, starts the rule's Lambda all the same.
+    async fn holds_what_an_approval_is_not_for(&self) {
+        self.set_policy(json!({"mode": "approve"})).await;
+        let buckets = self.open_buckets("stale", 1).await;
+        let held = self.remediate(&buckets).await;
+        let plan = &held.plans[0];
+        let approval = |hash: &str| Approval::new(&held.id, &plan.key, hash, "who".into(), "why".into());
+        let mut old = approval(&plan.hash);
+        old.approved -= jiff::SignedDuration::from_hours(73);
+        for (number, (approval, says)) in
+            [(old, "has expired"), (approval(&"0".repeat(64)), "hash is")].iter().enumerate()
+        {
+            let key = Approval::key(&plan.key).replace(".json", &format!(".by-hand-{number}.json"));
+            self.put(&key, serde_json::to_string(approval).unwrap()).await;
+            let report = self.report(&approval.id()).await;
+            let (outcome, why) = detail(&report);
+            assert!(outcome == Outcome::Held && why.contains(says), "{why}");
+        }
+        assert!(!self.is_fixed(&buckets[0]).await);
+    }
+
+    /// 8: everything is there, as Terraform has made it.
+    async fn is_well_by_doctor(&self, operator: &Environment) {
+        let records = format!("s3://{}", self.deployment.home().bucket);
+        let arguments = ["doctor", "--account", &self.targets[0].id, "--records", &records];
+        let (code, document) = command(operator, &arguments).await;
+        assert_eq!(code, Some(0), "{document:#}");
+        let roles = document["checks"].as_array().unwrap().iter().filter(|row| row["check"] == "role");
+        assert_eq!(roles.count(), testkit::manifests().unwrap().len(), "{document:#}");
+    }
+
     async fn lets_an_approver_approve_and_nothing_else(&self, approver: &Environment) {
         let bucket = &self.deployment.home().bucket;
         let value = |name: &str| approver.iter().find(|(key, _)| key == name).unwrap().1.clone();
@@ -219,6 +252,11 @@ impl Pipeline {
         let report = self.remediate(&buckets).await;
         let (outcome, says) = detail(&report);
         assert!(outcome == Outcome::Held && reports.iter().all(|key| says.contains(key)), "{says}");
+        // From then on, whatever the policy says of fights.
+        self.set_policy(json!({"fight": {"fixes": 100}})).await;
+        let report = self.remediate(&buckets).await;
+        let (outcome, says) = detail(&report);
+        assert!(outcome == Outcome::Held && says.contains("fought over"), "{says}");
         assert!(!self.is_fixed(&buckets[0]).await);
     }
 

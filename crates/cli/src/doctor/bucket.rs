@@ -16,9 +16,10 @@ pub(super) async fn check(name: Option<&str>, manifests: &[&Manifest], config: &
     let reachable = Check::of(Area::Bucket, "reachable");
     let Some(name) = name else { return vec![reachable.skipped("no bucket was given: --records s3://<bucket>")] };
     let client = Client::new(config);
-    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
-    let head = client.head_bucket().bucket(name).send().await;
-    if let Err(error) = head.map_err(|error| Error::api("s3:ListBucket", error)) {
+    // Of the plans alone, because an operator may list no more than the folders that there are.
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+    let listed = client.list_objects_v2().bucket(name).prefix("plans/").max_keys(1).send().await;
+    if let Err(error) = listed.map_err(|error| Error::api("s3:ListBucket", error)) {
         let fix = "give the output `bucket` of terraform/deploy/central and its region, and let your role s3:ListBucket, \
                    s3:GetObject and s3:GetBucketNotification it";
         return vec![reachable.failed(format!("s3://{name}: {error}"), fix)];

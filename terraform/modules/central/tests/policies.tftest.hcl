@@ -75,8 +75,8 @@ run "exact_policies" {
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/first-rule/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/exemptions/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/fixes/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
         ] },
         { Sid = "Record", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
@@ -89,7 +89,6 @@ run "exact_policies" {
           "exemptions/first-rule/*",
           "fixes/first-rule/*",
           "ledgers/first-rule/*",
-          "reports/first-rule/*",
         ] } } },
         { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws:iam::*:role/autoremediate-first-rule"] },
         { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
@@ -179,6 +178,7 @@ run "exact_policies" {
           "fixes/*",
           "ledgers/*",
         ] } } },
+        { Sid = "Bucket", Effect = "Allow", Action = ["s3:GetBucketNotification"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
       ]
     }
     error_message = "The policy is ${aws_iam_policy.person["operator"].policy}."
@@ -311,8 +311,8 @@ run "another_partition" {
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/findings/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/approvals/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/plans/first-rule/*",
-        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/reports/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/exemptions/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/fixes/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/ledgers/first-rule/*",
       ] },
       { Sid = "Record", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
@@ -325,7 +325,6 @@ run "another_partition" {
         "exemptions/first-rule/*",
         "fixes/first-rule/*",
         "ledgers/first-rule/*",
-        "reports/first-rule/*",
       ] } } },
       { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws-us-gov:iam::*:role/autoremediate-first-rule"] },
       { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws-us-gov:logs:us-gov-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
