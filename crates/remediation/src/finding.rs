@@ -1,10 +1,12 @@
 //! Findings, and the batches in which the poller hands them to a rule: newline-delimited JSON, one header line, then
 //! one finding a line.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The version of the batch format that this build writes and reads.
@@ -19,6 +21,16 @@ pub struct AccountId(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an AWS account ID: twelve digits")]
 pub struct InvalidAccountId(String);
+
+impl JsonSchema for AccountId {
+    fn schema_name() -> Cow<'static, str> {
+        "AccountId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"description": "An AWS account ID.", "type": "string", "pattern": "^[0-9]{12}$"})
+    }
+}
 
 impl FromStr for AccountId {
     type Err = InvalidAccountId;
@@ -56,7 +68,7 @@ impl AsRef<str> for AccountId {
 }
 
 /// Where a finding's resource is: a region's code, or global.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Region(String);
 

@@ -57,7 +57,6 @@ pub struct Policy {
     rules: BTreeMap<String, RulePolicy>,
     /// What is known of accounts, by their IDs, for the overrides.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Account>")]
     accounts: BTreeMap<AccountId, Account>,
     /// Other modes for some rules or accounts; the last that applies counts.
     #[serde(default)]
@@ -122,7 +121,6 @@ struct OverrideText {
     rules: Vec<String>,
     /// IDs of accounts.
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
     accounts: Vec<AccountId>,
     /// Organizational units.
     #[serde(default)]

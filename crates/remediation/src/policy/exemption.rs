@@ -31,11 +31,9 @@ pub(super) struct Text {
     rules: Vec<String>,
     /// IDs of accounts.
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
     accounts: Vec<AccountId>,
     /// Codes of regions; `global` for what is in none.
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
     regions: Vec<Region>,
     /// Patterns of IDs, names or ARNs, with `*`, `?`, `[…]` and `{…,…}`.
     #[serde(default)]

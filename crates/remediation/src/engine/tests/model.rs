@@ -58,6 +58,10 @@ fn rules() -> impl Strategy<Value = Rules> {
         .prop_map(|(mode, paused, exempt, limit)| Rules { mode, paused, exempt, limit })
 }
 
+fn first_mode() -> impl Strategy<Value = Mode> {
+    prop::sample::select(vec![Mode::Apply, Mode::Approve])
+}
+
 fn steps(drift: bool) -> impl Strategy<Value = Vec<Step>> {
     let turns = || prop::option::weighted(0.4, 0..120_u32);
     let drifts = if drift { 3 } else { 0 };
@@ -86,14 +90,14 @@ struct Model {
 }
 
 impl Model {
-    fn new(doors: &[[bool; DOORS]]) -> Self {
+    fn new(doors: &[[bool; DOORS]], mode: Mode) -> Self {
         let mut world = World::new();
         let account = |number: usize| if number.is_multiple_of(2) { ONE } else { TWO };
         let houses = doors.iter().enumerate();
         let houses = houses.map(|(number, open)| world.house(account(number), REGION, open, Script::Works)).collect();
         let first = world.doors();
         world.policy_record = Some(PolicyRecord { records: world.records(), key: POLICY_KEY.into() });
-        let rules = Rules { mode: Mode::Apply, paused: false, exempt: None, limit: 100 };
+        let rules = Rules { mode, paused: false, exempt: None, limit: 100 };
         let mut model = Self { world, rules, houses, first, drifted: BTreeSet::new() };
         model.set(rules);
         model
@@ -229,12 +233,12 @@ async fn crashing<T>(turns: Turns, run: impl Future<Output = T>) -> Option<T> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(160))]
 
     #[test]
-    fn whatever_happens_only_what_is_allowed_is_written(doors in houses(), steps in steps(true)) {
+    fn whatever_happens_only_what_is_allowed_is_written(doors in houses(), mode in first_mode(), steps in steps(true)) {
         block_on(async {
-            let mut model = Model::new(&doors);
+            let mut model = Model::new(&doors, mode);
             for step in steps {
                 model.step(step).await;
             }
@@ -246,9 +250,9 @@ proptest! {
     }
 
     #[test]
-    fn after_any_steps_undo_gives_back_the_first_state(doors in houses(), steps in steps(false)) {
+    fn after_any_steps_undo_gives_back_the_first_state(doors in houses(), mode in first_mode(), steps in steps(false)) {
         block_on(async {
-            let mut model = Model::new(&doors);
+            let mut model = Model::new(&doors, mode);
             for step in steps {
                 model.step(step).await;
             }
@@ -263,7 +267,7 @@ proptest! {
 async fn a_crash_anywhere_loses_nothing() {
     let doors = [[true, true], [true, false], [false, false]];
     for turns in 0.. {
-        let mut model = Model::new(&doors);
+        let mut model = Model::new(&doors, Mode::Apply);
         let engine = model.world.engine_with(IMPATIENT, model.world.records());
         let report = crashing(Some(turns), engine.run(model.world.batch(), Mode::Apply, Deadline::never())).await;
         let half = model.world.doors();
@@ -284,7 +288,7 @@ async fn a_crash_anywhere_loses_nothing() {
 async fn a_crash_anywhere_in_an_undo_loses_nothing() {
     let doors = [[true, true], [true, false], [false, false]];
     for turns in 0.. {
-        let mut model = Model::new(&doors);
+        let mut model = Model::new(&doors, Mode::Apply);
         model.step(Step::Poll(None)).await;
         let (key, plan) = model.plans().remove(0);
         let report = model.undo(&key, plan.clone(), Some(turns)).await;
