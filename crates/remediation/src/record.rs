@@ -68,7 +68,8 @@ impl Records {
         match self {
             Self::Bucket { client, bucket } => {
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source };
-                let object = client.get_object().bucket(bucket).key(key).send().await;
+                // The SDK's futures are large, here and below: without a box, so would be whatever reads or stores.
+                let object = Box::pin(client.get_object().bucket(bucket).key(key).send()).await;
                 let body = object.map_err(|error| failed(Error::api("s3:GetObject", error)))?.body.collect().await;
                 let broken = |error: aws_sdk_s3::primitives::ByteStreamError| Error {
                     action: "s3:GetObject".into(),
@@ -120,7 +121,7 @@ impl Records {
             Self::Bucket { client, bucket } => {
                 let pages = client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: prefix.to_owned(), source };
-                let pages = pages.collect::<Result<Vec<_>, _>>().await;
+                let pages = Box::pin(pages.collect::<Result<Vec<_>, _>>()).await;
                 let pages = pages.map_err(|error| failed(Error::api("s3:ListBucket", error)))?;
                 let objects = pages.into_iter().flat_map(|page| page.contents.unwrap_or_default());
                 Ok(objects.filter_map(|object| object.key).collect())
@@ -144,7 +145,7 @@ impl Records {
             // Conditional writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
             Self::Bucket { client, bucket } => {
                 let put = client.put_object().bucket(bucket).key(key).body(ByteStream::from(bytes)).if_none_match("*");
-                match put.send().await.map_err(|error| Error::api("s3:PutObject", error)) {
+                match Box::pin(put.send()).await.map_err(|error| Error::api("s3:PutObject", error)) {
                     Ok(_) => Ok(true),
                     // The second: somebody else is writing the same name at this moment.
                     Err(Error { code: Some(code), .. })

@@ -19,7 +19,7 @@ const LIKE: f64 = 0.7;
 pub enum PolicyError {
     /// It could not be read from where it is kept.
     #[error("the policy cannot be read, so nothing is written: {0}")]
-    Unread(#[from] RecordError),
+    Unread(Box<RecordError>),
     /// It is not a policy.
     #[error("the policy cannot be used, so nothing is written: {0}")]
     Syntax(String),
@@ -37,6 +37,12 @@ pub enum PolicyError {
         /// The version that it names.
         found: u32,
     },
+}
+
+impl From<RecordError> for PolicyError {
+    fn from(error: RecordError) -> Self {
+        Self::Unread(Box::new(error))
+    }
 }
 
 impl Policy {

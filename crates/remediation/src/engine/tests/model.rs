@@ -14,9 +14,9 @@ use crate::policy::POLICY_KEY;
 enum Step {
     /// A poll brings every finding; it is cut off after so many turns, if it takes longer.
     Poll(Turns),
-    /// The plan of this number is approved, as far as there is one, and carried out.
+    /// The plan that is so many before the last of those that wait for it is approved and carried out.
     Approve(usize, Turns),
-    /// The plan of this number is taken back.
+    /// The plan that is so many before the last is taken back.
     Undo(usize, Turns),
     /// Somebody else opens or closes a door.
     Drift { house: usize, door: usize, open: bool },
@@ -52,7 +52,8 @@ impl Rules {
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
-    let mode = prop::sample::select(vec![Mode::Off, Mode::Plan, Mode::Approve, Mode::Apply, Mode::Apply]);
+    let mode =
+        prop::sample::select(vec![Mode::Off, Mode::Plan, Mode::Approve, Mode::Approve, Mode::Apply, Mode::Apply]);
     let exempt = prop::option::weighted(0.2, 0..HOUSES);
     (mode, prop::bool::weighted(0.15), exempt, prop::sample::select(vec![1_u32, 3, 100, 100]))
         .prop_map(|(mode, paused, exempt, limit)| Rules { mode, paused, exempt, limit })
@@ -63,17 +64,17 @@ fn first_mode() -> impl Strategy<Value = Mode> {
 }
 
 fn steps(drift: bool) -> impl Strategy<Value = Vec<Step>> {
-    let turns = || prop::option::weighted(0.4, 0..120_u32);
+    let turns = || prop::option::weighted(0.25, 0..120_u32);
     let drifts = if drift { 3 } else { 0 };
     let step = prop_oneof![
         4 => turns().prop_map(Step::Poll),
-        3 => (0..4_usize, turns()).prop_map(|(plan, turns)| Step::Approve(plan, turns)),
+        4 => (0..2_usize, turns()).prop_map(|(plan, turns)| Step::Approve(plan, turns)),
         2 => (0..4_usize, turns()).prop_map(|(plan, turns)| Step::Undo(plan, turns)),
         drifts => (0..HOUSES, 0..DOORS, any::<bool>()).prop_map(|(house, door, open)| Step::Drift { house, door, open }),
-        3 => rules().prop_map(Step::Policy),
+        2 => rules().prop_map(Step::Policy),
         1 => Just(Step::ExemptionsEnd),
     ];
-    prop::collection::vec(step, 1..14)
+    prop::collection::vec(step, 1..20)
 }
 
 fn houses() -> impl Strategy<Value = Vec<[bool; DOORS]>> {
@@ -140,7 +141,9 @@ impl Model {
                 report
             }
             Step::Approve(number, turns) => {
-                let Some((key, plan)) = self.plans().into_iter().nth(number) else { return };
+                let waits = |(_, plan): &(String, Plan<Change>)| plan.findings.iter().any(|of| !of.awaits.is_empty());
+                let plans = self.plans().into_iter().filter(waits).collect();
+                let Some((key, plan)) = before_last(plans, number) else { return };
                 let approval = Approval::new(&plan.id, &key, &plan.hash, "who".into(), "why".into());
                 let engine = self.world.engine_with(IMPATIENT, self.world.records());
                 let run = engine.run_approved(&approval, plan.clone(), Deadline::never());
@@ -154,7 +157,7 @@ impl Model {
                 report
             }
             Step::Undo(number, turns) => {
-                let Some((key, plan)) = self.plans().into_iter().nth(number) else { return };
+                let Some((key, plan)) = before_last(self.plans(), number) else { return };
                 self.undo(&key, plan, turns).await
             }
             Step::Drift { house, door, open } => {
@@ -217,6 +220,12 @@ impl Model {
             self.undo(&key, plan, None).await;
         }
     }
+}
+
+/// The plan that is so many before the last, or the first.
+fn before_last(mut plans: Vec<(String, Plan<Change>)>, number: usize) -> Option<(String, Plan<Change>)> {
+    let last = plans.len().checked_sub(1)?;
+    Some(plans.swap_remove(last.saturating_sub(number)))
 }
 
 /// What `run` comes to; none where it is broken off after so many turns.
