@@ -62,10 +62,15 @@ pub(crate) async fn approve(args: &ApproveArgs, bar: &Bar, out: &mut impl Write)
         approval: &approval,
     };
     match (&args.plan.place, args.wait) {
-        (RecordsPlace::Folder(_), _) => carry_out(args, &config, &records, &rules, &approval, &bytes, bar, out).await,
+        (RecordsPlace::Folder(_), _) => {
+            let here = Here { args, config: &config, records: &records, rules: &rules, bar };
+            print(args, &rules, &here.carry_out(&approval, &bytes).await?, out)
+        }
         (RecordsPlace::Bucket(_), Some(seconds)) => {
             let report = await_report(&records, &approval, seconds).await?;
-            print(args, &rules, StoredReport::of(report, &records, approved.report_at), out)
+            let reports = vec![StoredReport::of(report, &records, approved.report_at)];
+            let results = Results { reports, skipped: Skipped::default(), problems: Vec::new() };
+            print(args, &rules, &results, out)
         }
         (RecordsPlace::Bucket(_), None) if args.json => {
             print_json(&approved, out)?;
@@ -87,36 +92,37 @@ async fn caller(config: &SdkConfig) -> Result<String, Error> {
     identity.arn.ok_or_else(|| Error::Caller(CallError::unusable(action, "no ARN")))
 }
 
-#[expect(clippy::too_many_arguments, reason = "all of them are the command's own")]
-async fn carry_out(
-    args: &ApproveArgs,
-    config: &SdkConfig,
-    records: &Records,
-    rules: &[LoadedRule],
-    approval: &Approval,
-    plan: &[u8],
-    bar: &Bar,
-    out: &mut impl Write,
-) -> Result<Exit, Error> {
-    let mut results = Results { reports: Vec::new(), skipped: Skipped::default(), problems: Vec::new() };
-    let policy = aws::policy(&args.policy, &args.plan.place, config).await?;
-    for rule in rules {
-        let role = aws::target_role(&args.access, &rule.manifest.id);
-        let engine = rule.engine(EngineParts {
-            manifest: rule.manifest.clone(),
-            sessions: Sessions::new(config.clone(), role, &rule.manifest, approval.run),
-            records: records.clone(),
-            policy: policy.clone(),
-            ledger: None,
-            progress: Arc::new(bar.clone()),
-        })?;
-        let broken = |source| Error::Broken { place: aws::locate(records, &approval.plan), source };
-        let report = engine.run_approved(approval, plan).await.map_err(broken)?;
-        results.store(report, records).await;
+/// What carrying out a plan here needs, beside the plan.
+struct Here<'a> {
+    args: &'a ApproveArgs,
+    config: &'a SdkConfig,
+    records: &'a Records,
+    rules: &'a [LoadedRule],
+    bar: &'a Bar,
+}
+
+impl Here<'_> {
+    async fn carry_out(&self, approval: &Approval, plan: &[u8]) -> Result<Results, Error> {
+        let Self { args, config, records, rules, bar } = *self;
+        let mut results = Results { reports: Vec::new(), skipped: Skipped::default(), problems: Vec::new() };
+        let policy = aws::policy(&args.policy, &args.plan.place, config).await?;
+        for rule in rules {
+            let role = aws::target_role(&args.access, &rule.manifest.id);
+            let engine = rule.engine(EngineParts {
+                manifest: rule.manifest.clone(),
+                sessions: Sessions::new(config.clone(), role, &rule.manifest, approval.run),
+                records: records.clone(),
+                policy: policy.clone(),
+                ledger: None,
+                progress: Arc::new(bar.clone()),
+            })?;
+            let broken = |source| Error::Broken { place: aws::locate(records, &approval.plan), source };
+            let report = engine.run_approved(approval, plan).await.map_err(broken)?;
+            results.store(report, records).await;
+        }
+        bar.clear();
+        Ok(results)
     }
-    bar.clear();
-    results.print(Format::of(args.json, Mode::Approve), rules, out)?;
-    Ok(results.exit())
 }
 
 async fn await_report(records: &Records, approval: &Approval, seconds: u64) -> Result<Report, Error> {
@@ -133,8 +139,7 @@ async fn await_report(records: &Records, approval: &Approval, seconds: u64) -> R
     }
 }
 
-fn print(args: &ApproveArgs, rules: &[LoadedRule], report: StoredReport, out: &mut impl Write) -> Result<Exit, Error> {
-    let results = Results { reports: vec![report], skipped: Skipped::default(), problems: Vec::new() };
+fn print(args: &ApproveArgs, rules: &[LoadedRule], results: &Results, out: &mut impl Write) -> Result<Exit, Error> {
     results.print(Format::of(args.json, Mode::Approve), rules, out)?;
     Ok(results.exit())
 }

@@ -220,8 +220,10 @@ impl<R: Rule> Engine<R> {
                 return Report::failed(batch, &reason);
             }
         };
-        let (mode, mut plans, mut rows) = (warrant.mode(), Vec::new(), BTreeMap::new());
-        for pass in passes(batch.findings, warrant.writes()) {
+        let allowed = |finding: &Finding| self.policy.mode(&self.manifest.id, &finding.account);
+        let mode = batch.findings.iter().map(allowed).max().unwrap_or_default().min(warrant.mode());
+        let (mut plans, mut rows) = (Vec::new(), BTreeMap::new());
+        for pass in passes(batch.findings, mode >= warrant.needs()) {
             let (mut waiting, settled) = self.plan(pass, warrant, &exempting, deadline).await;
             rows.extend(settled);
             if !waiting.is_empty() {

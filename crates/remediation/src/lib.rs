@@ -14,6 +14,10 @@
 //! 6. Running a batch twice, or twice at once, ends in the same state.
 //! 7. A secret never reaches a log, an error or a report: this crate handles credentials only inside SDK types.
 //! 8. An [`Error`] names the API action that failed.
+//! 9. Nothing is written that the [`Policy`] does not allow as it is right before the write; one that cannot be read
+//!    allows nothing.
+//! 10. What an [`Approval`] is for is written exactly as it was approved, once, or not at all.
+//! 11. What a crash has cut off is ended by the next run, or taken back by undo: the stored plans say what it was.
 
 mod approval;
 mod arn;

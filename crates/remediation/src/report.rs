@@ -92,7 +92,7 @@ pub struct Plan<C> {
     /// The batch that it is for.
     #[serde(flatten)]
     pub id: BatchId,
-    /// What the rule was allowed to do.
+    /// The most that the rule was allowed to do with any of the findings.
     pub mode: Mode,
     /// When it was made.
     pub created: Timestamp,
@@ -180,7 +180,7 @@ pub struct Report {
     /// The batch that it is about.
     #[serde(flatten)]
     pub id: BatchId,
-    /// What the rule was allowed to do.
+    /// The most that the rule was allowed to do with any of the findings.
     pub mode: Mode,
     /// When the batch was taken up.
     pub started: Timestamp,

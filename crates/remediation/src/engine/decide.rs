@@ -26,15 +26,7 @@ impl<C> Warrant<C> {
         }
     }
 
-    /// Whether something can be written.
-    pub(super) fn writes(&self) -> bool {
-        match self {
-            Self::Mode(mode) => *mode == Mode::Apply,
-            Self::Approval(_) => true,
-        }
-    }
-
-    /// The mode that the policy must allow while it is written.
+    /// The mode that the policy must allow for something to be written.
     pub(super) fn needs(&self) -> Mode {
         match self {
             Self::Mode(_) => Mode::Apply,

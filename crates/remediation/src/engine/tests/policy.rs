@@ -94,8 +94,10 @@ async fn the_policy_makes_less_of_the_mode_that_was_asked_for_and_never_more() {
         (Mode::Approve, "apply", Outcome::Held, 0),
     ] {
         let world = world(1, json!({"mode": allowed}));
-        assert_eq!(outcomes(&run(&world, asked).await), [outcome], "{asked:?} of {allowed}");
+        let report = run(&world, asked).await;
+        assert_eq!(outcomes(&report), [outcome], "{asked:?} of {allowed}");
         assert_eq!(world.count(Write), writes);
+        assert_eq!(report.mode, asked.min(serde_json::from_value(json!(allowed)).unwrap()), "the report's");
     }
 }
 
