@@ -119,14 +119,30 @@ variable "policy" {
   validation {
     condition = alltrue(flatten(try([
       for id, rule in var.policy.rules : [
-        for name in try(keys(rule.settings), []) : contains(lookup(module.catalog.policy_settings, id, [name]), name)
+        for name in try(keys(rule.settings), []) : contains(keys(lookup(module.catalog.policy_settings, id, { (name) = "" })), name)
       ]
     ], [])))
     error_message = "Unknown in the policy: ${join("; ", flatten(try([
       for id, rule in var.policy.rules : [
         for name in try(keys(rule.settings), []) :
-        "rules.${id}.settings.${name} (known there: ${coalesce(join(", ", module.catalog.policy_settings[id]), "none")})"
-        if !contains(lookup(module.catalog.policy_settings, id, [name]), name)
+        "rules.${id}.settings.${name} (known there: ${coalesce(join(", ", keys(module.catalog.policy_settings[id])), "none")})"
+        if !contains(keys(lookup(module.catalog.policy_settings, id, { (name) = "" })), name)
+      ]
+    ], [])))}."
+  }
+
+  validation {
+    condition = alltrue(flatten(try([
+      for id, rule in var.policy.rules : [
+        for name, value in try(rule.settings, {}) :
+        can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", value))
+      ]
+    ], [])))
+    error_message = "Unknown in the policy: ${join("; ", flatten(try([
+      for id, rule in var.policy.rules : [
+        for name, value in try(rule.settings, {}) :
+        "rules.${id}.settings.${name} = ${jsonencode(value)} (known there: ${module.catalog.policy_settings[id][name]})"
+        if !can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", value))
       ]
     ], [])))}."
   }

@@ -21,5 +21,18 @@ locals {
     limits     = keys(local.schema["$defs"].Limits.properties)
     fight      = keys(local.schema["$defs"].Fight.properties)
   }
-  policy_settings = { for id, settings in local.settings_schemas : id => try(keys(settings.properties), []) }
+
+  setting_schemas = {
+    for id, settings in local.settings_schemas : id => {
+      for name, place in try(settings.properties, {}) : name => try(local.definitions[place["$ref"]], place)
+    }
+  }
+
+  # What a setting may be, as a pattern: some words or numbers, else by the type
+  types = { boolean = "true|false", integer = "[1-9][0-9]*", string = ".*" }
+  policy_settings = {
+    for id, settings in local.setting_schemas : id => {
+      for name, schema in settings : name => join("|", try(schema.enum, schema.oneOf[*].const, [local.types[schema.type]]))
+    }
+  }
 }

@@ -28,6 +28,6 @@ output "policy_keys" {
 }
 
 output "policy_settings" {
-  description = "The names of the rule's settings by rule ID."
+  description = "The rule's settings by rule ID: by its name, the pattern that a setting's value has."
   value       = local.policy_settings
 }

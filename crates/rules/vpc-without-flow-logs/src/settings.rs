@@ -16,6 +16,7 @@ const RETENTIONS: [i32; 22] =
 pub struct Settings {
     /// For how many days the logs are kept; one of the numbers that CloudWatch Logs allows.
     #[serde(deserialize_with = "retention")]
+    #[schemars(extend("enum" = RETENTIONS))]
     pub retention_days: i32,
     /// Which traffic is recorded.
     pub traffic: Traffic,

@@ -157,6 +157,69 @@ run "an_unknown_setting" {
   expect_failures = [var.policy]
 }
 
+run "a_word_that_a_setting_does_not_know" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { rules = { s3-public-bucket = { settings = { guard_website = "hodl" } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "a_number_that_a_setting_does_not_take" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { rules = { iam-stale-access-key = { settings = { days = 0 } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "a_retention_that_there_is_not" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { rules = { vpc-without-flow-logs = { settings = { retention_days = 42 } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "values_of_every_kind" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { rules = {
+      security-group-open-admin-port = { settings = { ipv6 = false, wide_rules = "hold", guard_in_use = "off" } }
+      vpc-without-flow-logs          = { settings = { retention_days = 90, traffic = "REJECT" } }
+      iam-stale-access-key           = { settings = { days = 45 } }
+    } }
+  }
+
+  assert {
+    condition     = var.policy.rules.vpc-without-flow-logs.settings.retention_days == 90
+    error_message = "The settings are not taken."
+  }
+}
+
 run "a_setting_of_another_rule" {
   command = plan
 
@@ -311,7 +374,7 @@ run "every_choice" {
       policy_keys = {
         policy = ["mode", "rules"], rules = ["mode", "settings"], accounts = [], overrides = [], exemptions = [], limits = [], fight = []
       }
-      policy_settings = { first-rule = ["days"], second-rule = [] }
+      policy_settings = { first-rule = { days = "[1-9][0-9]*" }, second-rule = {} }
     }
   }
 

@@ -78,7 +78,7 @@ run "the_keys_of_a_policy" {
         network-acl-open-ingress       = ["ipv6"]
         security-group-open-admin-port = ["ipv6", "wide_rules"]
         vpc-without-flow-logs          = ["retention_days", "traffic"]
-      } : length(setsubtract(names, output.policy_settings[id])) == 0
+      } : length(setsubtract(names, keys(output.policy_settings[id]))) == 0
     ])
     error_message = "The settings are ${jsonencode(output.policy_settings)}."
   }
