@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use remediation::{Approval, Outcome, POLICY_KEY, Report};
+use remediation::{Approval, Batch, BatchId, Outcome, POLICY_KEY, Report};
 use serde_json::{Value, json};
 use testkit::paths;
 use tokio::process::Command;
@@ -213,6 +213,14 @@ impl Pipeline {
         assert_eq!((report.count(Outcome::Fixed), report.count(Outcome::Deferred)), (2, 1), "{report:?}");
         let deferred = report.findings.iter().find(|row| row.outcome == Outcome::Deferred).unwrap();
         assert!(deferred.detail.as_ref().unwrap().contains("changes_per_account (2)"), "{deferred:?}");
+        // Two batches of one run, which two Lambdas take up at once.
+        self.set_policy(json!({"limits": {"changes_per_run": 4}})).await;
+        let first = self.batch_of(&self.targets[0], &self.open_buckets("first", 3).await);
+        let second = self.batch_of(&self.targets[0], &self.open_buckets("second", 3).await);
+        let second = Batch { id: BatchId { batch: 2, ..first.id.clone() }, ..second };
+        let (first, second) = tokio::join!(self.run_batch(first), self.run_batch(second));
+        let count = |outcome| first.count(outcome) + second.count(outcome);
+        assert_eq!((count(Outcome::Fixed), count(Outcome::Deferred)), (4, 2), "{first:?} {second:?}");
         self.set_policy(json!({"limits": {"failure_percent": 50, "failure_minimum": 8}})).await;
         let role = format!("autoremediate-{}", self.manifest.id);
         let taken = self.targets[0].take_away(&role, "s3:PutBucketPublicAccessBlock").await.unwrap();
