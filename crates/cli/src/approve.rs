@@ -1,12 +1,11 @@
 //! `approve`: a stored plan in, an approval beside it. In the bucket that starts the rule's Lambda on the plan; where the
 //! records are in a folder, the plan is carried out here.
 
-use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
+use std::io::Write;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use remediation::{Approval, Error as CallError, Mode, Plan, Records, Report, Sessions};
+use remediation::{Approval, Error as CallError, Mode, Plan, Records, Report};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -16,9 +15,9 @@ use crate::aws;
 use crate::error::Error;
 use crate::output::{Exit, Format, Results, StoredReport, print_json, print_plan};
 use crate::progress::Bar;
-use crate::rules::{self, EngineParts, LoadedRule};
-use crate::run::confirmed;
-use crate::source::Skipped;
+use crate::question::{can_be_asked, confirmed};
+use crate::rules::{self, LoadedRule};
+use crate::workplace::Workplace;
 
 /// How often it is looked whether the report is there.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -33,7 +32,7 @@ struct Approved<'a> {
 
 /// Approves a plan; without `--yes`, after a question that shows it.
 pub(crate) async fn approve(args: &ApproveArgs, bar: &Bar, out: &mut impl Write) -> Result<Exit, Error> {
-    if !args.yes && (args.json || !io::stdin().is_terminal() || !io::stderr().is_terminal()) {
+    if !args.yes && !can_be_asked(args.json) {
         return Err(Error::Unapproved);
     }
     let rules = rules::select(&[args.plan.rule().to_owned()])?;
@@ -63,13 +62,14 @@ pub(crate) async fn approve(args: &ApproveArgs, bar: &Bar, out: &mut impl Write)
     };
     match (&args.plan.place, args.wait) {
         (RecordsPlace::Folder(_), _) => {
-            let here = Here { args, config: &config, records: &records, rules: &rules, bar };
-            print(args, &rules, &here.carry_out(&approval, &bytes).await?, out)
+            let policy = aws::policy(&args.policy, &args.plan.place, &config).await?;
+            let workplace = Workplace { config, access: &args.access, records, policy, bar };
+            print(args, &rules, &carry_out(&workplace, &rules, &approval, &bytes).await?, out)
         }
         (RecordsPlace::Bucket(_), Some(seconds)) => {
             let report = await_report(&records, &approval, seconds).await?;
-            let reports = vec![StoredReport::of(report, &records, approved.report_at)];
-            let results = Results { reports, skipped: Skipped::default(), problems: Vec::new() };
+            let reports = vec![StoredReport::of(report, &records, Some(approved.report_at))];
+            let results = Results { reports, ..Results::default() };
             print(args, &rules, &results, out)
         }
         (RecordsPlace::Bucket(_), None) if args.json => {
@@ -92,37 +92,21 @@ async fn caller(config: &SdkConfig) -> Result<String, Error> {
     identity.arn.ok_or_else(|| Error::Caller(CallError::unusable(action, "no ARN")))
 }
 
-/// What carrying out a plan here needs, beside the plan.
-struct Here<'a> {
-    args: &'a ApproveArgs,
-    config: &'a SdkConfig,
-    records: &'a Records,
-    rules: &'a [LoadedRule],
-    bar: &'a Bar,
-}
-
-impl Here<'_> {
-    async fn carry_out(&self, approval: &Approval, plan: &[u8]) -> Result<Results, Error> {
-        let Self { args, config, records, rules, bar } = *self;
-        let mut results = Results { reports: Vec::new(), skipped: Skipped::default(), problems: Vec::new() };
-        let policy = aws::policy(&args.policy, &args.plan.place, config).await?;
-        for rule in rules {
-            let role = aws::target_role(&args.access, &rule.manifest.id);
-            let engine = rule.engine(EngineParts {
-                manifest: rule.manifest.clone(),
-                sessions: Sessions::new(config.clone(), role, &rule.manifest, approval.run),
-                records: records.clone(),
-                policy: policy.clone(),
-                ledger: None,
-                progress: Arc::new(bar.clone()),
-            })?;
-            let broken = |source| Error::Broken { place: aws::locate(records, &approval.plan), source };
-            let report = engine.run_approved(approval, plan).await.map_err(broken)?;
-            results.store(report, records).await;
-        }
-        bar.clear();
-        Ok(results)
+async fn carry_out(
+    workplace: &Workplace<'_>,
+    rules: &[LoadedRule],
+    approval: &Approval,
+    plan: &[u8],
+) -> Result<Results, Error> {
+    let mut results = Results::default();
+    for rule in rules {
+        let engine = workplace.engine(rule, approval.run, None)?;
+        let broken = |source| Error::Broken { place: aws::locate(&workplace.records, &approval.plan), source };
+        let report = engine.run_approved(approval, plan).await.map_err(broken)?;
+        results.store(report, &workplace.records).await;
     }
+    workplace.bar.clear();
+    Ok(results)
 }
 
 async fn await_report(records: &Records, approval: &Approval, seconds: u64) -> Result<Report, Error> {

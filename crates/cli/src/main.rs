@@ -13,11 +13,13 @@ mod help;
 mod output;
 mod policy;
 mod progress;
+mod question;
 mod rules;
 mod run;
 mod source;
 mod time;
 mod undo;
+mod workplace;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

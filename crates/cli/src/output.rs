@@ -73,15 +73,15 @@ pub(crate) struct StoredReport {
 }
 
 impl StoredReport {
-    /// A report that another has stored at `report_at`.
-    pub(crate) fn of(report: Report, records: &Records, report_at: String) -> Self {
+    /// A report that is stored at `report_at`, if it could be.
+    pub(crate) fn of(report: Report, records: &Records, report_at: Option<String>) -> Self {
         let plans_at = report.plans.iter().map(|plan| aws::locate(records, &plan.key)).collect();
-        Self { plans_at, report_at: Some(report_at), report }
+        Self { plans_at, report_at, report }
     }
 }
 
 /// What became of all findings.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) reports: Vec<StoredReport>,
     pub(crate) skipped: Skipped,
@@ -107,8 +107,7 @@ impl Results {
         if let Err(error) = &stored {
             self.problems.push(format!("the report of {} could not be stored: {error}", report.id.report_key()));
         }
-        let plans_at = report.plans.iter().map(|plan| aws::locate(records, &plan.key)).collect();
-        self.reports.push(StoredReport { plans_at, report_at: stored.ok(), report });
+        self.reports.push(StoredReport::of(report, records, stored.ok()));
     }
 
     /// How the command ended.

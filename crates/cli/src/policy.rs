@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use remediation::{Policy, nearest};
+use remediation::{Policy, line_at, nearest};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -62,9 +62,7 @@ fn policy_text(file: &Path, text: &str) -> Result<String, Error> {
     }
     let broken = |source| Error::Broken { place: file.display().to_string(), source };
     let Variables { policy } = serde_json::from_str(text).map_err(broken)?;
-    let start = (policy.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    let lines = text.bytes().take(start).filter(|byte| *byte == b'\n').count();
-    Ok("\n".repeat(lines) + policy.get())
+    Ok("\n".repeat(line_at(text, policy.get()) - 1) + policy.get())
 }
 
 fn problems(text: &str, rules: &[LoadedRule]) -> Vec<String> {

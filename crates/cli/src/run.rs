@@ -1,32 +1,28 @@
 //! `plan` and `apply`: findings in, reports out, over the same engine as the Lambdas.
 
-use std::io::{self, BufRead, IsTerminal, Write};
-use std::sync::Arc;
+use std::io::Write;
 
-use aws_config::SdkConfig;
-use remediation::{Batch, Ledger, Mode, Outcome, PolicyError, Records, Report, RunId, Sessions};
+use remediation::{Ledger, Mode, Outcome, Report, RunId};
 
 use crate::args::RunArgs;
 use crate::aws;
 use crate::error::Error;
 use crate::output::{Exit, Format, Results};
 use crate::progress::Bar;
-use crate::rules::{self, EngineParts, LoadedRule, PolicyInForce, Remediate};
+use crate::question::{can_be_asked, confirmed};
+use crate::rules::{self, LoadedRule, Remediate};
 use crate::source::{self, Gathered};
+use crate::workplace::Workplace;
 
 /// Whose ledger it is, beside those of the rules' Lambdas.
 const LEDGER: &str = "command-line";
 
 /// What a run needs beside the findings.
 struct Runner<'a> {
-    config: SdkConfig,
-    records: Records,
-    policy: PolicyInForce,
+    workplace: Workplace<'a>,
     /// One for all rules: the limits of a run are this command's.
     ledger: Ledger,
     rules: &'a [LoadedRule],
-    args: &'a RunArgs,
-    bar: &'a Bar,
 }
 
 /// Says what would change.
@@ -40,7 +36,7 @@ pub(crate) async fn plan(args: &RunArgs, bar: &Bar, out: &mut impl Write) -> Res
 
 /// Writes the changes; without `yes`, after a question that shows them.
 pub(crate) async fn apply(args: &RunArgs, yes: bool, bar: &Bar, out: &mut impl Write) -> Result<Exit, Error> {
-    if !yes && (args.json || !io::stdin().is_terminal() || !io::stderr().is_terminal()) {
+    if !yes && !can_be_asked(args.json) {
         return Err(Error::Unasked);
     }
     let rules = rules::select(&args.rules)?;
@@ -62,14 +58,6 @@ pub(crate) async fn apply(args: &RunArgs, yes: bool, bar: &Bar, out: &mut impl W
     Ok(settled.max(results.exit()))
 }
 
-/// What a person answers to a question.
-pub(crate) fn confirmed(question: &str) -> Result<bool, Error> {
-    let mut answer = String::new();
-    write!(io::stderr(), "{question} [y/N] ")?;
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
 impl<'a> Runner<'a> {
     async fn start(args: &'a RunArgs, rules: &'a [LoadedRule], bar: &'a Bar) -> Result<(Self, Gathered), Error> {
         let config = aws::config(&args.access, args.region.as_ref()).await?;
@@ -79,50 +67,35 @@ impl<'a> Runner<'a> {
         let records = aws::records(&args.records, &config);
         let policy = aws::policy(&args.policy, &args.records, &config).await?;
         let ledger = Ledger::new(records.clone(), LEDGER, RunId::start());
-        Ok((Self { config, records, policy, ledger, rules, args, bar }, gathered?))
+        let workplace = Workplace { config, access: &args.access, records, policy, bar };
+        Ok((Self { workplace, ledger, rules }, gathered?))
     }
 
     async fn run(&self, gathered: Gathered, mode: Mode) -> Results {
         let Gathered { batches, skipped, problems } = gathered;
         let mut results = Results { reports: Vec::new(), skipped, problems };
-        let total = batches.len();
+        let (records, total) = (&self.workplace.records, batches.len());
         // Batches of one run share an engine, and with it the assumed roles.
         let mut last: Option<(String, RunId, Box<dyn Remediate>)> = None;
         for (number, batch) in (1..).zip(batches) {
             let Some(rule) = self.rules.iter().find(|rule| rule.manifest.id == batch.id.rule) else { continue };
             let (id, run) = (batch.id.rule.clone(), batch.id.run);
-            self.bar.on(format!("{id}: batch {number} of {total},"));
+            self.workplace.bar.on(format!("{id}: batch {number} of {total},"));
             let engine = match last.take() {
                 Some((of, when, engine)) if of == id && when == run => engine,
-                _ => match self.engine(rule, run) {
+                _ => match self.workplace.engine(rule, run, Some(self.ledger.clone())) {
                     Ok(engine) => engine,
                     Err(error) => {
-                        results.store(Report::held(batch, &error.to_string()), &self.records).await;
+                        results.store(Report::held(batch, &error.to_string()), records).await;
                         results.problems.push(format!("{id}: {error}"));
                         continue;
                     }
                 },
             };
-            self.remediate(engine.as_ref(), batch, mode, &mut results).await;
+            results.store(engine.run(batch, mode).await, records).await;
             last = Some((id, run, engine));
         }
-        self.bar.clear();
+        self.workplace.bar.clear();
         results
-    }
-
-    async fn remediate(&self, engine: &dyn Remediate, batch: Batch, mode: Mode, results: &mut Results) {
-        results.store(engine.run(batch, mode).await, &self.records).await;
-    }
-
-    fn engine(&self, rule: &LoadedRule, run: RunId) -> Result<Box<dyn Remediate>, PolicyError> {
-        let role = aws::target_role(&self.args.access, &rule.manifest.id);
-        rule.engine(EngineParts {
-            manifest: rule.manifest.clone(),
-            sessions: Sessions::new(self.config.clone(), role, &rule.manifest, run),
-            records: self.records.clone(),
-            policy: self.policy.clone(),
-            ledger: Some(self.ledger.clone()),
-            progress: Arc::new(self.bar.clone()),
-        })
     }
 }

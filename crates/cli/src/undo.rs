@@ -4,15 +4,15 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use remediation::{BatchId, Finding, Mode, Outcome, Records, Report, RunId, Sessions, StoredPlan, Undo};
+use remediation::{BatchId, Finding, Mode, Outcome, Records, Report, RunId, StoredPlan, Undo};
 
 use crate::args::UndoArgs;
 use crate::aws;
 use crate::error::Error;
 use crate::output::{Exit, Format, Results};
 use crate::progress::Bar;
-use crate::rules::{self, EngineParts, UndoPlan};
-use crate::source::Skipped;
+use crate::rules::{self, UndoPlan};
+use crate::workplace::Workplace;
 
 /// A plan, and the report of what its run wrote of it; a run that has died left none.
 struct Written {
@@ -31,25 +31,18 @@ pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, out: &mut impl Write) -> Re
     let mode = if args.yes { Mode::Apply } else { Mode::Plan };
     let exempt_until = Timestamp::now() + SignedDuration::from_hours(i64::from(args.exempt_hours));
     let how = Undo { write: args.yes, force: args.force, exempt_until };
-    let mut results = Results { reports: Vec::new(), skipped: Skipped::default(), problems: Vec::new() };
-    let run = RunId::start();
+    let (mut results, run) = (Results::default(), RunId::start());
+    let workplace = Workplace { config, access: &args.access, records, policy, bar };
+    let records = &workplace.records;
     for rule in &rules {
-        let role = aws::target_role(&args.access, &rule.manifest.id);
-        let engine = rule.engine(EngineParts {
-            manifest: rule.manifest.clone(),
-            sessions: Sessions::new(config.clone(), role, &rule.manifest, run),
-            records: records.clone(),
-            policy: policy.clone(),
-            ledger: None,
-            progress: Arc::new(bar.clone()),
-        })?;
+        let engine = workplace.engine(rule, run, None)?;
         for (batch, Written { plan: key, report }) in (1..).zip(&written) {
             let wanted = |finding: &Finding| is_wanted(args, finding) && was_written(report.as_deref(), finding);
             let id = BatchId { rule: rule.manifest.id.clone(), run, batch };
             let plan = records.get(key).await.map_err(Box::new)?;
             let undone = engine.undo(UndoPlan { id, key, plan: &plan, wanted: &wanted, how }).await;
-            let undone = undone.map_err(|source| Error::Broken { place: aws::locate(&records, key), source })?;
-            results.store(undone, &records).await;
+            let undone = undone.map_err(|source| Error::Broken { place: aws::locate(records, key), source })?;
+            results.store(undone, records).await;
         }
     }
     bar.clear();

@@ -201,10 +201,7 @@ impl<R: Rule> Engine<R> {
             Ok(false) => return said(Report::held(batch, "this approval was used before: approve the plan again")),
             Err(error) => return said(Report::failed(batch, &format!("the approval cannot be claimed: {error}"))),
         }
-        let changes = |planned: &PlannedFinding<R::Change>| {
-            planned.changes.iter().map(|planned| planned.change.clone()).collect()
-        };
-        let warrant = Warrant::Approval(waiting.map(changes).collect());
+        let warrant = Warrant::Approval(waiting.map(undo::changes).collect());
         said(self.carry_out(batch, &warrant, deadline).await)
     }
 

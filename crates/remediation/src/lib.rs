@@ -40,7 +40,7 @@ pub use engine::{Bounds, Deadline, Engine, Progress, Undo};
 pub use error::{Error, ErrorKind, Result};
 pub use finding::{AccountId, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError, Finding, Region, RunId};
 pub use ledger::Ledger;
-pub use policy::{Exempted, Fight, Limits, Mode, POLICY_KEY, Policy, PolicyError, PolicyRecord, nearest};
+pub use policy::{Exempted, Fight, Limits, Mode, POLICY_KEY, Policy, PolicyError, PolicyRecord, line_at, nearest};
 pub use record::{RecordError, Records};
 use report::hexadecimal;
 pub use report::{

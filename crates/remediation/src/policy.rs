@@ -15,7 +15,7 @@ use crate::{AccountId, Records, Rule};
 
 pub use exemption::Exempted;
 pub(crate) use exemption::{About, Exemption, Resource};
-pub use text::{PolicyError, nearest};
+pub use text::{PolicyError, line_at, nearest};
 
 /// The key of the policy in the bucket.
 pub const POLICY_KEY: &str = "policy.json";

@@ -154,7 +154,8 @@ impl<R: Rule> Engine<R> {
     }
 }
 
-fn changes<C: Clone>(planned: &PlannedFinding<C>) -> Vec<C> {
+/// What was planned for a finding, without its words.
+pub(super) fn changes<C: Clone>(planned: &PlannedFinding<C>) -> Vec<C> {
     planned.changes.iter().map(|planned| planned.change.clone()).collect()
 }
 

@@ -101,8 +101,8 @@ pub(super) fn line_of_string(json: &str, word: &str) -> Option<usize> {
     json.find(&format!("\"{word}\"")).map(|at| line(json, at))
 }
 
-/// The line in which `part` starts, which is a part of `json` itself.
-fn line_at(json: &str, part: &str) -> usize {
+/// The line, from 1, in which `part` starts, which is a part of `json` itself.
+pub fn line_at(json: &str, part: &str) -> usize {
     line(json, (part.as_ptr() as usize).saturating_sub(json.as_ptr() as usize))
 }
 
