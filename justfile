@@ -15,7 +15,7 @@ default:
     @just --list --unsorted
 
 # Show the whole pipeline on an emulator: Terraform, schedule, poller, fix, proof (--keep leaves it running)
-demo *arguments: build
+demo *arguments: build-binaries
     "$CARGO_TARGET_DIR/debug/demo" "$@"
 
 # All tests: formatting, lints, unit, property, emulator, pipeline and Terraform tests
@@ -25,9 +25,13 @@ test: check-format test-all lint
 [private]
 test-all: test-rust test-terraform test-emulator
 
-# Build everything that tests and the demo run
+# Build everything that tests run
 build: _needs
     cargo build --workspace --all-targets --locked
+
+# Build the binaries alone: what the demo runs, and the tests build none of it again
+build-binaries: _needs
+    cargo build --workspace --bins --locked
 
 # The emulator ends a moment after nextest does: `settle` waits for that, whatever the tests said.
 
@@ -88,7 +92,7 @@ targets-apply accounts *arguments:
     terraform/deploy/targets/each-account apply {{ quote(absolute_path(accounts)) }} "${@:2}"
 
 # Start time and memory of a release Lambda, and the poller's memory over the length of the list
-bench: package build
+bench: package build-binaries
     "$CARGO_TARGET_DIR/debug/bench"
 
 # Remove what builds and runs leave

@@ -114,6 +114,8 @@ fn cargo_home() -> Result<PathBuf, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn workspace(target: &str) -> Workspace {
@@ -137,10 +139,31 @@ mod tests {
         assert_eq!(flags[2], "--remap-path-prefix=/home/alice/repo/target=/target");
     }
 
+    /// The root of this checkout. Asked for when it runs: another checkout may have compiled this.
+    fn root() -> PathBuf {
+        Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap()).join("../..")
+    }
+
+    /// The SDK's crates with the features that a build with these kinds of dependencies gives them.
+    fn sdk_features(edges: &str) -> BTreeSet<String> {
+        let tree = ["--workspace", "--locked", "--prefix", "none", "--format", "{p} {f}", "--edges", edges];
+        let output = cargo("tree").args(tree).current_dir(root()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let lines = lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned());
+        lines.filter(|line| line.starts_with("aws-")).collect()
+    }
+
+    #[test]
+    fn the_tests_build_no_sdk_a_second_time() {
+        let (of_binaries, of_tests) = (sdk_features("normal,build"), sdk_features("normal,build,dev"));
+        assert!(of_binaries.iter().any(|line| line.starts_with("aws-sdk-ec2 ")), "{of_binaries:?}");
+        assert_eq!(of_binaries, of_tests);
+    }
+
     #[test]
     fn every_rule_of_this_workspace_and_the_poller_are_lambdas() {
-        // Asked for when it runs: another checkout may have compiled this.
-        let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../..");
+        let root = root();
         let lambdas = Workspace { workspace_root: root, target_directory: PathBuf::new() }.lambdas().unwrap();
         assert_eq!(lambdas[0], "poller");
         assert!(lambdas.contains(&"s3-public-bucket".to_owned()));

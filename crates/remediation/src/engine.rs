@@ -3,6 +3,7 @@
 
 mod breaker;
 mod decide;
+mod problems;
 mod undo;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,15 +17,19 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
+use crate::call::counted;
 use crate::history::History;
+use crate::rule::Controls;
 use crate::{
-    AccountId, Approval, Batch, BatchId, Error, ErrorKind, Finding, Ledger, Manifest, Mode, Outcome, Plan,
-    PlannedChange, PlannedFinding, Policy, PolicyRecord, Proposal, RecordError, Records, Region, Report,
-    ReportedFinding, Result, Rule, SessionKind, Sessions, StoredPlan, Verification,
+    AccountId, AccountProblem, Approval, Batch, BatchId, Error, ErrorKind, Finding, Guard, Ledger, Manifest,
+    ManifestError, Mode, Outcome, Plan, PlannedChange, PlannedFinding, Policy, PolicyRecord, Proposal, RecordError,
+    Records, Region, Report, ReportedFinding, Resource, Result, Rule, Seen, SessionKind, Sessions, StoredPlan,
+    Verification,
 };
 
-use breaker::Breaker;
+use breaker::{Breaker, Effect, Opened};
 use decide::{Decision, Exempting, Warrant};
+use problems::Problems;
 
 pub use undo::Undo;
 
@@ -95,6 +100,7 @@ type ClientKey = (AccountId, Region, SessionKind);
 /// Runs one rule over batches of findings.
 pub struct Engine<R: Rule> {
     manifest: Manifest,
+    controls: Controls<R::Control>,
     settings: R::Settings,
     sessions: Sessions,
     records: Records,
@@ -103,6 +109,7 @@ pub struct Engine<R: Rule> {
     policy_record: Option<PolicyRecord>,
     ledger: Option<Ledger>,
     breaker: Breaker,
+    problems: Problems,
     progress: Option<Arc<dyn Progress>>,
     slots: Semaphore,
     clients: Mutex<HashMap<ClientKey, ClientSlot<R::Client>>>,
@@ -112,33 +119,63 @@ pub struct Engine<R: Rule> {
 struct Waiting<C> {
     place: usize,
     finding: Finding,
+    resource: Resource,
     proposal: Proposal<C>,
     decision: Decision,
 }
 
 /// What planning found out about one finding.
 enum Planned<C> {
-    Proposed(Proposal<C>, Decision),
-    Settled(Outcome, Option<String>, Vec<String>),
+    Proposed(Resource, Proposal<C>, Decision),
+    Settled(Settled),
+}
+
+/// What is reported of a finding for which nothing is written.
+struct Settled {
+    resource: Option<Resource>,
+    outcome: Outcome,
+    detail: Option<String>,
+    notes: Vec<String>,
+}
+
+/// A fresh look at a finding's resource, and what the rule makes of it.
+struct Looked<R: Rule> {
+    client: Arc<R::Client>,
+    seen: Seen<R::State>,
+    proposal: Proposal<R::Change>,
+    /// The actions that it called.
+    calls: Vec<String>,
 }
 
 /// What a fresh look after a write said, when it was not yet that the resource complies.
 enum Look {
     Gone(Error),
     Held(String),
+    /// Something could not be changed yet.
+    Later(String),
+    /// It is changed, and not shown to work yet.
+    Unproved(String),
+    /// It still violates.
     Left(String),
+    /// There was no look.
+    Unseen(Error),
 }
 
 impl<R: Rule> Engine<R> {
     /// An engine for one run.
+    ///
+    /// # Errors
+    ///
+    /// The parameters of the manifest's controls are not what the rule takes.
     pub fn new(
         manifest: Manifest,
         settings: R::Settings,
         sessions: Sessions,
         records: Records,
         bounds: Bounds,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, ManifestError> {
+        Ok(Self {
+            controls: manifest.parameters()?,
             manifest,
             settings,
             sessions,
@@ -148,10 +185,11 @@ impl<R: Rule> Engine<R> {
             policy_record: None,
             ledger: None,
             breaker: Breaker::default(),
+            problems: Problems::default(),
             progress: None,
             slots: Semaphore::new(bounds.concurrency.max(1)),
             clients: Mutex::default(),
-        }
+        })
     }
 
     /// Tells `progress` how far the run is.
@@ -199,7 +237,10 @@ impl<R: Rule> Engine<R> {
         match self.ledger(&batch.id).claim("approval").await {
             Ok(true) => {}
             Ok(false) => return said(Report::held(batch, "this approval was used before: approve the plan again")),
-            Err(error) => return said(Report::failed(batch, &format!("the approval cannot be claimed: {error}"))),
+            Err(error) => {
+                let reason = format!("the approval cannot be claimed: {error}");
+                return said(Report::untouched(batch, error.outcome(), &reason));
+            }
         }
         let warrant = Warrant::Approval(waiting.map(undo::changes).collect());
         said(self.carry_out(batch, &warrant, deadline).await)
@@ -214,7 +255,7 @@ impl<R: Rule> Engine<R> {
             Ok(exempting) => exempting,
             Err(error) => {
                 let reason = format!("the exemptions cannot be read, so nothing is written: {error}");
-                return Report::failed(batch, &reason);
+                return Report::untouched(batch, error.outcome(), &reason);
             }
         };
         let allowed = |finding: &Finding| self.policy.mode(&self.manifest.id, &finding.account);
@@ -235,7 +276,17 @@ impl<R: Rule> Engine<R> {
             }
         }
         let findings = rows.into_values().collect();
-        Report { plans, ..Report::done(batch.id, mode, started, findings, batch.bad_lines) }
+        let report = Report::done(batch.id, mode, started, findings, batch.bad_lines);
+        Report { plans, accounts: self.account_problems(), ..report }
+    }
+
+    /// What stopped all findings of an account, one line an account: in the report and in the log.
+    fn account_problems(&self) -> Vec<AccountProblem> {
+        let problems = self.problems.take();
+        for AccountProblem { account, findings, reason } in &problems {
+            tracing::warn!(%account, findings, "{reason}");
+        }
+        problems
     }
 
     /// Sorts the findings into those that need changes and those whose outcome is settled, by their place in the batch.
@@ -267,10 +318,9 @@ impl<R: Rule> Engine<R> {
         if let Err(error) = stored {
             tracing::error!(%error, "the plan could not be stored, so nothing was written");
             let detail = format!("the plan could not be stored, so nothing was written: {error}");
-            let failed = |Waiting { place, finding, proposal, .. }| {
-                (place, row(finding, Outcome::Failed, Some(detail.clone()), &proposal))
-            };
-            return waiting.into_iter().map(failed).collect();
+            let outcome = error.outcome();
+            let unwritten = |waiting: Waiting<R::Change>| (waiting.place, waiting.row(outcome, Some(detail.clone())));
+            return waiting.into_iter().map(unwritten).collect();
         }
         let (written, unwritten): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|waiting| waiting.decision == Decision::Write);
@@ -293,6 +343,7 @@ impl<R: Rule> Engine<R> {
             .iter()
             .map(|waiting| PlannedFinding {
                 finding: waiting.finding.clone(),
+                resource: waiting.resource.clone(),
                 changes: waiting.proposal.changes.iter().map(change).collect(),
                 awaits: waiting.decision.awaits().to_vec(),
                 held: waiting.proposal.held.clone(),
@@ -305,33 +356,67 @@ impl<R: Rule> Engine<R> {
         Ok(StoredPlan { key, hash: plan.hash })
     }
 
-    /// What would have to change, regardless of what the policy says of it.
-    async fn plan_one(&self, finding: &Finding, deadline: Deadline) -> Planned<R::Change> {
+    /// A fresh look, unless there is no time left for it.
+    async fn look_in_time(&self, finding: &Finding, deadline: Deadline) -> Result<Looked<R>, Settled> {
         if deadline.left() < self.bounds.reserve {
-            let detail = "no time was left to plan it; the next poll will";
-            return Planned::Settled(Outcome::Deferred, Some(detail.into()), Vec::new());
+            return Err(Settled::of(Outcome::Deferred, "no time was left to plan it; the next poll will"));
         }
-        let error = match self.look(finding).await {
-            Ok(proposal) if proposal.is_empty() => {
-                return Planned::Settled(Outcome::AlreadyCompliant, None, proposal.notes);
-            }
-            Ok(Proposal { changes, held, notes, .. }) if changes.is_empty() => {
-                return Planned::Settled(Outcome::Held, Some(held.join("; ")), notes);
-            }
-            Ok(proposal) => return Planned::Proposed(proposal, Decision::Write),
-            Err(error) => error,
-        };
-        Planned::failed(&error)
+        self.look(finding).await.map_err(|error| self.failed(finding, &error))
     }
 
-    /// A fresh plan of the finding, through the read-only session.
-    async fn look(&self, finding: &Finding) -> Result<Proposal<R::Change>> {
-        if self.manifest.control(&finding.control).is_none() {
+    /// What is reported of a finding for which a call failed before anything was written.
+    fn failed(&self, finding: &Finding, error: &Error) -> Settled {
+        let outcome = error.kind.outcome();
+        if error.is_of_account() {
+            self.problems.count(&finding.account, error);
+        } else if outcome == Outcome::Failed {
+            tracing::warn!(%error, "planning failed");
+        }
+        Settled::of(outcome, error.to_string())
+    }
+
+    /// A fresh look through the read-only session, and what the rule makes of it.
+    async fn look(&self, finding: &Finding) -> Result<Looked<R>> {
+        let Some(control) = self.controls.get(&finding.control) else {
             let message = format!("`{}` is not a control of {}", finding.control, self.manifest.id);
             return Err(Error::invalid_finding("control", message));
+        };
+        let finding = finding.located(self.manifest.scope)?;
+        let client = self.client(&finding, SessionKind::Read).await?;
+        let (seen, calls) = counted(R::look(&client, &finding)).await;
+        let seen = seen.map_err(|error| self.in_session(&finding, error))?;
+        if seen.resource.owner != finding.account {
+            let Resource { arn, owner, .. } = &seen.resource;
+            let message = format!(
+                "it belongs to the account {owner}, which shares it with {}: it can be changed there only ({arn})",
+                finding.account
+            );
+            return Err(Error::out_of_reach("finding's account", message));
         }
-        let client = self.client(finding, SessionKind::Read).await?;
-        R::plan(&client, finding, &self.settings).await
+        let proposal = R::plan(&seen, &[control], &self.settings);
+        Ok(Looked { client, seen, proposal, calls })
+    }
+
+    /// An error of a call with a session for the finding's account and region.
+    fn in_session(&self, finding: &Finding, error: Error) -> Error {
+        let region =
+            if finding.region.is_global() { self.sessions.region().to_owned() } else { finding.region.to_string() };
+        error.in_session(&finding.account, &region)
+    }
+
+    /// What a guard sees of the changes is noted; what it says that holds them back. A guard that cannot see says so.
+    async fn guard(&self, looked: &mut Looked<R>) -> Vec<String> {
+        let guard = R::guard(&self.settings);
+        if guard == Guard::Off {
+            return Vec::new();
+        }
+        let Looked { client, seen, proposal, .. } = looked;
+        let sights = match R::impact(client, seen, &proposal.changes, &self.settings).await {
+            Ok(sights) => sights,
+            Err(error) => vec![format!("what the fix would break could not be seen: {error}")],
+        };
+        proposal.notes.extend(sights.iter().cloned());
+        if guard == Guard::Hold { sights } else { Vec::new() }
     }
 
     /// Writes the changes and proves them; `needs` is the mode that the policy must still allow.
@@ -342,34 +427,38 @@ impl<R: Rule> Engine<R> {
         needs: Mode,
         deadline: Deadline,
     ) -> ReportedFinding {
-        let Waiting { finding, proposal, .. } = waiting;
-        let mut row = row(finding, Outcome::Deferred, None, &proposal);
+        let mut row = waiting.row(Outcome::Deferred, None);
+        let proposal = waiting.proposal;
         if deadline.left() < self.bounds.reserve {
             row.detail = Some("no time was left to write it; the next poll will".into());
             return row;
         }
-        if let Some(open) = self.breaker.is_open(&self.policy.limits) {
+        if let Some(open) = self.breaker.is_open(&row.finding.account, &self.policy.limits) {
             row.detail = Some(open);
             return row;
         }
-        let failure = self.write(&mut row, &proposal.changes, needs, deadline).await.err();
+        let failure = self.write(&row.finding, &proposal.changes, needs, deadline, &mut row.written).await.err();
         // After a failed write one look is enough: another run, or the service itself, may have brought it about.
         let within = if failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };
         let looked = self.verify(&row.finding, within.min(deadline.left())).await;
         if let Ok((_, notes)) = &looked {
             row.notes.extend(notes.iter().filter(|note| !proposal.notes.contains(note)).cloned());
         }
-        (row.outcome, row.detail, row.verification) = judge(looked.map(|(proof, _)| proof), failure);
-        self.remember(id, &mut row).await;
+        if let Some(error) = failure.as_ref().filter(|error| error.is_of_account()) {
+            self.problems.count(&row.finding.account, error);
+        }
+        let judged = judge(looked.map(|(proof, _)| proof), failure);
+        (row.outcome, row.detail, row.verification) = (judged.outcome, judged.detail, judged.verification);
+        self.remember(id, &mut row, judged.effect).await;
         tracing::info!(outcome = %row.outcome, written = row.written, detail = row.detail.as_deref(), "applied");
         row
     }
 
     /// Counts what became of a fix: for the breaker, and for the resource's history.
-    async fn remember(&self, id: &BatchId, row: &mut ReportedFinding) {
-        if let Some(open) = self.breaker.count(row.outcome, &self.policy.limits) {
-            tracing::error!("{open}");
-            if let Err(error) = self.ledger(id).stop(&open).await {
+    async fn remember(&self, id: &BatchId, row: &mut ReportedFinding, effect: Effect) {
+        for Opened { account, why } in self.breaker.count(&row.finding.account, effect, &self.policy.limits) {
+            tracing::error!("{why}");
+            if let Err(error) = self.ledger(id).stop(account.as_ref(), &why).await {
                 tracing::error!(%error, "the other batches of the run were not told");
             }
         }
@@ -391,6 +480,7 @@ impl<R: Rule> Engine<R> {
         let Some(record) = &self.policy_record else { return Ok(()) };
         let stopped = |message: String| Err(Error::stopped(message));
         match record.read().await {
+            Err(error) if error.passes() => Err(Error::new("policy", ErrorKind::Transient, error.to_string())),
             Err(error) => stopped(error.to_string()),
             Ok(policy) if policy.paused => stopped(PAUSED.into()),
             Ok(policy) if policy.mode(&self.manifest.id, &finding.account) < needs => {
@@ -400,25 +490,27 @@ impl<R: Rule> Engine<R> {
         }
     }
 
+    /// Writes the changes, and counts in `written` those that were.
     async fn write(
         &self,
-        row: &mut ReportedFinding,
+        finding: &Finding,
         changes: &[R::Change],
         needs: Mode,
         deadline: Deadline,
+        written: &mut usize,
     ) -> Result<()> {
-        let client = self.client(&row.finding, SessionKind::Write).await?;
+        let located = finding.located(self.manifest.scope)?;
+        let client = self.client(&located, SessionKind::Write).await?;
         for change in changes {
-            self.is_let(&row.finding, needs).await?;
+            self.is_let(finding, needs).await?;
             let left = deadline.left().saturating_sub(self.bounds.conclude);
-            let unfinished = |_| Error {
-                action: change.to_string(),
-                kind: ErrorKind::Unfinished,
-                code: None,
-                message: format!("the write was begun, but had not ended after {} s", left.as_secs()),
+            let unfinished = |_| {
+                let message = format!("the write was begun, but had not ended after {} s", left.as_secs());
+                Error::new(&change.to_string(), ErrorKind::Unfinished, message)
             };
-            timeout(left, R::apply(&client, change)).await.map_err(unfinished)??;
-            row.written += 1;
+            let applied = timeout(left, R::apply(&client, change)).await.map_err(unfinished)?;
+            applied.map_err(|error| self.in_session(&located, error))?;
+            *written += 1;
         }
         Ok(())
     }
@@ -426,20 +518,23 @@ impl<R: Rule> Engine<R> {
     /// Looks afresh until the resource complies, with backoff, for at most `within`; at least once.
     async fn verify(&self, finding: &Finding, within: Duration) -> Result<(Verification, Vec<String>), Look> {
         let look = || async {
-            match self.look(finding).await {
-                Ok(proposal) if proposal.is_empty() => Ok(proposal.notes),
-                Ok(Proposal { changes, held, .. }) if changes.is_empty() => Err(Look::Held(held.join("; "))),
-                Ok(Proposal { changes, .. }) => {
-                    Err(Look::Left(format!("a fresh look still finds: {}", summaries(&changes).join("; "))))
+            let Looked { proposal, calls, .. } = self.look(finding).await.map_err(Look::failed)?;
+            let Proposal { changes, held, not_now, unproved, notes } = proposal;
+            match (&changes[..], &held[..], &not_now[..], &unproved[..]) {
+                ([], [], [], []) => Ok((calls, notes)),
+                ([], [], [], unproved) => Err(Look::Unproved(unproved.join("; "))),
+                ([], [], not_now, _) => Err(Look::Later(not_now.join("; "))),
+                ([], held, ..) => Err(Look::Held(held.join("; "))),
+                (changes, ..) => {
+                    Err(Look::Left(format!("a fresh look still finds: {}", summaries(changes).join("; "))))
                 }
-                Err(error) if error.is_gone() => Err(Look::Gone(error)),
-                Err(error) => Err(Look::Left(format!("a fresh look failed: {error}"))),
             }
         };
-        self.look_until(within, look, |look| matches!(look, Look::Left(_))).await
+        self.look_until(within, look, |look| !matches!(look, Look::Gone(_) | Look::Held(_))).await
     }
 
-    /// Repeats `look` with backoff while it fails with something for which `again` holds, for at most `within`.
+    /// Repeats `look`, which gives the calls that it made, with backoff while it fails with something for which `again`
+    /// holds, for at most `within`.
     async fn look_until<T, E, F>(
         &self,
         within: Duration,
@@ -447,7 +542,7 @@ impl<R: Rule> Engine<R> {
         again: impl Fn(&E) -> bool,
     ) -> Result<(Verification, T), E>
     where
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<(Vec<String>, T), E>>,
     {
         let looks = std::sync::atomic::AtomicU32::new(0);
         let started = Instant::now();
@@ -461,10 +556,8 @@ impl<R: Rule> Engine<R> {
             look()
         };
         // The backoff counts its own waits; a slow look takes time as well.
-        let found = counted.retry(backoff).when(|error| again(error) && started.elapsed() < within).await?;
-        let mut actions: Vec<_> = self.manifest.read.iter().map(|permission| permission.action.clone()).collect();
-        // An action on two kinds of resources is two permissions.
-        actions.dedup();
+        let retried = counted.retry(backoff).when(|error| again(error) && started.elapsed() < within);
+        let (actions, found) = retried.await?;
         Ok((Verification { at: Timestamp::now(), looks: looks.into_inner(), actions }, found))
     }
 
@@ -526,27 +619,51 @@ impl Finding {
     }
 }
 
-impl<C> Planned<C> {
-    fn failed(error: &Error) -> Self {
-        let outcome = match error.kind {
-            ErrorKind::Gone => Outcome::Gone,
-            ErrorKind::NotNow => Outcome::Deferred,
-            _ => {
-                tracing::warn!(%error, "planning failed");
-                Outcome::Failed
-            }
+impl<R: Rule> Looked<R> {
+    /// What is reported where nothing is to be changed, for that it complies or because nothing can be.
+    fn unless_settled(self) -> Result<Self, Settled> {
+        let Proposal { changes, held, not_now, unproved, notes } = &self.proposal;
+        if !changes.is_empty() {
+            return Ok(self);
+        }
+        let (outcome, detail) = match (&held[..], &not_now[..], &unproved[..]) {
+            ([], [], []) => (Outcome::AlreadyCompliant, None),
+            ([], [], unproved) => (Outcome::Unverified, Some(unproved.join("; "))),
+            ([], not_now, _) => (Outcome::Deferred, Some(not_now.join("; "))),
+            (held, ..) => (Outcome::Held, Some(held.join("; "))),
         };
-        Self::Settled(outcome, Some(error.to_string()), Vec::new())
+        Err(Settled { resource: Some(self.seen.resource.clone()), outcome, detail, notes: notes.clone() })
+    }
+}
+
+impl Settled {
+    fn of(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self { resource: None, outcome, detail: Some(detail.into()), notes: Vec::new() }
+    }
+}
+
+impl Look {
+    fn failed(error: Error) -> Self {
+        if error.is_gone() { Self::Gone(error) } else { Self::Unseen(error) }
     }
 }
 
 impl<C: ToString> Waiting<C> {
+    /// The report's row of a finding for which nothing has been written yet.
+    fn row(&self, outcome: Outcome, detail: Option<String>) -> ReportedFinding {
+        let Self { finding, resource, proposal, .. } = self;
+        let (notes, changes) = (proposal.notes.clone(), summaries(&proposal.changes));
+        let row = ReportedFinding::unwritten(finding.clone(), outcome, detail);
+        ReportedFinding { resource: Some(resource.clone()), notes, changes, ..row }
+    }
+
     /// The row of a finding that is not written, with its place.
     fn unwritten(self) -> (usize, ReportedFinding) {
-        let Self { place, finding, proposal, decision } = self;
-        let (outcome, detail) = decision.outcome();
-        let held = (!proposal.held.is_empty()).then(|| proposal.held.join("; "));
-        (place, row(finding, outcome, detail.or(held), &proposal))
+        let (outcome, detail) = self.decision.clone().outcome();
+        let Proposal { held, not_now, .. } = &self.proposal;
+        let left: Vec<_> = held.iter().chain(not_now).map(String::as_str).collect();
+        let left = (!left.is_empty()).then(|| left.join("; "));
+        (self.place, self.row(outcome, detail.or(left)))
     }
 }
 
@@ -568,31 +685,46 @@ fn passes(findings: Vec<Finding>, writes: bool) -> Vec<Vec<(usize, Finding)>> {
     passes
 }
 
-/// The outcome that follows from the last look and from the failed write, if there was one.
-fn judge(
-    looked: Result<Verification, Look>,
-    failure: Option<Error>,
-) -> (Outcome, Option<String>, Option<Verification>) {
-    match (looked, failure) {
-        (Ok(verification), None) => (Outcome::Fixed, None, Some(verification)),
-        (Ok(verification), Some(error)) => {
+/// What follows from a fix.
+struct Judged {
+    outcome: Outcome,
+    detail: Option<String>,
+    verification: Option<Verification>,
+    effect: Effect,
+}
+
+/// What follows from the last look and from the failed write, if there was one.
+fn judge(looked: Result<Verification, Look>, failure: Option<Error>) -> Judged {
+    let (outcome, detail, effect) = match (&looked, failure) {
+        (Ok(_), None) => (Outcome::Fixed, None, Effect::Worked),
+        (Ok(_), Some(error)) => {
             let detail = format!("a write failed, and yet the resource complies: {error}");
-            (Outcome::Fixed, Some(detail), Some(verification))
+            (Outcome::Fixed, Some(detail), Effect::Worked)
         }
-        (Err(Look::Gone(error)), _) => (Outcome::Gone, Some(error.to_string()), None),
-        (Err(Look::Held(held)), None) => (Outcome::Held, Some(held), None),
-        (Err(Look::Left(left)), None) => (Outcome::Unverified, Some(left), None),
-        (Err(Look::Held(_) | Look::Left(_)), Some(error)) => (outcome_of(&error), Some(error.to_string()), None),
-    }
+        (Err(Look::Gone(error)), _) => (Outcome::Gone, Some(error.to_string()), Effect::Unknown),
+        (Err(_), Some(error)) => (outcome_of(&error), Some(error.to_string()), effect_of(&error)),
+        (Err(Look::Held(held)), None) => (Outcome::Held, Some(held.clone()), Effect::Unknown),
+        (Err(Look::Later(later)), None) => (Outcome::Deferred, Some(later.clone()), Effect::Unknown),
+        (Err(Look::Unproved(missing)), None) => (Outcome::Unverified, Some(missing.clone()), Effect::Unknown),
+        (Err(Look::Left(left)), None) => (Outcome::Unverified, Some(left.clone()), Effect::Failed),
+        (Err(Look::Unseen(error)), None) => {
+            (Outcome::Unverified, Some(format!("a fresh look failed: {error}")), effect_of(error))
+        }
+    };
+    Judged { outcome, detail, verification: looked.ok(), effect }
 }
 
 /// The outcome of a write that failed and had no effect that can be seen.
 fn outcome_of(error: &Error) -> Outcome {
-    match error.kind {
-        ErrorKind::NotNow => Outcome::Deferred,
-        ErrorKind::Unfinished => Outcome::Unverified,
-        ErrorKind::Stopped => Outcome::Held,
-        _ => Outcome::Failed,
+    // It is there: a look has found it.
+    if error.is_gone() { Outcome::Failed } else { error.kind.outcome() }
+}
+
+/// What an error says of whether fixes work: nothing, where it passes by itself or is not a fix's.
+fn effect_of(error: &Error) -> Effect {
+    match outcome_of(error) {
+        Outcome::Failed | Outcome::Unverified => Effect::Failed,
+        _ => Effect::Unknown,
     }
 }
 
@@ -601,25 +733,16 @@ fn sort<C>(planned: Vec<(usize, Finding, Planned<C>)>) -> (Vec<Waiting<C>>, BTre
     let (mut waiting, mut settled) = (Vec::new(), BTreeMap::new());
     for (place, finding, planned) in planned {
         match planned {
-            Planned::Proposed(proposal, decision) => waiting.push(Waiting { place, finding, proposal, decision }),
-            Planned::Settled(outcome, detail, notes) => {
+            Planned::Proposed(resource, proposal, decision) => {
+                waiting.push(Waiting { place, finding, resource, proposal, decision });
+            }
+            Planned::Settled(Settled { resource, outcome, detail, notes }) => {
                 let row = ReportedFinding::unwritten(finding, outcome, detail);
-                settled.insert(place, ReportedFinding { notes, ..row });
+                settled.insert(place, ReportedFinding { resource, notes, ..row });
             }
         }
     }
     (waiting, settled)
-}
-
-/// The report's row of a finding for which nothing has been written yet.
-fn row<C: ToString>(
-    finding: Finding,
-    outcome: Outcome,
-    detail: Option<String>,
-    proposal: &Proposal<C>,
-) -> ReportedFinding {
-    let row = ReportedFinding::unwritten(finding, outcome, detail);
-    ReportedFinding { notes: proposal.notes.clone(), changes: summaries(&proposal.changes), ..row }
 }
 
 fn summaries<C: ToString>(changes: &[C]) -> Vec<String> {

@@ -4,30 +4,55 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::{AccountId, Outcome};
+
+use codes::{LATER, Meaning};
+
+mod codes;
+
 /// The result of a rule's or the engine's step.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a step failed.
+/// Why a step failed. What follows from it is said here alone: [`ErrorKind::outcome`], and [`ErrorKind::Passing`] for
+/// what is tried again at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The resource does not exist any more.
     Gone,
     /// The caller may not do this: the action in the error is the permission that is missing.
     AccessDenied,
+    /// Nobody can change this from the finding's account: the resource is another account's, or the organization or
+    /// the account's own settings forbid it.
+    OutOfReach,
+    /// Over in a moment: another call was at work on the same resource, or the answer broke off.
+    Passing,
     /// The service asked to slow down, and the SDK's retries are used up.
     Throttled,
-    /// No answer, a broken connection or a fault of the service: the next poll tries again.
+    /// No answer, a broken connection or a fault of the service.
     Transient,
+    /// The resource, or a quota, does not allow the change right now; it will by itself.
+    NotNow,
     /// The same call will fail the same way until somebody changes something.
     Permanent,
     /// The finding itself is at fault, not a call.
     InvalidFinding,
-    /// The resource, or a quota, does not allow the change right now; it will by itself.
-    NotNow,
     /// The write was begun, and the time to await its end is up.
     Unfinished,
     /// The policy lets nothing be written any more.
     Stopped,
+}
+
+impl ErrorKind {
+    /// What the report says of a finding whose look, or whose write, failed so.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Gone => Outcome::Gone,
+            Self::OutOfReach | Self::Stopped => Outcome::Held,
+            Self::Passing | Self::Throttled | Self::Transient | Self::NotNow => Outcome::Deferred,
+            Self::AccessDenied | Self::Permanent | Self::InvalidFinding => Outcome::Failed,
+            Self::Unfinished => Outcome::Unverified,
+        }
+    }
 }
 
 /// A failed step, named by the API action that failed.
@@ -44,27 +69,6 @@ pub struct Error {
     pub message: String,
 }
 
-/// Codes by which AWS services say "not allowed".
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
-const ACCESS_DENIED: [&str; 5] =
-    ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "Forbidden"];
-/// Codes by which AWS services say "slower".
-/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
-const THROTTLED: [&str; 12] = [
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "RequestLimitExceeded",
-    "TooManyRequestsException",
-    "ProvisionedThroughputExceededException",
-    "BandwidthLimitExceeded",
-    "PriorRequestNotComplete",
-    "EC2ThrottledException",
-    "SlowDown",
-];
-
 impl Error {
     /// The error of an SDK call of `action`.
     pub fn api<E>(action: &str, error: SdkError<E, HttpResponse>) -> Self
@@ -72,25 +76,21 @@ impl Error {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let code = error.code().map(str::to_owned);
+        let said = error.message().unwrap_or_default();
+        let meaning = code.as_deref().and_then(|code| Meaning::of(code, said));
         let server_fault = error.raw_response().is_some_and(|response| response.status().is_server_error());
-        let kind = match (&error, code.as_deref()) {
-            (_, Some(code)) if ACCESS_DENIED.contains(&code) => ErrorKind::AccessDenied,
-            (_, Some(code)) if THROTTLED.contains(&code) => ErrorKind::Throttled,
-            (SdkError::ServiceError(_), _) if !server_fault => ErrorKind::Permanent,
-            (SdkError::ConstructionFailure(_), _) => ErrorKind::Permanent,
-            _ => ErrorKind::Transient,
+        let (kind, advice) = match (meaning, &error) {
+            (Some(Meaning { kind, advice }), _) => (kind, Some(advice)),
+            (None, SdkError::ServiceError(_)) if !server_fault => (ErrorKind::Permanent, None),
+            (None, SdkError::ConstructionFailure(_)) => (ErrorKind::Permanent, None),
+            (None, _) => (ErrorKind::Transient, Some(LATER)),
         };
         let what = match (code.as_deref(), error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
             _ => chain(&error),
         };
-        let message = match kind {
-            ErrorKind::AccessDenied => format!("{what} (is this permission in the role, its boundary and the SCPs?)"),
-            ErrorKind::Throttled => format!("{what} (the SDK's retries are used up; the next poll tries again)"),
-            ErrorKind::Transient => format!("{what} (the next poll tries again)"),
-            _ => what,
-        };
+        let message = advice.map(|advice| format!("{what} ({advice})")).unwrap_or(what);
         Self { action: action.to_owned(), kind, code, message }
     }
 
@@ -103,40 +103,67 @@ impl Error {
 
     /// The finding's own `field` cannot be used.
     pub fn invalid_finding(field: &str, message: impl Into<String>) -> Self {
-        Self {
-            action: format!("finding's {field}"),
-            kind: ErrorKind::InvalidFinding,
-            code: None,
-            message: message.into(),
-        }
+        Self::new(&format!("finding's {field}"), ErrorKind::InvalidFinding, message)
     }
 
     /// The resource cannot be changed now: it is in a state that ends by itself.
     pub fn not_now(action: &str, message: impl Into<String>) -> Self {
-        Self { action: action.to_owned(), kind: ErrorKind::NotNow, code: None, message: message.into() }
+        Self::new(action, ErrorKind::NotNow, message)
     }
 
-    /// The policy does not let it be written, because of `message`.
-    pub(crate) fn stopped(message: String) -> Self {
-        Self { action: "policy".into(), kind: ErrorKind::Stopped, code: None, message }
-    }
-
-    /// Takes one of `codes` to mean that the call can succeed later, without anybody's help.
-    #[must_use]
-    pub fn not_now_if(self, codes: &[&str]) -> Self {
-        let later = self.code.as_deref().is_some_and(|code| codes.contains(&code));
-        if later { Self { kind: ErrorKind::NotNow, ..self } } else { self }
+    /// Nobody can change it from the finding's account.
+    pub fn out_of_reach(action: &str, message: impl Into<String>) -> Self {
+        Self::new(action, ErrorKind::OutOfReach, message)
     }
 
     /// An answer that says less than it must, so that nothing can be concluded from it.
     pub fn unusable(action: &str, what: &str) -> Self {
-        let message = format!("the answer holds {what}");
-        Self { action: action.to_owned(), kind: ErrorKind::Transient, code: None, message }
+        Self::new(action, ErrorKind::Transient, format!("the answer holds {what} ({LATER})"))
+    }
+
+    /// The answer's body broke off, because of `cause`.
+    pub(crate) fn broken_off(action: &str, cause: &dyn std::error::Error) -> Self {
+        Self::new(action, ErrorKind::Passing, format!("the answer broke off: {} ({LATER})", chain(cause)))
+    }
+
+    /// The policy does not let it be written, because of `message`.
+    pub(crate) fn stopped(message: String) -> Self {
+        Self::new("policy", ErrorKind::Stopped, message)
+    }
+
+    /// An error without a code of the service's.
+    pub fn new(action: &str, kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { action: action.to_owned(), kind, code: None, message: message.into() }
     }
 
     /// Whether this says that the resource does not exist any more.
     pub fn is_gone(&self) -> bool {
         self.kind == ErrorKind::Gone
+    }
+
+    /// Of a call with a session that STS has just given out: that the session is not known in `region` means that the
+    /// account has not enabled that region.
+    /// <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>
+    #[must_use]
+    pub(crate) fn in_session(self, account: &AccountId, region: &str) -> Self {
+        if !self.code.as_deref().is_some_and(|code| codes::UNKNOWN_CREDENTIALS.contains(&code)) {
+            return self;
+        }
+        let code = self.code.as_deref().unwrap_or_default();
+        let message = format!(
+            "{code}: the session is not known in {region}: the account {account} has not enabled that region. Enable it \
+             there, or exempt the account in {region}"
+        );
+        Self { kind: ErrorKind::OutOfReach, message, ..self }
+    }
+
+    /// Whether it is the account that is at fault and not one of its resources, so that every finding of it meets the
+    /// same.
+    pub(crate) fn is_of_account(&self) -> bool {
+        let of_account = |code: &str| codes::UNKNOWN_CREDENTIALS.contains(&code) || codes::REGION_OFF.contains(&code);
+        self.action == "sts:AssumeRole"
+            || self.code.as_deref().is_some_and(of_account)
+            || self.kind == ErrorKind::OutOfReach && self.code.is_some()
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, ProvideCredentials, Region as SdkRegion, SharedCredentialsProvider};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
@@ -19,8 +21,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
-    AccountId, Batch, BatchId, Bounds, Engine, Error, ErrorKind, Finding, Guard, Manifest, Plan, Policy, PolicyRecord,
-    Proposal, Records, Region, Result, Rule, RunId, Sessions, Target, TargetRole,
+    AccountId, Batch, BatchId, Bounds, Engine, Error, ErrorKind, Finding, Guard, Manifest, NoParameters, Plan, Policy,
+    PolicyRecord, Proposal, Records, Region, Resource, Result, Rule, RunId, Seen, Sessions, Tags, Target, TargetRole,
+    call,
 };
 
 pub(crate) const CONTROL: &str = "Ensure every door is closed.";
@@ -38,11 +41,13 @@ pub(crate) struct OpenDoor;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     pub(crate) days: u32,
+    #[serde(default)]
+    pub(crate) guard: Guard,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { days: 90 }
+        Self { days: 90, guard: Guard::Warn }
     }
 }
 
@@ -97,8 +102,22 @@ pub(crate) enum Script {
     WriteFailsLate(ErrorKind),
     /// The last door may stay open, because the settings say so.
     HoldsLast,
-    /// A guard holds the house's doors.
+    /// The last door cannot be closed now.
+    JamsLast,
+    /// Nothing ever shows that closed doors are locked.
+    NeverProved,
+    /// A guard sees somebody in the house.
     Guarded,
+    /// A guard may not look.
+    Dark,
+}
+
+/// What a look sees.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    house: House,
+    open: Vec<bool>,
+    script: Script,
 }
 
 #[derive(Debug)]
@@ -108,7 +127,9 @@ struct State {
     shown: Vec<bool>,
     stale: u32,
     writes: usize,
-    tags: BTreeMap<String, String>,
+    tags: Tags,
+    names: BTreeSet<String>,
+    owner: Option<AccountId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -196,10 +217,6 @@ impl Cloud {
             return Ok(state.shown.clone());
         }
         Ok(state.open.clone())
-    }
-
-    fn follows(&self, house: &House, script: Script) -> bool {
-        self.houses.lock().unwrap().get(house).is_some_and(|state| state.script == script)
     }
 
     fn write(&self, change: &Change) -> Result<()> {
@@ -310,7 +327,9 @@ impl Rule for OpenDoor {
         "docs": {"why": "w", "impact": "i", "undo": "u"}
     }"#;
     type Settings = Settings;
+    type Control = NoParameters;
     type Client = Client;
+    type State = Doors;
     type Change = Change;
 
     fn client(target: &Target) -> Client {
@@ -319,33 +338,61 @@ impl Rule for OpenDoor {
         Client { cloud, credentials: target.config.credentials_provider().unwrap() }
     }
 
-    async fn plan(client: &Client, finding: &Finding, _: &Settings) -> Result<Proposal<Change>> {
+    async fn look(client: &Client, finding: &Finding) -> Result<Seen<Doors>> {
         client.assert_session("READ", &finding.account).await;
         let house = House::from(finding);
         client.cloud.call(Call::Look, &house).await;
-        let doors = client.cloud.look(&house)?;
+        call("test:GetDoors", || async { Ok::<_, SdkError<GetObjectError, HttpResponse>>(()) }).await?;
+        let open = client.cloud.look(&house)?;
+        let houses = client.cloud.houses.lock().unwrap();
+        let state = &houses[&house];
+        let House { account, region, name } = house.clone();
+        let owner = state.owner.clone().unwrap_or(account);
+        let arn = format!("arn:aws:test:{region}:{owner}:house/{name}");
+        let resource = Resource::of_arn("test:GetDoors", arn, name)?.called(state.names.clone());
+        Ok(Seen::now(resource, Doors { house, open, script: state.script }))
+    }
+
+    fn plan(seen: &Seen<Doors>, _: &[&NoParameters], _: &Settings) -> Proposal<Change> {
+        let Doors { house, open: doors, script } = &seen.state;
         let open = doors.iter().enumerate().filter(|(_, open)| **open);
         let change = |(door, _)| Change { house: house.clone(), door, before: true, after: false };
         let mut proposal = Proposal::from(open.map(change).collect::<Vec<_>>());
-        if client.cloud.follows(&house, Script::HoldsLast) && doors.last() == Some(&true) {
+        if *script == Script::HoldsLast && doors.last() == Some(&true) {
             proposal.changes.pop();
             proposal.held.push(format!("door {} may stay open", doors.len() - 1));
         }
-        if client.cloud.follows(&house, Script::Guarded) && !proposal.changes.is_empty() {
-            proposal.guard(Guard::Hold, "somebody is in the house".into());
+        if *script == Script::JamsLast && doors.last() == Some(&true) {
+            proposal.changes.pop();
+            proposal.not_now.push(format!("door {} is jammed", doors.len() - 1));
+        }
+        if *script == Script::NeverProved {
+            proposal.unproved.push("nobody has tried the doors".into());
         }
         if doors.len() > 1 {
             proposal.notes.push(format!("the house has {} doors", doors.len()));
         }
-        Ok(proposal)
+        proposal
     }
 
-    async fn tags(client: &Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
-        client.assert_session("READ", &finding.account).await;
-        let house = House::from(finding);
-        client.cloud.call(Call::Tags, &house).await;
+    fn guard(settings: &Settings) -> Guard {
+        settings.guard
+    }
+
+    async fn impact(_: &Client, seen: &Seen<Doors>, _: &[Change], _: &Settings) -> Result<Vec<String>> {
+        match seen.state.script {
+            Script::Guarded => Ok(vec!["somebody is in the house".into()]),
+            Script::Dark => Err(failure("test:ListPeople", ErrorKind::AccessDenied)),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn tags(client: &Client, seen: &Seen<Doors>) -> Result<Tags> {
+        let house = &seen.state.house;
+        client.assert_session("READ", &house.account).await;
+        client.cloud.call(Call::Tags, house).await;
         let houses = client.cloud.houses.lock().unwrap();
-        let state = houses.get(&house).ok_or_else(|| failure("test:ListTags", ErrorKind::Gone))?;
+        let state = houses.get(house).ok_or_else(|| failure("test:ListTags", ErrorKind::Gone))?;
         Ok(state.tags.clone())
     }
 
@@ -442,6 +489,7 @@ pub(crate) struct World {
     pub(crate) run: RunId,
     pub(crate) policy: Policy,
     pub(crate) policy_record: Option<PolicyRecord>,
+    pub(crate) guard: Guard,
     role: String,
     findings: Vec<Finding>,
 }
@@ -455,7 +503,8 @@ impl World {
         CLOUDS.lock().unwrap().insert(role.clone(), Arc::clone(&cloud));
         let policy = Policy::unrestricted();
         let (run, findings) = (RunId::start(), Vec::new());
-        Self { cloud, sts: Sts::default(), folder, run, policy, policy_record: None, role, findings }
+        let sts = Sts::default();
+        Self { cloud, sts, folder, run, policy, policy_record: None, guard: Guard::Hold, role, findings }
     }
 
     /// Adds a house and the finding for it.
@@ -463,8 +512,8 @@ impl World {
         let finding = finding(account, region, &format!("h{}", self.findings.len()));
         let house = House::from(&finding);
         self.findings.push(finding);
-        let (shown, tags) = (Vec::new(), BTreeMap::new());
-        let state = State { open: open.to_vec(), script, shown, stale: 0, writes: 0, tags };
+        let (shown, tags, names) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        let state = State { open: open.to_vec(), script, shown, stale: 0, writes: 0, tags, names, owner: None };
         self.cloud.houses.lock().unwrap().insert(house.clone(), state);
         house
     }
@@ -497,6 +546,16 @@ impl World {
         houses.get_mut(house).unwrap().tags.insert(key.into(), value.into());
     }
 
+    /// Calls a house something else as well.
+    pub(crate) fn call_it(&self, house: &House, name: &str) {
+        self.cloud.houses.lock().unwrap().get_mut(house).unwrap().names.insert(name.into());
+    }
+
+    /// Gives a house, which the account goes on to see, to another account.
+    pub(crate) fn give(&self, house: &House, owner: &str) {
+        self.cloud.houses.lock().unwrap().get_mut(house).unwrap().owner = Some(owner.parse().unwrap());
+    }
+
     /// Takes a house away; its finding stays.
     pub(crate) fn tear_down(&self, house: &House) {
         self.cloud.houses.lock().unwrap().remove(house);
@@ -523,7 +582,8 @@ impl World {
     }
 
     pub(crate) fn engine_with(&self, bounds: Bounds, records: Records) -> Engine<OpenDoor> {
-        let engine = Engine::new(manifest(), Settings::default(), self.sessions("us-east-1"), records, bounds);
+        let settings = Settings { guard: self.guard, ..Settings::default() };
+        let engine = Engine::new(manifest(), settings, self.sessions("us-east-1"), records, bounds).unwrap();
         engine.under(self.policy.clone(), self.policy_record.clone())
     }
 

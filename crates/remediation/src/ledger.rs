@@ -31,6 +31,9 @@ struct Page {
     /// Why the rest of the run is deferred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stopped: Option<String>,
+    /// Why the rest of an account is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    stopped_accounts: BTreeMap<AccountId, String>,
 }
 
 /// Why a page could not be added.
@@ -58,9 +61,13 @@ impl Ledger {
             .await
     }
 
-    /// Ends the run: nothing more is taken.
-    pub(crate) async fn stop(&self, why: &str) -> Result<(), RecordError> {
-        self.update(|page| page.stopped = Some(why.to_owned())).await
+    /// Ends the run, or its part in one account: nothing more is taken there.
+    pub(crate) async fn stop(&self, account: Option<&AccountId>, why: &str) -> Result<(), RecordError> {
+        self.update(|page| match account {
+            Some(account) => drop(page.stopped_accounts.insert(account.clone(), why.to_owned())),
+            None => page.stopped = Some(why.to_owned()),
+        })
+        .await
     }
 
     /// Whether this is the first to claim `name` in the run.
@@ -113,7 +120,7 @@ impl Ledger {
 impl Page {
     /// Takes `changes`, or says what holds them back.
     fn take(&mut self, rule: &str, account: &AccountId, changes: u32, limits: &Limits) -> Option<String> {
-        if let Some(why) = &self.stopped {
+        if let Some(why) = self.stopped.as_ref().or_else(|| self.stopped_accounts.get(account)) {
             return Some(why.clone());
         }
         let of_rule = self.rules.get(rule).copied().unwrap_or_default();

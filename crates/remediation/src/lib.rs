@@ -21,6 +21,7 @@
 
 mod approval;
 mod arn;
+mod call;
 mod engine;
 mod error;
 #[cfg(test)]
@@ -31,11 +32,13 @@ mod ledger;
 mod policy;
 mod record;
 mod report;
+mod resource;
 mod rule;
 mod session;
 
 pub use approval::{Approval, ApprovalError};
 pub use arn::{Arn, Ec2Name};
+pub use call::call;
 pub use engine::{Bounds, Deadline, Engine, Progress, Undo};
 pub use error::{Error, ErrorKind, Result};
 pub use finding::{AccountId, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError, Finding, Region, RunId};
@@ -44,7 +47,12 @@ pub use policy::{Exempted, Fight, Limits, Mode, POLICY_KEY, Policy, PolicyError,
 pub use record::{RecordError, Records};
 use report::hexadecimal;
 pub use report::{
-    Outcome, Plan, PlannedChange, PlannedFinding, REPORT_SCHEMA, Report, ReportedFinding, StoredPlan, Verification,
+    AccountProblem, Outcome, Plan, PlannedChange, PlannedFinding, REPORT_SCHEMA, Report, ReportedFinding, StoredPlan,
+    Verification,
 };
-pub use rule::{Control, Docs, Guard, Manifest, ManifestError, Permission, Proposal, Rule, Scope, ServiceRole};
+pub use resource::{Resource, Seen};
+pub use rule::{
+    Control, Docs, Guard, Manifest, ManifestError, NoParameters, Permission, Proposal, Rule, RunbookUse, Scope,
+    ServiceRole, Tags,
+};
 pub use session::{SessionKind, Sessions, Target, TargetRole, partition, sdk_loader};

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{AccountId, Records, Rule};
 
 pub use exemption::Exempted;
-pub(crate) use exemption::{About, Exemption, Resource};
+pub(crate) use exemption::{About, Exemption, Names};
 pub use text::{PolicyError, line_at, nearest};
 
 /// The key of the policy in the bucket.

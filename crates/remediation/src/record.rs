@@ -7,8 +7,10 @@ use aws_sdk_s3::primitives::ByteStream;
 use tempfile::NamedTempFile;
 use tokio::{fs, task};
 
-use crate::{Error, Report};
+use crate::call::{again_if_passing, call};
+use crate::{Error, Outcome, Report};
 
+const GET: &str = "s3:GetObject";
 /// How many runs of the same batch keep records of their own before something must be wrong.
 const MOST_ATTEMPTS: u32 = 1_000;
 
@@ -58,6 +60,21 @@ pub enum RecordError {
     },
 }
 
+impl RecordError {
+    /// Whether another try helps, without anybody's doing.
+    pub(crate) fn passes(&self) -> bool {
+        self.outcome() == Outcome::Deferred
+    }
+
+    /// What is reported of findings for which nothing was done because of this.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Bucket { source, .. } if source.kind.outcome() == Outcome::Deferred => Outcome::Deferred,
+            _ => Outcome::Failed,
+        }
+    }
+}
+
 impl Records {
     /// Reads the record `key`.
     ///
@@ -68,16 +85,14 @@ impl Records {
         match self {
             Self::Bucket { client, bucket } => {
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source };
-                // The SDK's futures are large, here and below: without a box, so would be whatever reads or stores.
-                let object = Box::pin(client.get_object().bucket(bucket).key(key).send()).await;
-                let body = object.map_err(|error| failed(Error::api("s3:GetObject", error)))?.body.collect().await;
-                let broken = |error: aws_sdk_s3::primitives::ByteStreamError| Error {
-                    action: "s3:GetObject".into(),
-                    kind: crate::ErrorKind::Transient,
-                    code: None,
-                    message: format!("the object's body broke off: {error}"),
+                let read = || async {
+                    let object = client.get_object().bucket(bucket).key(key).send();
+                    // The SDK's futures are large: without a box, so would be whatever reads.
+                    let object = Box::pin(object).await.map_err(|error| Error::api(GET, error))?;
+                    let body = object.body.collect().await.map_err(|error| Error::broken_off(GET, &error))?;
+                    Ok(body.to_vec())
                 };
-                Ok(body.map_err(|error| failed(broken(error)))?.to_vec())
+                again_if_passing(read).await.map_err(failed)
             }
             Self::Folder(folder) => {
                 let path = folder.join(key);
@@ -119,10 +134,9 @@ impl Records {
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>, RecordError> {
         match self {
             Self::Bucket { client, bucket } => {
-                let pages = client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+                let pages = || client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send().collect();
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: prefix.to_owned(), source };
-                let pages = Box::pin(pages.collect::<Result<Vec<_>, _>>()).await;
-                let pages = pages.map_err(|error| failed(Error::api("s3:ListBucket", error)))?;
+                let pages: Vec<_> = call("s3:ListBucket", pages).await.map_err(failed)?;
                 let objects = pages.into_iter().flat_map(|page| page.contents.unwrap_or_default());
                 Ok(objects.filter_map(|object| object.key).collect())
             }
@@ -144,14 +158,15 @@ impl Records {
         match self {
             // Conditional writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
             Self::Bucket { client, bucket } => {
-                let put = client.put_object().bucket(bucket).key(key).body(ByteStream::from(bytes)).if_none_match("*");
-                match Box::pin(put.send()).await.map_err(|error| Error::api("s3:PutObject", error)) {
+                let put = || {
+                    let put = client.put_object().bucket(bucket).key(key).if_none_match("*");
+                    put.body(ByteStream::from(bytes.clone())).send()
+                };
+                match call("s3:PutObject", put).await {
                     Ok(_) => Ok(true),
-                    // The second: somebody else is writing the same name at this moment.
-                    Err(Error { code: Some(code), .. })
-                        if code == "PreconditionFailed" || code == "ConditionalRequestConflict" =>
-                    {
-                        Ok(false)
+                    // An answer that was lost is asked for again, and then the record is there: it is ours.
+                    Err(Error { code: Some(code), .. }) if code == "PreconditionFailed" => {
+                        Ok(self.get(key).await.is_ok_and(|stored| stored == bytes))
                     }
                     Err(source) => Err(RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source }),
                 }
@@ -244,6 +259,12 @@ mod tests {
         }
     }
 
+    /// The answer to reading any record: these bytes.
+    fn stored(bytes: &'static [u8]) -> MockRule {
+        mock!(Client::get_object)
+            .then_output(move || GetObjectOutput::builder().body(ByteStream::from_static(bytes)).build())
+    }
+
     #[tokio::test]
     async fn a_folder_keeps_every_record_under_a_name_of_its_own() {
         let folder = TempDir::new().unwrap();
@@ -286,9 +307,31 @@ mod tests {
         let first = put("x.json", Some("PreconditionFailed"));
         let second = put("x.2.json", Some("PreconditionFailed"));
         let third = put("x.3.json", None);
-        let records = bucket(&[&first, &second, &third]);
-        assert_eq!(records.put_new("x.json", vec![]).await.unwrap(), "x.3.json");
+        let others = stored(b"another run's");
+        let records = bucket(&[&first, &second, &third, &others]);
+        assert_eq!(records.put_new("x.json", b"ours".into()).await.unwrap(), "x.3.json");
         assert_eq!([first, second, third].map(|rule| rule.num_calls()), [1; 3]);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_was_stored_although_the_answer_was_lost_is_stored_once() {
+        let (again, ours) = (put("x.json", Some("PreconditionFailed")), stored(b"ours"));
+        let records = bucket(&[&again, &ours]);
+        assert_eq!(records.put_new("x.json", b"ours".into()).await.unwrap(), "x.json");
+        assert_eq!(again.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_somebody_else_writes_at_this_moment_is_asked_for_again() {
+        let put = mock!(Client::put_object).sequence();
+        let put = put.error(|| PutObjectError::generic(metadata("ConditionalRequestConflict"))).times(2);
+        let put = put.output(|| PutObjectOutput::builder().build()).build();
+        let records = Records::Bucket {
+            client: mock_client!(aws_sdk_s3, RuleMode::Sequential, &[&put]),
+            bucket: "records".into(),
+        };
+        assert_eq!(records.put_new("x.json", vec![]).await.unwrap(), "x.json");
+        assert_eq!(put.num_calls(), 3);
     }
 
     #[tokio::test]
@@ -304,7 +347,8 @@ mod tests {
     #[tokio::test]
     async fn names_run_out_in_the_end() {
         let taken = mock!(Client::put_object).then_error(|| PutObjectError::generic(metadata("PreconditionFailed")));
-        let error = bucket(&[&taken]).put_new("x.json", vec![]).await.unwrap_err();
+        let others = stored(b"another run's");
+        let error = bucket(&[&taken, &others]).put_new("x.json", vec![]).await.unwrap_err();
         assert!(matches!(error, RecordError::Taken { key } if key == "x.json"));
         assert_eq!(taken.num_calls(), 1_000);
     }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Approval, Batch, BatchId, BatchLineError, Finding, Mode};
+use crate::{AccountId, Approval, Batch, BatchId, BatchLineError, Finding, Mode, Resource};
 
 /// The version of the formats of plans and reports that this build writes.
 pub const REPORT_SCHEMA: u32 = 1;
@@ -70,6 +70,8 @@ pub struct PlannedChange<C> {
 pub struct PlannedFinding<C> {
     /// The finding.
     pub finding: Finding,
+    /// What its resource is.
+    pub resource: Resource,
     /// What would make its resource comply.
     pub changes: Vec<PlannedChange<C>>,
     /// Why the changes wait for a person's approval; empty where they do not.
@@ -153,6 +155,9 @@ pub struct Verification {
 pub struct ReportedFinding {
     /// The finding.
     pub finding: Finding,
+    /// What its resource is; none where it could not be found out, or nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Resource>,
     /// What became of it.
     pub outcome: Outcome,
     /// Why, where the outcome alone does not say.
@@ -170,6 +175,17 @@ pub struct ReportedFinding {
     /// What proved that it complies now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
+}
+
+/// What stopped every finding of an account, such as a role that is missing there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountProblem {
+    /// The account.
+    pub account: AccountId,
+    /// How many findings met it.
+    pub findings: usize,
+    /// What it is, and what to do.
+    pub reason: String,
 }
 
 /// The outcome of every finding of a batch.
@@ -201,6 +217,9 @@ pub struct Report {
     pub error: Option<String>,
     /// How many findings had each outcome; a line that is no finding counts as failed.
     pub counts: BTreeMap<Outcome, usize>,
+    /// What stopped all findings of an account, account by account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountProblem>,
     /// Every finding, in the batch's order.
     pub findings: Vec<ReportedFinding>,
     /// The lines of the batch that are no findings.
@@ -211,7 +230,8 @@ pub struct Report {
 impl ReportedFinding {
     /// A finding for which nothing was written.
     pub(crate) fn unwritten(finding: Finding, outcome: Outcome, detail: Option<String>) -> Self {
-        Self { finding, outcome, detail, changes: Vec::new(), notes: Vec::new(), written: 0, verification: None }
+        let (changes, notes) = (Vec::new(), Vec::new());
+        Self { finding, resource: None, outcome, detail, changes, notes, written: 0, verification: None }
     }
 }
 
@@ -232,8 +252,23 @@ impl Report {
             *counts.entry(Outcome::Failed).or_default() += bad_lines.len();
         }
         let finished = Timestamp::now();
-        let (schema, plans, undoes, approval, error) = (REPORT_SCHEMA, Vec::new(), None, None, None);
-        Self { schema, id, mode, started, finished, plans, undoes, approval, error, counts, findings, bad_lines }
+        let (schema, plans, accounts) = (REPORT_SCHEMA, Vec::new(), Vec::new());
+        let (undoes, approval, error) = (None, None, None);
+        Self {
+            schema,
+            id,
+            mode,
+            started,
+            finished,
+            plans,
+            undoes,
+            approval,
+            error,
+            counts,
+            accounts,
+            findings,
+            bad_lines,
+        }
     }
 
     /// The report of a batch that cannot be read, because of `error`.
@@ -247,12 +282,8 @@ impl Report {
         Self::untouched(batch, Outcome::Held, reason)
     }
 
-    /// The report of a batch of which nothing was done, because of the error `reason`.
-    pub fn failed(batch: Batch, reason: &str) -> Self {
-        Self::untouched(batch, Outcome::Failed, reason)
-    }
-
-    fn untouched(batch: Batch, outcome: Outcome, reason: &str) -> Self {
+    /// The report of a batch of which nothing was done, for `reason`.
+    pub(crate) fn untouched(batch: Batch, outcome: Outcome, reason: &str) -> Self {
         let row = |finding| ReportedFinding::unwritten(finding, outcome, Some(reason.to_owned()));
         let findings = batch.findings.into_iter().map(row).collect();
         Self::done(batch.id, Mode::Off, Timestamp::now(), findings, batch.bad_lines)
@@ -277,7 +308,9 @@ mod tests {
     fn planned(resource: &str, change: u8) -> PlannedFinding<u8> {
         let finding = finding("222222222222", "us-east-1", resource);
         let changes = vec![PlannedChange { summary: "s".into(), change }];
-        PlannedFinding { finding, changes, awaits: Vec::new(), held: Vec::new(), notes: Vec::new() }
+        let arn = format!("arn:aws:test:us-east-1:222222222222:house/{resource}");
+        let resource = Resource::of_arn("test:GetDoors", arn, resource).unwrap();
+        PlannedFinding { finding, resource, changes, awaits: Vec::new(), held: Vec::new(), notes: Vec::new() }
     }
 
     fn hash(mode: Mode, findings: Vec<PlannedFinding<u8>>) -> String {

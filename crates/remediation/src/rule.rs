@@ -1,6 +1,7 @@
 //! What a rule is: the trait that it implements, and the manifest (`rule.json`) that describes it to the rest.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::future::Future;
 
@@ -8,39 +9,64 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Finding, Result, Target};
+use crate::{Arn, Error, Finding, Region, Result, Seen, Target};
 
-/// One unit of remediation.
+/// One unit of remediation. Reading is apart from thinking: [`Rule::look`] reads, [`Rule::plan`] and [`Rule::undo`] are
+/// pure, and [`Rule::apply`] alone writes.
 pub trait Rule: Send + Sync + 'static {
     /// `rule.json`, embedded.
     const MANIFEST: &'static str;
     /// The rule's own part of the policy, with its defaults.
     type Settings: DeserializeOwned + JsonSchema + Default + Send + Sync;
+    /// What distinguishes its controls: their parameters in `rule.json`.
+    type Control: DeserializeOwned + Send + Sync;
     /// The SDK client or clients that the rule needs, made once for each account, region and session.
     type Client: Send + Sync;
+    /// How a resource stands: all that a plan needs to know.
+    type State: Send + Sync;
     /// One idempotent write with the state that it found. Everything that undo needs is in here.
     type Change: Serialize + DeserializeOwned + Display + Clone + Send + Sync;
 
     /// Makes the client for a session.
     fn client(target: &Target) -> Self::Client;
 
-    /// What would make the finding's resource comply. Reads only. An empty proposal: it complies.
+    /// What the finding's resource is, and how it stands. Reads only.
     ///
     /// # Errors
     ///
-    /// The call that failed; [`crate::ErrorKind::Gone`] where the resource does not exist any more.
-    fn plan(
-        client: &Self::Client,
-        finding: &Finding,
-        settings: &Self::Settings,
-    ) -> impl Future<Output = Result<Proposal<Self::Change>>> + Send;
+    /// The call that failed; [`crate::ErrorKind::Gone`] where AWS says of this very resource that it does not exist.
+    /// A name that nothing has is no proof of that: it is an error of the finding.
+    fn look(client: &Self::Client, finding: &Finding) -> impl Future<Output = Result<Seen<Self::State>>> + Send;
 
-    /// The tags of the finding's resource, for exemptions by tag. Reads only, and only where the policy asks for tags.
+    /// What would make the resource comply with `controls`. An empty proposal: it complies.
+    fn plan(seen: &Seen<Self::State>, controls: &[&Self::Control], settings: &Self::Settings)
+    -> Proposal<Self::Change>;
+
+    /// What is done with what [`Rule::impact`] sees.
+    fn guard(_settings: &Self::Settings) -> Guard {
+        Guard::Off
+    }
+
+    /// What the changes would break, one sentence a sight. Reads only, where there are changes and the guard is on.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed: the guard could not see.
+    fn impact(
+        _client: &Self::Client,
+        _seen: &Seen<Self::State>,
+        _changes: &[Self::Change],
+        _settings: &Self::Settings,
+    ) -> impl Future<Output = Result<Vec<String>>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// The resource's tags, for exemptions by tag. Reads only, and only where the policy asks for tags.
     ///
     /// # Errors
     ///
     /// The call that failed; [`crate::ErrorKind::Gone`] where the resource does not exist any more.
-    fn tags(client: &Self::Client, finding: &Finding) -> impl Future<Output = Result<BTreeMap<String, String>>> + Send;
+    fn tags(client: &Self::Client, seen: &Seen<Self::State>) -> impl Future<Output = Result<Tags>> + Send;
 
     /// Writes one change. Writing it again changes nothing more.
     ///
@@ -53,15 +79,21 @@ pub trait Rule: Send + Sync + 'static {
     fn undo(change: &Self::Change) -> Option<Self::Change>;
 }
 
-/// What `plan` found out about one resource.
+/// A resource's tags.
+pub type Tags = BTreeMap<String, String>;
+
+/// What a rule makes of one resource's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal<C> {
     /// The changes that make it comply, in the order in which they are written.
     pub changes: Vec<C>,
-    /// What violates and is left as it is because the rule's settings say so, each with the reason.
+    /// What violates and is not changed, because the rule's settings say so or because nobody but a person can change
+    /// it, each with the reason.
     pub held: Vec<String>,
-    /// What a guard saw that keeps every change back until a person approves them.
-    pub guarded: Vec<String>,
+    /// What violates and cannot be changed now, but later without anybody's help, each with the reason.
+    pub not_now: Vec<String>,
+    /// What has been changed and is not shown to work yet, each with what is missing.
+    pub unproved: Vec<String>,
     /// What a person should know of it, and what cannot be kept as it was.
     pub notes: Vec<String>,
 }
@@ -88,24 +120,16 @@ impl Guard {
 
 impl<C> Proposal<C> {
     /// Whether the resource complies.
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.held.is_empty()
-    }
-
-    /// Adds what a guard saw.
-    pub fn guard(&mut self, guard: Guard, saw: String) {
-        if guard == Guard::Hold {
-            self.guarded.push(saw.clone());
-        }
-        if guard.is_on() {
-            self.notes.push(saw);
-        }
+    pub fn complies(&self) -> bool {
+        let Self { changes, held, not_now, unproved, notes: _ } = self;
+        changes.is_empty() && held.is_empty() && not_now.is_empty() && unproved.is_empty()
     }
 }
 
 impl<C> Default for Proposal<C> {
     fn default() -> Self {
-        Self { changes: Vec::new(), held: Vec::new(), guarded: Vec::new(), notes: Vec::new() }
+        let (changes, held, not_now, unproved, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { changes, held, not_now, unproved, notes }
     }
 }
 
@@ -119,8 +143,10 @@ impl<C> From<Vec<C>> for Proposal<C> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// In a region.
+    /// In a region, which a finding must name: what is looked for in another one seems to be gone.
     Regional,
+    /// In a region, to which the name alone leads, such as a bucket's.
+    Located,
     /// In the account, without a region.
     Global,
 }
@@ -170,6 +196,22 @@ impl ServiceRole {
     pub const NAME_SUFFIX: &'static str = "-service";
 }
 
+/// The [`Rule::Control`] of a rule whose controls differ in nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoParameters {}
+
+/// A Systems Manager runbook that a rule starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunbookUse {
+    /// Its name.
+    pub name: String,
+    /// The partitions that do not have it. There the rule calls the API itself.
+    #[serde(default)]
+    pub missing_in: Vec<String>,
+}
+
 /// What an operator should know of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -210,7 +252,7 @@ pub struct Manifest {
     #[serde(default)]
     pub service_role: Option<ServiceRole>,
     /// The Systems Manager runbook that it starts, if any.
-    pub runbook: Option<String>,
+    pub runbook: Option<RunbookUse>,
     /// What an operator should know.
     pub docs: Docs,
 }
@@ -219,6 +261,9 @@ pub struct Manifest {
 #[derive(Debug, thiserror::Error)]
 #[error("rule.json: {0}")]
 pub struct ManifestError(#[from] serde_json::Error);
+
+/// The parameters of a rule's controls, by every accepted spelling of their names.
+pub(crate) type Controls<P> = HashMap<String, P>;
 
 impl Manifest {
     /// Reads a `rule.json`.
@@ -230,6 +275,20 @@ impl Manifest {
         Ok(serde_json::from_str(text)?)
     }
 
+    /// The parameters of each control.
+    ///
+    /// # Errors
+    ///
+    /// Those of a control do not have the form `P`.
+    pub(crate) fn parameters<P: DeserializeOwned>(&self) -> Result<Controls<P>, ManifestError> {
+        let named = self.controls.iter().flat_map(|control| control.rule_names.iter().map(move |name| (name, control)));
+        let read = |(name, control): (&String, &Control)| {
+            let parameters = serde_json::Value::Object(control.parameters.clone());
+            Ok((name.clone(), serde_json::from_value(parameters)?))
+        };
+        named.map(read).collect()
+    }
+
     /// The control of which `rule_name` is an accepted spelling.
     pub fn control(&self, rule_name: &str) -> Option<&Control> {
         self.controls.iter().find(|control| control.rule_names.iter().any(|name| name == rule_name))
@@ -237,20 +296,25 @@ impl Manifest {
 }
 
 impl Finding {
-    /// The parameters of the finding's control, as the manifest of the rule `R` gives them.
+    /// The finding with the region that its resource is in: its own, else the one in its ARN.
     ///
     /// # Errors
     ///
-    /// The finding's control is not one of the rule's, or its parameters are not of the form `P`.
-    pub fn parameters<R: Rule, P: DeserializeOwned>(&self) -> Result<P> {
-        let unknown = |message: String| Error::invalid_finding("control", message);
-        let manifest = Manifest::from_json(R::MANIFEST).map_err(|error| unknown(error.to_string()))?;
-        let control = manifest.control(&self.control);
-        let control =
-            control.ok_or_else(|| unknown(format!("`{}` is not a control of {}", self.control, manifest.id)))?;
-        let parameters = serde_json::Value::Object(control.parameters.clone());
-        serde_json::from_value(parameters)
-            .map_err(|error| unknown(format!("rule.json: the parameters of `{}`: {error}", self.control)))
+    /// The resource is in a region, and neither the finding nor its ARN says which.
+    pub(crate) fn located(&self, scope: Scope) -> Result<Cow<'_, Self>> {
+        if scope != Scope::Regional || !self.region.is_global() {
+            return Ok(Cow::Borrowed(self));
+        }
+        match Arn::parse(&self.resource).map(|arn| arn.region) {
+            Some(region) if !region.is_empty() => Ok(Cow::Owned(Self { region: Region::code(region), ..self.clone() })),
+            _ => {
+                let message = format!(
+                    "it names no region, and `{}` is in one: what is looked for in the wrong region seems to be gone",
+                    self.resource
+                );
+                Err(Error::invalid_finding("region", message))
+            }
+        }
     }
 }
 
@@ -304,10 +368,11 @@ mod tests {
         let sessions = world.sessions("us-east-1");
         let session = sessions.target(&house.account, &house.region, crate::SessionKind::Read).await.unwrap();
         let (client, finding) = (OpenDoor::client(&session), world.batch().findings.remove(0));
-        let tags = OpenDoor::tags(&client, &finding).await.unwrap();
+        let seen = OpenDoor::look(&client, &finding).await.unwrap();
+        let tags = OpenDoor::tags(&client, &seen).await.unwrap();
         assert_eq!(tags, [("exempt".to_owned(), "yes".to_owned())].into());
         world.tear_down(&house);
-        assert_eq!(OpenDoor::tags(&client, &finding).await.unwrap_err().kind, ErrorKind::Gone);
+        assert_eq!(OpenDoor::tags(&client, &seen).await.unwrap_err().kind, ErrorKind::Gone);
     }
 
     #[test]

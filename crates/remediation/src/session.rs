@@ -143,12 +143,7 @@ impl Sessions {
             .send()
             .await
             .map_err(|error| Error::api("sts:AssumeRole", error))?;
-        let credentials = answer.credentials.ok_or_else(|| Error {
-            action: "sts:AssumeRole".into(),
-            kind: crate::ErrorKind::Transient,
-            code: None,
-            message: "the answer holds no credentials".into(),
-        })?;
+        let credentials = answer.credentials.ok_or_else(|| Error::unusable("sts:AssumeRole", "no credentials"))?;
         Ok(Credentials::new(
             credentials.access_key_id,
             credentials.secret_access_key,

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::undo::same;
-use super::{Deadline, Engine, Planned, Waiting, summaries};
+use super::{Deadline, Engine, Looked, Planned, Settled, Waiting, summaries};
 use crate::history::History;
-use crate::policy::{About, Exempted, Resource};
-use crate::{BatchId, Finding, Mode, Outcome, RecordError, Records, Result, Rule, SessionKind};
+use crate::policy::{About, Exempted, Exemption, Names};
+use crate::{BatchId, Finding, Mode, Outcome, RecordError, Records, Result, Rule, Seen};
 
 /// What lets the changes of a run be written.
 #[derive(Debug)]
@@ -87,9 +87,9 @@ impl Exempting {
     }
 }
 
-/// Whether a finding is exempt.
+/// What the policy's exemptions say of a finding.
 enum Exemptions {
-    /// It is, for this reason.
+    /// It is exempt, for this reason.
     Exempt(String),
     /// It is not; these it had.
     Expired(Vec<String>),
@@ -105,34 +105,54 @@ impl<R: Rule> Engine<R> {
         exempting: &Exempting,
         deadline: Deadline,
     ) -> Planned<R::Change> {
+        match self.plan_unless_exempt(place, finding, warrant, exempting, deadline).await {
+            Ok(planned) => planned,
+            Err(settled) => Planned::Settled(settled),
+        }
+    }
+
+    async fn plan_unless_exempt(
+        &self,
+        place: usize,
+        finding: &Finding,
+        warrant: &Warrant<R::Change>,
+        exempting: &Exempting,
+        deadline: Deadline,
+    ) -> Result<Planned<R::Change>, Settled> {
         let mode = self.policy.mode(&self.manifest.id, &finding.account).min(warrant.mode());
         if mode == Mode::Off {
-            return Planned::Settled(Outcome::Held, Some("the rule's mode is off".into()), Vec::new());
+            return Err(Settled::of(Outcome::Held, "the rule's mode is off"));
         }
-        let expired = match self.exemptions(finding, exempting).await {
-            Ok(Exemptions::Exempt(why)) => return Planned::Settled(Outcome::Exempt, Some(why), Vec::new()),
-            Ok(Exemptions::Expired(expired)) => expired,
-            Err(error) => return Planned::failed(&error),
-        };
-        let expired = expired.into_iter().map(|exemption| format!("an exemption has expired: {exemption}"));
-        match self.plan_one(finding, deadline).await {
-            Planned::Proposed(mut proposal, _) => {
-                proposal.notes.extend(expired);
-                let decided = match warrant {
-                    Warrant::Approval(approved) => {
-                        let approved = approved.get(place).map(Vec::as_slice).unwrap_or_default();
-                        approved_decision(mode, approved, &proposal.changes)
-                    }
-                    Warrant::Mode(_) => self.decide(finding, mode, &proposal.guarded).await,
-                };
-                match decided {
-                    Ok(decision) => Planned::Proposed(proposal, decision),
-                    Err((outcome, detail)) => Planned::Settled(outcome, Some(detail), proposal.notes),
-                }
+        // What the finding itself says can be enough, and then the account is not even called.
+        if let Some(why) = self.exempt_by_finding(finding, exempting) {
+            return Err(Settled::of(Outcome::Exempt, why));
+        }
+        let mut looked = self.look_in_time(finding, deadline).await?;
+        match self.exempt_by_resource(finding, &looked).await {
+            Ok(Exemptions::Exempt(why)) => {
+                let resource = Some(looked.seen.resource);
+                return Err(Settled { resource, notes: looked.proposal.notes, ..Settled::of(Outcome::Exempt, why) });
             }
-            Planned::Settled(outcome, detail, mut notes) => {
-                notes.extend(expired);
-                Planned::Settled(outcome, detail, notes)
+            Ok(Exemptions::Expired(expired)) => {
+                let expired = expired.into_iter().map(|exemption| format!("an exemption has expired: {exemption}"));
+                looked.proposal.notes.extend(expired);
+            }
+            Err(error) => return Err(self.failed(finding, &self.in_session(finding, error))),
+        }
+        let mut looked = looked.unless_settled()?;
+        let guarded = self.guard(&mut looked).await;
+        let Looked { seen: Seen { resource, .. }, proposal, .. } = looked;
+        let decided = match warrant {
+            Warrant::Approval(approved) => {
+                let approved = approved.get(place).map(Vec::as_slice).unwrap_or_default();
+                approved_decision(mode, approved, &proposal.changes)
+            }
+            Warrant::Mode(_) => self.decide(finding, mode, &guarded).await,
+        };
+        match decided {
+            Ok(decision) => Ok(Planned::Proposed(resource, proposal, decision)),
+            Err((outcome, detail)) => {
+                Err(Settled { resource: Some(resource), notes: proposal.notes, ..Settled::of(outcome, detail) })
             }
         }
     }
@@ -149,7 +169,7 @@ impl<R: Rule> Engine<R> {
                     Ok(fought_over) => reasons.extend(fought_over.map(|fought_over| fought_over.to_string())),
                     Err(error) => {
                         let detail = format!("its history cannot be read, so nothing is written: {error}");
-                        return Err((Outcome::Failed, detail));
+                        return Err((error.outcome(), detail));
                     }
                 }
             }
@@ -157,26 +177,35 @@ impl<R: Rule> Engine<R> {
         Ok(if reasons.is_empty() { Decision::Write } else { Decision::Await(reasons) })
     }
 
-    async fn exemptions(&self, finding: &Finding, exempting: &Exempting) -> Result<Exemptions> {
+    /// Why the finding is exempt by what it says itself, where that is so.
+    fn exempt_by_finding(&self, finding: &Finding, exempting: &Exempting) -> Option<String> {
         let now = Timestamp::now();
-        if let Some(why) = exempting.of(finding, now) {
-            return Ok(Exemptions::Exempt(why));
-        }
-        let resource = Resource::new(finding, &self.manifest, self.sessions.region());
+        let names = Names::of_finding(finding, &self.manifest, self.sessions.region());
+        let exempts = |exemption: &&Exemption| {
+            exemption.is_about(&self.manifest.id, finding, &names) == About::Yes && !exemption.is_expired(now)
+        };
+        let by_policy = || self.policy.exemptions().iter().find(exempts).map(ToString::to_string);
+        exempting.of(finding, now).or_else(by_policy)
+    }
+
+    /// Whether the resource is exempt by any of its names, or by its tags, which are read only if they matter: where it
+    /// does not comply.
+    async fn exempt_by_resource(&self, finding: &Finding, looked: &Looked<R>) -> Result<Exemptions> {
+        let now = Timestamp::now();
+        let names = Names::of_finding(finding, &self.manifest, self.sessions.region()).and(&looked.seen.resource);
         let (mut expired, mut by_tag) = (Vec::new(), Vec::new());
         for exemption in self.policy.exemptions() {
-            match (exemption.is_about(&self.manifest.id, &resource), exemption.is_expired(now)) {
+            match (exemption.is_about(&self.manifest.id, finding, &names), exemption.is_expired(now)) {
                 (About::Yes, false) => return Ok(Exemptions::Exempt(exemption.to_string())),
                 (About::Yes, true) => expired.push(exemption.to_string()),
                 (About::IfTagged, _) => by_tag.push(exemption),
                 (About::No, _) => {}
             }
         }
-        if by_tag.is_empty() {
+        if by_tag.is_empty() || looked.proposal.complies() {
             return Ok(Exemptions::Expired(expired));
         }
-        let client = self.client(finding, SessionKind::Read).await?;
-        let tags = R::tags(&client, finding).await?;
+        let tags = R::tags(&looked.client, &looked.seen).await?;
         for exemption in by_tag.into_iter().filter(|exemption| exemption.is_tagged(&tags)) {
             if !exemption.is_expired(now) {
                 return Ok(Exemptions::Exempt(exemption.to_string()));

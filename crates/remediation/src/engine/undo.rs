@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Deadline, Decision, Engine, Planned, Waiting, outcome_of, row, sort, summaries};
+use super::{Deadline, Decision, Engine, Planned, Settled, Waiting, outcome_of, sort, summaries};
 use crate::{
     BatchId, Error, Exempted, Finding, Mode, Outcome, Plan, PlannedFinding, Proposal, REPORT_SCHEMA, RecordError,
     Report, ReportedFinding, Rule,
@@ -62,8 +62,8 @@ impl<R: Rule> Engine<R> {
             };
             rows.extend(self.finish(waiting, stored, apply).await);
         }
-        let findings = rows.into_values().collect();
-        Report { plans, undoes: Some(key.to_owned()), ..Report::done(id, mode, started, findings, Vec::new()) }
+        let report = Report::done(id, mode, started, rows.into_values().collect(), Vec::new());
+        Report { plans, undoes: Some(key.to_owned()), accounts: self.account_problems(), ..report }
     }
 
     /// Keeps that runs leave these resources alone, before they are put back: a poll may come in between.
@@ -86,28 +86,39 @@ impl<R: Rule> Engine<R> {
         how: Undo,
         deadline: Deadline,
     ) -> Planned<R::Change> {
-        let settled = |outcome, detail: String| Planned::Settled(outcome, Some(detail), Vec::new());
+        match self.plan_undo_of(planned, how, deadline).await {
+            Ok(planned) => planned,
+            Err(settled) => Planned::Settled(settled),
+        }
+    }
+
+    async fn plan_undo_of(
+        &self,
+        planned: &PlannedFinding<R::Change>,
+        how: Undo,
+        deadline: Deadline,
+    ) -> Result<Planned<R::Change>, Settled> {
         let original = changes(planned);
-        let found = match self.plan_one(&planned.finding, deadline).await {
-            // What the settings hold was held when it was fixed, too.
-            Planned::Settled(Outcome::AlreadyCompliant | Outcome::Held, ..) => None,
-            Planned::Settled(outcome, detail, notes) => return Planned::Settled(outcome, detail, notes),
-            Planned::Proposed(proposal, _) if same(&proposal.changes, &original) => {
-                return settled(Outcome::Undone, "it is as it was before the fix already".into());
+        let looked = self.look_in_time(&planned.finding, deadline).await?;
+        let found = match looked.unless_settled() {
+            // What the settings hold was held when it was fixed, too; what is not shown to work is there all the same.
+            Err(Settled { outcome: Outcome::AlreadyCompliant | Outcome::Held | Outcome::Unverified, .. }) => None,
+            Err(settled) => return Err(settled),
+            Ok(looked) if same(&looked.proposal.changes, &original) => {
+                return Err(Settled::of(Outcome::Undone, "it is as it was before the fix already"));
             }
-            Planned::Proposed(proposal, _) if is_part(&proposal.changes, &original) => None,
-            Planned::Proposed(proposal, _) => Some(summaries(&proposal.changes).join("; ")),
+            Ok(looked) if is_part(&looked.proposal.changes, &original) => None,
+            Ok(looked) => Some(summaries(&looked.proposal.changes).join("; ")),
         };
         if let (Some(found), false) = (found, how.force) {
             let detail = format!("it has changed since the fix; a fresh look finds: {found}");
-            return settled(Outcome::Held, detail);
+            return Err(Settled::of(Outcome::Held, detail));
         }
-        match original.iter().rev().map(R::undo).collect::<Option<Vec<_>>>() {
-            Some(changes) => {
-                Planned::Proposed(Proposal::from(changes), if how.write { Decision::Write } else { Decision::Show })
-            }
-            None => settled(Outcome::Failed, "a change of it cannot be taken back".into()),
-        }
+        let Some(changes) = original.iter().rev().map(R::undo).collect::<Option<Vec<_>>>() else {
+            return Err(Settled::of(Outcome::Failed, "a change of it cannot be taken back"));
+        };
+        let decision = if how.write { Decision::Write } else { Decision::Show };
+        Ok(Planned::Proposed(planned.resource.clone(), Proposal::from(changes), decision))
     }
 
     async fn undo_one(
@@ -116,13 +127,13 @@ impl<R: Rule> Engine<R> {
         original: &[R::Change],
         deadline: Deadline,
     ) -> ReportedFinding {
-        let Waiting { finding, proposal, .. } = waiting;
-        let mut row = row(finding, Outcome::Deferred, None, &proposal);
+        let mut row = waiting.row(Outcome::Deferred, None);
+        let proposal = waiting.proposal;
         if deadline.left() < self.bounds.reserve {
             row.detail = Some("no time was left to take it back".into());
             return row;
         }
-        let failure = self.write(&mut row, &proposal.changes, Mode::Off, deadline).await.err();
+        let failure = self.write(&row.finding, &proposal.changes, Mode::Off, deadline, &mut row.written).await.err();
         let within = if failure.is_some() { Duration::ZERO } else { self.bounds.verify_within.min(deadline.left()) };
         let is_there = |found: &Found| matches!(found, Found::Other(_));
         let looked = self.look_until(within, || self.is_as_it_was(&row.finding, original), is_there).await;
@@ -141,11 +152,11 @@ impl<R: Rule> Engine<R> {
         row
     }
 
-    async fn is_as_it_was(&self, finding: &Finding, original: &[R::Change]) -> Result<(), Found> {
+    async fn is_as_it_was(&self, finding: &Finding, original: &[R::Change]) -> Result<(Vec<String>, ()), Found> {
         match self.look(finding).await {
-            Ok(proposal) if same(&proposal.changes, original) => Ok(()),
-            Ok(proposal) => {
-                let found = summaries(&proposal.changes).join("; ");
+            Ok(looked) if same(&looked.proposal.changes, original) => Ok((looked.calls, ())),
+            Ok(looked) => {
+                let found = summaries(&looked.proposal.changes).join("; ");
                 Err(Found::Other(format!("a fresh look does not find it as it was before the fix, but: {found}")))
             }
             Err(error) if error.is_gone() => Err(Found::Gone(error)),

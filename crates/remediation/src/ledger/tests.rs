@@ -66,9 +66,11 @@ async fn batches_that_take_at_once_do_not_exceed_the_limit() {
 async fn a_stopped_run_takes_nothing_more() {
     let folder = TempDir::new().unwrap();
     let ledger = ledger(&folder);
-    ledger.stop("too much failed").await.unwrap();
-    let taken = ledger.take("a", &limits(None, None, None), &wanted(&[ONE])).await.unwrap();
-    assert_eq!(taken, [Some("too much failed".to_owned())]);
+    ledger.stop(Some(&ONE.parse().unwrap()), "too much failed there").await.unwrap();
+    let take = async || ledger.take("a", &limits(None, None, None), &wanted(&[ONE, TWO])).await.unwrap();
+    assert_eq!(take().await, [Some("too much failed there".to_owned()), None]);
+    ledger.stop(None, "too much failed").await.unwrap();
+    assert_eq!(take().await, [(); 2].map(|()| Some("too much failed".to_owned())));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Arn, Finding, Manifest, Region, partition};
+use crate::{AccountId, Arn, Finding, Manifest, Region, Resource, partition};
 
 /// An exemption of the policy, where everything that is given applies: one of the rules, one of the accounts, one of
 /// the regions, one of the resources, all of the tags.
@@ -73,17 +73,17 @@ impl TryFrom<Text> for Exemption {
     }
 }
 
-/// Every name of a finding's resource.
+/// Every name of a finding's resource, and every region.
 #[derive(Debug)]
-pub(crate) struct Resource<'a> {
-    finding: &'a Finding,
+pub(crate) struct Names {
     names: Vec<String>,
+    regions: Vec<Region>,
 }
 
-impl<'a> Resource<'a> {
-    /// The names that the finding's resource has: its own, its ID and the ARNs that the rule's manifest says such a
+impl Names {
+    /// The names that follow from the finding alone: its own, its ID and the ARNs that the rule's manifest says such a
     /// resource can have. `home` is the region of what has none.
-    pub(crate) fn new(finding: &'a Finding, manifest: &Manifest, home: &str) -> Self {
+    pub(crate) fn of_finding(finding: &Finding, manifest: &Manifest, home: &str) -> Self {
         let name = &finding.resource;
         let mut names = vec![name.clone()];
         match Arn::parse(name) {
@@ -100,7 +100,14 @@ impl<'a> Resource<'a> {
                 names.extend(manifest.arns.iter().map(fill));
             }
         }
-        Self { finding, names }
+        Self { names, regions: vec![finding.region.clone()] }
+    }
+
+    /// The same, with what AWS says of the resource.
+    pub(crate) fn and(mut self, resource: &Resource) -> Self {
+        self.names.extend(resource.all_names().map(str::to_owned));
+        self.regions.push(resource.region.clone());
+        self
     }
 }
 
@@ -119,13 +126,12 @@ impl Exemption {
     }
 
     /// Whether it is about the finding, were it only for what the finding says.
-    pub(crate) fn is_about(&self, rule: &str, resource: &Resource<'_>) -> About {
+    pub(crate) fn is_about(&self, rule: &str, finding: &Finding, names: &Names) -> About {
         let Text { rules, accounts, regions, resources, tags, .. } = &self.text;
-        let Finding { account, region, .. } = resource.finding;
         let is_about = (rules.is_empty() || rules.iter().any(|of| of == rule))
-            && (accounts.is_empty() || accounts.contains(account))
-            && (regions.is_empty() || regions.contains(region))
-            && (resources.is_empty() || resource.names.iter().any(|name| self.globs.is_match(name)));
+            && (accounts.is_empty() || accounts.contains(&finding.account))
+            && (regions.is_empty() || names.regions.iter().any(|region| regions.contains(region)))
+            && (resources.is_empty() || names.names.iter().any(|name| self.globs.is_match(name)));
         match (is_about, tags.is_empty()) {
             (false, _) => About::No,
             (true, true) => About::Yes,

@@ -1,6 +1,7 @@
 //! Policies, as an operator writes them.
 
 use super::*;
+use crate::Resource;
 use crate::fake::{OpenDoor, Settings, finding, manifest};
 use jiff::Timestamp;
 
@@ -27,7 +28,11 @@ fn a_rule_has_the_mode_and_the_settings_that_the_policy_gives() {
     ] {
         let policy = policy(&format!("\"rules\": {rules}")).unwrap();
         assert_eq!(mode(&policy, "open-door", ONE), mode_of_it, "{rules}");
-        assert_eq!(policy.settings::<OpenDoor>("open-door").unwrap(), Settings { days }, "{rules}");
+        assert_eq!(
+            policy.settings::<OpenDoor>("open-door").unwrap(),
+            Settings { days, ..Settings::default() },
+            "{rules}"
+        );
     }
     assert_eq!(mode(&policy("\"mode\": \"approve\"").unwrap(), "open-door", ONE), Mode::Approve);
     assert_eq!(mode(&Policy::from_json(br#"{"schema": 1}"#).unwrap(), "open-door", ONE), Mode::Plan);
@@ -166,8 +171,8 @@ fn an_exemption_is_about_what_everything_in_it_fits() {
         (r#""tags": {"keep": "yes"}, "resources": ["x"]"#, About::No),
     ] {
         for finding in [&finding, &arn] {
-            let resource = Resource::new(finding, &manifest, "us-east-1");
-            assert_eq!(exemption(keys).is_about("open-door", &resource), about, "{keys}: {finding:?}");
+            let names = Names::of_finding(finding, &manifest, "us-east-1");
+            assert_eq!(exemption(keys).is_about("open-door", finding, &names), about, "{keys}: {finding:?}");
         }
     }
 }
@@ -177,9 +182,27 @@ fn a_resource_without_a_region_is_named_in_the_home_region() {
     let finding = finding(ONE, "global", "anna");
     let mut manifest = manifest();
     manifest.arns = vec!["arn:{partition}:iam:{region}:{account}:user/{id}".into()];
-    let resource = Resource::new(&finding, &manifest, "us-gov-west-1");
+    let names = Names::of_finding(&finding, &manifest, "us-gov-west-1");
     let exemption = exemption(r#""resources": ["arn:aws-us-gov:iam:us-gov-west-1:111111111111:user/anna"]"#);
-    assert_eq!(exemption.is_about("open-door", &resource), About::Yes);
+    assert_eq!(exemption.is_about("open-door", &finding, &names), About::Yes);
+}
+
+#[test]
+fn an_exemption_is_about_every_name_and_the_region_that_aws_knows() {
+    let finding = finding(ONE, "global", "h0");
+    let resource = Resource::of_arn("x:X", format!("arn:aws:test:eu-west-1:{ONE}:house/h0"), "h0").unwrap();
+    let resource = resource.called(["bastion-1".to_owned()]);
+    for keys in [
+        r#""resources": ["bastion-*"]"#,
+        r#""resources": ["arn:aws:test:eu-west-1:*"]"#,
+        r#""resources": ["h0"], "regions": ["eu-west-1"]"#,
+        r#""resources": ["h0"], "regions": ["global"]"#,
+    ] {
+        let names = Names::of_finding(&finding, &manifest(), "us-east-1").and(&resource);
+        assert_eq!(exemption(keys).is_about("open-door", &finding, &names), About::Yes, "{keys}");
+    }
+    let names = Names::of_finding(&finding, &manifest(), "us-east-1").and(&resource);
+    assert_eq!(exemption(r#""resources": ["bastion-2"]"#).is_about("open-door", &finding, &names), About::No);
 }
 
 #[test]

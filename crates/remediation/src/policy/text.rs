@@ -39,6 +39,13 @@ pub enum PolicyError {
     },
 }
 
+impl PolicyError {
+    /// Whether another try helps, without anybody's doing.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self, Self::Unread(error) if error.passes())
+    }
+}
+
 impl From<RecordError> for PolicyError {
     fn from(error: RecordError) -> Self {
         Self::Unread(Box::new(error))
