@@ -420,6 +420,7 @@ pub(crate) struct Sts {
     requests: Arc<Mutex<Vec<AssumeRole>>>,
     refused: Arc<Mutex<BTreeSet<AccountId>>>,
     garbled: Arc<Mutex<BTreeSet<AccountId>>>,
+    switched_off: Arc<Mutex<BTreeSet<AccountId>>>,
 }
 
 impl Sts {
@@ -441,6 +442,11 @@ impl Sts {
         self.refused.lock().unwrap().insert(account.parse().unwrap());
     }
 
+    /// Switches the region off for an account.
+    pub(crate) fn switch_off(&self, account: &str) {
+        self.switched_off.lock().unwrap().insert(account.parse().unwrap());
+    }
+
     /// Makes the answers for an account ones that cannot be read.
     pub(crate) fn garble(&self, account: &str) {
         self.garbled.lock().unwrap().insert(account.parse().unwrap());
@@ -450,6 +456,10 @@ impl Sts {
         let account = request.form["RoleArn"].split(':').nth(4).unwrap().to_owned();
         if self.refused.lock().unwrap().contains(&account.parse().unwrap()) {
             let error = "<Type>Sender</Type><Code>AccessDenied</Code><Message>not for you</Message>";
+            return (403, format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"));
+        }
+        if self.switched_off.lock().unwrap().contains(&account.parse().unwrap()) {
+            let error = "<Type>Sender</Type><Code>RegionDisabledException</Code><Message>not here</Message>";
             return (403, format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"));
         }
         let kind = if request.form.contains_key("Policy") { "READ" } else { "WRITE" };
@@ -554,6 +564,13 @@ impl World {
     /// Gives a house, which the account goes on to see, to another account.
     pub(crate) fn give(&self, house: &House, owner: &str) {
         self.cloud.houses.lock().unwrap().get_mut(house).unwrap().owner = Some(owner.parse().unwrap());
+    }
+
+    /// Gives a house another name, by which findings go from then on.
+    pub(crate) fn rename(&self, house: &House, name: &str) {
+        let mut houses = self.cloud.houses.lock().unwrap();
+        let state = houses.remove(house).unwrap();
+        houses.insert(House { name: name.into(), ..house.clone() }, state);
     }
 
     /// Takes a house away; its finding stays.

@@ -415,6 +415,67 @@ async fn a_role_that_is_refused_fails_its_own_accounts_findings_and_is_asked_for
 }
 
 #[tokio::test]
+async fn what_stops_an_account_is_said_once_an_account() {
+    let mut world = World::new();
+    for account in [ONE, TWO, THREE] {
+        world.open_houses(account, REGION, 5);
+    }
+    world.sts.refuse(ONE);
+    world.sts.switch_off(TWO);
+    let report = run(&world, Mode::Apply).await;
+    let expected = [[Outcome::Failed; 5], [Outcome::Held; 5], [Outcome::Fixed; 5]].concat();
+    assert_eq!(outcomes(&report), expected);
+    let said: Vec<_> = report.accounts.iter().map(|of| (of.account.as_ref(), of.findings)).collect();
+    assert_eq!(said, [(ONE, 5), (TWO, 5)]);
+    assert!(report.accounts[0].reason.starts_with("sts:AssumeRole: AccessDenied: not for you"), "{report:?}");
+    assert!(report.accounts[1].reason.contains("has not enabled this region"), "{report:?}");
+}
+
+#[tokio::test]
+async fn what_another_account_owns_is_held_and_names_the_owner() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    world.give(&house, TWO);
+    let report = run(&world, Mode::Apply).await;
+    assert_eq!((outcomes(&report), world.count(Write)), (vec![Outcome::Held], 0));
+    let detail = report.findings[0].detail.as_deref().unwrap();
+    assert!(detail.contains(&format!("it belongs to the account {TWO}")), "{detail}");
+    assert!(files(world.folder.path()).is_empty(), "nothing was planned");
+}
+
+#[tokio::test]
+async fn a_finding_without_a_region_is_looked_for_where_its_arn_says_and_nowhere_else() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let mut batch = world.batch();
+    batch.findings[0].region = Region::global();
+    let report = world.engine().run(batch.clone(), Mode::Apply, Deadline::never()).await;
+    assert_eq!((outcomes(&report), world.count(Look)), (vec![Outcome::Failed], 0));
+    assert!(report.findings[0].detail.as_ref().unwrap().contains("it names no region"), "{report:?}");
+    // The ARN is the house's name here, so that it is found where the ARN says alone.
+    let arn = format!("arn:aws:test:{REGION}:{ONE}:house/h0");
+    batch.findings[0].resource.clone_from(&arn);
+    world.rename(&house, &arn);
+    let report = world.engine().run(batch, Mode::Apply, Deadline::never()).await;
+    assert_eq!(outcomes(&report), [Outcome::Fixed], "{report:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_changed_now_is_deferred_and_what_is_not_shown_to_work_is_unverified() {
+    let (row, calls) = fix(&[true], Script::JamsLast, IMPATIENT).await;
+    assert_eq!((row.outcome, row.detail.as_deref()), (Outcome::Deferred, Some("door 0 is jammed")));
+    assert_eq!(calls, [Look]);
+    let (row, calls) = fix(&[true, true], Script::JamsLast, IMPATIENT).await;
+    assert_eq!((row.outcome, row.detail.as_deref(), row.written), (Outcome::Deferred, Some("door 1 is jammed"), 1));
+    assert_eq!(calls, [Look, Write, Look]);
+    for (open, written) in [(true, 1), (false, 0)] {
+        let (row, _) = fix(&[open], Script::NeverProved, IMPATIENT).await;
+        assert_eq!((row.outcome, row.written), (Outcome::Unverified, written));
+        assert_eq!(row.detail.as_deref(), Some("nobody has tried the doors"));
+    }
+}
+
+#[tokio::test]
 async fn calls_are_bounded_in_all_and_in_one_account() {
     // Accounts; the bounds; the most calls in all and in one account: the bounds are kept, and used.
     for (accounts, bounds, most) in [

@@ -267,7 +267,7 @@ async fn a_limit_holds_for_the_batches_of_a_run_together() {
 }
 
 #[tokio::test]
-async fn too_many_failures_end_the_run_and_the_batches_after_it() {
+async fn too_many_failures_in_an_account_end_the_run_there_and_in_the_batches_after_it() {
     let limits = json!({"limits": {"failure_percent": 50, "failure_minimum": 4}});
     let mut world = world(0, limits);
     for number in 0..8 {
@@ -278,11 +278,78 @@ async fn too_many_failures_end_the_run_and_the_batches_after_it() {
     let report = run_with(&world, bounds, Deadline::never()).await;
     let (fixed, failed, deferred) = (Outcome::Fixed, Outcome::Failed, Outcome::Deferred);
     assert_eq!(outcomes(&report), [fixed, failed, failed, failed, deferred, deferred, deferred, deferred]);
-    assert_eq!(detail(&report, 4), "3 of 4 fixes failed, more than the limit failure_percent (50)");
+    let why = format!("account {ONE}: 3 of 4 fixes failed, more than the limit failure_percent (50)");
+    assert_eq!(detail(&report, 4), why);
+    world.open_houses(TWO, REGION, 1);
     let batch = Batch { id: BatchId { batch: 2, ..world.batch().id }, ..world.batch() };
     let after = world.engine().run(batch, Mode::Apply, Deadline::never()).await;
-    assert_eq!(after.count(Outcome::Deferred), 7, "{after:?}");
+    assert_eq!((after.count(Outcome::Deferred), after.count(Outcome::Fixed)), (7, 1), "{after:?}");
     assert_eq!(poll(&mut world).await.count(Outcome::Deferred), 0, "the next run starts anew");
+}
+
+#[tokio::test]
+async fn too_many_failures_over_many_accounts_end_the_whole_run() {
+    let limits = json!({"limits": {"failure_percent": 50, "failure_minimum": 4}});
+    let mut world = world(0, limits);
+    for account in [ONE, TWO, THREE, "444444444444", "555555555555"] {
+        world.house(account, REGION, &[true], Script::WriteFails(AccessDenied));
+    }
+    let bounds = Bounds { concurrency: 1, ..IMPATIENT };
+    let report = run_with(&world, bounds, Deadline::never()).await;
+    assert_eq!((report.count(Outcome::Failed), report.count(Outcome::Deferred)), (4, 1), "{report:?}");
+    let batch = Batch { id: BatchId { batch: 2, ..world.batch().id }, ..world.batch() };
+    let after = world.engine().run(batch, Mode::Apply, Deadline::never()).await;
+    assert_eq!(after.count(Outcome::Deferred), 5, "{after:?}");
+}
+
+#[tokio::test]
+async fn what_passes_and_what_is_out_of_reach_opens_no_breaker() {
+    for kind in [Throttled, Passing, Transient, NotNow, OutOfReach] {
+        for script in [Script::WriteFails(kind), Script::LaterLookFails(kind)] {
+            let mut world = world(0, json!({"limits": {"failure_percent": 1, "failure_minimum": 1}}));
+            for number in 0..20 {
+                world.house(ONE, REGION, &[true], if number < 10 { script } else { Script::Works });
+            }
+            let report = run_with(&world, IMPATIENT, Deadline::never()).await;
+            assert_eq!(
+                (report.count(Outcome::Fixed), report.count(Outcome::Failed)),
+                (10, 0),
+                "{script:?}: {report:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_exemption_holds_for_every_name_of_the_resource() {
+    let exempt = |resources: &str| json!({"exemptions": [{"resources": [resources], "reason": "r", "owner": "o"}]});
+    let arn = format!("arn:aws:test:{REGION}:{ONE}:house/h0");
+    for (resources, outcome) in [("bastion-*", Outcome::Exempt), (&arn, Outcome::Exempt), ("bastion", Outcome::Fixed)] {
+        let world = world(1, exempt(resources));
+        world.call_it(&House::from(&world.batch().findings[0]), "bastion-1");
+        let report = run(&world, Mode::Apply).await;
+        assert_eq!(outcomes(&report), [outcome], "{resources}");
+        assert_eq!(report.findings[0].resource.as_ref().map(|resource| &resource.arn), Some(&arn), "{resources}");
+    }
+}
+
+#[tokio::test]
+async fn a_guard_that_cannot_look_warns_or_holds_as_it_is_set() {
+    let says = "what the fix would break could not be seen: test:ListPeople: scripted AccessDenied";
+    for (guard, outcome, notes) in [
+        (crate::Guard::Warn, Outcome::Fixed, vec![says]),
+        (crate::Guard::Hold, Outcome::Held, vec![says]),
+        (crate::Guard::Off, Outcome::Fixed, vec![]),
+    ] {
+        let mut world = World::new();
+        world.guard = guard;
+        world.house(ONE, REGION, &[true], Script::Dark);
+        let report = run(&world, Mode::Apply).await;
+        assert_eq!(
+            (outcomes(&report), &report.findings[0].notes),
+            (vec![outcome], &notes.into_iter().map(str::to_owned).collect())
+        );
+    }
 }
 
 #[tokio::test]
