@@ -67,6 +67,8 @@ pub struct Error {
     pub code: Option<String>,
     /// What happened and what to do.
     pub message: String,
+    /// The region in which a bucket answers, where it was asked in another one.
+    pub elsewhere: Option<String>,
 }
 
 impl Error {
@@ -91,7 +93,9 @@ impl Error {
             _ => chain(&error),
         };
         let message = advice.map(|advice| format!("{what} ({advice})")).unwrap_or(what);
-        Self { action: action.to_owned(), kind, code, message }
+        let elsewhere =
+            error.raw_response().and_then(bucket_region).filter(|_| codes::is_of_another_region(code.as_deref()));
+        Self { action: action.to_owned(), kind, code, message, elsewhere }
     }
 
     /// Takes one of `codes` to mean that the resource does not exist any more.
@@ -133,7 +137,7 @@ impl Error {
 
     /// An error without a code of the service's.
     pub fn new(action: &str, kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { action: action.to_owned(), kind, code: None, message: message.into() }
+        Self { action: action.to_owned(), kind, code: None, message: message.into(), elsewhere: None }
     }
 
     /// Whether this says that the resource does not exist any more.
@@ -165,6 +169,12 @@ impl Error {
             || self.code.as_deref().is_some_and(of_account)
             || self.kind == ErrorKind::OutOfReach && self.code.is_some()
     }
+}
+
+/// The region that S3 says a bucket is in, whatever else it says.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
+fn bucket_region(response: &HttpResponse) -> Option<String> {
+    response.headers().get("x-amz-bucket-region").map(str::to_owned)
 }
 
 /// An error with its causes. Their Debug text, which the SDK's `DisplayErrorContext` adds, holds the answer's body: a
@@ -274,6 +284,20 @@ mod tests {
             let text = format!("{error} {error:?}");
             assert!(!text.contains("secret"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_bucket_that_is_elsewhere_says_where() {
+        let region = |code, status| {
+            let mut answer = answer(status);
+            answer.headers_mut().insert("x-amz-bucket-region", "eu-west-1");
+            let metadata = ErrorMetadata::builder().code(code).message("told so").build();
+            Error::api("s3:GetObject", SdkError::service_error(GetObjectError::generic(metadata), answer)).elsewhere
+        };
+        assert_eq!(region("PermanentRedirect", 301).as_deref(), Some("eu-west-1"));
+        assert_eq!(region("AuthorizationHeaderMalformed", 400).as_deref(), Some("eu-west-1"));
+        assert_eq!(region("AccessDenied", 403), None, "it is asked in the right region");
+        assert_eq!(service_error(Some("PermanentRedirect"), 301).elsewhere, None);
     }
 
     #[test]

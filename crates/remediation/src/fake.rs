@@ -281,7 +281,7 @@ impl Drop for InFlight<'_> {
 }
 
 pub(crate) fn failure(action: &str, kind: ErrorKind) -> Error {
-    Error { action: action.into(), kind, code: None, message: format!("scripted {kind:?}") }
+    Error::new(action, kind, format!("scripted {kind:?}"))
 }
 
 /// The plans below a folder, in the order of their names.

@@ -167,7 +167,8 @@ impl<R: Rule> Shell<R> {
         let policy = record.read().await.map_err(|error| error.to_string())?;
         let settings = policy.settings::<R>(&manifest.id).map_err(|error| error.to_string())?;
         let sessions = Sessions::new(self.base.clone(), self.role.clone(), &manifest, run);
-        let engine = Engine::new(manifest, settings, sessions, records, Bounds::default());
+        let engine =
+            Engine::new(manifest, settings, sessions, records, Bounds::default()).map_err(|error| error.to_string())?;
         Ok(engine.under(policy, Some(record)))
     }
 }

@@ -87,6 +87,16 @@ const SIGNATURE: &[&str] = &[
     "IncompleteSignature",
 ];
 
+/// Codes by which S3 says that a bucket is in another region; a HEAD has none.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+const OF_ANOTHER_REGION: &[&str] =
+    &["PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"];
+
+/// Whether a bucket was asked in a region that is not its own.
+pub(super) fn is_of_another_region(code: Option<&str>) -> bool {
+    code.is_some_and(|code| OF_ANOTHER_REGION.contains(&code))
+}
+
 /// What is said of everything that passes. It is kept: such a finding is `deferred`, and the list has it again.
 pub(super) const LATER: &str = "the next poll tries again";
 

@@ -1,6 +1,6 @@
 //! Events in, reports in a folder out: with a rule over doors in memory and an STS that lets everybody in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use lambda_runtime::Context;
-use remediation::{Finding, Proposal, Region, Result, Target};
+use remediation::{Finding, NoParameters, Proposal, Region, Resource, Result, Seen, Tags, Target};
 use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
@@ -42,18 +42,26 @@ impl Rule for OpenDoor {
         "controls": [{"rule_names": ["Ensure every door is closed."], "short_name": "T-1"}], "read": [], "write": [],
         "runbook": null, "docs": {"why": "w", "impact": "i", "undo": "u"}}"#;
     type Settings = Settings;
+    type Control = NoParameters;
     type Client = ();
+    type State = bool;
     type Change = Close;
 
     fn client(_: &Target) {}
 
-    async fn plan((): &(), finding: &Finding, _: &Settings) -> Result<Proposal<Close>> {
-        let open = OPEN.lock().unwrap().contains(&finding.resource);
-        Ok(open.then(|| Close(finding.resource.clone())).into_iter().collect::<Vec<_>>().into())
+    async fn look((): &(), finding: &Finding) -> Result<Seen<bool>> {
+        let Finding { account, region, resource, .. } = finding;
+        let arn = format!("arn:aws:test:{region}:{account}:door/{resource}");
+        let is_open = OPEN.lock().unwrap().contains(resource);
+        Ok(Seen::now(Resource::of_arn("test:GetDoors", arn, resource)?, is_open))
     }
 
-    async fn tags((): &(), _: &Finding) -> Result<BTreeMap<String, String>> {
-        Ok(BTreeMap::new())
+    fn plan(seen: &Seen<bool>, _: &[&NoParameters], _: &Settings) -> Proposal<Close> {
+        seen.state.then(|| Close(seen.resource.id.clone())).into_iter().collect::<Vec<_>>().into()
+    }
+
+    async fn tags((): &(), _: &Seen<bool>) -> Result<Tags> {
+        Ok(Tags::new())
     }
 
     async fn apply((): &(), change: &Close) -> Result<()> {

@@ -2,17 +2,21 @@
 //!
 //! The fix makes the key inactive; it deletes nothing, so that undo brings the same key back. Invariants: every call
 //! names the user, because without a name IAM acts on the caller's own keys; a key's age counts from its creation,
-//! whether it was ever used or not; one change is one key. When a key was last used is for the guard alone.
+//! whether it was ever used or not; one change is one key. When a key was last used is for the guard alone, which holds
+//! unless it is set otherwise: whatever signs with such a key stops working. The user is asked for by name, because the
+//! path, by which an exemption may go, is in its ARN only.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_sdk_iam::primitives::DateTime;
-use aws_sdk_iam::types::{AccessKeyLastUsed, AccessKeyMetadata, StatusType};
+use aws_sdk_iam::types::{AccessKeyLastUsed, AccessKeyMetadata, StatusType, User};
 use jiff::{SignedDuration, Timestamp};
-use remediation::{Error, Finding, Guard, Proposal, Result, Rule, Target};
+use remediation::{Error, Finding, Guard, NoParameters, Proposal, Resource, Result, Rule, Seen, Tags, Target, call};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+
+const GET_USER: &str = "iam:GetUser";
+const LIST_KEYS: &str = "iam:ListAccessKeys";
 
 /// The rule.
 #[derive(Debug)]
@@ -36,7 +40,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { days: 90, guard_recent_use: Guard::default(), guard_recent_use_days: 30 }
+        Self { days: 90, guard_recent_use: Guard::Hold, guard_recent_use_days: 30 }
     }
 }
 
@@ -64,56 +68,95 @@ pub struct Change {
     pub after: Status,
 }
 
+/// How a user stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The user's keys.
+    pub keys: Vec<Key>,
+    /// The user's tags.
+    pub tags: Tags,
+}
+
+/// An access key of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its ID.
+    pub id: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Whether requests may be signed with it.
+    pub is_active: bool,
+}
+
 impl Rule for IamStaleAccessKey {
     const MANIFEST: &'static str = include_str!("../rule.json");
     type Settings = Settings;
+    type Control = NoParameters;
     type Client = aws_sdk_iam::Client;
+    type State = State;
     type Change = Change;
 
     fn client(target: &Target) -> Self::Client {
         aws_sdk_iam::Client::new(&target.config)
     }
 
-    async fn plan(client: &Self::Client, finding: &Finding, settings: &Settings) -> Result<Proposal<Change>> {
-        let user = user_name(finding)?;
-        let (keys, now) = (active_keys(client, user).await?, Timestamp::now());
-        let stale = keys.into_iter().filter(|(_, created)| is_older(*created, now, settings.days));
-        let change = |(access_key_id, created)| Change {
-            user: user.to_owned(),
-            access_key_id,
-            created,
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetUser.html>
+    async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
+        let name = user_name(finding)?;
+        let answer =
+            call(GET_USER, || client.get_user().user_name(name).send()).await.map_err(gone_if_there_is_none)?;
+        let User { arn, user_name: name, user_id, tags, .. } =
+            answer.user.ok_or_else(|| Error::unusable(GET_USER, "no user"))?;
+        let tags = tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+        let keys = keys(client, &name).await?;
+        Ok(Seen::now(Resource::of_arn(GET_USER, arn, name)?.called([user_id]), State { keys, tags }))
+    }
+
+    fn plan(seen: &Seen<State>, _: &[&NoParameters], settings: &Settings) -> Proposal<Change> {
+        let is_stale = |key: &&Key| key.is_active && is_older(key.created, seen.at, settings.days);
+        let change = |key: &Key| Change {
+            user: seen.resource.id.clone(),
+            access_key_id: key.id.clone(),
+            created: key.created,
             before: Status::Active,
             after: Status::Inactive,
         };
-        let mut proposal = Proposal::from(stale.map(change).collect::<Vec<_>>());
-        if settings.guard_recent_use.is_on() {
-            for saw in recent_uses(client, &proposal.changes, now, settings.guard_recent_use_days).await? {
-                proposal.guard(settings.guard_recent_use, saw);
-            }
-        }
-        Ok(proposal)
+        seen.state.keys.iter().filter(is_stale).map(change).collect::<Vec<_>>().into()
     }
 
-    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUserTags.html>
-    async fn tags(client: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
-        let tags = client.list_user_tags().user_name(user_name(finding)?).into_paginator().items().send();
-        let tags = tags.collect::<Result<Vec<_>, _>>().await;
-        let tags = tags.map_err(|error| gone_if_there_is_none(Error::api("iam:ListUserTags", error)))?;
-        Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
+    fn guard(settings: &Settings) -> Guard {
+        settings.guard_recent_use
+    }
+
+    async fn impact(
+        client: &Self::Client,
+        seen: &Seen<State>,
+        changes: &[Change],
+        settings: &Settings,
+    ) -> Result<Vec<String>> {
+        let mut uses = Vec::new();
+        for Change { access_key_id, .. } in changes {
+            let used = last_use(client, access_key_id).await?;
+            uses.extend(
+                used.and_then(|used| recent_use(access_key_id, &used, seen.at, settings.guard_recent_use_days)),
+            );
+        }
+        Ok(uses)
+    }
+
+    async fn tags(_: &Self::Client, seen: &Seen<State>) -> Result<Tags> {
+        Ok(seen.state.tags.clone())
     }
 
     /// A key that was deleted in the meantime cannot sign any more either: to make it inactive is done, so that the
     /// user's other key is not passed over.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html>
     async fn apply(client: &Self::Client, change: &Change) -> Result<()> {
-        let answer = client
-            .update_access_key()
-            .user_name(&change.user)
-            .access_key_id(&change.access_key_id)
-            .status(change.after.into())
-            .send()
-            .await;
-        match answer.map_err(|error| gone_if_there_is_none(Error::api("iam:UpdateAccessKey", error))) {
+        let update = || {
+            let update = client.update_access_key().user_name(&change.user).access_key_id(&change.access_key_id);
+            update.status(change.after.into()).send()
+        };
+        match call("iam:UpdateAccessKey", update).await.map_err(gone_if_there_is_none) {
             Err(error) if error.is_gone() && change.after == Status::Inactive => Ok(()),
             other => other.map(drop),
         }
@@ -124,54 +167,38 @@ impl Rule for IamStaleAccessKey {
     }
 }
 
-/// The IDs of a user's active keys, with their dates of creation.
+/// A user's keys.
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html>
-async fn active_keys(client: &aws_sdk_iam::Client, user: &str) -> Result<Vec<(String, Timestamp)>> {
-    let action = "iam:ListAccessKeys";
+async fn keys(client: &aws_sdk_iam::Client, user: &str) -> Result<Vec<Key>> {
     let (mut keys, mut marker) = (Vec::new(), None);
     loop {
-        let call = client.list_access_keys().user_name(user).set_marker(marker);
-        let page = call.send().await.map_err(|error| gone_if_there_is_none(Error::api(action, error)))?;
-        let active = page.access_key_metadata.into_iter().filter(|key| key.status == Some(StatusType::Active));
-        for key in active {
-            keys.push(id_and_date(key).ok_or_else(|| Error::unusable(action, "a key without its ID or date"))?);
+        let list = || client.list_access_keys().user_name(user).set_marker(marker.clone()).send();
+        let page = call(LIST_KEYS, list).await.map_err(gone_if_there_is_none)?;
+        for listed in page.access_key_metadata {
+            keys.push(key(listed).ok_or_else(|| Error::unusable(LIST_KEYS, "a key without its ID, date or status"))?);
         }
         match (page.is_truncated, page.marker) {
             (false, _) => return Ok(keys),
             (true, Some(next)) => marker = Some(next),
-            (true, None) => return Err(Error::unusable(action, "no marker, although there is more")),
+            (true, None) => return Err(Error::unusable(LIST_KEYS, "no marker, although there is more")),
         }
     }
 }
 
-fn id_and_date(key: AccessKeyMetadata) -> Option<(String, Timestamp)> {
-    Some((key.access_key_id?, timestamp(key.create_date?)?))
+fn key(listed: AccessKeyMetadata) -> Option<Key> {
+    let (created, is_active) = (timestamp(listed.create_date?)?, listed.status? == StatusType::Active);
+    Some(Key { id: listed.access_key_id?, created, is_active })
 }
 
 fn timestamp(date: DateTime) -> Option<Timestamp> {
     Timestamp::new(date.secs(), i32::try_from(date.subsec_nanos()).ok()?).ok()
 }
 
-/// What the guard says of the keys that would go.
-async fn recent_uses(
-    client: &aws_sdk_iam::Client,
-    changes: &[Change],
-    now: Timestamp,
-    days: u32,
-) -> Result<Vec<String>> {
-    let mut uses = Vec::new();
-    for Change { access_key_id, .. } in changes {
-        let used = last_use(client, access_key_id).await?;
-        uses.extend(used.and_then(|used| recent_use(access_key_id, &used, now, days)));
-    }
-    Ok(uses)
-}
-
 /// When and for what a key was last used; none where it was deleted since it was listed.
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html>
 async fn last_use(client: &aws_sdk_iam::Client, access_key_id: &str) -> Result<Option<AccessKeyLastUsed>> {
-    let answer = client.get_access_key_last_used().access_key_id(access_key_id).send().await;
-    match answer.map_err(|error| gone_if_there_is_none(Error::api("iam:GetAccessKeyLastUsed", error))) {
+    let get = || client.get_access_key_last_used().access_key_id(access_key_id).send();
+    match call("iam:GetAccessKeyLastUsed", get).await.map_err(gone_if_there_is_none) {
         Err(error) if error.is_gone() => Ok(None),
         answer => Ok(answer?.access_key_last_used),
     }

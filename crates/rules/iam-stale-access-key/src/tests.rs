@@ -1,7 +1,7 @@
 use aws_sdk_iam::error::ErrorMetadata;
 use aws_sdk_iam::operation::get_access_key_last_used::{GetAccessKeyLastUsedError, GetAccessKeyLastUsedOutput};
+use aws_sdk_iam::operation::get_user::{GetUserError, GetUserOutput};
 use aws_sdk_iam::operation::list_access_keys::{ListAccessKeysError, ListAccessKeysOutput};
-use aws_sdk_iam::operation::list_user_tags::{ListUserTagsError, ListUserTagsOutput};
 use aws_sdk_iam::operation::update_access_key::{UpdateAccessKeyError, UpdateAccessKeyOutput};
 use aws_sdk_iam::types::Tag;
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
@@ -10,6 +10,7 @@ use remediation::{ErrorKind, Manifest, Region};
 
 use super::*;
 
+const ARN: &str = "arn:aws:iam::222222222222:user/of/a/path/alice";
 const DAY: i64 = 24 * 60 * 60;
 
 fn finding(resource: &str) -> Finding {
@@ -52,12 +53,26 @@ fn refused(code: &'static str) -> MockRule {
     })
 }
 
-/// Every key but those of the other rules was never used.
+/// The user alice, below a path, with a tag.
+fn alice() -> MockRule {
+    mock!(aws_sdk_iam::Client::get_user).match_requests(|request| request.user_name() == Some("alice")).then_output(
+        || {
+            let user = User::builder().user_name("alice").user_id("AIDAALICE").path("/of/a/path/").arn(ARN);
+            let user =
+                user.create_date(DateTime::from_secs(0)).tags(Tag::builder().key("k").value("v").build().unwrap());
+            GetUserOutput::builder().user(user.build().unwrap()).build()
+        },
+    )
+}
+
+async fn look(rules: &[&MockRule], resource: &str) -> Result<Seen<State>> {
+    let alice = alice();
+    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [rules, &[&alice]].concat());
+    IamStaleAccessKey::look(&client, &finding(resource)).await
+}
+
 async fn plan(rules: &[&MockRule], resource: &str) -> Result<Vec<Change>> {
-    let unused = mock!(aws_sdk_iam::Client::get_access_key_last_used).then_output(|| used(None, "N/A", "N/A"));
-    let rules = [rules, &[&unused]].concat();
-    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, rules);
-    Ok(IamStaleAccessKey::plan(&client, &finding(resource), &Settings::default()).await?.changes)
+    Ok(IamStaleAccessKey::plan(&look(rules, resource).await?, &[], &Settings::default()).changes)
 }
 
 /// A key's last use: the days since then, the service and the region.
@@ -107,41 +122,37 @@ async fn an_answer_that_is_not_whole_is_an_error_and_not_compliance() {
         ListAccessKeysOutput::builder().set_access_key_metadata(Some(vec![])).is_truncated(true).build().unwrap()
     });
     let undated = keys(vec![AccessKeyMetadata::builder().access_key_id("AKIA").status(StatusType::Active).build()]);
-    for rule in [truncated, undated] {
+    let created = DateTime::from_secs(0);
+    let unknown = keys(vec![AccessKeyMetadata::builder().access_key_id("AKIA").create_date(created).build()]);
+    for rule in [truncated, undated, unknown] {
         let error = plan(&[&rule], "alice").await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, "iam:ListAccessKeys"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn the_guard_warns_of_each_key_in_use_holds_them_or_does_not_look() {
+async fn the_guard_sees_each_key_that_would_go_and_is_in_use() {
     let last_use = |id: &'static str, days, service: &'static str| {
         mock!(aws_sdk_iam::Client::get_access_key_last_used)
             .match_requests(move |request| request.access_key_id() == Some(id))
             .then_output(move || used(days, service, "eu-central-1"))
     };
     let date = days_ago(3).strftime("%Y-%m-%d").to_string();
-    for (days, guard, guarded) in [
-        (30, Guard::Off, &[][..]),
-        (30, Guard::Warn, &[]),
-        (30, Guard::Hold, &["access key AKIAOLD was used 3 days ago, by s3 in eu-central-1 (DATE)"]),
-        (2, Guard::Hold, &[]),
-    ] {
+    for (days, says) in [(30, &["access key AKIAOLD was used 3 days ago, by s3 in eu-central-1 (DATE)"][..]), (2, &[])]
+    {
         let listed = keys(vec![
             key("AKIAOLD", StatusType::Active, 91),
             key("AKIAOLDER", StatusType::Active, 4000),
             key("AKIAYOUNG", StatusType::Active, 1),
         ]);
         let (recent, long_ago) = (last_use("AKIAOLD", Some(3), "s3"), last_use("AKIAOLDER", Some(31), "ec2"));
-        let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&listed, &recent, &long_ago]);
-        let settings = Settings { guard_recent_use: guard, guard_recent_use_days: days, ..Settings::default() };
-        let proposal = IamStaleAccessKey::plan(&client, &finding("alice"), &settings).await.unwrap();
-        assert_eq!(ids(&proposal.changes), ["AKIAOLD", "AKIAOLDER"]);
-        let looks = usize::from(guard.is_on());
-        assert_eq!((recent.num_calls(), long_ago.num_calls()), (looks, looks), "{guard:?}");
-        let guarded: Vec<_> = guarded.iter().map(|text| text.replace("DATE", &date)).collect();
-        assert_eq!(proposal.guarded, guarded, "{guard:?}");
-        assert_eq!(proposal.notes.len(), usize::from(guard.is_on() && days == 30), "{proposal:?}");
+        let seen = look(&[&listed], "alice").await.unwrap();
+        let settings = Settings { guard_recent_use_days: days, ..Settings::default() };
+        let changes = IamStaleAccessKey::plan(&seen, &[], &settings).changes;
+        let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&recent, &long_ago]);
+        let saw = IamStaleAccessKey::impact(&client, &seen, &changes, &settings).await.unwrap();
+        assert_eq!((recent.num_calls(), long_ago.num_calls()), (1, 1));
+        assert_eq!(saw, says.iter().map(|text| text.replace("DATE", &date)).collect::<Vec<_>>());
     }
 }
 
@@ -165,39 +176,38 @@ fn what_the_guard_says_leaves_out_what_iam_does_not_know() {
 
 #[tokio::test]
 async fn a_use_that_cannot_be_read_fails_by_its_action_unless_the_key_is_gone() {
+    let seen = look(&[&keys(vec![key("AKIAOLD", StatusType::Active, 91)])], "alice").await.unwrap();
+    let settings = Settings::default();
+    let changes = IamStaleAccessKey::plan(&seen, &[], &settings).changes;
     for (code, kind) in [("AccessDenied", Some(ErrorKind::AccessDenied)), ("NoSuchEntity", None)] {
         let refused = mock!(aws_sdk_iam::Client::get_access_key_last_used).then_error(move || {
             GetAccessKeyLastUsedError::generic(ErrorMetadata::builder().code(code).message("told so").build())
         });
-        let listed = keys(vec![key("AKIAOLD", StatusType::Active, 91)]);
-        let planned = plan(&[&listed, &refused], "alice").await.map_err(|error| (error.kind, error.action));
+        let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&refused]);
+        let saw = IamStaleAccessKey::impact(&client, &seen, &changes, &settings).await;
         let expected = kind.map(|kind| (kind, "iam:GetAccessKeyLastUsed".to_owned()));
-        assert_eq!(planned.map(|changes| changes.len()), expected.map_or(Ok(1), Err), "{code}");
+        assert_eq!(saw.map_err(|error| (error.kind, error.action)), expected.map_or(Ok(vec![]), Err), "{code}");
     }
 }
 
 #[tokio::test]
-async fn the_tags_of_the_user_are_read_from_every_page() {
-    let page = |marker: Option<&'static str>, key: &'static str, next: Option<&'static str>| {
-        mock!(aws_sdk_iam::Client::list_user_tags)
-            .match_requests(move |request| request.user_name() == Some("alice") && request.marker() == marker)
-            .then_output(move || {
-                let tag = Tag::builder().key(key).value("v").build().unwrap();
-                let tags = ListUserTagsOutput::builder().tags(tag).is_truncated(next.is_some());
-                tags.set_marker(next.map(str::to_owned)).build().unwrap()
-            })
-    };
-    let (first, second) = (page(None, "a", Some("more")), page(Some("more"), "b", None));
-    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&first, &second]);
-    let arn = "arn:aws:iam::222222222222:user/of/a/path/alice";
-    let tags = IamStaleAccessKey::tags(&client, &finding(arn)).await.unwrap();
-    assert_eq!(tags, ["a", "b"].map(|key| (key.to_owned(), "v".to_owned())).into());
-    let refused = mock!(aws_sdk_iam::Client::list_user_tags).then_error(|| {
-        ListUserTagsError::generic(ErrorMetadata::builder().code("NoSuchEntity").message("told so").build())
-    });
+async fn a_user_goes_by_the_arn_with_its_path_by_name_and_by_id() {
+    let seen = look(&[&keys(vec![])], "alice").await.unwrap();
+    assert_eq!((seen.resource.arn.as_str(), seen.resource.id.as_str()), (ARN, "alice"));
+    assert_eq!((seen.resource.owner.as_ref(), seen.resource.region.is_global()), ("222222222222", true));
+    assert!(seen.resource.all_names().any(|name| name == "AIDAALICE"));
+    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&alice()]);
+    let tags = IamStaleAccessKey::tags(&client, &seen).await.unwrap();
+    assert_eq!(tags, [("k".to_owned(), "v".to_owned())].into());
+}
+
+#[tokio::test]
+async fn a_user_that_does_not_exist_is_gone() {
+    let refused = mock!(aws_sdk_iam::Client::get_user)
+        .then_error(|| GetUserError::generic(ErrorMetadata::builder().code("NoSuchEntity").message("told so").build()));
     let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&refused]);
-    let error = IamStaleAccessKey::tags(&client, &finding("alice")).await.unwrap_err();
-    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, "iam:ListUserTags"), "{error}");
+    let error = IamStaleAccessKey::look(&client, &finding("alice")).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, "iam:GetUser"), "{error}");
 }
 
 #[tokio::test]
@@ -273,7 +283,7 @@ async fn a_key_that_is_gone_needs_no_fix_and_cannot_be_brought_back() {
 fn the_days_are_ninety_unless_the_policy_says_at_least_one() {
     let settings = |text: &str| serde_json::from_str::<Settings>(text).map_err(|error| error.to_string());
     assert_eq!(Settings::default().days, 90);
-    let defaults = Settings { days: 90, guard_recent_use: Guard::Warn, guard_recent_use_days: 30 };
+    let defaults = Settings { days: 90, guard_recent_use: Guard::Hold, guard_recent_use_days: 30 };
     assert_eq!(settings("{}"), Ok(defaults));
     assert_eq!(settings(r#"{"days": 1}"#), Ok(Settings { days: 1, ..defaults }));
     let text = r#"{"guard_recent_use": "off", "guard_recent_use_days": 1}"#;
@@ -299,6 +309,34 @@ proptest! {
         let now = Timestamp::from_second(4_000_000_000).unwrap();
         let created = Timestamp::from_second(4_000_000_000 - i64::from(days) * DAY - later).unwrap();
         prop_assert_eq!(is_older(created, now, days), later > 0);
+    }
+
+    #[test]
+    fn what_is_planned_and_written_leaves_nothing_to_plan_and_undo_gives_it_back(
+        ages in prop::collection::vec((0..200_i64, any::<bool>()), 0..5),
+    ) {
+        let key = |(number, (age, is_active)): (usize, &(i64, bool))| {
+            Key { id: format!("AKIA{number}"), created: days_ago(*age), is_active: *is_active }
+        };
+        let keys: Vec<_> = ages.iter().enumerate().map(key).collect();
+        let resource = Resource::of_arn("iam:GetUser", ARN.into(), "alice").unwrap();
+        let mut seen = Seen::now(resource, State { keys: keys.clone(), tags: Tags::new() });
+        let settings = Settings::default();
+        let write = |state: &mut State, change: &Change| {
+            let key = state.keys.iter_mut().find(|key| key.id == change.access_key_id).unwrap();
+            assert_eq!(key.is_active, change.before == Status::Active);
+            key.is_active = change.after == Status::Active;
+        };
+        let changes = IamStaleAccessKey::plan(&seen, &[], &settings).changes;
+        for change in &changes {
+            write(&mut seen.state, change);
+        }
+        prop_assert!(IamStaleAccessKey::plan(&seen, &[], &settings).complies());
+        prop_assert!(seen.state.keys.iter().all(|key| !key.is_active || !is_older(key.created, seen.at, 90)));
+        for change in changes.iter().rev() {
+            write(&mut seen.state, &IamStaleAccessKey::undo(change).unwrap());
+        }
+        prop_assert_eq!(seen.state.keys, keys);
     }
 
     #[test]

@@ -3,16 +3,25 @@
 //! The fix turns on `IgnorePublicAcls` and `RestrictPublicBuckets` of the bucket's own public access block and leaves
 //! the other two settings as found, so that nobody's deployment breaks because a public ACL or policy can no longer
 //! be written. Invariants: every call names the bucket's owner, so that a bucket which changed hands is not touched; a
-//! change holds the whole configuration before and after, so that undo needs nothing else.
+//! change holds the whole configuration before and after, so that undo needs nothing else; an answer that does not hold
+//! all four settings is no configuration, and none is concluded from it. A bucket answers only in its own region, and
+//! says elsewhere which that is: there it is asked again.
 
-use std::collections::BTreeMap;
+mod name;
+
+use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_sdk_s3::operation::get_bucket_website::GetBucketWebsiteOutput;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
-use remediation::{AccountId, Error, Finding, Guard, Proposal, Result, Rule, Target};
+use remediation::{
+    AccountId, Error, Finding, Guard, NoParameters, Proposal, Region, Resource, Result, Rule, Seen, Tags, Target, call,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+const GET: &str = "s3:GetBucketPublicAccessBlock";
+const PUT: &str = "s3:PutBucketPublicAccessBlock";
 
 /// The rule.
 #[derive(Debug)]
@@ -40,11 +49,20 @@ pub struct PublicAccessBlock {
     pub restrict_public_buckets: bool,
 }
 
+/// What the rule calls: S3 in any region, with the rights of one session.
+#[derive(Debug)]
+pub struct Client {
+    target: Target,
+    s3: aws_sdk_s3::Client,
+}
+
 /// Replaces the public access block of one bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The bucket's name.
     pub bucket: String,
+    /// Its region.
+    pub region: String,
     /// The account that must own it.
     pub owner: AccountId,
     /// What was found; none where the bucket had no configuration.
@@ -56,66 +74,87 @@ pub struct Change {
 impl Rule for S3PublicBucket {
     const MANIFEST: &'static str = include_str!("../rule.json");
     type Settings = Settings;
-    type Client = aws_sdk_s3::Client;
+    type Control = NoParameters;
+    type Client = Client;
+    type State = Option<PublicAccessBlock>;
     type Change = Change;
 
     fn client(target: &Target) -> Self::Client {
-        aws_sdk_s3::Client::new(&target.config)
+        Client { target: target.clone(), s3: aws_sdk_s3::Client::new(&target.config) }
     }
 
-    async fn plan(client: &Self::Client, finding: &Finding, settings: &Settings) -> Result<Proposal<Change>> {
-        let bucket = bucket_name(finding)?;
-        let before = read(client, bucket, &finding.account).await?;
+    async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<Self::State>> {
+        let (bucket, owner) = (name::of(finding)?, finding.account.clone());
+        let (region, state) = match read(&client.s3, bucket, &owner).await {
+            Err(Error { elsewhere: Some(region), .. }) => {
+                let there = client.in_region(&region);
+                let state = read(&there, bucket, &owner).await?;
+                (region, state)
+            }
+            state => (client.target.region.clone(), state?),
+        };
+        let arn = format!("arn:{}:s3:::{bucket}", client.target.partition);
+        let (region, id, names) = (Region::code(region), bucket.to_owned(), BTreeSet::new());
+        Ok(Seen::now(Resource { arn, owner, region, id, names }, state))
+    }
+
+    fn plan(seen: &Seen<Self::State>, _: &[&NoParameters], _: &Settings) -> Proposal<Change> {
+        let before = seen.state;
         let found = before.unwrap_or_default();
         if found.ignore_public_acls && found.restrict_public_buckets {
-            return Ok(Proposal::default());
+            return Proposal::default();
         }
         let after = PublicAccessBlock { ignore_public_acls: true, restrict_public_buckets: true, ..found };
-        let owner = finding.account.clone();
-        let change = Change { bucket: bucket.to_owned(), owner, before, after: Some(after) };
-        let mut proposal = Proposal::from(vec![change]);
-        if settings.guard_website.is_on()
-            && let Some(saw) = website(client, bucket, &finding.account).await?
-        {
-            proposal.guard(settings.guard_website, saw);
-        }
-        Ok(proposal)
+        let Resource { id, region, owner, .. } = &seen.resource;
+        let (bucket, region, owner) = (id.clone(), region.to_string(), owner.clone());
+        vec![Change { bucket, region, owner, before, after: Some(after) }].into()
+    }
+
+    fn guard(settings: &Settings) -> Guard {
+        settings.guard_website
+    }
+
+    async fn impact(
+        client: &Self::Client,
+        seen: &Seen<Self::State>,
+        _: &[Change],
+        _: &Settings,
+    ) -> Result<Vec<String>> {
+        let Resource { id, region, owner, .. } = &seen.resource;
+        Ok(website(&client.in_region(&region.to_string()), id, owner).await?.into_iter().collect())
     }
 
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketTagging.html>
-    async fn tags(client: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
-        let call = client.get_bucket_tagging().bucket(bucket_name(finding)?);
-        let answer = call.expected_bucket_owner(finding.account.as_ref()).send().await;
-        let answer =
-            answer.map(Some).or_else(|error| none_if("NoSuchTagSet", Error::api("s3:GetBucketTagging", error)))?;
+    async fn tags(client: &Self::Client, seen: &Seen<Self::State>) -> Result<Tags> {
+        let Resource { id, region, owner, .. } = &seen.resource;
+        let s3 = client.in_region(&region.to_string());
+        let get = || s3.get_bucket_tagging().bucket(id).expected_bucket_owner(owner.as_ref()).send();
+        let answer = call("s3:GetBucketTagging", get).await;
+        let answer = answer.map(Some).or_else(|error| none_if("NoSuchTagSet", error))?;
         let tags = answer.map(|answer| answer.tag_set).unwrap_or_default();
         Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 
     async fn apply(client: &Self::Client, change: &Change) -> Result<()> {
-        let failed = |error: Error| error.gone_if(&["NoSuchBucket"]);
-        let action = "s3:PutBucketPublicAccessBlock";
-        match change.after {
+        let Change { bucket, region, owner, after, .. } = change;
+        let s3 = client.in_region(region);
+        let written = match after {
             // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutPublicAccessBlock.html
-            Some(after) => client
-                .put_public_access_block()
-                .bucket(&change.bucket)
-                .expected_bucket_owner(change.owner.as_ref())
-                .public_access_block_configuration(after.into())
-                .send()
-                .await
-                .map(drop)
-                .map_err(|error| failed(Error::api(action, error))),
+            Some(after) => {
+                let put = || {
+                    let put = s3.put_public_access_block().bucket(bucket).expected_bucket_owner(owner.as_ref());
+                    put.public_access_block_configuration((*after).into()).send()
+                };
+                call(PUT, put).await.map(drop)
+            }
             // It needs the permission to put one: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeletePublicAccessBlock.html
-            None => client
-                .delete_public_access_block()
-                .bucket(&change.bucket)
-                .expected_bucket_owner(change.owner.as_ref())
-                .send()
-                .await
-                .map(drop)
-                .map_err(|error| failed(Error::api(action, error))),
-        }
+            None => {
+                let delete =
+                    || s3.delete_public_access_block().bucket(bucket).expected_bucket_owner(owner.as_ref()).send();
+                call(PUT, delete).await.map(drop)
+            }
+        };
+        written.map_err(|error| error.gone_if(&["NoSuchBucket"]))
     }
 
     fn undo(change: &Change) -> Option<Change> {
@@ -123,26 +162,36 @@ impl Rule for S3PublicBucket {
     }
 }
 
+impl Client {
+    /// The client for a bucket of `region`.
+    fn in_region(&self, region: &str) -> aws_sdk_s3::Client {
+        if region == self.target.region {
+            return self.s3.clone();
+        }
+        aws_sdk_s3::Client::new(&self.target.in_region(region).config)
+    }
+}
+
 /// The public access block of a bucket; none where it has no configuration.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetPublicAccessBlock.html>
-async fn read(client: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> Result<Option<PublicAccessBlock>> {
-    let answer = client.get_public_access_block().bucket(bucket).expected_bucket_owner(owner.as_ref()).send().await;
-    match answer {
-        Ok(answer) => Ok(answer.public_access_block_configuration.map(PublicAccessBlock::from)),
-        Err(error) => {
-            let error = Error::api("s3:GetBucketPublicAccessBlock", error);
-            none_if("NoSuchPublicAccessBlockConfiguration", error)
+async fn read(s3: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> Result<Option<PublicAccessBlock>> {
+    let get = || s3.get_public_access_block().bucket(bucket).expected_bucket_owner(owner.as_ref()).send();
+    match call(GET, get).await {
+        Ok(answer) => {
+            let found = answer.public_access_block_configuration.as_ref().and_then(PublicAccessBlock::whole);
+            found.map(Some).ok_or_else(|| Error::unusable(GET, "not all four settings"))
         }
+        Err(error) => none_if("NoSuchPublicAccessBlockConfiguration", error),
     }
 }
 
 /// What the guard says of a bucket that serves a website; none where it serves none.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketWebsite.html>
-async fn website(client: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> Result<Option<String>> {
-    let answer = client.get_bucket_website().bucket(bucket).expected_bucket_owner(owner.as_ref()).send().await;
-    match answer {
+async fn website(s3: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> Result<Option<String>> {
+    let get = || s3.get_bucket_website().bucket(bucket).expected_bucket_owner(owner.as_ref()).send();
+    match call("s3:GetBucketWebsite", get).await {
         Ok(answer) => Ok(Some(format!("the bucket serves a website ({})", served(&answer)))),
-        Err(error) => none_if("NoSuchWebsiteConfiguration", Error::api("s3:GetBucketWebsite", error)),
+        Err(error) => none_if("NoSuchWebsiteConfiguration", error),
     }
 }
 
@@ -160,30 +209,6 @@ fn none_if<T>(code: &str, error: Error) -> Result<Option<T>> {
     if error.code.as_deref() == Some(code) { Ok(None) } else { Err(error.gone_if(&["NoSuchBucket"])) }
 }
 
-/// The name in a bucket's name or ARN.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-fn bucket_name(finding: &Finding) -> Result<&str> {
-    let resource = finding.resource.as_str();
-    let name = finding.arn("s3")?.map_or(resource, |arn| arn.resource);
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    if (3..=63).contains(&name.len()) && name.chars().all(allowed) {
-        Ok(name)
-    } else {
-        Err(Error::invalid_finding("resource", format!("`{resource}` is neither a bucket's name nor its ARN")))
-    }
-}
-
-impl From<PublicAccessBlockConfiguration> for PublicAccessBlock {
-    fn from(found: PublicAccessBlockConfiguration) -> Self {
-        Self {
-            block_public_acls: found.block_public_acls.unwrap_or_default(),
-            ignore_public_acls: found.ignore_public_acls.unwrap_or_default(),
-            block_public_policy: found.block_public_policy.unwrap_or_default(),
-            restrict_public_buckets: found.restrict_public_buckets.unwrap_or_default(),
-        }
-    }
-}
-
 impl From<PublicAccessBlock> for PublicAccessBlockConfiguration {
     fn from(block: PublicAccessBlock) -> Self {
         Self::builder()
@@ -196,6 +221,16 @@ impl From<PublicAccessBlock> for PublicAccessBlockConfiguration {
 }
 
 impl PublicAccessBlock {
+    /// The four settings that were found; none where one of them is missing.
+    fn whole(found: &PublicAccessBlockConfiguration) -> Option<Self> {
+        Some(Self {
+            block_public_acls: found.block_public_acls?,
+            ignore_public_acls: found.ignore_public_acls?,
+            block_public_policy: found.block_public_policy?,
+            restrict_public_buckets: found.restrict_public_buckets?,
+        })
+    }
+
     fn settings(self) -> [(&'static str, bool); 4] {
         [
             ("BlockPublicAcls", self.block_public_acls),

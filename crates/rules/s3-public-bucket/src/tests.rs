@@ -1,3 +1,5 @@
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::config::{Credentials, Region as SdkRegion, SharedCredentialsProvider};
 use aws_sdk_s3::error::ErrorMetadata;
 use aws_sdk_s3::operation::get_bucket_tagging::{GetBucketTaggingError, GetBucketTaggingOutput};
 use aws_sdk_s3::operation::get_bucket_website::GetBucketWebsiteError;
@@ -5,8 +7,11 @@ use aws_sdk_s3::operation::get_public_access_block::{GetPublicAccessBlockError, 
 use aws_sdk_s3::operation::put_public_access_block::PutPublicAccessBlockOutput;
 use aws_sdk_s3::types::{IndexDocument, RedirectAllRequestsTo, Tag};
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
-use remediation::{ErrorKind, Manifest, Region};
+use remediation::{ErrorKind, Manifest, RunId};
 
 use super::*;
 
@@ -57,16 +62,30 @@ fn website(website: GetBucketWebsiteOutput) -> MockRule {
         .then_output(move || website.clone())
 }
 
-async fn planned(rules: &[&MockRule], guard_website: Guard) -> Result<Proposal<Change>> {
-    let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules);
-    S3PublicBucket::plan(&client, &finding("data"), &Settings { guard_website }).await
+fn session() -> Target {
+    let config = SdkConfig::builder().region(SdkRegion::from_static("us-east-1")).build();
+    let (account, region, run) = ("222222222222".parse().unwrap(), "us-east-1".into(), RunId::start());
+    Target { config, account, region, partition: "aws", role_arn: "arn:aws:iam::222222222222:role/r".into(), run }
 }
 
-/// The plan for a bucket without a website.
+fn client(rules: &[&MockRule]) -> Client {
+    Client { target: session(), s3: mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules) }
+}
+
+async fn look(rule: &MockRule, resource: &str) -> Result<Seen<Option<PublicAccessBlock>>> {
+    S3PublicBucket::look(&client(&[rule]), &finding(resource)).await
+}
+
 async fn plan(rule: &MockRule, resource: &str) -> Result<Vec<Change>> {
-    let none = no_website("NoSuchWebsiteConfiguration");
-    let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [rule, &none]);
-    Ok(S3PublicBucket::plan(&client, &finding(resource), &Settings::default()).await?.changes)
+    Ok(S3PublicBucket::plan(&look(rule, resource).await?, &[], &Settings::default()).changes)
+}
+
+/// What the guard sees of the bucket.
+async fn sights(website: &MockRule) -> Result<Vec<String>> {
+    let seen = look(&found([false; 4]), "data").await?;
+    let settings = Settings::default();
+    let changes = S3PublicBucket::plan(&seen, &[], &settings).changes;
+    S3PublicBucket::impact(&client(&[website]), &seen, &changes, &settings).await
 }
 
 #[tokio::test]
@@ -104,7 +123,20 @@ async fn errors_name_the_action() {
 }
 
 #[tokio::test]
-async fn the_guard_warns_of_a_website_holds_it_or_does_not_look() {
+async fn an_answer_without_all_four_settings_is_an_error_and_no_configuration() {
+    let partly = PublicAccessBlockConfiguration::builder().ignore_public_acls(true).restrict_public_buckets(true);
+    for configuration in [None, Some(PublicAccessBlockConfiguration::builder().build()), Some(partly.build())] {
+        let empty = mock!(aws_sdk_s3::Client::get_public_access_block).then_output(move || {
+            let output = GetPublicAccessBlockOutput::builder();
+            output.set_public_access_block_configuration(configuration.clone()).build()
+        });
+        let error = look(&empty, "data").await.unwrap_err();
+        assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, GET), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_guard_sees_a_website() {
     let index = IndexDocument::builder().suffix("index.html").build().unwrap();
     let index = GetBucketWebsiteOutput::builder().index_document(index).build();
     let to = RedirectAllRequestsTo::builder().host_name("example.com").build().unwrap();
@@ -113,31 +145,11 @@ async fn the_guard_warns_of_a_website_holds_it_or_does_not_look() {
         (index, "the bucket serves a website (index document index.html)"),
         (redirect, "the bucket serves a website (redirects all requests to host example.com)"),
     ] {
-        for (guard, notes, guarded) in
-            [(Guard::Off, &[][..], &[][..]), (Guard::Warn, &[says], &[]), (Guard::Hold, &[says], &[says])]
-        {
-            let website = website(configuration.clone());
-            let proposal = planned(&[&found([false; 4]), &website], guard).await.unwrap();
-            assert_eq!((proposal.changes.len(), website.num_calls()), (1, usize::from(guard.is_on())), "{guard:?}");
-            assert_eq!((&proposal.notes[..], &proposal.guarded[..]), (&to_owned(notes)[..], &to_owned(guarded)[..]));
-        }
+        assert_eq!(sights(&website(configuration)).await.unwrap(), [says]);
     }
-}
-
-fn to_owned(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
-}
-
-#[tokio::test]
-async fn the_guard_is_silent_without_a_website_and_does_not_look_where_nothing_changes() {
-    let none = no_website("NoSuchWebsiteConfiguration");
-    let proposal = planned(&[&found([false; 4]), &none], Guard::Hold).await.unwrap();
-    assert_eq!((proposal.changes.len(), proposal.notes, proposal.guarded), (1, vec![], vec![]));
-    assert_eq!(none.num_calls(), 1);
-    assert!(planned(&[&found([true; 4]), &none], Guard::Hold).await.unwrap().is_empty());
-    assert_eq!(none.num_calls(), 1);
+    assert_eq!(sights(&no_website("NoSuchWebsiteConfiguration")).await.unwrap(), Vec::<String>::new());
     for (code, kind) in [("AccessDenied", ErrorKind::AccessDenied), ("NoSuchBucket", ErrorKind::Gone)] {
-        let error = planned(&[&found([false; 4]), &no_website(code)], Guard::Warn).await.unwrap_err();
+        let error = sights(&no_website(code)).await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (kind, "s3:GetBucketWebsite"), "{error}");
     }
 }
@@ -152,17 +164,16 @@ async fn its_tags_are_the_owners_buckets() {
             let tag = Tag::builder().key("keep").value("yes").build().unwrap();
             GetBucketTaggingOutput::builder().tag_set(tag).build().unwrap()
         });
-    let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&tagged]);
-    let tags = S3PublicBucket::tags(&client, &finding("arn:aws:s3:::data")).await.unwrap();
+    let seen = look(&found([false; 4]), "arn:aws:s3:::data").await.unwrap();
+    let tags = S3PublicBucket::tags(&client(&[&tagged]), &seen).await.unwrap();
     assert_eq!(tags, [("keep".to_owned(), "yes".to_owned())].into());
-    let refused = |code: &'static str| async move {
+    let refused = async |code: &'static str| {
         let refused = mock!(aws_sdk_s3::Client::get_bucket_tagging).then_error(move || {
             GetBucketTaggingError::generic(ErrorMetadata::builder().code(code).message("told so").build())
         });
-        let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&refused]);
-        S3PublicBucket::tags(&client, &finding("data")).await
+        S3PublicBucket::tags(&client(&[&refused]), &seen).await
     };
-    assert_eq!(refused("NoSuchTagSet").await, Ok(BTreeMap::new()));
+    assert_eq!(refused("NoSuchTagSet").await, Ok(Tags::new()));
     for (code, kind) in [("AccessDenied", ErrorKind::AccessDenied), ("NoSuchBucket", ErrorKind::Gone)] {
         let error = refused(code).await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (kind, "s3:GetBucketTagging"), "{error}");
@@ -180,27 +191,104 @@ fn the_guard_warns_unless_the_policy_says_otherwise() {
 #[tokio::test]
 async fn an_arn_is_as_good_as_a_name() {
     assert_eq!(plan(&found([true; 4]), "arn:aws-us-gov:s3:::data").await.unwrap(), []);
-    for resource in ["", "arn:aws:s3:::", "arn:aws:ec2:::data", "arn:aws:s3:::data/key", "Data", "a:b"] {
-        let error = plan(&found([true; 4]), resource).await.unwrap_err();
+    let seen = look(&found([true; 4]), "data").await.unwrap();
+    assert_eq!((seen.resource.arn.as_str(), seen.resource.region), ("arn:aws:s3:::data", Region::code("us-east-1")));
+}
+
+#[test]
+fn what_is_no_bucket_is_refused_by_its_name_and_old_names_are_not() {
+    for (resource, says) in [
+        ("", "neither a bucket's name"),
+        ("arn:aws:s3:::", "not an ARN"),
+        ("arn:aws:ec2:::data", "the service ec2"),
+        ("arn:aws:s3:::data/key", "neither a bucket's name"),
+        ("a:b", "neither a bucket's name"),
+        ("Not A Bucket", "neither a bucket's name"),
+        ("data--use1-az4--x-s3", "a directory bucket"),
+        ("arn:aws:s3:::data--use1-az4--x-s3", "a directory bucket"),
+        ("my-ap-abc123-s3alias", "an access point"),
+        ("my-olap-abc123--ol-s3", "an Object Lambda access point"),
+        ("mfzwi23gnjvgw.mrap", "a Multi-Region Access Point"),
+    ] {
+        let error = name::of(&finding(resource)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
+        assert!(error.message.contains(says), "{error}");
     }
+    let long = "A".repeat(255);
+    for resource in ["data", "Data_2010", "a.dotted.name", long.as_str()] {
+        assert_eq!(name::of(&finding(resource)).unwrap(), resource);
+    }
+    assert!(name::of(&finding(&"a".repeat(256))).is_err());
+}
+
+/// An answer of S3: a status, headers, and a body.
+fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> HttpResponse {
+    let mut answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
+    for (name, value) in headers {
+        answer.headers_mut().insert(*name, *value);
+    }
+    answer
+}
+
+/// S3 as it is for a bucket of eu-west-1, asked wherever.
+fn europe(request: &HttpRequest) -> HttpResponse {
+    if !request.headers().get("authorization").unwrap().contains("/eu-west-1/s3/") {
+        let body = "<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>";
+        return answer(301, &[("x-amz-bucket-region", "eu-west-1")], body);
+    }
+    let block = "<BlockPublicAcls>false</BlockPublicAcls><IgnorePublicAcls>false</IgnorePublicAcls>\
+        <BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>false</RestrictPublicBuckets>";
+    let block = format!("<PublicAccessBlockConfiguration>{block}</PublicAccessBlockConfiguration>");
+    HttpResponse::new(200.try_into().unwrap(), SdkBody::from(block))
+}
+
+#[derive(Debug)]
+struct Europe;
+
+impl HttpConnector for Europe {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::ready(Ok(europe(&request)))
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_is_found_in_its_own_region_wherever_it_is_listed() {
+    let connector = SharedHttpConnector::new(Europe);
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(SdkRegion::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .build();
+    let client = S3PublicBucket::client(&Target { config, ..session() });
+    let seen = S3PublicBucket::look(&client, &finding("data")).await.unwrap();
+    assert_eq!(seen.resource.region, Region::code("eu-west-1"));
+    let changes = S3PublicBucket::plan(&seen, &[], &Settings::default()).changes;
+    assert_eq!(
+        (changes[0].region.as_str(), changes[0].before),
+        ("eu-west-1", Some(block([false, false, true, false])))
+    );
+    // Written there, too: elsewhere it would be redirected.
+    S3PublicBucket::apply(&client, &changes[0]).await.unwrap();
 }
 
 #[tokio::test]
 async fn apply_writes_all_four_settings_to_the_owners_bucket() {
     let put = mock!(aws_sdk_s3::Client::put_public_access_block)
         .match_requests(|request| {
-            let written = request.public_access_block_configuration().cloned().map(PublicAccessBlock::from);
+            let written = request.public_access_block_configuration().and_then(PublicAccessBlock::whole);
             request.bucket() == Some("data")
                 && request.expected_bucket_owner() == Some("222222222222")
                 && written == Some(block([true, true, false, true]))
         })
         .then_output(|| PutPublicAccessBlockOutput::builder().build());
-    let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&put]);
-    let owner = "222222222222".parse().unwrap();
-    let after = Some(block([true, true, false, true]));
-    S3PublicBucket::apply(&client, &Change { bucket: "data".into(), owner, before: None, after }).await.unwrap();
+    S3PublicBucket::apply(&client(&[&put]), &change(None, Some(block([true, true, false, true])))).await.unwrap();
     assert_eq!(put.num_calls(), 1);
+}
+
+fn change(before: Option<PublicAccessBlock>, after: Option<PublicAccessBlock>) -> Change {
+    let owner = "222222222222".parse().unwrap();
+    Change { bucket: "data".into(), region: "us-east-1".into(), owner, before, after }
 }
 
 #[test]
@@ -211,10 +299,27 @@ fn the_manifest_can_be_read_and_serves_the_control() {
 
 proptest! {
     #[test]
+    fn what_is_planned_and_written_leaves_nothing_to_plan_and_undo_gives_it_back(before: Option<[bool; 4]>) {
+        let (region, id, names) = (Region::code("us-east-1"), "data".to_owned(), BTreeSet::new());
+        let owner = "222222222222".parse().unwrap();
+        let resource = Resource { arn: "arn:aws:s3:::data".into(), owner, region, id, names };
+        let before = before.map(block);
+        let mut seen = Seen::now(resource, before);
+        let changes = S3PublicBucket::plan(&seen, &[], &Settings::default()).changes;
+        for change in &changes {
+            prop_assert_eq!(change.before, seen.state);
+            seen.state = change.after;
+        }
+        prop_assert!(S3PublicBucket::plan(&seen, &[], &Settings::default()).complies());
+        for change in changes.iter().rev() {
+            seen.state = S3PublicBucket::undo(change).unwrap().after;
+        }
+        prop_assert_eq!(seen.state, before);
+    }
+
+    #[test]
     fn undo_of_undo_is_the_change_itself(before: Option<[bool; 4]>, after: [bool; 4]) {
-        let owner: AccountId = "222222222222".parse().unwrap();
-        let (before, after) = (before.map(block), Some(block(after)));
-        let change = Change { bucket: "data".into(), owner, before, after };
+        let change = change(before.map(block), Some(block(after)));
         let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
         let undo = S3PublicBucket::undo(&stored).unwrap();
         prop_assert_eq!((undo.before, undo.after), (change.after, change.before));
@@ -223,6 +328,6 @@ proptest! {
 
     #[test]
     fn no_resource_makes_the_parser_panic(resource: String) {
-        let _ = bucket_name(&finding(&resource));
+        let _ = name::of(&finding(&resource));
     }
 }
