@@ -1,10 +1,10 @@
 //! The rule `s3-public-bucket` through the engine.
 
-use remediation::{ErrorKind, Guard, Mode, Outcome, Rule, RunId, SessionKind};
+use remediation::{ErrorKind, Guard, Mode, Outcome, Region, Rule, RunId, SessionKind};
 use s3_public_bucket::{S3PublicBucket, Settings};
 use serde_json::{Value, json};
 use testkit::Result;
-use testkit::account::Account;
+use testkit::account::{Account, REGION};
 use testkit::cases::Subject;
 use testkit::emulator::Emulator;
 use testkit::organization::{Decision, Organization};
@@ -118,7 +118,7 @@ async fn the_guard_warns_of_a_website_holds_it_or_does_not_look() {
 
     let seen = website("seen").await;
     let held = of.propose::<S3PublicBucket>(Settings { guard_website: Guard::Hold }, &seen).await.unwrap();
-    assert_eq!((&held.guarded[..], &held.notes[..]), (&[saw.to_owned()][..], &[saw.to_owned()][..]));
+    assert_eq!(held.sights, [saw]);
     let warned = apply(Guard::Warn, &seen).await;
     assert_eq!((warned.count(Outcome::Fixed), &warned.findings[0].notes[..]), (1, &[saw.to_owned()][..]));
     let stored = of.central.json(&of.bucket, &warned.plans[0].key).await.unwrap();
@@ -126,7 +126,50 @@ async fn the_guard_warns_of_a_website_holds_it_or_does_not_look() {
 
     let plain = bucket(&of, "plain", None).await.unwrap();
     let nothing = of.propose::<S3PublicBucket>(Settings { guard_website: Guard::Hold }, &plain).await.unwrap();
-    assert_eq!((nothing.changes.len(), nothing.guarded, nothing.notes), (1, vec![], vec![]));
+    assert_eq!((nothing.proposal.changes.len(), nothing.sights), (1, vec![]));
+}
+
+#[tokio::test]
+async fn a_guard_that_may_not_look_warns_or_holds_as_it_is_set() {
+    let of = organization().await;
+    let taken = of.take_away("s3:GetBucketWebsite").await.unwrap();
+    for (guard_website, outcome) in [(Guard::Hold, Outcome::Held), (Guard::Warn, Outcome::Fixed)] {
+        let bucket = bucket(&of, &format!("{guard_website:?}").to_lowercase(), None).await.unwrap();
+        let report = of.run_with::<S3PublicBucket>(Settings { guard_website }, of.batch(&[&bucket]), Mode::Apply).await;
+        let [finding] = &report.findings[..] else { panic!("{report:?}") };
+        assert_eq!(finding.outcome, outcome, "{report:?}");
+        let note = "what the fix would break could not be seen: s3:GetBucketWebsite: ";
+        assert!(finding.notes.iter().any(|of| of.starts_with(note)), "{report:?}");
+    }
+    of.give_back(taken).await.unwrap();
+}
+
+/// As Netskope can list it: in another region than its own, or in none.
+#[tokio::test]
+async fn a_bucket_is_fixed_where_it_is_and_put_back_there() {
+    let of = organization().await;
+    let there = format!("in-europe-{}", of.target.id);
+    of.target.in_region("eu-west-1").make_bucket(&there, Some([false; 4])).await.unwrap();
+    for region in [Region::code(REGION), Region::global(), Region::code("ap-south-1"), Region::code("eu-west-1")] {
+        let mut batch = of.batch(&[&there]);
+        batch.findings[0].region = region.clone();
+        let report = of.run::<S3PublicBucket>(batch, Mode::Apply).await;
+        assert_eq!(report.count(Outcome::Fixed), 1, "{region}: {report:?}");
+        let resource = report.findings[0].resource.as_ref().unwrap();
+        assert_eq!(resource.region, Region::code("eu-west-1"), "{region}");
+        let undone = of.undo::<S3PublicBucket>(&report, Mode::Apply).await.unwrap();
+        assert_eq!(undone.count(Outcome::Undone), 1, "{region}: {undone:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_write_at_the_same_moment_is_waited_for() {
+    let (of, emulator) = (organization().await, Emulator::shared().await.unwrap());
+    let bucket = bucket(&of, "aborted", None).await.unwrap();
+    emulator.fail(&of.target.id, "s3:PutBucketPublicAccessBlock", "OperationAborted").await.unwrap();
+    let report = of.run::<S3PublicBucket>(of.batch(&[&bucket]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    assert!(emulator.no_faults_left(&of.target.id).await.unwrap());
 }
 
 #[tokio::test]
@@ -149,7 +192,8 @@ async fn the_read_only_session_cannot_write() {
     let sessions = of.sessions(RunId::start());
     let session = sessions.target(&finding.account, &finding.region, SessionKind::Read).await.unwrap();
     let client = S3PublicBucket::client(&session);
-    let changes = S3PublicBucket::plan(&client, &finding, &Default::default()).await.unwrap().changes;
+    let seen = S3PublicBucket::look(&client, &finding).await.unwrap();
+    let changes = S3PublicBucket::plan(&seen, &[], &Settings::default()).changes;
     let error = S3PublicBucket::apply(&client, &changes[0]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::AccessDenied, "{error}");
 }

@@ -41,7 +41,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, bar: &Bar, out: &mut impl Write) -
     let (mut checks, is_known) = caller::check(&config, &args.access).await;
     checks.extend(tenant::check(args, &manifests).await);
     if is_known {
-        checks.extend(bucket::check(args.records.as_deref(), &manifests, &config).await);
+        checks.extend(bucket::check(args.records.as_deref(), &rules, &config).await);
         let visit = Visit::new(args, &manifests, config, region);
         let visits = stream::iter(&accounts).map(|account| Box::pin(visit.check(account))).buffered(AT_ONCE);
         let visited: Vec<_> = visits.inspect(|_| bar.done()).collect().await;

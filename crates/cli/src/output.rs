@@ -5,7 +5,9 @@ use std::io::{self, Write};
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table};
-use remediation::{Batch, Finding, Mode, Outcome, Permission, Plan, PlannedFinding, Records, Report, ReportedFinding};
+use remediation::{
+    AccountProblem, Batch, Finding, Mode, Outcome, Permission, Plan, PlannedFinding, Records, Report, ReportedFinding,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -182,11 +184,21 @@ impl Results {
         for column in table.column_iter_mut().skip(1).take(2) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
-        for row in self.reports.iter().flat_map(|stored| &stored.report.findings).filter(|row| is_told(row)) {
-            table.add_row(cells(row, rules));
+        for Report { findings, accounts, .. } in self.reports.iter().map(|stored| &stored.report) {
+            // What stopped all findings of an account is told once, below.
+            let is_of_account = |row: &ReportedFinding| {
+                let stops = |of: &AccountProblem| of.account == row.finding.account && Some(&of.reason) == row.detail.as_ref();
+                accounts.iter().any(stops)
+            };
+            for row in findings.iter().filter(|row| is_told(row) && !is_of_account(row)) {
+                table.add_row(cells(row, rules));
+            }
         }
         if !table.is_empty() {
             writeln!(out, "{table}")?;
+        }
+        for AccountProblem { account, findings, reason } in self.reports.iter().flat_map(|stored| &stored.report.accounts) {
+            writeln!(out, "account {account}: {findings} finding(s): {}", printable(reason))?;
         }
         for StoredReport { plans_at, report_at, .. } in &self.reports {
             for plan in plans_at {
@@ -255,6 +267,7 @@ pub(crate) fn print_rules(rules: &[LoadedRule], json: bool, out: &mut impl Write
         });
         let scope = match manifest.scope {
             remediation::Scope::Regional => "regional",
+            remediation::Scope::Located => "located",
             remediation::Scope::Global => "global",
         };
         table.add_row([
@@ -436,6 +449,20 @@ mod tests {
         results.reports[0].report.findings[0].notes = vec!["it delivers nothing".into()];
         let text = printed(&results, Format::Table);
         assert!(text.contains("note: it delivers nothing"), "{text}");
+    }
+
+    #[test]
+    fn what_stops_an_account_is_told_once() {
+        let mut results = results(&["failed", "failed", "planned"]);
+        let report = &mut results.reports[0].report;
+        let (account, reason) = (report.findings[0].finding.account.clone(), "sts:AssumeRole: AccessDenied".to_owned());
+        for row in &mut report.findings[..2] {
+            row.detail = Some(reason.clone());
+        }
+        report.accounts = vec![AccountProblem { account, findings: 2, reason }];
+        let text = printed(&results, Format::Table);
+        assert_eq!(text.matches("sts:AssumeRole").count(), 1, "{text}");
+        assert!(text.contains("2 finding(s): sts:AssumeRole: AccessDenied"), "{text}");
     }
 
     #[test]

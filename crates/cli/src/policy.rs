@@ -78,7 +78,7 @@ fn problems(text: &str, rules: &[LoadedRule]) -> Vec<String> {
         let line = line.map(|line| format!(" in line {line}")).unwrap_or_default();
         format!("there is no rule `{rule}`{line}; {meant}")
     });
-    let settings = rules.iter().filter_map(|rule| rule.check_settings(&policy).err()).map(|error| error.to_string());
+    let settings = rules.iter().filter_map(|rule| rule.guard(&policy).err()).map(|error| error.to_string());
     unknown.chain(settings).collect()
 }
 

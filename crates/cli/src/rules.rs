@@ -9,7 +9,7 @@ use network_acl_open_ingress::NetworkAclOpenIngress;
 use rds_public_snapshot::RdsPublicSnapshot;
 use redshift_public_cluster::RedshiftPublicCluster;
 use remediation::{
-    Approval, Batch, BatchId, Bounds, Deadline, Engine, Finding, Ledger, Manifest, Mode, Plan, Policy, PolicyError,
+    Approval, Batch, BatchId, Bounds, Deadline, Engine, Finding, Guard, Ledger, Manifest, Mode, Plan, Policy, PolicyError,
     PolicyRecord, Progress, Records, Report, Rule, Sessions, Undo,
 };
 use s3_public_bucket::S3PublicBucket;
@@ -34,12 +34,12 @@ const RULES: &[RuleEntry] = &[
 struct RuleEntry {
     manifest: &'static str,
     engine: MakeEngine,
-    check_settings: CheckSettings,
+    guard: GuardOf,
     settings_schema: SettingsSchema,
 }
 
-type MakeEngine = fn(EngineParts) -> Result<Box<dyn Remediate>, PolicyError>;
-type CheckSettings = fn(&Policy, &str) -> Result<(), PolicyError>;
+type MakeEngine = fn(EngineParts) -> Result<Box<dyn Remediate>, Error>;
+type GuardOf = fn(&Policy, &str) -> Result<Guard, PolicyError>;
 type SettingsSchema = fn(&mut SchemaGenerator) -> Schema;
 
 /// What an engine is made of, beside the rule.
@@ -108,16 +108,16 @@ impl RuleEntry {
         Self {
             manifest: R::MANIFEST,
             engine: engine::<R>,
-            check_settings: |policy, rule| policy.settings::<R>(rule).map(drop),
+            guard: |policy, rule| Ok(R::guard(&policy.settings::<R>(rule)?)),
             settings_schema: R::Settings::json_schema,
         }
     }
 }
 
-fn engine<R: Rule>(parts: EngineParts) -> Result<Box<dyn Remediate>, PolicyError> {
+fn engine<R: Rule>(parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
     let EngineParts { manifest, sessions, records, policy: PolicyInForce { policy, record }, ledger, progress } = parts;
     let settings = policy.settings::<R>(&manifest.id)?;
-    let engine = Engine::<R>::new(manifest, settings, sessions, records, Bounds::default());
+    let engine = Engine::<R>::new(manifest, settings, sessions, records, Bounds::default())?;
     let engine = engine.under(policy, record).with_progress(progress);
     Ok(Box::new(match ledger {
         Some(ledger) => engine.with_ledger(ledger),
@@ -133,13 +133,13 @@ pub(crate) struct LoadedRule {
 
 impl LoadedRule {
     /// An engine for one run of the rule.
-    pub(crate) fn engine(&self, parts: EngineParts) -> Result<Box<dyn Remediate>, PolicyError> {
+    pub(crate) fn engine(&self, parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
         (self.entry.engine)(parts)
     }
 
-    /// Whether the policy's settings of the rule can be used.
-    pub(crate) fn check_settings(&self, policy: &Policy) -> Result<(), PolicyError> {
-        (self.entry.check_settings)(policy, &self.manifest.id)
+    /// What the rule's guard does under the policy, where the policy's settings of the rule can be used.
+    pub(crate) fn guard(&self, policy: &Policy) -> Result<Guard, PolicyError> {
+        (self.entry.guard)(policy, &self.manifest.id)
     }
 
     /// The JSON Schema of the rule's settings.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use remediation::{Ledger, PolicyError, Records, RunId, Sessions};
+use remediation::{Ledger, Records, RunId, Sessions};
 
 use crate::args::AccessArgs;
 use crate::aws;
+use crate::error::Error;
 use crate::progress::Bar;
 use crate::rules::{EngineParts, LoadedRule, PolicyInForce, Remediate};
 
@@ -26,7 +27,7 @@ impl Workplace<'_> {
         rule: &LoadedRule,
         run: RunId,
         ledger: Option<Ledger>,
-    ) -> Result<Box<dyn Remediate>, PolicyError> {
+    ) -> Result<Box<dyn Remediate>, Error> {
         let role = aws::target_role(self.access, &rule.manifest.id);
         rule.engine(EngineParts {
             manifest: rule.manifest.clone(),

@@ -214,8 +214,13 @@ impl Policy {
     pub fn mode(&self, rule: &str, account: &AccountId) -> Mode {
         let given = self.accounts.get(account);
         let mut overrides = self.overrides.iter().rev();
-        let own = || self.rules.get(rule).and_then(|policy| policy.mode).unwrap_or(self.mode);
-        overrides.find(|other| other.0.applies(rule, account, given)).map_or_else(own, |other| other.0.mode)
+        let applies = |other: &&Override| other.0.applies(rule, account, given);
+        overrides.find(applies).map_or_else(|| self.mode_of_rule(rule), |other| other.0.mode)
+    }
+
+    /// What the rule `rule` may do in an account for which no override says anything else.
+    pub fn mode_of_rule(&self, rule: &str) -> Mode {
+        self.rules.get(rule).and_then(|policy| policy.mode).unwrap_or(self.mode)
     }
 
     /// The settings of the rule `R` with the ID `id`.

@@ -9,7 +9,7 @@ use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use jiff::{SignedDuration, Timestamp};
 use remediation::{
     Batch, BatchId, Bounds, Deadline, Engine, Finding, Manifest, Mode, Permission, Proposal, Records, Report, Rule,
-    RunId, ServiceRole, SessionKind, Sessions, TargetRole, Undo,
+    RunId, Seen, ServiceRole, SessionKind, Sessions, TargetRole, Undo,
 };
 use serde_json::{Value, json};
 
@@ -49,6 +49,15 @@ pub struct Decision {
     pub action: String,
     /// Whether it was allowed.
     pub allowed: bool,
+}
+
+/// What a rule proposes, and what its guard sees of that.
+#[derive(Debug)]
+pub struct Proposed<C> {
+    /// What it proposes.
+    pub proposal: Proposal<C>,
+    /// What its guard sees; nothing where that is off.
+    pub sights: Vec<String>,
 }
 
 impl Organization {
@@ -92,7 +101,7 @@ impl Organization {
     ///
     /// The emulator refuses something.
     pub async fn with_operator(&self) -> Result<Vec<(String, String)>> {
-        let runbooks = self.manifest.runbook.iter().map(|name| format!("arn:aws:ssm:*::document/{name}"));
+        let runbooks = self.manifest.runbook.iter().map(|of| format!("arn:aws:ssm:*::document/{}", of.name));
         let roles = format!("arn:aws:iam::{}:role/autoremediate-*", self.target.id);
         let mut allowed = vec![json!({"Effect": "Allow", "Action": ["iam:GetRole", "iam:SimulatePrincipalPolicy"],
             "Resource": roles})];
@@ -206,13 +215,14 @@ impl Organization {
         let how = Undo { write: mode == Mode::Apply, force: false, exempt_until };
         let records = Records::Bucket { client: self.central.s3.clone(), bucket: self.bucket.clone() };
         let (manifest, sessions) = (self.manifest.clone(), self.sessions(id.run));
-        let engine = Engine::<R>::new(manifest, R::Settings::default(), sessions, records, Bounds::default());
+        let engine = Engine::<R>::new(manifest, R::Settings::default(), sessions, records, Bounds::default())?;
         Ok(engine.undo(id, key, plan, how, Deadline::never()).await)
     }
 
     fn engine<R: Rule>(&self, settings: R::Settings, run: RunId) -> Engine<R> {
         let (manifest, sessions) = (self.manifest.clone(), self.sessions(run));
-        Engine::new(manifest, settings, sessions, self.records(), Bounds::default())
+        let engine = Engine::new(manifest, settings, sessions, self.records(), Bounds::default());
+        engine.unwrap_or_else(|error| unreachable!("{error}"))
     }
 
     /// Sessions in the target account, as the rule's Lambda has them.
@@ -244,14 +254,29 @@ impl Organization {
         Ok(R::client(&self.sessions(RunId::start()).target(&account, &region, kind).await?))
     }
 
-    /// What the rule `R` proposes for a resource, in a session that may only read.
+    /// What the rule `R` sees of a resource, in a session that may only read.
+    ///
+    /// # Errors
+    ///
+    /// The look failed.
+    pub async fn look<R: Rule>(&self, client: &R::Client, resource: &str) -> Result<Seen<R::State>, remediation::Error> {
+        R::look(client, &self.finding(resource)).await
+    }
+
+    /// What the rule `R` proposes for a resource, and what its guard sees of that, in a session that may only read.
     ///
     /// # Errors
     ///
     /// The role cannot be assumed, or the rule fails.
-    pub async fn propose<R: Rule>(&self, settings: R::Settings, resource: &str) -> Result<Proposal<R::Change>> {
+    pub async fn propose<R: Rule>(&self, settings: R::Settings, resource: &str) -> Result<Proposed<R::Change>> {
         let client = self.read_client::<R>().await?;
-        Ok(R::plan(&client, &self.finding(resource), &settings).await?)
+        let seen = self.look::<R>(&client, resource).await?;
+        let control = &self.manifest.controls[self.control.load(Ordering::Relaxed)];
+        let control: R::Control = serde_json::from_value(Value::Object(control.parameters.clone()))?;
+        let proposal = R::plan(&seen, &[&control], &settings);
+        let looks = R::guard(&settings).is_on() && !proposal.changes.is_empty();
+        let sights = if looks { R::impact(&client, &seen, &proposal.changes, &settings).await? } else { Vec::new() };
+        Ok(Proposed { proposal, sights })
     }
 
     /// Whether `arn` has one of the forms that the rule's manifest lists for its resources.

@@ -35,4 +35,11 @@ locals {
       for name, schema in settings : name => join("|", try(schema.enum, schema.oneOf[*].const, [local.types[schema.type]]))
     }
   }
+
+  # The guards that hold unless the policy says otherwise
+  guards_that_hold = {
+    for id, settings in local.settings_schemas : id => sort([
+      for name, place in try(settings.properties, {}) : name if startswith(name, "guard_") && try(place.default, null) == "hold"
+    ])
+  }
 }

@@ -31,3 +31,8 @@ output "policy_settings" {
   description = "The rule's settings by rule ID: by its name, the pattern that a setting's value has."
   value       = local.policy_settings
 }
+
+output "guards_that_hold" {
+  description = "By rule ID: the names of the settings that, unless the policy says otherwise, hold a fix until a person approves it."
+  value       = { for id, names in local.guards_that_hold : id => names if length(names) > 0 }
+}

@@ -3,7 +3,11 @@
 locals {
   doctor_roles = length(var.operator_role_arns) > 0 ? toset(["doctor"]) : toset([])
 
-  runbooks = sort(distinct([for manifest in values(var.rules) : manifest.runbook if manifest.runbook != null]))
+  # Those that this partition has
+  runbooks = sort(distinct([
+    for manifest in values(var.rules) : manifest.runbook.name
+    if manifest.runbook == null ? false : !contains(manifest.runbook.missing_in, local.partition)
+  ]))
 }
 
 resource "aws_iam_role" "doctor" {

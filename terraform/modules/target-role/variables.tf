@@ -8,7 +8,10 @@ variable "rules" {
       source      = string
       permissions = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
     }))
-    runbook = optional(string)
+    runbook = optional(object({
+      name       = string
+      missing_in = optional(list(string), [])
+    }))
   }))
   description = "The enabled rules, as the catalog module returns them: the manifest by rule ID."
   nullable    = false

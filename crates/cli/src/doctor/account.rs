@@ -72,7 +72,7 @@ impl<'a> Visit<'a> {
             let mut checks = vec![unknown("role"), self.trust(account, manifest, &role, check("trust")).await];
             checks.push(unknown("permissions"));
             checks.extend(service.map(|_| unknown("service role")));
-            checks.extend(manifest.runbook.as_ref().map(|_| unknown("runbook")));
+            checks.extend(self.runbook_of(manifest).map(|_| unknown("runbook")));
             return checks;
         };
         let found = look.trust_policy(&role.name).await;
@@ -92,10 +92,17 @@ impl<'a> Visit<'a> {
         if let Some((of, name)) = service {
             checks.push(self.service_role(account, of, &name, look, check("service role")).await);
         }
-        if let Some(runbook) = &manifest.runbook {
+        if let Some(runbook) = self.runbook_of(manifest) {
             checks.push(self.runbook(runbook, look, check("runbook")).await);
         }
         checks
+    }
+
+    /// The runbook that the rule uses in this partition.
+    fn runbook_of<'m>(&self, manifest: &'m Manifest) -> Option<&'m str> {
+        let runbook = manifest.runbook.as_ref()?;
+        let is_missing = runbook.missing_in.iter().any(|of| of == partition(&self.region));
+        (!is_missing).then_some(&runbook.name)
     }
 
     /// Whether the role lets in who has the external ID, as a run does it, and nobody without.

@@ -3,16 +3,17 @@
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{FilterRuleName, LambdaFunctionConfiguration};
-use remediation::{Error, Manifest, POLICY_KEY, Policy, Records};
+use remediation::{Error, Guard, Manifest, Mode, POLICY_KEY, Policy, Records};
 
 use crate::doctor::check::{Area, Check};
+use crate::rules::LoadedRule;
 
 const APPLY: &str = "apply terraform/deploy/central";
 /// What starts a rule's Lambda, by the key's first part.
 const STARTS: [(&str, &str); 2] = [("findings", "starts on findings"), ("approvals", "starts on approvals")];
 
 /// The checks of the bucket `name`, if there is one to look at.
-pub(super) async fn check(name: Option<&str>, manifests: &[&Manifest], config: &SdkConfig) -> Vec<Check> {
+pub(super) async fn check(name: Option<&str>, rules: &[LoadedRule], config: &SdkConfig) -> Vec<Check> {
     let reachable = Check::of(Area::Bucket, "reachable");
     let Some(name) = name else { return vec![reachable.skipped("no bucket was given: --records s3://<bucket>")] };
     let client = Client::new(config);
@@ -24,21 +25,37 @@ pub(super) async fn check(name: Option<&str>, manifests: &[&Manifest], config: &
                    s3:GetObject and s3:GetBucketNotification it";
         return vec![reachable.failed(format!("s3://{name}: {error}"), fix)];
     }
-    let mut checks = vec![reachable.ok(format!("s3://{name}")), policy(&client, name).await];
-    checks.extend(notifications(&client, name, manifests).await);
+    let mut checks = vec![reachable.ok(format!("s3://{name}"))];
+    checks.extend(policy(&client, name, rules).await);
+    let manifests: Vec<_> = rules.iter().map(|rule| &rule.manifest).collect();
+    checks.extend(notifications(&client, name, &manifests).await);
     checks
 }
 
-async fn policy(client: &Client, name: &str) -> Check {
+async fn policy(client: &Client, name: &str, rules: &[LoadedRule]) -> Vec<Check> {
     let check = Check::of(Area::Bucket, POLICY_KEY);
     let records = Records::Bucket { client: client.clone(), bucket: name.to_owned() };
     let bytes = match records.get(POLICY_KEY).await {
         Ok(bytes) => bytes,
-        Err(error) => return check.failed(error.to_string(), format!("{APPLY}, and let your role s3:GetObject it")),
+        Err(error) => return vec![check.failed(error.to_string(), format!("{APPLY}, and let your role s3:GetObject it"))],
     };
     match Policy::from_json(&bytes) {
-        Ok(_) => check,
-        Err(error) => check.failed(error.to_string(), format!("{APPLY}, of the same version as this command")),
+        Ok(policy) => [check].into_iter().chain(rules.iter().filter_map(|rule| held_by_guard(&policy, rule))).collect(),
+        Err(error) => vec![check.failed(error.to_string(), format!("{APPLY}, of the same version as this command"))],
+    }
+}
+
+/// What is said of a rule that may write and whose guard holds what would cut a service off.
+fn held_by_guard(policy: &Policy, rule: &LoadedRule) -> Option<Check> {
+    let id = &rule.manifest.id;
+    let check = Check::of(Area::Bucket, "guard").for_rule(id);
+    match rule.guard(policy) {
+        Err(error) => Some(check.failed(error.to_string(), format!("{APPLY}, with settings that the rule knows"))),
+        Ok(Guard::Hold) if policy.mode_of_rule(id) == Mode::Apply => Some(check.warn(
+            "its guard holds a fix that would cut a service off, until a person approves that plan",
+            format!("approve such plans, or set the rule's guard_… setting in the policy to \"warn\", and {APPLY}"),
+        )),
+        Ok(_) => None,
     }
 }
 

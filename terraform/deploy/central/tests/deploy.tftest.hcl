@@ -317,7 +317,7 @@ run "every_key" {
       paused = false
       mode   = "plan"
       rules = {
-        iam-stale-access-key = { mode = "apply", settings = { days = 60 } }
+        iam-stale-access-key = { mode = "apply", settings = { days = 60, guard_recent_use = "warn" } }
         s3-public-bucket     = { settings = {} }
         rds-public-snapshot  = {}
       }

@@ -34,7 +34,7 @@ variables {
           { action = "redshift:DescribeClusters", resource = "*" },
         ]
       }
-      runbook = "AWS-FirstRunbook"
+      runbook = { name = "AWS-FirstRunbook", missing_in = ["aws-cn"] }
     }
     second-rule = {
       read  = [{ action = "iam:ListAccessKeys", resource = "arn:{partition}:iam::{account}:user/*" }]
@@ -283,7 +283,7 @@ run "doctor_without_runbooks" {
     name_prefix          = "acme-fix"
     permissions_boundary = "arn:aws:iam::222222222222:policy/boundary"
     tags                 = { owner = "security" }
-    rules                = { lone-rule = { read = [], write = [], extra = [] } }
+    rules                = { lone-rule = { read = [], write = [], extra = [], runbook = { name = "AWS-Elsewhere", missing_in = ["aws"] } } }
   }
 
   assert {
