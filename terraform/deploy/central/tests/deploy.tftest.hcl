@@ -374,7 +374,8 @@ run "every_choice" {
       policy_keys = {
         policy = ["mode", "rules"], rules = ["mode", "settings"], accounts = [], overrides = [], exemptions = [], limits = [], fight = []
       }
-      policy_settings = { first-rule = { days = "[1-9][0-9]*" }, second-rule = {} }
+      policy_settings  = { first-rule = { days = "[1-9][0-9]*" }, second-rule = {} }
+      guards_that_hold = {}
     }
   }
 
