@@ -15,7 +15,7 @@ use testkit::deployment::{Deployment, Settings};
 use testkit::emulator::Emulator;
 use testkit::manifests;
 use testkit::netskope::{FakeNetskope, display_name, row};
-use testkit::violations::Violation;
+use testkit::violations::{self, Violation};
 
 const TOKEN: &str = "a-token-that-must-not-be-seen-2f6b";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,7 +73,7 @@ impl Pipeline {
             central: fresh_account(),
             regions: regions.into(),
             targets: targets.iter().map(|target| target.id.clone()).collect(),
-            policy: json!({"mode": "apply"}),
+            policy: violations::policy(),
             netskope: netskope.url(),
             token: TOKEN.into(),
         };

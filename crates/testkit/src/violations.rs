@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types::RuleAction;
 use remediation::{Control, Manifest, Region};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::clusters::Clusters;
@@ -63,6 +63,17 @@ const KINDS: [(&str, Kind); 10] = [
 ];
 /// All addresses, of both families.
 const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
+/// The policy under which each of them is fixed without a person: the guards that hold by default warn.
+pub fn policy() -> Value {
+    json!({
+        "mode": "apply",
+        "rules": {
+            "iam-stale-access-key": {"settings": {"guard_recent_use": "warn"}},
+            "network-acl-open-ingress": {"settings": {"guard_last_allow": "warn"}},
+        },
+    })
+}
 
 impl Kind {
     fn of(control: &Control) -> Result<Self> {

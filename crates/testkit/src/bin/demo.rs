@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_FULL};
 use remediation::{Outcome, ReportedFinding};
-use serde_json::json;
 use testkit::Result;
 use testkit::account::Account;
 use testkit::central::{Central, Done};
 use testkit::deployment::{Deployment, Settings};
 use testkit::emulator::{Emulator, Kind};
 use testkit::netskope::{FakeNetskope, display_name, row};
-use testkit::violations::Violation;
+use testkit::violations::{self, Violation};
 
 const CENTRAL: &str = "111111111111";
 const TARGETS: [&str; 3] = ["222222222222", "333333333333", "444444444444"];
@@ -71,12 +70,13 @@ async fn show(emulator: &Emulator, keep: bool, step: impl Fn(&str)) -> Result<()
     let violations = violate(emulator, &netskope, &regions).await?;
     let (made, accounts, regions_named) = (violations.len(), TARGETS.len(), REGIONS.join(" and "));
     step(&format!("made {made} resources that violate a control, in {accounts} accounts, in {regions_named}"));
+    step("the policy is mode apply, with the guards that hold by default set to warn");
     step("terraform apply: the roles of each target account, then the central account in both regions (two minutes)");
     let settings = Settings {
         central: CENTRAL.into(),
         regions: regions.into(),
         targets: TARGETS.map(String::from).into(),
-        policy: json!({"mode": "apply"}),
+        policy: violations::policy(),
         netskope: netskope.url(),
         token,
     };
