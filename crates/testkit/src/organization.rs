@@ -381,7 +381,7 @@ async fn make_lambda_role(central: &Account, manifest: &Manifest, bucket: &str) 
     let (id, arn) = (&manifest.id, format!("arn:aws:s3:::{bucket}"));
     // What modules/central of the Terraform allows.
     let objects = |folder| format!("{arn}/{folder}/{id}/*");
-    let mut read = ["findings", "approvals", "plans", "exemptions", "fixes", "ledgers"].map(objects).to_vec();
+    let mut read = ["findings", "approvals", "plans", "reports", "exemptions", "fixes", "ledgers"].map(objects).to_vec();
     read.push(format!("{arn}/policy.json"));
     let recorded = ["plans", "reports", "fixes", "ledgers"].map(objects);
     let listed = ["exemptions", "fixes", "ledgers"].map(|folder| format!("{folder}/{id}/*"));
