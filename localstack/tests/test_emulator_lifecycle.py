@@ -125,6 +125,7 @@ def test_setup_twice_at_once_gives_one_environment():
     runs = [subprocess.Popen([SCRIPT, "setup"], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     first, second = (run.communicate()[0].strip() for run in runs)
     assert first == second and os.path.exists(f"{first}/bin/python")
+    assert os.path.basename(first).startswith("emulator-%d.%d-" % sys.version_info[:2])
 
 
 def test_descendants():
