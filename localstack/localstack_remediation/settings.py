@@ -20,6 +20,7 @@ class Settings:
     redshift_modifying_seconds: float = 0.5  # so long a cluster is `modifying` after ModifyCluster
     automation_step_seconds: float = 0.1
     automation_limit: int = 100  # so many executions under way in a region; the next start is an error
+    security_group_rules: int = 60  # so many a group has in a direction, of IPv4 and of IPv6 each
     automation_token: str = "refuse"  # what a ClientToken's second use does: `refuse`, or `return` the first execution
 
 

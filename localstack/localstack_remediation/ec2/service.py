@@ -7,19 +7,23 @@ from localstack.services.plugins import Service, aws_provider
 
 from ..moto_services import Operation, aws_error, localstack_service
 from ..paging import page
-from . import flow_logs, network_acls, security_groups
+from . import flow_logs, network_acls, prefix_lists, security_groups
 
 # the list of the answer, and the limits of MaxResults in the API reference
 PAGED = {
     "DescribeFlowLogs": ("FlowLogs", 1, 1000),
+    "DescribeManagedPrefixLists": ("PrefixLists", 1, 100),
     "DescribeNetworkAcls": ("NetworkAcls", 5, 1000),
     "DescribeNetworkInterfaces": ("NetworkInterfaces", 5, 1000),
     "DescribeSecurityGroupRules": ("SecurityGroupRules", 5, 1000),
     "DescribeSecurityGroups": ("SecurityGroups", 5, 1000),
     "DescribeSubnets": ("Subnets", 5, 1000),
     "DescribeVpcs": ("Vpcs", 5, 1000),
+    "GetManagedPrefixListEntries": ("Entries", 1, 100),
 }
-OWN = {**flow_logs.OPERATIONS, **network_acls.OPERATIONS, **security_groups.OPERATIONS}
+OWN = {
+    **flow_logs.OPERATIONS, **network_acls.OPERATIONS, **prefix_lists.OPERATIONS, **security_groups.OPERATIONS,
+}
 
 
 @aws_provider(api="ec2", name="remediation")
