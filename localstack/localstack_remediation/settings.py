@@ -17,6 +17,9 @@ PATH = "/_remediation/settings/<account>"
 class Settings:
     page_size: int | None = None  # the paged lists break off after so many, whatever the caller asked for
     flow_logs_error: str | None = None  # CreateFlowLogs creates none: each resource is Unsuccessful, with this message
+    flow_logs_delivery_seconds: float = 0  # so long nobody knows whether a new flow log delivers; minutes on AWS
+    flow_logs_status_at_first: str | None = "SUCCESS"  # DeliverLogsStatus in that time; none if it is absent
+    lambda_concurrency: int = 1000  # of the account in each region; a new account has 10
     redshift_modifying_seconds: float = 0.5  # so long a cluster is `modifying` after ModifyCluster
     automation_step_seconds: float = 0.1
     automation_limit: int = 100  # so many executions under way in a region; the next start is an error

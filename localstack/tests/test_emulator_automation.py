@@ -203,6 +203,19 @@ class TestClusters:
         assert (status, steps) == ("Failed", ["Failed", "Pending", "Pending"])
         assert "InvalidClusterState" in failed["FailureMessage"]
 
+    def test_a_step_that_is_throttled(self, emulator, account, ssm, redshift, role, make_role, session_of):
+        """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_FailureDetails.html"""
+        emulator.put(f"faults/{account}", **{"automation:redshift:ModifyCluster": ["Throttle"]})
+        others = session_of(make_role(account, "others", ANYONE, allow("redshift:*")))
+        modify = {"ClusterIdentifier": "c", "AllowVersionUpgrade": False}
+        emulator.client("redshift", others).modify_cluster(**modify)  # the fault is for runbooks alone
+        eventually(lambda: redshift.describe_clusters()["Clusters"][0]["ClusterStatus"] == "available")
+        status, steps, failed = run(ssm, CLUSTER, ClusterIdentifier="c", AutomationAssumeRole=role)
+        assert (status, steps) == ("Failed", ["Failed", "Pending", "Pending"])
+        assert failed["FailureDetails"]["FailureType"] == "Throttling"
+        assert "(Throttling)" in failed["FailureMessage"] and "Rate exceeded" in failed["FailureMessage"]
+        assert emulator.get(f"faults/{account}") == {}
+
     def test_the_role_must_be_given(self, ssm, redshift):
         assert code(start, ssm, CLUSTER, ClusterIdentifier="c") == INVALID
 
