@@ -6,9 +6,9 @@ https://docs.aws.amazon.com/ram/latest/userguide/getting-started-sharing.html
 from collections.abc import Iterator
 
 from localstack.services.plugins import Service, aws_provider
-from moto.organizations.models import organizations_backends
 from moto.ram.models import ResourceShare, ram_backends
 
+from . import organization
 from .moto_services import moto_service
 
 
@@ -33,12 +33,9 @@ def _shares(region: str) -> Iterator[ResourceShare]:
 
 def _includes(share: ResourceShare, account: str) -> bool:
     """Named, or in the organization that is named. Organizational units are not looked into."""
-    if account in share.principals:
-        return True
-    organization = organizations_backends[share.account_id][share.partition].org
-    if organization is None or organization.arn not in share.principals:
-        return False
-    return account in [each.id for each in organizations_backends[share.account_id][share.partition].accounts]
+    return account in share.principals or any(
+        account in organization.members(share.account_id, share.region, principal) for principal in share.principals
+    )
 
 
 @aws_provider()
