@@ -12,6 +12,7 @@ from .moto_services import aws_error
 THROTTLE = "Throttle"  # in a test's fault: whatever code this service has for it
 
 STATUS = {
+    "AuthFailure": 401, "InvalidClientTokenId": 403, "OptInRequired": 403,
     "InternalError": 500, "InternalFailure": 500, "InternalServerError": 500, "InternalServiceError": 500,
     "RequestLimitExceeded": 503, "ServiceUnavailable": 503, "SlowDown": 503, "Unavailable": 503,
 }
@@ -49,6 +50,8 @@ def status_of(service: ServiceModel, code: str) -> int:
     modeled = shape.metadata.get("error", {}).get("httpStatusCode") if shape else None
     if modeled:
         return modeled
+    if code == "UnrecognizedClientException":
+        return 403 if service.protocol == "rest-json" else 400
     if code in TOO_MANY:
         return 429 if service.protocol == "rest-json" else 400
     return STATUS.get(code, 400)
