@@ -11,6 +11,7 @@ from localstack.runtime import hooks
 from localstack.services.edge import ROUTER
 
 PATH = "/_remediation/settings/<account>"
+OWN_ENDPOINT = "own endpoint"
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Settings:
     automation_step_seconds: float = 0.1
     automation_limit: int = 100  # so many executions under way in a region; the next start is an error
     automation_token: str = "refuse"  # what a ClientToken's second use does: `refuse`, or `return` the first execution
+    s3_is_before_march_2018: bool = False  # CreateBucket in us-east-1 takes the names that AWS took until then
+    s3_wrong_region: str = "other endpoint"  # who answers what is signed for another region; else OWN_ENDPOINT
 
 
 _by_account: dict[str, Settings] = {}
