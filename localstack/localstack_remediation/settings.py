@@ -4,6 +4,7 @@ By account, because tests that run at the same time share an emulator and not an
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from localstack.http import Response
@@ -23,6 +24,7 @@ class Settings:
     automation_limit: int = 100  # so many executions under way in a region; the next start is an error
     automation_token: str = "refuse"  # what a ClientToken's second use does: `refuse`, or `return` the first execution
     s3_is_before_march_2018: bool = False  # CreateBucket in us-east-1 takes the names that AWS took until then
+    s3_event_seconds: Sequence[float] = (0,)  # when each event is delivered, one number for each time that it is
     s3_wrong_region: str = "other endpoint"  # who answers what is signed for another region; else OWN_ENDPOINT
 
 

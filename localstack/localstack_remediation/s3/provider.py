@@ -8,10 +8,11 @@ from localstack.aws.api.s3 import InvalidBucketName
 from localstack.services.plugins import Service, aws_provider
 from localstack.services.s3 import provider as localstack_s3
 from localstack.services.s3.models import S3Bucket
+from localstack.services.s3.notifications import S3EventNotificationContext
 from localstack.services.s3.storage.ephemeral import EphemeralS3ObjectStore
 
 from .. import settings
-from . import names
+from . import names, notifications
 
 # Whether a name is valid depends on more than the name here: `create_bucket` below decides it.
 localstack_s3.is_bucket_name_valid = lambda bucket_name: True
@@ -23,6 +24,7 @@ class RemediationS3Provider(localstack_s3.S3Provider):
     def __init__(self, storage_backend) -> None:
         super().__init__(storage_backend)
         self._made_with_eu: WeakSet[S3Bucket] = WeakSet()
+        self._notification_dispatcher = notifications.Dispatcher()
 
     @handler("CreateBucket", expand=False)
     def create_bucket(self, context: RequestContext, request):
@@ -62,6 +64,13 @@ class RemediationS3Provider(localstack_s3.S3Provider):
         if self._get_cross_account_bucket(context, bucket)[1] in self._made_with_eu:
             answer["LocationConstraint"] = answer["LocationConstraint"].replace(f">{EU_REGION}<", f">{EU}<")
         return answer
+
+    def _notify(self, context, s3_bucket, s3_object=None, s3_notif_ctx=None):
+        if not s3_bucket.notification_configuration:
+            return
+        event = s3_notif_ctx or S3EventNotificationContext.from_request_context_native(context, s3_bucket, s3_object)
+        event.caller = notifications.principal_id(context)
+        super()._notify(context, s3_bucket, s3_notif_ctx=event)
 
     def _get_cross_account_bucket(self, context, bucket_name, *, expected_bucket_owner=None):
         """Every call comes here for its bucket, and some of LocalStack's do not tell whose it has to be."""
