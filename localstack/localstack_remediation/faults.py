@@ -2,8 +2,9 @@
 GET gives what is still to come, in the same form.
 
 Each call takes the first code of its action's list, until the list is empty. Pass lets a call through. Hold keeps it
-for HELD_SECONDS, long enough for a test to kill the caller there, and does not carry it out. Only calls of role sessions do, so that a
-test's own set-up, with the key of the account's root, is left alone.
+for HELD_SECONDS, long enough for a test to kill the caller there, and does not carry it out. Lost carries it out and
+resets the connection, `Lost:CODE` carries it out and answers with CODE, Cut carries it out and ends the answer's body
+early. Only calls of role sessions do, so that a test's own set-up, with the key of the account's root, is left alone.
 """
 
 import json
@@ -11,15 +12,17 @@ import threading
 import time
 
 from localstack.aws import handlers
-from localstack.aws.api import RequestContext
+from localstack.aws.api import CommonServiceException, RequestContext
 from localstack.http import Response
 from localstack.runtime import hooks
 from localstack.services.edge import ROUTER
 from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
 
+from . import broken_answers
 from .iam import sessions
 from .iam.actions import action_of
 from .moto_services import aws_error
+from .s3 import errors as s3_errors
 
 PATH = "/_remediation/faults/<account>"
 STATUS = {
@@ -27,7 +30,7 @@ STATUS = {
     "SlowDown": 503, "TooManyRequestsException": 429, "Unavailable": 503,
 }
 
-PASS, HOLD = "Pass", "Hold"
+PASS, HOLD, LOST, CUT = "Pass", "Hold", "Lost", "Cut"
 HELD_SECONDS = 5
 
 _codes: dict[tuple[str, str], list[str]] = {}  # by account and action
@@ -65,5 +68,19 @@ def _fail(_chain, context: RequestContext, _response) -> None:
     if code == HOLD:
         time.sleep(HELD_SECONDS)
         raise aws_error("ServiceUnavailable", "A test has held this call.", 503)
-    if code and code != PASS:
-        raise aws_error(code, f"A fault that a test asked for: {code}.", STATUS.get(code, 400))
+    service = context.service.service_name
+    if code == LOST:
+        broken_answers.mark(context, broken_answers.lose)
+    elif code and code.startswith(f"{LOST}:"):
+        error = _error(service, code.removeprefix(f"{LOST}:"))
+        broken_answers.mark(context, broken_answers.lose_and_answer(error))
+    elif code == CUT:
+        broken_answers.mark(context, broken_answers.cut)
+    elif code and code != PASS:
+        raise _error(service, code)
+
+
+def _error(service: str, code: str) -> CommonServiceException:
+    if service == "s3" and (known := s3_errors.KNOWN.get(code)):
+        return aws_error(code, known.message, known.status)
+    return aws_error(code, f"A fault that a test asked for: {code}.", STATUS.get(code, 400))

@@ -7,13 +7,39 @@ reaches the machine could run code on it, as a Lambda function. And where the po
 from localstack.aws.serving.twisted import TLSMultiplexerFactory
 from localstack.runtime.server.core import RuntimeServerPlugin
 from localstack.runtime.server.twisted import TwistedRuntimeServer
-from rolo.serving.twisted import TwistedGateway
+from rolo.gateway.wsgi import WsgiGateway
+from rolo.serving.twisted import HeaderPreservingWSGIResource, HeaderPreservingWSGIResponse, TwistedGateway
 from twisted.internet import reactor, ssl
+from twisted.internet.threads import blockingCallFromThread
+from twisted.web.server import NOT_DONE_YET
+
+
+ABORT = "remediation.abort"  # in a request's WSGI environment: resets the connection
+HANG_UP = "remediation.hang_up"  # and this closes it, once what was written before is sent
+
+
+class _Resource(HeaderPreservingWSGIResource):
+    """Lets a handler break the connection that its request came over."""
+
+    def render(self, request):
+        response = HeaderPreservingWSGIResponse(self._reactor, self._threadpool, self._application, request)
+        transport = request.channel.transport
+        response.environ[ABORT] = lambda: blockingCallFromThread(reactor, transport.abortConnection)
+        response.environ[HANG_UP] = lambda: blockingCallFromThread(reactor, transport.loseConnection)
+        response.start()
+        return NOT_DONE_YET
+
+
+def _site(gateway) -> TwistedGateway:
+    site = TwistedGateway(gateway)
+    websockets = site.resource.original  # the WSGI resource lies below what takes WebSockets out
+    websockets.original = _Resource(reactor, reactor.getThreadPool(), WsgiGateway(gateway))
+    return site
 
 
 class ListenerOfOneHost(TwistedRuntimeServer):
     def register(self, gateway, listen, ssl_creds=None) -> None:
-        factory = TwistedGateway(gateway)
+        factory = _site(gateway)
         if ssl_creds:
             certificate, key = ssl_creds
             context = ssl.DefaultOpenSSLContextFactory(key, certificate)
