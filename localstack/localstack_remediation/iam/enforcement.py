@@ -16,6 +16,7 @@ from localstack.utils.aws.request_context import extract_access_key_id_from_auth
 from moto.logs.models import logs_backends
 from moto.utilities.utils import get_partition
 
+from .. import tls
 from . import authorization, decisions, sessions, stored
 from .actions import action_of
 from .authorization import Judged
@@ -118,6 +119,7 @@ def _call(context: RequestContext) -> Call:
         partition=partition,
         region=region,
         account=account,
+        secure=context.is_internal_call or tls.is_secure(context.request.scheme),
         secret_arn=lambda name: stored.secret_arn(account, region, name),
         access_key_owner=lambda key: stored.access_key_owner(account, partition, key),
     )
