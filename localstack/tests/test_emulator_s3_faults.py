@@ -78,3 +78,20 @@ def test_if_match_needs_the_right_to_read(emulator, account, make_role, session_
     assert (status, error) == (403, "AccessDenied") and "s3:GetObject" in message
     emulator.client("s3", reads_too).put_object(IfMatch=etag, **where)
     assert code(emulator.client("s3", reads_too).put_object, IfMatch=etag, **where | {"Key": "other"}) == "AccessDenied"
+
+
+def test_a_missing_key_is_missing_only_for_who_may_list(emulator, account, make_role, session_of, bucket):
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html (Permissions)"""
+    reads = allow(["s3:GetObject", "s3:GetObjectVersion"])
+    some = allow("s3:ListBucket", f"arn:aws:s3:::{bucket}", Condition={"StringLike": {"s3:prefix": "reports/*"}})
+    every = allow("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+    found = {}
+    for name, statements in {"none": [reads], "some": [reads, some], "every": [reads, every]}.items():
+        s3 = emulator.client("s3", session_of(make_role(account, name, trust({"AWS": "*"}), *statements)))
+        missing = {"Bucket": bucket, "Key": "reports/missing"}
+        found[name] = refusal(s3.get_object, **missing)[:2], refusal(s3.head_object, **missing)[0]
+        assert refusal(s3.get_object, Bucket=f"no-{bucket}", Key="k")[:2] == (404, "NoSuchBucket")
+    denied = ((403, "AccessDenied"), 403)
+    assert found == {"none": denied, "some": denied, "every": ((404, "NoSuchKey"), 404)}
+    s3 = emulator.client("s3", account)
+    assert refusal(s3.get_object, Bucket=bucket, Key="missing")[:2] == (404, "NoSuchKey")

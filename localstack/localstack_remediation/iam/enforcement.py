@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 from localstack.aws import handlers
 from localstack.aws.api import CommonServiceException, RequestContext
@@ -74,6 +75,16 @@ def check(_chain, context: RequestContext, _response) -> None:
                 f"User: {principal} is not authorized to perform: {permission.action} "
                 f"on resource: {permission.resource or '*'} {decision.reason}",
             )
+
+
+def could(context: RequestContext, operation: str, parameters: dict) -> bool:
+    """Whether this request's caller could make another call of the same service. Nothing of it is recorded."""
+    session = _session(context)
+    if MODE != "enforce" or not session:
+        return True
+    call = replace(_call(context), operation=operation, parameters=parameters)
+    judged = _failing_closed(call, lambda: authorization.judge_session(session, call))
+    return all(decision.allowed for _, decision in judged)
 
 
 def remember_session(_chain, context: RequestContext, _response) -> None:

@@ -1,10 +1,11 @@
 """S3 as LocalStack has it, except for what it does not check and where it keeps objects."""
 
 import tempfile
+from contextlib import contextmanager
 from weakref import WeakSet
 
-from localstack.aws.api import RequestContext, handler
-from localstack.aws.api.s3 import InvalidBucketName
+from localstack.aws.api import RequestContext, ServiceException, handler
+from localstack.aws.api.s3 import AccessDenied, InvalidBucketName, NoSuchBucket
 from localstack.services.plugins import Service, aws_provider
 from localstack.services.s3 import provider as localstack_s3
 from localstack.services.s3.models import S3Bucket
@@ -12,6 +13,7 @@ from localstack.services.s3.notifications import S3EventNotificationContext
 from localstack.services.s3.storage.ephemeral import EphemeralS3ObjectStore
 
 from .. import settings
+from ..iam import enforcement
 from . import names, notifications
 
 # Whether a name is valid depends on more than the name here: `create_bucket` below decides it.
@@ -65,6 +67,16 @@ class RemediationS3Provider(localstack_s3.S3Provider):
             answer["LocationConstraint"] = answer["LocationConstraint"].replace(f">{EU_REGION}<", f">{EU}<")
         return answer
 
+    @handler("GetObject", expand=False)
+    def get_object(self, context: RequestContext, request):
+        with _missing_only_for_who_may_list(context):
+            return super().get_object(context, request)
+
+    @handler("HeadObject", expand=False)
+    def head_object(self, context: RequestContext, request):
+        with _missing_only_for_who_may_list(context):
+            return super().head_object(context, request)
+
     def _notify(self, context, s3_bucket, s3_object=None, s3_notif_ctx=None):
         if not s3_bucket.notification_configuration:
             return
@@ -80,6 +92,21 @@ class RemediationS3Provider(localstack_s3.S3Provider):
         return super()._get_cross_account_bucket(
             context, bucket_name, expected_bucket_owner=expected_bucket_owner or expected
         )
+
+
+@contextmanager
+def _missing_only_for_who_may_list(context: RequestContext):
+    """Without s3:ListBucket a key that is not there is 403: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+
+    That a right to list some prefixes only is none here is inferred: the request has no prefix.
+    """
+    try:
+        yield
+    except ServiceException as error:
+        is_missing_key = error.status_code == 404 and not isinstance(error, NoSuchBucket)
+        if is_missing_key and not enforcement.could(context, "ListObjectsV2", {"Bucket": context.service_request["Bucket"]}):
+            raise AccessDenied("Access Denied") from error
+        raise
 
 
 @aws_provider(name="remediation")
