@@ -2,29 +2,33 @@
 GET gives what is still to come, in the same form.
 
 Each call takes the first code of its action's list, until the list is empty. Throttle is the code, in the form, by
-which that service says that a caller is too fast. `automation:ACTION` is for the steps of SSM runbooks alone. Pass lets a call through. Hold keeps it
-for HELD_SECONDS, long enough for a test to kill the caller there, and does not carry it out. Only calls of role sessions do, so that a
-test's own set-up, with the key of the account's root, is left alone.
+which that service says that a caller is too fast. `automation:ACTION` is for the steps of SSM runbooks alone. Pass lets
+a call through. Hold keeps it for HELD_SECONDS, long enough for a test to kill the caller there, and does not carry it
+out. Lost carries it out and resets the connection, `Lost:CODE` carries it out and answers with CODE, Cut carries it out
+and ends the answer's body early. Only calls of role sessions do, so that a test's own set-up, with the key of the
+account's root, is left alone.
 """
 
 import json
 import threading
 import time
 
+from botocore.model import ServiceModel
 from localstack.aws import handlers
-from localstack.aws.api import RequestContext
+from localstack.aws.api import CommonServiceException, RequestContext
 from localstack.http import Response
 from localstack.runtime import hooks
 from localstack.services.edge import ROUTER
 from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
 
-from . import error_forms
+from . import broken_answers, error_forms
 from .iam import sessions
 from .iam.actions import action_of
 from .moto_services import aws_error
+from .s3 import errors as s3_errors
 
 PATH = "/_remediation/faults/<account>"
-PASS, HOLD = "Pass", "Hold"
+PASS, HOLD, LOST, CUT = "Pass", "Hold", "Lost", "Cut"
 HELD_SECONDS = 5
 AUTOMATION = "Automation-"  # how SSM names its sessions
 
@@ -63,8 +67,21 @@ def _fail(_chain, context: RequestContext, _response) -> None:
     if code == HOLD:
         time.sleep(HELD_SECONDS)
         raise aws_error("ServiceUnavailable", "A test has held this call.", 503)
-    if code and code != PASS:
-        raise error_forms.error(context.service, code)
+    if code == LOST:
+        broken_answers.mark(context, broken_answers.lose)
+    elif code and code.startswith(f"{LOST}:"):
+        error = _error(context.service, code.removeprefix(f"{LOST}:"))
+        broken_answers.mark(context, broken_answers.lose_and_answer(error))
+    elif code == CUT:
+        broken_answers.mark(context, broken_answers.cut)
+    elif code and code != PASS:
+        raise _error(context.service, code)
+
+
+def _error(service: ServiceModel, code: str) -> CommonServiceException:
+    if service.service_name == "s3" and (known := s3_errors.KNOWN.get(code)):
+        return aws_error(code, known.message, known.status)
+    return error_forms.error(service, code)
 
 
 def _key(context: RequestContext) -> tuple[str, str] | None:

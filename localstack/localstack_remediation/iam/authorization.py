@@ -113,7 +113,7 @@ def _context(session: Session, call: Call) -> dict[str, str | None]:
         "aws:multifactorauthpresent": None,
         "aws:sourceaccount": None,
         "aws:sourcearn": None,
-        "aws:securetransport": "true",  # as it is on AWS: the emulator's plain HTTP is no matter of the policy
+        "aws:securetransport": "true" if call.secure else "false",
         "iam:passedtoservice": PASSED_TO.get(call.service),
         "s3:prefix": call.parameters.get("Prefix") if call.service == "s3" else None,
         "sts:externalid": asked.get("ExternalId"),

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 from localstack.aws import handlers
 from localstack.aws.api import CommonServiceException, RequestContext
@@ -16,6 +17,7 @@ from localstack.utils.aws.request_context import extract_access_key_id_from_auth
 from moto.logs.models import logs_backends
 from moto.utilities.utils import get_partition
 
+from .. import tls
 from . import authorization, decisions, sessions, stored
 from .actions import action_of
 from .authorization import Judged
@@ -75,6 +77,16 @@ def check(_chain, context: RequestContext, _response) -> None:
             )
 
 
+def could(context: RequestContext, operation: str, parameters: dict) -> bool:
+    """Whether this request's caller could make another call of the same service. Nothing of it is recorded."""
+    session = _session(context)
+    if MODE != "enforce" or not session:
+        return True
+    call = replace(_call(context), operation=operation, parameters=parameters)
+    judged = _failing_closed(call, lambda: authorization.judge_session(session, call))
+    return all(decision.allowed for _, decision in judged)
+
+
 def remember_session(_chain, context: RequestContext, _response) -> None:
     if not _is_assume_role(context) or not context.service_response:
         return
@@ -118,6 +130,7 @@ def _call(context: RequestContext) -> Call:
         partition=partition,
         region=region,
         account=account,
+        secure=context.is_internal_call or tls.is_secure(context.request.scheme),
         secret_arn=lambda name: stored.secret_arn(account, region, name),
         access_key_owner=lambda key: stored.access_key_owner(account, partition, key),
     )

@@ -36,6 +36,10 @@ def permissions_for(call: Call) -> list[Permission]:
         needed.append(
             Permission(action_of("s3", "GetObject", versioned=bool(version)), object_arn(call, *path.split("/", 1)))
         )
+    if call.service == "s3" and action == "s3:PutObject" and call.parameters.get("IfMatch"):
+        # "For If-Match, you must have s3:PutObject and s3:GetObject":
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        needed += [Permission("s3:GetObject", resource) for resource in resources_of(call, action)]
     if role := _passed_role(call):
         needed.append(Permission("iam:PassRole", role))
     return needed

@@ -14,6 +14,7 @@ class Call:
     partition: str
     region: str
     account: str
+    secure: bool = True  # it came over TLS, or over what stands for it
     # the ARN of a secret that is called by its name: six random characters at its end
     secret_arn: Callable[[str], str | None] = field(default=lambda name: None)
     # the name of the user who has an access key

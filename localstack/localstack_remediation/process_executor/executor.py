@@ -11,6 +11,7 @@ from localstack.services.lambda_.invocation.lambda_models import InvocationResul
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
+from .. import tls
 from .process import BootstrapProcess
 from .runtime_api import Event, Invocation
 
@@ -29,7 +30,7 @@ class ProcessExecutor(RuntimeExecutor):
 
     def start(self, env_vars: dict[str, str]) -> None:
         """A failed start is no error here: as on AWS, the first invocation starts it again and reports what it gets."""
-        self._environment = {name: str(value) for name, value in env_vars.items()}
+        self._environment = tls.for_function({name: str(value) for name, value in env_vars.items()})
         failure, _ = self._boot()
         if failure:
             LOG.warning("init of %s failed: %s", self.function_version.qualified_arn, failure.decode(errors="replace"))
