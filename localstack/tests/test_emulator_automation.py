@@ -283,8 +283,12 @@ class TestStart:
 
     def test_passing_the_role_needs_a_permission(self, emulator, account, ssm, make_role, session_of):
         role = make_role(account, "automation", BY_SSM)
-        definition = f"arn:aws:ssm:us-east-1::automation-definition/{SECURITY_GROUP}:$DEFAULT"
-        caller = make_role(account, "caller", ANYONE, allow("ssm:StartAutomationExecution", definition))
+        started = [
+            f"arn:aws:ssm:us-east-1::automation-definition/{SECURITY_GROUP}:$DEFAULT",
+            f"arn:aws:ssm:us-east-1::document/{SECURITY_GROUP}",
+            f"arn:aws:ssm:us-east-1:{account}:automation-execution/*",
+        ]
+        caller = make_role(account, "caller", ANYONE, allow("ssm:StartAutomationExecution", started))
         client = emulator.client("ssm", session_of(caller))
         status, found, message = refusal(start, client, SECURITY_GROUP, **GROUP, AutomationAssumeRole=role)
         assert found == "AccessDeniedException" and f"iam:PassRole on resource: {role}" in message

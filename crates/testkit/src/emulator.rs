@@ -219,6 +219,17 @@ impl Emulator {
         Ok(serde_json::from_str(&get(&format!("{}/_remediation/iam/decisions", self.url)).await?)?)
     }
 
+    /// What was stored in `account` and does not fit AWS's service authorization data: actions that do not exist,
+    /// resources and condition keys that an action does not have, by the policies that say so.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn misfits(&self, account: &str) -> Result<Vec<Value>> {
+        let every: Vec<Value> = serde_json::from_str(&get(&format!("{}/_remediation/iam/misfits", self.url)).await?)?;
+        Ok(every.into_iter().filter(|misfit| misfit["account"] == account).collect())
+    }
+
     fn faults(&self, account: &str) -> String {
         format!("{}/_remediation/faults/{account}", self.url)
     }

@@ -22,6 +22,7 @@ from . import authorization, decisions, sessions, stored
 from .actions import action_of
 from .authorization import Judged
 from .decision import Decision
+from .dependent_actions import refused_as
 from .policy import Permission
 from .resources import Call
 
@@ -43,7 +44,7 @@ def install_remediation_iam() -> None:
 def check(_chain, context: RequestContext, _response) -> None:
     if not context.service or not context.operation:
         return
-    call = _call(context)
+    call = call_of(context)
     if _is_assume_role(context):
         _check_session_policy(call)
     session = _session(context)
@@ -52,7 +53,7 @@ def check(_chain, context: RequestContext, _response) -> None:
         if _log_group_exists(context, call):
             return
         if authorization.source_identity_conflict(session, call):
-            _refuse(context, "a session's source identity cannot be changed")
+            _refuse(context, None, "a session's source identity cannot be changed")
         principal, judged = session.arn, _failing_closed(call, lambda: authorization.judge_session(session, call))
     elif _is_assume_role(context) and internal.get("service_principal"):
         principal = f"{internal['service_principal']}.amazonaws.com"
@@ -72,6 +73,7 @@ def check(_chain, context: RequestContext, _response) -> None:
         if not decision.allowed:
             _refuse(
                 context,
+                refused_as(call, permission),
                 f"User: {principal} is not authorized to perform: {permission.action} "
                 f"on resource: {permission.resource or '*'} {decision.reason}",
             )
@@ -90,7 +92,7 @@ def could(context: RequestContext, operation: str, parameters: dict) -> bool:
 def remember_session(_chain, context: RequestContext, _response) -> None:
     if not _is_assume_role(context) or not context.service_response:
         return
-    call = _call(context)
+    call = call_of(context)
     caller = _session(context)
     if caller:
         call = authorization.with_source_identity(caller, call)
@@ -106,6 +108,7 @@ def remember_session(_chain, context: RequestContext, _response) -> None:
             name=asked["RoleSessionName"],
             source_identity=asked.get("SourceIdentity"),
             policies=tuple(policies) if asked.get("Policy") or policy_arns else None,
+            tags={tag["Key"]: tag["Value"] for tag in asked.get("Tags") or []},
         ),
     )
 
@@ -120,7 +123,7 @@ def _failing_closed(call: Call, judge: Callable[[], list[Judged]]) -> list[Judge
         return [(permission, Decision(False, f"because the emulator could not judge it: {error!r}"))]
 
 
-def _call(context: RequestContext) -> Call:
+def call_of(context: RequestContext) -> Call:
     account, region = context.account_id, context.region
     partition = get_partition(region)
     return Call(
@@ -133,6 +136,7 @@ def _call(context: RequestContext) -> Call:
         secure=context.is_internal_call or tls.is_secure(context.request.scheme),
         secret_arn=lambda name: stored.secret_arn(account, region, name),
         access_key_owner=lambda key: stored.access_key_owner(account, partition, key),
+        is_organization_trail=lambda name: stored.is_organization_trail(account, region, name),
     )
 
 
@@ -173,8 +177,10 @@ def _check_session_policy(call: Call) -> None:
         ) from error
 
 
-def _refuse(context: RequestContext, message: str) -> None:
+def _refuse(context: RequestContext, code: str | None, message: str) -> None:
     LOG.info("%s: %s", "denied" if MODE == "enforce" else "would be denied", message)
     if MODE == "enforce":
+        if code:
+            raise CommonServiceException(code, message, sender_fault=True)
         code = DENIED_CODES.get(context.service.protocol, "AccessDenied")
         raise CommonServiceException(code, message, status_code=403, sender_fault=True)

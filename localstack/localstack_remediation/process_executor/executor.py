@@ -12,6 +12,7 @@ from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
 from .. import tls
+from ..iam import sessions
 from .process import BootstrapProcess
 from .runtime_api import Event, Invocation
 
@@ -31,6 +32,9 @@ class ProcessExecutor(RuntimeExecutor):
     def start(self, env_vars: dict[str, str]) -> None:
         """A failed start is no error here: as on AWS, the first invocation starts it again and reports what it gets."""
         self._environment = tls.for_function({name: str(value) for name, value in env_vars.items()})
+        sessions.belongs_to_function(
+            self._environment.get("AWS_ACCESS_KEY_ID", ""), self.function_version.id.unqualified_arn()
+        )
         failure, _ = self._boot()
         if failure:
             LOG.warning("init of %s failed: %s", self.function_version.qualified_arn, failure.decode(errors="replace"))
