@@ -33,6 +33,7 @@ mod record;
 mod report;
 mod rule;
 mod session;
+mod text;
 
 pub use approval::{Approval, ApprovalError};
 pub use arn::{Arn, Ec2Name};
@@ -48,3 +49,4 @@ pub use report::{
 };
 pub use rule::{Control, Docs, Guard, Manifest, ManifestError, Permission, Proposal, Rule, Scope, ServiceRole};
 pub use session::{SessionKind, Sessions, Target, TargetRole, partition, sdk_loader};
+pub use text::utf8;
