@@ -78,9 +78,9 @@ const GLOBAL: [&str; 8] = [
     "aws-global",
     "aws-cn-global",
     "aws-us-gov-global",
-    "aws-eusc-global",
     "aws-iso-global",
     "aws-iso-b-global",
+    "aws-iso-e-global",
     "aws-iso-f-global",
 ];
 
