@@ -318,3 +318,45 @@ impl Emulator {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(emulator: &Emulator, name: &str) -> Option<String> {
+        emulator.variables().into_iter().find_map(|(found, value)| (found == name).then_some(value))
+    }
+
+    #[tokio::test]
+    async fn the_product_is_sent_to_the_tls_listener_and_told_whom_to_trust() {
+        let emulator = Emulator::start_with(Kind::Process, Transport::Tls).await.unwrap();
+        let Tls { url, ca } = emulator.tls().unwrap().clone();
+        assert!(
+            emulator.url().starts_with("http://127.0.0.1:") && url.starts_with("https://127.0.0.1:"),
+            "{emulator:?}"
+        );
+        assert_eq!(variable(&emulator, "AWS_ENDPOINT_URL").as_ref(), Some(&url));
+        assert_eq!(variable(&emulator, "AWS_CA_BUNDLE").as_ref(), Some(&ca));
+
+        let pem = std::fs::read(&ca).unwrap();
+        let authority = reqwest::Certificate::from_pem(&pem).unwrap();
+        let trusting = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+        let health = format!("{url}/_localstack/health");
+        assert!(trusting.get(&health).send().await.unwrap().status().is_success());
+        reqwest::Client::new().get(&health).send().await.unwrap_err();
+
+        // Another test process, which is given the plain address, finds it, too.
+        let found = Emulator::start_with(Kind::Running(emulator.url().to_owned()), Transport::Tls).await.unwrap();
+        assert_eq!(found.tls(), emulator.tls());
+        emulator.stop().await.unwrap();
+        assert!(!std::path::Path::new(&ca).exists());
+    }
+
+    #[tokio::test]
+    async fn no_tls_is_asked_of_a_container_or_expected_of_nobody() {
+        let error = Emulator::start_with(Kind::Container, Transport::Tls).await.unwrap_err().to_string();
+        assert!(error.contains("no TLS listener"), "{error}");
+        let nobody = Kind::Running("http://127.0.0.1:9".into());
+        Emulator::start_with(nobody, Transport::Tls).await.unwrap_err();
+    }
+}
