@@ -1,4 +1,7 @@
-"""IAM's quotas, for the account's root, too: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+"""IAM's quotas, for the account's root, too.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
 
 import json
 
@@ -77,6 +80,10 @@ def test_names(iam, account, make_role, session_of):
         "Member must have length less than or equal to 64"
     )
     assert refusal(iam.create_user, UserName="u" * 65)[1] == "ValidationError"
-    assert refusal(iam.create_policy, PolicyName="p" * 129, PolicyDocument=policy(allow("s3:*")))[1] == "ValidationError"
+    document = policy(allow("s3:*"))
+    assert refusal(iam.create_policy, PolicyName="p" * 129, PolicyDocument=document)[1] == "ValidationError"
     role = make_role(account, "r", ANYONE)
     assert refusal(session_of, role, RoleSessionName="s" * 65)[1] == "ValidationError"
+    # at most so many characters: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    session_of(role, Policy=sized(allow("s3:*"), 2048))
+    assert refusal(session_of, role, Policy=sized(allow("s3:*"), 2049))[1] == "ValidationError"

@@ -86,6 +86,20 @@ class TestServiceControlPolicies:
         ec2 = emulator.client("ec2", session_of(make_role(account, "r", ANYONE, allow("ec2:*"))))
         ec2.describe_vpcs()
 
+    def test_the_simulator_has_those_without_conditions(self, emulator, enabled, make_role):
+        """https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html"""
+        role = make_role(enabled.member, "r", ANYONE, allow("ec2:*"))
+        iam = emulator.client("iam", enabled.member)
+
+        def simulated() -> str:
+            answer = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=["ec2:DescribeVpcs"])
+            return answer["EvaluationResults"][0]["EvalDecision"]
+
+        enabled.control(enabled.unit, deny("ec2:*", Condition={"Null": {"aws:PrincipalArn": "false"}}))
+        assert simulated() == "allowed"
+        enabled.control(enabled.member, deny("ec2:DescribeVpcs"))
+        assert simulated() == "explicitDeny"
+
     def test_calls_by_functions_alone(self, enabled, vpcs):
         condition = {"Null": {"lambda:SourceFunctionArn": "true"}}
         enabled.control(enabled.root, deny("ec2:DescribeVpcs", Condition=condition))
@@ -119,7 +133,7 @@ class TestConditionKeys:
         [
             ("StringEquals", "aws:ResourceAccount", "{member}", "{account}"),
             ("StringEquals", "aws:ResourceOrgID", "{id}", "o-other"),
-            ("ForAnyValue:StringLike", "aws:ResourceOrgPaths", "{id}/{root}/{unit}/*", "{id}/{root}/ou-other/*"),
+            ("ForAnyValue:StringLike", "aws:ResourceOrgPaths", "{id}/{root}/{unit}/*", "{id}/{root}/ou-x/*"),
             ("StringEquals", "aws:ResourceTag/team", "blue", "red"),
             ("StringEquals", "aws:PrincipalOrgID", "{id}", "o-other"),
             ("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", "{id}/{root}/", "{id}/{root}/{unit}/*"),
