@@ -226,14 +226,21 @@ fn deletions(acl: &Acl, settings: &Settings) -> Vec<Change> {
 /// What is still open when those entries are gone for which `goes` holds: everything, in pieces.
 fn open_in_pieces(acl: &Acl, goes: impl Fn(&Entry) -> bool, settings: &Settings) -> Vec<String> {
     let in_pieces = |family: Family| {
-        let counts = |of: &&Entry| of.allows() && of.family() == family && !goes(of);
-        let live: Vec<_> = acl.inbound.iter().filter(counts).filter(|of| !traffic::is_dead(of, &acl.inbound)).collect();
-        let pieces: Vec<_> = traffic::all_let_in_by(&live, family)?.iter().map(|entry| entry.number).collect();
+        let stays = |of: &&Entry| of.allows() && of.family() == family && !goes(of);
+        let live = acl.inbound.iter().filter(stays).filter(|of| !traffic::is_dead(of, &acl.inbound));
+        let pieces = traffic::all_let_in_by(&live.collect::<Vec<_>>(), family)?;
+        let (by, what_to_do) = match &pieces[..] {
+            [piece] => (format!("entry {}", piece.number), "Narrow or delete it: what the subnets need"),
+            pieces => {
+                let pieces: Vec<_> = pieces.iter().map(|piece| piece.number).collect();
+                let by = format!("entries {} together", numbers(&pieces));
+                (by, "Narrow or delete some of them: what the subnets need")
+            }
+        };
+        let id = &acl.id;
         Some(format!(
-            "{} lets in all TCP and UDP traffic from every public {family} address, by the inbound entries {} together. \
-             Narrow or delete some of them: which of them the subnets need, only a person can say",
-            acl.id,
-            numbers(&pieces)
+            "{id} lets in all TCP and UDP traffic from every public {family} address, by the inbound {by}. \
+             {what_to_do}, only a person can say"
         ))
     };
     let families = [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| settings.counts(*family));
