@@ -7,8 +7,10 @@ from localstack_remediation.iam.policy import Effect, Permission, evaluate
 BUCKET = "arn:aws:s3:::findings"
 OBJECT = f"{BUCKET}/a/b"
 READ = Permission("s3:GetObject", OBJECT)
-CONTEXT = {"aws:requestedregion": "eu-west-1", "sts:externalid": None, "n": "7", "flag": "true",
-           "aws:principalarn": "arn:aws:iam::111111111111:role/x"}
+CONTEXT = {"aws:requestedregion": "eu-west-1", "aws:sourcevpce": None, "aws:epochtime": "7",
+           "aws:securetransport": "true", "aws:principalarn": "arn:aws:iam::111111111111:role/x",
+           "aws:principalorgpaths": ("o-1/r-1/ou-1/", "o-1/r-1/ou-2/"), "aws:principaltag/team": "blue",
+           "aws:principaltag/*": None, "aws:calledvia": None, "s3:prefix": "reports/"}
 
 
 def document(*statements):
@@ -86,6 +88,7 @@ def test_an_action_without_resources_needs_all_of_them():
     assert evaluate([document(statement(action="*", resource="*"))], permission, CONTEXT).effect is Effect.ALLOW
 
 
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
 @pytest.mark.parametrize(
     ("operator", "key", "wanted", "expected"),
     [
@@ -95,25 +98,38 @@ def test_an_action_without_resources_needs_all_of_them():
         ("StringEqualsIgnoreCase", "aws:RequestedRegion", "EU-WEST-1", True),
         ("StringNotEquals", "aws:RequestedRegion", "eu-west-1", False),
         ("StringNotEquals", "aws:RequestedRegion", ["us-east-1", "us-east-2"], True),
-        ("StringNotEquals", "sts:ExternalId", "x", True),
-        ("StringEquals", "sts:ExternalId", "x", False),
-        ("StringEqualsIfExists", "sts:ExternalId", "x", True),
+        ("StringNotEquals", "aws:SourceVpce", "x", True),
+        ("StringEquals", "aws:SourceVpce", "x", False),
+        ("StringEqualsIfExists", "aws:SourceVpce", "x", True),
         ("StringLike", "aws:RequestedRegion", "eu-*", True),
         ("StringNotLike", "aws:RequestedRegion", "eu-*", False),
         ("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:role/x", True),
         ("ArnEquals", "aws:PrincipalArn", ["arn:aws:iam::111111111111:role/y", "arn:aws:iam::*:role/?"], True),
         ("ArnNotEquals", "aws:PrincipalArn", "arn:aws:iam::111111111111:role/x", False),
-        ("Null", "sts:ExternalId", "true", True),
-        ("Null", "sts:ExternalId", False, False),
+        ("Null", "aws:SourceVpce", "true", True),
+        ("Null", "aws:SourceVpce", False, False),
         ("Null", "aws:RequestedRegion", "false", True),
-        ("Bool", "flag", True, True),
-        ("Bool", "flag", "false", False),
-        ("NumericEquals", "n", 7, True),
-        ("NumericLessThan", "n", "7", False),
-        ("NumericLessThanEquals", "n", "7", True),
-        ("NumericGreaterThan", "n", ["9", "6"], True),
-        ("NumericNotEquals", "n", "7.0", False),
+        ("Bool", "aws:SecureTransport", True, True),
+        ("Bool", "aws:SecureTransport", "false", False),
+        ("NumericEquals", "aws:EpochTime", 7, True),
+        ("NumericLessThan", "aws:EpochTime", "7", False),
+        ("NumericLessThanEquals", "aws:EpochTime", "7", True),
+        ("NumericGreaterThan", "aws:EpochTime", ["9", "6"], True),
+        ("NumericNotEquals", "aws:EpochTime", "7.0", False),
         ("NumericEquals", "aws:RequestedRegion", "7", False),
+        ("StringEquals", "aws:PrincipalTag/Team", "blue", True),
+        ("StringEquals", "aws:PrincipalTag/other", "blue", False),
+        ("Null", "aws:PrincipalTag/other", "true", True),
+        ("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", "o-1/r-1/ou-2/*", True),
+        ("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", "o-1/r-1/ou-3/*", False),
+        ("ForAllValues:StringLike", "aws:PrincipalOrgPaths", "o-1/r-1/ou-2/*", False),
+        ("ForAllValues:StringLike", "aws:PrincipalOrgPaths", ["o-1/r-1/ou-2/*", "*ou-1/"], True),
+        ("ForAnyValue:StringNotLike", "aws:PrincipalOrgPaths", "o-1/r-1/ou-2/*", True),
+        ("ForAllValues:StringEquals", "aws:RequestedRegion", "eu-west-1", True),
+        # without the key
+        ("ForAnyValue:StringEquals", "aws:CalledVia", "x", False),
+        ("ForAllValues:StringEquals", "aws:CalledVia", "x", True),
+        ("ForAnyValue:StringEqualsIfExists", "aws:CalledVia", "x", True),
     ],
 )
 def test_conditions(operator, key, wanted, expected):
@@ -122,7 +138,7 @@ def test_conditions(operator, key, wanted, expected):
 
 
 def test_all_conditions_must_hold():
-    condition = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}, "Null": {"sts:ExternalId": "false"}}
+    condition = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}, "Null": {"aws:SourceVpce": "false"}}
     assert evaluate([document(statement(Condition=condition))], READ, CONTEXT).effect is Effect.NONE
 
 
@@ -132,7 +148,10 @@ def test_all_conditions_must_hold():
         ({"StringEquals": {"aws:SourceVpc": "vpc-1"}}, "aws:SourceVpc"),
         ({"StringNotEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}, "aws:SourceVpc"),
         ({"IpAddress": {"aws:RequestedRegion": "10.0.0.0/8"}}, "IpAddress"),
-        ({"ForAllValues:StringEquals": {"aws:RequestedRegion": "x"}}, "ForAllValues:StringEquals"),
+        ({"ForSomeValues:StringEquals": {"aws:RequestedRegion": "x"}}, "ForSomeValues:StringEquals"),
+        ({"StringEquals": {"aws:PrincipalOrgPaths": "o-1/r-1/ou-1/"}}, "aws:PrincipalOrgPaths"),
+        # of s3:ListBucket, and not of s3:GetObject
+        ({"StringEquals": {"s3:prefix": "reports/"}}, "s3:prefix"),
         ({"StringEquals": {"aws:RequestedRegion": "${aws:username}"}}, "${aws:username}"),
         ({"StringEquals": {"aws:RequestedRegion": "x", "aws:SourceVpc": "vpc-1"}}, "aws:SourceVpc"),
     ],

@@ -1,4 +1,4 @@
-//! The engine: plan → decide → record → apply → verify, for a batch of findings of one rule, as far as the policy goes
+//! The engine: look → plan → decide → record → apply → verify, for a batch of findings of one rule, as far as the policy goes
 //! along; the same for a plan that a person has approved; and undo, from a stored plan.
 
 mod breaker;

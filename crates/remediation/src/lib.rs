@@ -1,14 +1,16 @@
 //! The domain of automatic remediation and the engine that runs it.
 //!
-//! A [`Rule`] answers three questions about a finding: what would have to change ([`Rule::plan`]), how one change is
-//! written ([`Rule::apply`]) and which change takes it back ([`Rule::undo`]). From these the [`Engine`] makes
-//! plan → record → apply → verify.
+//! A [`Rule`] looks at what a finding is about ([`Rule::look`]), thinks what would have to change ([`Rule::plan`]),
+//! writes one change ([`Rule::apply`]) and knows which change takes it back ([`Rule::undo`]). From these the [`Engine`]
+//! makes look → plan → record → apply → verify.
 //!
 //! Invariants that the engine keeps, each with a test in `engine.rs`, `session.rs` or the emulator tests:
 //!
 //! 1. Nothing is written to a target account before the plan that says so is stored.
-//! 2. `plan` runs in a session whose session policy holds only the manifest's read actions.
-//! 3. [`Outcome::Fixed`] means that a fresh `plan` came back empty; what a write call answered is not enough.
+//! 2. `look`, `impact` and `tags` run in a session whose session policy holds only the manifest's read actions; `plan` calls
+//!    nothing at all.
+//! 3. [`Outcome::Fixed`] means that a fresh look found nothing left to change; what a write call answered is not enough.
+//!    The proof lists the actions that this look called.
 //! 4. Undo follows from the stored change alone.
 //! 5. Every finding that came in has exactly one outcome; one bad account, line or resource never stops the others.
 //! 6. Running a batch twice, or twice at once, ends in the same state.
@@ -18,6 +20,9 @@
 //!    allows nothing.
 //! 10. What an [`Approval`] is for is written exactly as it was approved, once, or not at all.
 //! 11. What a crash has cut off is ended by the next run, or taken back by undo: the stored plans say what it was.
+//! 12. [`Outcome::AlreadyCompliant`] and [`Outcome::Gone`] need a proof, too: the right account and region were looked at.
+//!     What another account owns is held, and a finding that names no region is looked for nowhere but where its ARN says.
+//! 13. Whether another try helps is decided in one place, [`ErrorKind`], for rules and records alike.
 
 mod approval;
 mod arn;
@@ -35,6 +40,7 @@ mod report;
 mod resource;
 mod rule;
 mod session;
+mod text;
 
 pub use approval::{Approval, ApprovalError};
 pub use arn::{Arn, Ec2Name};
@@ -56,3 +62,4 @@ pub use rule::{
     ServiceRole, Tags,
 };
 pub use session::{SessionKind, Sessions, Target, TargetRole, partition, sdk_loader};
+pub use text::utf8;

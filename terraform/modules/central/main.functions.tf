@@ -25,7 +25,8 @@ locals {
             {
               Sid      = "Findings"
               Effect   = "Allow"
-              Action   = ["s3:PutObject"]
+              # Read, too: a batch whose answer was lost is compared with what is stored, so that it is stored once
+              Action   = ["s3:GetObject", "s3:PutObject"]
               Resource = ["${local.bucket_arn}/findings/*"]
             },
           ],
@@ -55,7 +56,7 @@ locals {
             Effect = "Allow"
             Action = ["s3:GetObject"]
             Resource = concat(["${local.bucket_arn}/policy.json"], [
-              for folder in ["findings", "approvals", "plans", "exemptions", "fixes", "ledgers"] : "${local.bucket_arn}/${folder}/${id}/*"
+              for folder in ["findings", "approvals", "plans", "reports", "exemptions", "fixes", "ledgers"] : "${local.bucket_arn}/${folder}/${id}/*"
             ])
           },
           {

@@ -52,7 +52,7 @@ run "exact_policies" {
       Version = "2012-10-17"
       Statement = [
         { Sid = "Token", Effect = "Allow", Action = ["secretsmanager:GetSecretValue"], Resource = ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"] },
-        { Sid = "Findings", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*"] },
+        { Sid = "Findings", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*"] },
         { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-poller:*"] },
         { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
       ]
@@ -75,6 +75,7 @@ run "exact_policies" {
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/exemptions/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/fixes/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
@@ -311,6 +312,7 @@ run "another_partition" {
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/findings/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/approvals/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/plans/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/reports/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/exemptions/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/fixes/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/ledgers/first-rule/*",
