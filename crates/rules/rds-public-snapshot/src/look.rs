@@ -148,7 +148,8 @@ impl Found<'_> {
 impl Snapshot {
     /// The ARN and the name of the database that it was taken of.
     fn database_arn(&self) -> Result<(String, String)> {
-        let unusable = || Error::unusable(self.kind.describes_snapshots(), "a snapshot without the name of its database");
+        let unusable =
+            || Error::unusable(self.kind.describes_snapshots(), "a snapshot without the name of its database");
         let Arn { partition, region, account, .. } = Arn::parse(&self.arn).ok_or_else(unusable)?;
         let name = self.database.clone().ok_or_else(unusable)?;
         let kind = match self.kind {
@@ -168,7 +169,9 @@ fn in_both(these: Tags, those: Tags) -> Tags {
 fn nothing(named: &Named, finding: &Finding) -> Error {
     let Finding { account, region, resource, .. } = finding;
     let (action, what) = match (named.databases, named.snapshots) {
-        ([Kind::Instance], []) => (Kind::Instance.describes(), "DB instance, and no manual snapshot that one has left,"),
+        ([Kind::Instance], []) => {
+            (Kind::Instance.describes(), "DB instance, and no manual snapshot that one has left,")
+        }
         ([Kind::Cluster], []) => (Kind::Cluster.describes(), "DB cluster, and no manual snapshot that one has left,"),
         ([], [Kind::Instance]) => (Kind::Instance.describes_snapshots(), "DB snapshot"),
         ([], [Kind::Cluster]) => (Kind::Cluster.describes_snapshots(), "DB cluster snapshot"),
@@ -179,5 +182,9 @@ fn nothing(named: &Named, finding: &Finding) -> Error {
         }
     };
     let message = format!("there is no {what} `{resource}` in {region} of the account {account}");
-    if named.is_exact { Error::new(action, ErrorKind::Gone, message) } else { Error::invalid_finding("resource", message) }
+    if named.is_exact {
+        Error::new(action, ErrorKind::Gone, message)
+    } else {
+        Error::invalid_finding("resource", message)
+    }
 }
