@@ -6,6 +6,7 @@ set positional-arguments
 export CARGO_TARGET_DIR := absolute_path(env("CARGO_TARGET_DIR", justfile_directory() / "target"))
 export CARGO_TERM_PROGRESS_WHEN := env("CARGO_TERM_PROGRESS_WHEN", "never")
 export TF_IN_AUTOMATION := "1"
+export TERRAFORM := env("TERRAFORM", `command -v terraform || command -v tofu || true`)
 nextest_version := "0.9.143"
 tools := CARGO_TARGET_DIR / "tools"
 export PATH := tools / "bin" + ":" + env("PATH")
@@ -15,28 +16,28 @@ default:
     @just --list --unsorted
 
 # Show the whole pipeline on an emulator: Terraform, schedule, poller, fix, proof (--keep leaves it running)
-demo *arguments: build-binaries
+demo *arguments: (_needs "demo") _emulator build-binaries
     "$CARGO_TARGET_DIR/debug/demo" "$@"
 
-# All tests: formatting, lints, unit, property, emulator, pipeline and Terraform tests
-test: check-format test-all lint
+# All tests: formatting, lints, setup, unit, property, emulator, pipeline and Terraform tests
+test: (_needs "test") check-format test-all lint
 
 [parallel]
 [private]
-test-all: test-rust test-terraform test-emulator
+test-all: test-setup test-rust test-terraform test-emulator
 
 # Build everything that tests run
-build: _needs
+build: (_needs "build")
     cargo build --workspace --all-targets --locked
 
 # Build the binaries alone: what the demo runs, and the tests build none of it again
-build-binaries: _needs
+build-binaries: (_needs "build-binaries")
     cargo build --workspace --bins --locked
 
 # The emulator ends a moment after nextest does: `settle` waits for that, whatever the tests said.
 
 # Rust tests: unit, property, emulator, pipeline (arguments go to nextest)
-test-rust *arguments: build _nextest
+test-rust *arguments: (_needs "test-rust") _emulator build _nextest
     cargo nextest run --workspace --locked "$@" || failed=$?; \
       "$CARGO_TARGET_DIR/debug/emulator" settle; exit "${failed:-0}"
 
@@ -44,7 +45,7 @@ test-rust *arguments: build _nextest
 test-pipeline: (test-rust "-E" "test(/^pipeline::/)")
 
 # Tests of the Terraform modules, on a copy, so that no state or plugin is left in the working tree
-test-terraform: _needs
+test-terraform: (_needs "test-terraform")
     #!/usr/bin/env bash
     set -euo pipefail
     copy=$(mktemp -d) && trap 'rm -rf "$copy"' EXIT
@@ -58,41 +59,45 @@ test-terraform: _needs
     for module in central targets; do modules+=("deploy/$module"); done
     for module in "${modules[@]}"; do
       echo "== terraform/$module"
-      (cd "$copy/terraform/$module" && terraform init -input=false >/dev/null && terraform validate && terraform test)
+      (cd "$copy/terraform/$module" && "$TERRAFORM" init -input=false >/dev/null && "$TERRAFORM" validate && "$TERRAFORM" test)
     done
 
 # Tests of the emulator's own package
-test-emulator *arguments:
+test-emulator *arguments: (_needs "test-emulator")
     localstack/emulator test "$@"
 
+# Tests of what says at once what is missing, and of which Python the emulator runs on
+test-setup: (_needs "test-setup")
+    JUST={{ quote(just_executable()) }} "$(localstack/find-python)" -m unittest discover --start-directory tools/tests
+
 # Clippy, with warnings denied
-lint: _needs
+lint: (_needs "lint")
     cargo clippy --workspace --all-targets --locked -- --deny warnings
 
 # Whether everything is formatted
-check-format: _needs
+check-format: (_needs "check-format")
     cargo fmt --check
-    terraform fmt -check -recursive terraform
+    "$TERRAFORM" fmt -check -recursive terraform
 
 # Format everything
-format:
+format: (_needs "format")
     cargo fmt
-    terraform fmt -recursive terraform
+    "$TERRAFORM" fmt -recursive terraform
 
 # Release packages of the Lambdas in dist/ (--target for another architecture)
-package *arguments: _needs
+package *arguments: (_needs "package")
     cargo run --quiet --locked --package package -- "$@"
 
 # Terraform plan of every target account: a file with one account ID a line, then terraform's own arguments
-targets-plan accounts *arguments:
+targets-plan accounts *arguments: (_needs "targets-plan")
     terraform/deploy/targets/each-account plan {{ quote(absolute_path(accounts)) }} "${@:2}"
 
 # Terraform apply of every target account
-targets-apply accounts *arguments:
+targets-apply accounts *arguments: (_needs "targets-apply")
     terraform/deploy/targets/each-account apply {{ quote(absolute_path(accounts)) }} "${@:2}"
 
 # Start time and memory of a release Lambda, and the poller's memory over the length of the list
-bench: package build-binaries
+bench: (_needs "bench") _emulator package build-binaries
     "$CARGO_TARGET_DIR/debug/bench"
 
 # Remove what builds and runs leave
@@ -101,8 +106,13 @@ clean:
     rm -rf dist
 
 [private]
-_needs:
-    @for tool in cargo terraform python3; do command -v "$tool" >/dev/null || { echo "$tool is missing: install Rust (rustup.rs), Terraform 1.11 or newer, and Python 3.11" >&2; exit 1; }; done
+_needs task:
+    @tools/needs "$1"
+
+# What LocalStack needs from PyPI comes before the build, because it can fail. A container brings its own.
+[private]
+_emulator:
+    @[ "${AUTOREMEDIATE_EMULATOR:-process}" != process ] || localstack/emulator setup >/dev/null
 
 [private]
 _nextest:

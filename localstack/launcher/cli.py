@@ -31,13 +31,14 @@ def _parser() -> argparse.ArgumentParser:
     setup = commands.add_parser("setup", help="make the Python environment, if it is not there, and print its path")
     setup.set_defaults(command=_setup)
 
-    start = commands.add_parser("start", help="run LocalStack in the foreground; prints `ready URL` on stdout")
+    start = commands.add_parser("start", help="run LocalStack in the foreground; prints `ready URL` on stdout, with --tls also `HTTPS-URL CA-FILE`")
     start.add_argument("--port", type=int, metavar="N", help="default: a free one")
     start.add_argument("--until-pid", type=int, metavar="PID", help="stop when this process is gone")
     start.add_argument("--iam", choices=("off", "record", "enforce"), default="enforce", help="default: enforce")
     start.add_argument(
         "--schedule-speed", type=float, default=1, metavar="N", help="60 fires rate(1 minute) each second"
     )
+    start.add_argument("--tls", action="store_true", help="listen for TLS, too, on a port of its own")
     start.add_argument("--log", type=Path, metavar="FILE", help="LocalStack's log; default: a temporary file")
     start.set_defaults(command=_start)
 
@@ -75,6 +76,7 @@ def _start(options: argparse.Namespace, _extra: list[str]) -> int:
         until_pid=options.until_pid,
         iam=options.iam,
         schedule_speed=options.schedule_speed,
+        tls=options.tls,
         log=options.log.resolve() if options.log else None,
     )
     lifeline, our_end = os.pipe()

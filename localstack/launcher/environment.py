@@ -1,7 +1,9 @@
 """The Python environment that LocalStack runs in, in two layers.
 
-`dependencies-<hash>` holds what requirements.txt pins and takes about a minute to make. `emulator-<hash>` lies over it,
-holds the plugin package and takes no time, so that a change of the package's sources does not install everything anew.
+`dependencies-<Python>-<hash>` holds what requirements.txt pins and takes about a minute to make.
+`emulator-<Python>-<hash>` lies over it, holds the plugin package and takes no time, so that a change of the package's
+sources does not install everything anew. Each Python, such as 3.12, has its own, because the packages hold code that is
+compiled for one.
 """
 
 import fcntl
@@ -17,6 +19,7 @@ from . import paths, plugin
 from .errors import EmulatorError
 
 HASH_LENGTH = 16
+PYTHON_VERSION = "%d.%d" % sys.version_info[:2]
 COMPLETE = ".complete"
 
 
@@ -24,11 +27,11 @@ def prepare() -> Path:
     """Makes what is missing and returns the environment's folder. Safe to run several times at once."""
     cache = paths.cache()
     cache.mkdir(parents=True, exist_ok=True)
-    environment = cache / f"emulator-{_hash([paths.REQUIREMENTS, *plugin.sources()])}"
+    environment = cache / _name("emulator", [paths.REQUIREMENTS, *plugin.sources()])
     if _is_complete(environment):
         return environment
     with _lock(cache / "setup.lock"):
-        dependencies = cache / f"dependencies-{_hash([paths.REQUIREMENTS])}"
+        dependencies = cache / _name("dependencies", [paths.REQUIREMENTS])
         if not _is_complete(dependencies):
             _make_dependencies(dependencies)
         if not _is_complete(environment):
@@ -66,7 +69,7 @@ def _make_venv(folder: Path, *options: str) -> None:
     if made.returncode:
         raise EmulatorError(
             f"{sys.executable} -m venv failed: {made.stdout.strip()}\n"
-            "On Debian and Ubuntu it needs the package python3.11-venv."
+            f"On Debian and Ubuntu it needs the package python{PYTHON_VERSION}-venv."
         )
 
 
@@ -76,6 +79,10 @@ def _site_packages(environment: Path) -> Path:
 
 def _is_complete(environment: Path) -> bool:
     return (environment / COMPLETE).exists() and python(environment).exists()  # its python is a link, which can break
+
+
+def _name(layer: str, files: list[Path]) -> str:
+    return f"{layer}-{PYTHON_VERSION}-{_hash(files)}"
 
 
 def _hash(files: list[Path]) -> str:

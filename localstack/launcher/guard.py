@@ -37,7 +37,28 @@ class Options:
     until_pid: int | None
     iam: str
     schedule_speed: float
+    tls: bool
     log: Path | None
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The TLS listener: LocalStack makes its certificate, and writes that of the authority which signed it."""
+
+    port: int
+    ca: Path
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.address}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"REMEDIATION_TLS_LISTEN": self.address, "REMEDIATION_TLS_CA": str(self.ca)}
 
 
 def run(options: Options, lifeline: int) -> int:
@@ -60,9 +81,10 @@ def _supervise(options: Options, folder: Path, lifeline: int) -> int:
     port = options.port or _free_port()
     if not _is_free(port):
         raise EmulatorError(f"port {port} is in use")
+    tls = Tls(_free_port(excluded=port), folder / "ca.pem") if options.tls else None
     log = options.log or folder / "localstack.log"
     settings = read_settings()
-    process = _start(options, settings, folder, port, log, lifeline)
+    process = _start(options, settings, folder, port, tls, log)
     waiting_for = set(settings["SERVICES"].split(","))
     deadline = time.monotonic() + READY_SECONDS
     while True:
@@ -74,7 +96,7 @@ def _supervise(options: Options, folder: Path, lifeline: int) -> int:
             if _has_started(log):
                 waiting_for -= _running_services(port)
             if not waiting_for:
-                print(f"ready http://127.0.0.1:{port}", flush=True)
+                print(f"ready http://127.0.0.1:{port}", *([tls.url, tls.ca] if tls else []), flush=True)
             elif time.monotonic() > deadline:
                 raise EmulatorError(
                     f"not ready after {READY_SECONDS} s: {', '.join(sorted(waiting_for))}. The end of the log:\n"
@@ -83,7 +105,7 @@ def _supervise(options: Options, folder: Path, lifeline: int) -> int:
 
 
 def _start(
-    options: Options, settings: dict[str, str], folder: Path, port: int, log: Path, lifeline: int
+    options: Options, settings: dict[str, str], folder: Path, port: int, tls: Tls | None, log: Path
 ) -> subprocess.Popen:
     home = folder / "home"
     home.mkdir()
@@ -98,6 +120,7 @@ def _start(
         "LOCALSTACK_HOST": f"127.0.0.1:{port}",
         "REMEDIATION_IAM": options.iam,
         "REMEDIATION_SCHEDULE_SPEED": str(options.schedule_speed),
+        **(tls.settings if tls else {}),
         **settings,
     }
 
@@ -143,9 +166,9 @@ def _running_services(port: int) -> set[str]:
     return {name for name, state in services.items() if state == "running"}
 
 
-def _free_port() -> int:
+def _free_port(excluded: int | None = None) -> int:
     for port in random.sample(PORTS, 100):
-        if _is_free(port):
+        if port != excluded and _is_free(port):
             return port
     raise EmulatorError("found no free port")
 

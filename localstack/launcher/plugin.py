@@ -8,7 +8,7 @@ from .paths import PACKAGE, PYPROJECT
 
 
 def sources() -> list[Path]:
-    return [PYPROJECT, *sorted(PACKAGE.rglob("*.py"))]
+    return [PYPROJECT, *sorted(file for ending in ("py", "json") for file in PACKAGE.rglob(f"*.{ending}"))]
 
 
 def install(destination: Path) -> None:

@@ -1,20 +1,26 @@
 """CloudTrail: moto's, with home regions, organization trails and trails by ARN.
 
 A name means a trail of this account and region. An ARN means any trail of the account, and an organization trail of
-the management account, in any region; but a trail changes in its home region only, and by its owner only.
+the management account, in any region; but a trail changes in its home region only, and by its owner only. For an
+organization trail that is the management account, for which the delegated administrators of CloudTrail may act.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-delegated-administrator.html
 """
 
+from botocore import xform_name
 from localstack.aws.api import RequestContext
+from localstack.aws.connect import connect_to
 from localstack.services.moto import call_moto, call_moto_with_request
 from localstack.services.plugins import Service, aws_provider
 from localstack.services.s3.models import s3_stores
 from localstack.utils.patch import patch
 from moto.cloudtrail.exceptions import S3BucketDoesNotExistException
 from moto.cloudtrail.models import Trail, cloudtrail_backends
-from moto.organizations.models import organizations_backends
-from moto.utilities.utils import get_partition
 
+from . import organization
 from .moto_services import Operation, aws_error, moto_service
+
+CLOUDTRAIL = organization.CLOUDTRAIL
+DELEGATED_ADMINISTRATORS = 3  # at most
 
 
 @patch(Trail.check_bucket_exists)
@@ -24,9 +30,13 @@ def _check_bucket_exists(_fn, self) -> None:  # moto looks into its own S3, whic
 
 
 def create(context: RequestContext, request: dict) -> dict:
-    if request.get("IsOrganizationTrail") and _management_account(context) != context.account_id:
+    """The management account owns what a delegated administrator makes for the organization."""
+    if not request.get("IsOrganizationTrail"):
+        return call_moto(context)
+    management = _management_account(context)
+    if management is None or not _may_act_for(context, management):
         raise _not_management_account()
-    return call_moto(context)
+    return _in_account(management, context, request)
 
 
 def get(context: RequestContext, request: dict) -> dict:
@@ -54,19 +64,77 @@ def list_tags(context: RequestContext, request: dict) -> dict:
 
 def update(context: RequestContext, request: dict) -> dict:
     trail = _own(context, request["Name"])
-    call_moto_with_request(context, {**request, "Name": trail.trail_name})
+    if request.get("IsOrganizationTrail") and not _may_act_for(context, _management_account(context)):
+        raise _not_management_account()
+    _in_account(trail.account_id, context, {**request, "Name": trail.trail_name})
     described = _described(trail)
     return {name: value for name, value in described.items() if name != "HomeRegion"}
 
 
 def _by_name(context: RequestContext, request: dict) -> dict:
     """For an operation that moto does by the trail's name only."""
-    return call_moto_with_request(context, {**request, "Name": _own(context, request["Name"]).trail_name})
+    trail = _own(context, request["Name"])
+    return _in_account(trail.account_id, context, {**request, "Name": trail.trail_name})
+
+
+def register(context: RequestContext, request: dict) -> dict:
+    """https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_RegisterOrganizationDelegatedAdmin.html"""
+    account = request["MemberAccountId"]
+    _check_management_account(context, account)
+    if account in _delegated_administrators(context):
+        raise aws_error("AccountRegisteredException", f"{account} is the delegated administrator already.")
+    if len(_delegated_administrators(context)) >= DELEGATED_ADMINISTRATORS:
+        raise aws_error("DelegatedAdminAccountLimitExceededException", "There are three delegated administrators.")
+    _organizations(context).register_delegated_administrator(AccountId=account, ServicePrincipal=CLOUDTRAIL)
+    return {}
+
+
+def deregister(context: RequestContext, request: dict) -> dict:
+    account = request["DelegatedAdminAccountId"]
+    _check_management_account(context, account)
+    if account not in _delegated_administrators(context):
+        raise aws_error("AccountNotRegisteredException", f"{account} is no delegated administrator.")
+    _organizations(context).deregister_delegated_administrator(AccountId=account, ServicePrincipal=CLOUDTRAIL)
+    return {}
+
+
+def _check_management_account(context: RequestContext, delegated: str) -> None:
+    management = _management_account(context)
+    if management is None:
+        raise aws_error("OrganizationsNotInUseException", "The account is not in an organization.")
+    if management != context.account_id:
+        raise aws_error("NotOrganizationManagementAccountException", "The account is not the management account.")
+    if delegated == management:
+        raise aws_error("CannotDelegateManagementAccountException", "The management account cannot be delegated to.")
+    if organization.management_account(delegated, context.region) != management:
+        raise aws_error("AccountNotFoundException", f"{delegated} is not in the organization.")
+
+
+def _organizations(context: RequestContext):
+    return connect_to(aws_access_key_id=context.account_id, region_name=context.region).organizations
+
+
+def _delegated_administrators(context: RequestContext):
+    return organization.delegated_administrators(context.account_id, context.region, CLOUDTRAIL)
+
+
+def _may_act_for(context: RequestContext, owner: str | None) -> bool:
+    if owner == context.account_id:
+        return True
+    return owner == _management_account(context) and context.account_id in _delegated_administrators(context)
+
+
+def _in_account(owner: str, context: RequestContext, request: dict) -> dict:
+    if owner == context.account_id:
+        return call_moto_with_request(context, request)
+    owners = connect_to(aws_access_key_id=owner, region_name=context.region).cloudtrail
+    answer = getattr(owners, xform_name(context.operation.name))(**request)
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
 def _own(context: RequestContext, name: str) -> Trail:
     trail = _find(context, name, shadows=True)
-    if trail.account_id != context.account_id:
+    if trail.account_id != context.account_id and not (trail.is_org_trail and _may_act_for(context, trail.account_id)):
         raise _not_management_account()
     if trail.region_name != context.region:
         raise aws_error(
@@ -117,12 +185,7 @@ def _backends(account: str) -> list:
 
 
 def _management_account(context: RequestContext) -> str | None:
-    partition = get_partition(context.region)
-    organization = organizations_backends[context.account_id][partition].org
-    if organization:
-        return organization.master_account_id
-    account, _ = organizations_backends.master_accounts.get(context.account_id, (None, None))
-    return account
+    return organization.management_account(context.account_id, context.region)
 
 
 def _described(trail: Trail) -> dict:
@@ -140,9 +203,11 @@ def _not_management_account():
 OPERATIONS: dict[str, Operation] = {
     "CreateTrail": create,
     "DeleteTrail": _by_name,
+    "DeregisterOrganizationDelegatedAdmin": deregister,
     "DescribeTrails": describe,
     "GetTrail": get,
     "ListTags": list_tags,
+    "RegisterOrganizationDelegatedAdmin": register,
     "StartLogging": _by_name,
     "StopLogging": _by_name,
     "UpdateTrail": update,

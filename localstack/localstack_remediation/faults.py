@@ -1,34 +1,36 @@
 """Calls that fail as often as a test wants: PUT /_remediation/faults/<account> {"ec2:DescribeVpcs": ["Throttling"]}.
 GET gives what is still to come, in the same form.
 
-Each call takes the first code of its action's list, until the list is empty. Pass lets a call through. Hold keeps it
-for HELD_SECONDS, long enough for a test to kill the caller there, and does not carry it out. Only calls of role sessions do, so that a
-test's own set-up, with the key of the account's root, is left alone.
+Each call takes the first code of its action's list, until the list is empty. Throttle is the code, in the form, by
+which that service says that a caller is too fast. `automation:ACTION` is for the steps of SSM runbooks alone. Pass lets
+a call through. Hold keeps it for HELD_SECONDS, long enough for a test to kill the caller there, and does not carry it
+out. Lost carries it out and resets the connection, `Lost:CODE` carries it out and answers with CODE, Cut carries it out
+and ends the answer's body early. Only calls of role sessions do, so that a test's own set-up, with the key of the
+account's root, is left alone.
 """
 
 import json
 import threading
 import time
 
+from botocore.model import ServiceModel
 from localstack.aws import handlers
-from localstack.aws.api import RequestContext
+from localstack.aws.api import CommonServiceException, RequestContext
 from localstack.http import Response
 from localstack.runtime import hooks
 from localstack.services.edge import ROUTER
 from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
 
+from . import broken_answers, error_forms
 from .iam import sessions
 from .iam.actions import action_of
 from .moto_services import aws_error
+from .s3 import errors as s3_errors
 
 PATH = "/_remediation/faults/<account>"
-STATUS = {
-    "InternalError": 500, "InternalServerError": 500, "RequestLimitExceeded": 503, "ServiceUnavailable": 503,
-    "SlowDown": 503, "TooManyRequestsException": 429, "Unavailable": 503,
-}
-
-PASS, HOLD = "Pass", "Hold"
+PASS, HOLD, LOST, CUT = "Pass", "Hold", "Lost", "Cut"
 HELD_SECONDS = 5
+AUTOMATION = "Automation-"  # how SSM names its sessions
 
 _codes: dict[tuple[str, str], list[str]] = {}  # by account and action
 _lock = threading.Lock()
@@ -57,13 +59,37 @@ def _get(_request, account: str) -> Response:
 def _fail(_chain, context: RequestContext, _response) -> None:
     if not context.service or not context.operation:
         return
-    key = context.account_id, action_of(context.service.service_name, context.operation.name)
-    if not _codes.get(key) or not sessions.find(extract_access_key_id_from_auth_header(context.request.headers)):
+    key = _key(context)
+    if key is None:
         return
     with _lock:
         code = _codes[key].pop(0) if _codes[key] else None
     if code == HOLD:
         time.sleep(HELD_SECONDS)
         raise aws_error("ServiceUnavailable", "A test has held this call.", 503)
-    if code and code != PASS:
-        raise aws_error(code, f"A fault that a test asked for: {code}.", STATUS.get(code, 400))
+    if code == LOST:
+        broken_answers.mark(context, broken_answers.lose)
+    elif code and code.startswith(f"{LOST}:"):
+        error = _error(context.service, code.removeprefix(f"{LOST}:"))
+        broken_answers.mark(context, broken_answers.lose_and_answer(error))
+    elif code == CUT:
+        broken_answers.mark(context, broken_answers.cut)
+    elif code and code != PASS:
+        raise _error(context.service, code)
+
+
+def _error(service: ServiceModel, code: str) -> CommonServiceException:
+    if service.service_name == "s3" and (known := s3_errors.KNOWN.get(code)):
+        return aws_error(code, known.message, known.status)
+    return error_forms.error(service, code)
+
+
+def _key(context: RequestContext) -> tuple[str, str] | None:
+    session = sessions.find(extract_access_key_id_from_auth_header(context.request.headers))
+    if session is None:
+        return None
+    action = action_of(context.service.service_name, context.operation.name)
+    of_runbook = context.account_id, f"automation:{action}"
+    if session.name.startswith(AUTOMATION) and _codes.get(of_runbook):
+        return of_runbook
+    return (context.account_id, action) if _codes.get((context.account_id, action)) else None

@@ -1,4 +1,9 @@
-"""Redshift: moto's, with the time that a change takes and the states in which there can be none."""
+"""Redshift: moto's, with the time that a change takes, the states in which there can be none, and Elastic IPs.
+
+An Elastic IP comes with PubliclyAccessible, in the same call, and goes with it: a cluster that is public already has to
+be made private first, and one that is made public again gets its old address only if the call names it.
+https://docs.aws.amazon.com/redshift/latest/mgmt/managing-clusters-vpc.html
+"""
 
 import threading
 import time
@@ -8,6 +13,7 @@ from localstack.aws.api import RequestContext
 from localstack.services.moto import call_moto
 from localstack.services.plugins import Service, aws_provider
 from localstack.services.redshift.provider import RedshiftProvider
+from moto.ec2.models import ec2_backends
 from moto.redshift.models import redshift_backends
 
 from . import settings
@@ -22,9 +28,21 @@ class Modification:
     until: float
     was_public: bool
     becomes_public: bool
+    had_elastic_ip: str | None
 
 
 _modifications: dict[str, Modification] = {}  # by the cluster's ARN
+
+
+def create(context: RequestContext, request: dict) -> dict:
+    with _changing:
+        if elastic_ip := request.get("ElasticIp"):
+            _check_elastic_ip(context, elastic_ip, is_public=False, becomes_public=request.get("PubliclyAccessible"))
+        answer = call_moto(context)
+        cluster = _cluster(context, request)
+        cluster.elastic_ip = elastic_ip
+        answer["Cluster"] = _as_it_is(cluster, answer["Cluster"])
+    return answer
 
 
 def modify(context: RequestContext, request: dict) -> dict:
@@ -33,11 +51,16 @@ def modify(context: RequestContext, request: dict) -> dict:
         if cluster is None:
             return call_moto(context)  # its error
         _check_available(cluster)
-        was_public = _is_true(cluster.publicly_accessible)
+        was_public, had_elastic_ip = _is_true(cluster.publicly_accessible), _elastic_ip(cluster)
+        if elastic_ip := request.get("ElasticIp"):
+            _check_elastic_ip(context, elastic_ip, was_public, request.get("PubliclyAccessible"))
         answer = call_moto(context)
         seconds = settings.of(context.account_id).redshift_modifying_seconds
         becomes_public = _is_true(cluster.publicly_accessible)
-        _modifications[cluster.arn] = Modification(time.monotonic() + seconds, was_public, becomes_public)
+        cluster.elastic_ip = (elastic_ip or had_elastic_ip) if becomes_public else None
+        _modifications[cluster.arn] = Modification(
+            time.monotonic() + seconds, was_public, becomes_public, had_elastic_ip
+        )
         answer["Cluster"] = _as_it_is(cluster, answer["Cluster"])
     return answer
 
@@ -83,6 +106,29 @@ def _wrong_state():
     )
 
 
+def _check_elastic_ip(
+    context: RequestContext, elastic_ip: str, is_public: bool, becomes_public: bool | None
+) -> None:
+    """Which error it is for a cluster that is, or stays, in the wrong state is inferred."""
+    if is_public or not becomes_public:
+        raise _invalid_elastic_ip("The cluster must become publicly accessible in the same operation.")
+    addresses = ec2_backends[context.account_id][context.region].addresses
+    address = next((each for each in addresses if each.public_ip == elastic_ip), None)
+    if address is None:
+        raise _invalid_elastic_ip(f"The Elastic IP {elastic_ip} is invalid or cannot be found.")
+    clusters = list(redshift_backends[context.account_id][context.region].clusters.values())
+    if address.association_id or any(_elastic_ip(cluster) == elastic_ip for cluster in clusters):
+        raise _invalid_elastic_ip(f"The Elastic IP {elastic_ip} is already in use.")
+
+
+def _invalid_elastic_ip(message: str):
+    return aws_error("InvalidElasticIpFault", message)
+
+
+def _elastic_ip(cluster) -> str | None:
+    return getattr(cluster, "elastic_ip", None)  # moto does not have it; a restored cluster has none
+
+
 def _status(cluster) -> str:
     return "modifying" if _under_way(cluster) else cluster.status
 
@@ -103,7 +149,11 @@ def _as_it_is(cluster, described: dict) -> dict:
         "AvailabilityZoneRelocationStatus": "disabled",
         "MultiAZ": "Disabled",
     }
-    modification = _under_way(cluster)
+    modification, elastic_ip = _under_way(cluster), _elastic_ip(cluster)
+    if modification:
+        elastic_ip = modification.had_elastic_ip
+    if elastic_ip:
+        described["ElasticIpStatus"] = {"ElasticIp": elastic_ip, "Status": "active"}
     if modification and modification.was_public != modification.becomes_public:
         described["PubliclyAccessible"] = modification.was_public
         described["PendingModifiedValues"] = {"PubliclyAccessible": modification.becomes_public}
@@ -119,6 +169,7 @@ def redshift() -> Service:
     return localstack_service(
         RedshiftProvider(),
         {
+            "CreateCluster": create,
             "DescribeClusters": describe,
             "ModifyCluster": modify,
             "PauseCluster": _only_when("available"),

@@ -29,26 +29,26 @@ class Emulator:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.url = ""
+        self.url = self.https = self.ca = ""
 
     def wait_until_ready(self) -> "Emulator":
         line = self.process.stdout.readline()
         assert line.startswith("ready http://127.0.0.1:"), f"{line!r} {self.process.stderr.read()}"
-        self.url = line.split()[1]
+        self.url, self.https, self.ca = [*line.split()[1:], "", ""][:3]
         return self
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
 
-    def client(self, service: str, credentials: dict | str, region: str = REGION):
+    def client(self, service: str, credentials: dict | str, region: str = REGION, **more):
         """Credentials: what AssumeRole returned, or an account's number for its root."""
         if isinstance(credentials, str):
             credentials = {"AccessKeyId": credentials, "SecretAccessKey": "secret", "SessionToken": None}
         return boto3.client(
             service,
             region_name=region,
-            endpoint_url=self.url,
+            **{"endpoint_url": self.url, **more},
             aws_access_key_id=credentials["AccessKeyId"],
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],

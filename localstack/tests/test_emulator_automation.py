@@ -142,10 +142,36 @@ class TestSecurityGroups:
         failed = run(ssm, SECURITY_GROUP, GroupId="sg-0123456789abcdef0")[2]
         assert "InvalidGroup.NotFound" in failed["FailureMessage"]
 
-    def test_not_in_china(self, emulator, account):
-        china = emulator.client("ssm", account, "cn-north-1")
-        group = {"GroupId": "sg-0123456789abcdef0"}
-        assert code(start, china, SECURITY_GROUP, **group) == "AutomationDefinitionNotFoundException"
+
+@pytest.mark.parametrize(
+    ("region", "there"),
+    [
+        # https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-config.html: none of AWS Config's
+        ("us-gov-west-1", {SECURITY_GROUP}),
+        ("cn-north-1", {TRAIL, CLUSTER}),
+        ("eu-west-1", {SECURITY_GROUP, TRAIL, CLUSTER}),
+    ],
+)
+def test_which_runbooks_a_partition_has(emulator, account, region, there):
+    ssm = emulator.client("ssm", account, region)
+    parameters = {
+        SECURITY_GROUP: {"GroupId": "sg-0123456789abcdef0"},
+        TRAIL: {"TrailName": "t", "AutomationAssumeRole": "x"},
+        CLUSTER: {"ClusterIdentifier": "c", "AutomationAssumeRole": "x"},
+    }
+    for runbook, asked in parameters.items():
+        if runbook in there:
+            assert ssm.describe_document(Name=runbook)["Document"]["Owner"] == "Amazon"
+        else:
+            assert code(ssm.describe_document, Name=runbook) == "InvalidDocument"
+            assert code(start, ssm, runbook, **asked) == "AutomationDefinitionNotFoundException"
+
+
+def test_a_test_can_take_a_runbook_away(emulator, account, ssm):
+    emulator.put(f"settings/{account}", missing_runbooks=[SECURITY_GROUP])
+    group = {"GroupId": "sg-0123456789abcdef0"}
+    assert code(ssm.describe_document, Name=SECURITY_GROUP) == "InvalidDocument"
+    assert code(start, ssm, SECURITY_GROUP, **group) == "AutomationDefinitionNotFoundException"
 
 
 class TestTrails:
@@ -203,6 +229,19 @@ class TestClusters:
         assert (status, steps) == ("Failed", ["Failed", "Pending", "Pending"])
         assert "InvalidClusterState" in failed["FailureMessage"]
 
+    def test_a_step_that_is_throttled(self, emulator, account, ssm, redshift, role, make_role, session_of):
+        """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_FailureDetails.html"""
+        emulator.put(f"faults/{account}", **{"automation:redshift:ModifyCluster": ["Throttle"]})
+        others = session_of(make_role(account, "others", ANYONE, allow("redshift:*")))
+        modify = {"ClusterIdentifier": "c", "AllowVersionUpgrade": False}
+        emulator.client("redshift", others).modify_cluster(**modify)  # the fault is for runbooks alone
+        eventually(lambda: redshift.describe_clusters()["Clusters"][0]["ClusterStatus"] == "available")
+        status, steps, failed = run(ssm, CLUSTER, ClusterIdentifier="c", AutomationAssumeRole=role)
+        assert (status, steps) == ("Failed", ["Failed", "Pending", "Pending"])
+        assert failed["FailureDetails"]["FailureType"] == "Throttling"
+        assert "(Throttling)" in failed["FailureMessage"] and "Rate exceeded" in failed["FailureMessage"]
+        assert emulator.get(f"faults/{account}") == {}
+
     def test_the_role_must_be_given(self, ssm, redshift):
         assert code(start, ssm, CLUSTER, ClusterIdentifier="c") == INVALID
 
@@ -244,8 +283,12 @@ class TestStart:
 
     def test_passing_the_role_needs_a_permission(self, emulator, account, ssm, make_role, session_of):
         role = make_role(account, "automation", BY_SSM)
-        definition = f"arn:aws:ssm:us-east-1::automation-definition/{SECURITY_GROUP}:$DEFAULT"
-        caller = make_role(account, "caller", ANYONE, allow("ssm:StartAutomationExecution", definition))
+        started = [
+            f"arn:aws:ssm:us-east-1::automation-definition/{SECURITY_GROUP}:$DEFAULT",
+            f"arn:aws:ssm:us-east-1::document/{SECURITY_GROUP}",
+            f"arn:aws:ssm:us-east-1:{account}:automation-execution/*",
+        ]
+        caller = make_role(account, "caller", ANYONE, allow("ssm:StartAutomationExecution", started))
         client = emulator.client("ssm", session_of(caller))
         status, found, message = refusal(start, client, SECURITY_GROUP, **GROUP, AutomationAssumeRole=role)
         assert found == "AccessDeniedException" and f"iam:PassRole on resource: {role}" in message

@@ -112,6 +112,62 @@ class TestOrganizationTrails:
         trails().update_trail(Name=arn, EnableLogFileValidation=True)
         assert theirs.get_trail(Name=arn)["Trail"]["LogFileValidationEnabled"] is True
 
+    def test_a_member_sees_the_management_accounts_arn_everywhere(self, emulator, account, member, make_trail):
+        """https://docs.aws.amazon.com/awscloudtrail/latest/userguide/creating-trail-organization.html: "This ARN is the
+        ARN for the trail in all member accounts as well"
+        """
+        arn = make_trail(IsOrganizationTrail=True, IsMultiRegionTrail=True)
+        assert arn == f"arn:aws:cloudtrail:{HOME}:{account}:trail/trail"
+        for region in (HOME, ELSEWHERE):
+            theirs = emulator.client("cloudtrail", member, region)
+            [trail] = theirs.describe_trails()["trailList"]
+            assert (trail["TrailARN"], trail["HomeRegion"], trail["IsOrganizationTrail"]) == (arn, HOME, True)
+            for call in (theirs.stop_logging, theirs.delete_trail):
+                assert code(call, Name=arn) == "NotOrganizationMasterAccountException"
+
+    @pytest.mark.parametrize("by", ["organizations", "cloudtrail"])
+    def test_a_delegated_administrator_changes_it(self, emulator, account, member, trails, make_trail, by):
+        """https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-delegated-administrator.html"""
+        arn = make_trail(IsOrganizationTrail=True, IsMultiRegionTrail=True)
+        if by == "organizations":
+            emulator.client("organizations", account).register_delegated_administrator(
+                AccountId=member, ServicePrincipal="cloudtrail.amazonaws.com"
+            )
+        else:
+            trails().register_organization_delegated_admin(MemberAccountId=member)
+        theirs = emulator.client("cloudtrail", member)
+        updated = theirs.update_trail(Name=arn, EnableLogFileValidation=True)
+        assert (updated["TrailARN"], updated["LogFileValidationEnabled"]) == (arn, True)
+        assert trails().get_trail(Name=arn)["Trail"]["LogFileValidationEnabled"] is True
+        elsewhere = emulator.client("cloudtrail", member, ELSEWHERE)
+        update = {"Name": arn, "EnableLogFileValidation": False}
+        assert code(elsewhere.update_trail, **update) == "InvalidHomeRegionException"
+        trails().deregister_organization_delegated_admin(DelegatedAdminAccountId=member)
+        assert code(theirs.update_trail, **update) == "NotOrganizationMasterAccountException"
+
+    def test_a_delegated_administrators_trails(self, emulator, account, member, trails, make_trail):
+        """Those of the organization are the management account's; the management account's own are not theirs."""
+        own = make_trail("own")
+        trails().register_organization_delegated_admin(MemberAccountId=member)
+        theirs = emulator.client("cloudtrail", member)
+        emulator.client("s3", member).create_bucket(Bucket=f"of-{member}")
+        made = theirs.create_trail(Name="all", S3BucketName=f"of-{member}", IsOrganizationTrail=True)["TrailARN"]
+        assert made == f"arn:aws:cloudtrail:{HOME}:{account}:trail/all"
+        assert {each["TrailARN"] for each in trails().describe_trails()["trailList"]} == {own, made}
+        assert code(theirs.update_trail, Name=own, EnableLogFileValidation=True) == "TrailNotFoundException"
+
+    def test_who_can_be_a_delegated_administrator(self, emulator, account, other_account, member, trails):
+        """https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_RegisterOrganizationDelegatedAdmin.html"""
+        register = trails().register_organization_delegated_admin
+        assert code(register, MemberAccountId=account) == "CannotDelegateManagementAccountException"
+        assert code(register, MemberAccountId=other_account) == "AccountNotFoundException"
+        register(MemberAccountId=member)
+        assert code(register, MemberAccountId=member) == "AccountRegisteredException"
+        theirs = emulator.client("cloudtrail", member).register_organization_delegated_admin
+        assert code(theirs, MemberAccountId=member) == "NotOrganizationManagementAccountException"
+        others = emulator.client("cloudtrail", other_account).register_organization_delegated_admin
+        assert code(others, MemberAccountId=member) == "OrganizationsNotInUseException"
+
     def test_only_the_management_account_makes_one(self, emulator, member):
         emulator.client("s3", member).create_bucket(Bucket=f"member-{member}")
         call = emulator.client("cloudtrail", member).create_trail

@@ -29,6 +29,58 @@ def test_a_call_can_be_held_and_those_before_it_let_through(emulator, account, m
 
 
 @pytest.mark.parametrize(
+    ("service", "action", "call", "answer"),
+    [
+        # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/throttling.html
+        ("ec2", "ec2:DescribeVpcs", "describe_vpcs", (503, "RequestLimitExceeded", "Request limit exceeded.")),
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+        ("s3", "s3:ListAllMyBuckets", "list_buckets", (503, "SlowDown", "Please reduce your request rate.")),
+        # https://github.com/cloud-custodian/cloud-custodian/issues/3340
+        ("rds", "rds:DescribeDBSnapshots", "describe_db_snapshots", (400, "Throttling", "Rate exceeded")),
+        ("iam", "iam:ListUsers", "list_users", (400, "Throttling", "Rate exceeded")),
+        ("redshift", "redshift:DescribeClusters", "describe_clusters", (400, "Throttling", "Rate exceeded")),
+        ("sts", "sts:GetCallerIdentity", "get_caller_identity", (400, "Throttling", "Rate exceeded")),
+        # https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/CommonErrors.html
+        ("cloudtrail", "cloudtrail:DescribeTrails", "describe_trails",
+         (400, "ThrottlingException", "Rate exceeded")),
+        # https://docs.aws.amazon.com/systems-manager/latest/APIReference/CommonErrors.html
+        ("ssm", "ssm:DescribeAutomationExecutions", "describe_automation_executions",
+         (400, "ThrottlingException", "Rate exceeded")),
+        ("logs", "logs:DescribeLogGroups", "describe_log_groups", (400, "ThrottlingException", "Rate exceeded")),
+        # https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html
+        ("lambda", "lambda:ListFunctions", "list_functions", (429, "TooManyRequestsException", "Rate Exceeded.")),
+        # https://docs.aws.amazon.com/scheduler/latest/APIReference/API_ListSchedules.html
+        ("scheduler", "scheduler:ListSchedules", "list_schedules", (429, "ThrottlingException", "Rate exceeded")),
+        # https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html
+        ("organizations", "organizations:ListAccounts", "list_accounts",
+         (400, "TooManyRequestsException", "Rate exceeded")),
+        ("sqs", "sqs:ListQueues", "list_queues", (400, "RequestThrottled", "Request is throttled.")),
+    ],
+)
+def test_every_service_throttles_in_its_own_form(
+    emulator, account, make_role, session_of, service, action, call, answer
+):
+    session = session_of(make_role(account, "r", trust({"AWS": "*"}), allow("*")))
+    emulator.put(f"faults/{account}", **{action: ["Throttle"]})
+    assert refusal(getattr(emulator.client(service, session), call)) == answer
+
+
+def test_a_code_has_the_status_that_the_service_gives_it(emulator, account, make_role, session_of):
+    """429 in Lambda's and Scheduler's model, none in those of Organizations and SSM, whose errors are 400."""
+    session = session_of(make_role(account, "r", trust({"AWS": "*"}), allow("*")))
+    emulator.put(
+        f"faults/{account}",
+        **{
+            "organizations:ListAccounts": ["TooManyRequestsException"], "lambda:ListFunctions": ["ServiceException"],
+            "ssm:DescribeAutomationExecutions": ["InternalServerError"],
+        },
+    )
+    assert refusal(emulator.client("organizations", session).list_accounts)[0] == 400
+    assert refusal(emulator.client("lambda", session).list_functions)[0] == 500
+    assert refusal(emulator.client("ssm", session).describe_automation_executions)[0] == 500
+
+
+@pytest.mark.parametrize(
     ("path", "body", "status"),
     [
         ("settings/{account}", {"unheard": 1}, 400),

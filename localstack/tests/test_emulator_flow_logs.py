@@ -3,6 +3,7 @@ API_DeleteFlowLogs; https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-i
 """
 
 import pytest
+from emulator_process import eventually
 from functions import allow, policy, trust
 from refusals import code, refusal
 
@@ -87,6 +88,19 @@ def test_a_role_that_cannot_deliver(ec2, vpc, account, make_role, service, allow
     [log] = of(ec2, vpc)
     assert (log["FlowLogStatus"], log["DeliverLogsStatus"]) == ("ACTIVE", "FAILED")
     assert log["DeliverLogsErrorMessage"] == "Access error"
+
+
+@pytest.mark.parametrize("at_first", ["SUCCESS", None])
+def test_whether_it_delivers_shows_later(emulator, ec2, vpc, account, make_role, at_first):
+    """https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-troubleshooting.html: it can take minutes"""
+    emulator.put(f"settings/{account}", flow_logs_delivery_seconds=2, flow_logs_status_at_first=at_first)
+    create(ec2, vpc, make_role(account, "delivery", trust({"Service": "ec2.amazonaws.com"}), allow(DELIVERY)))
+    [log] = of(ec2, vpc)
+    assert log.get("DeliverLogsStatus") == at_first and "DeliverLogsErrorMessage" not in log
+    failed = {"Name": "deliver-log-status", "Values": ["FAILED"]}
+    assert ec2.describe_flow_logs(Filters=[failed])["FlowLogs"] == []
+    [log] = eventually(lambda: ec2.describe_flow_logs(Filters=[failed])["FlowLogs"])
+    assert (log["DeliverLogsErrorMessage"], log["FlowLogStatus"]) == ("Access error", "ACTIVE")
 
 
 def test_a_log_group_that_exists_need_not_be_created(emulator, ec2, vpc, account, make_role):

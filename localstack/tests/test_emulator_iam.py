@@ -198,7 +198,8 @@ class TestAcrossAccounts:
     def target(self, account, other_account, make_role, central):
         terms = {"ArnEquals": {"aws:PrincipalArn": central}, "StringEquals": {"sts:ExternalId": "right"}}
         root = {"AWS": f"arn:aws:iam::{account}:root"}
-        trusted = trust(root, ["sts:AssumeRole", "sts:SetSourceIdentity"], Condition=terms)
+        # the external ID is a condition key of sts:AssumeRole alone
+        trusted = [trust(root, Condition=terms), trust(root, "sts:SetSourceIdentity")]
         return make_role(other_account, "fixer", trusted, allow("s3:ListAllMyBuckets"))
 
     @pytest.fixture
@@ -277,7 +278,7 @@ class TestAcrossAccounts:
         target = f"arn:aws:iam::{other_account}:role/lambda-target"
         functions = make_function("chain", allow(["sts:AssumeRole", "sts:SetSourceIdentity"], target), timeout=20)
         terms = {"StringEquals": {"sts:ExternalId": "right"}}
-        trusted = trust({"AWS": account}, ["sts:AssumeRole", "sts:SetSourceIdentity"], Condition=terms)
+        trusted = [trust({"AWS": account}, Condition=terms), trust({"AWS": account}, "sts:SetSourceIdentity")]
         make_role(other_account, "lambda-target", trusted)
         asked = {"RoleArn": target, "RoleSessionName": "fix", "ExternalId": "right", "SourceIdentity": "run-1"}
 
@@ -289,6 +290,20 @@ class TestAcrossAccounts:
         assert error is None, answer
         assert answer["identity"] == f"arn:aws:sts::{other_account}:assumed-role/lambda-target/fix"
         assert invoke(ExternalId="wrong")[0] == "Unhandled"
+
+
+def test_calls_by_a_functions_code(emulator, account, make_function, make_role, session_of):
+    """https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html"""
+    target = make_role(account, "target", ANYONE)
+    function = f"arn:aws:lambda:us-east-1:{account}:function:f"
+    may = allow("sts:AssumeRole", target, Condition={"ArnEquals": {"lambda:SourceFunctionArn": function}})
+    functions = make_function("f", may, timeout=20)
+    asked = {"RoleArn": target, "RoleSessionName": "s1"}
+    answer = functions.invoke(FunctionName="f", Payload=json.dumps({"assume": asked}))
+    assert answer.get("FunctionError") is None, json.load(answer["Payload"])
+    # the same role, without the function
+    sts = emulator.client("sts", session_of(f"arn:aws:iam::{account}:role/f"))
+    assert "no identity-based policy" in refusal(sts.assume_role, **asked)[2]
 
 
 def test_a_service_needs_the_roles_trust(emulator, account, make_role):

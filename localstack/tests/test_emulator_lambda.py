@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from emulator_process import eventually
 from functions import allow
+from refusals import refusal
 
 
 def invoke(functions, name: str, event: dict) -> tuple[str | None, dict, str]:
@@ -136,3 +137,35 @@ def test_an_object_that_is_created_invokes(emulator, account, make_function):
 
     messages = eventually(received)
     assert len(messages) == 1 and '"key": "findings/1"' in messages[0]
+
+
+def test_what_an_account_keeps_unreserved(emulator, account, make_function):
+    """https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html: 1,000, of which 100 stay"""
+    functions = make_function("reserved")
+
+    def reserve(many: int) -> dict:
+        return functions.put_function_concurrency(FunctionName="reserved", ReservedConcurrentExecutions=many)
+
+    assert refusal(reserve, 901)[:2] == (400, "InvalidParameterValueException")
+    assert reserve(900)["ReservedConcurrentExecutions"] == 900
+    limit = functions.get_account_settings()["AccountLimit"]
+    assert (limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]) == (1000, 100)
+    assert reserve(1)["ReservedConcurrentExecutions"] == 1  # instead of the 900
+    emulator.put(f"settings/{account}", lambda_concurrency=3000)
+    assert reserve(2900)["ReservedConcurrentExecutions"] == 2900
+
+
+def test_a_new_account_can_reserve_nothing(emulator, account, make_function):
+    """https://github.com/awslabs/fhir-works-on-aws-deployment/issues/691"""
+    emulator.put(f"settings/{account}", lambda_concurrency=10)
+    functions = make_function("new")
+    assert functions.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"] == 10
+    reserve = {"FunctionName": "new", "ReservedConcurrentExecutions": 1}
+    assert refusal(functions.put_function_concurrency, **reserve) == (
+        400,
+        "InvalidParameterValueException",
+        "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+        "below its minimum value of [10].",
+    )
+    assert "ReservedConcurrentExecutions" not in functions.get_function_concurrency(FunctionName="new")
+    functions.put_function_concurrency(FunctionName="new", ReservedConcurrentExecutions=0)  # switched off

@@ -85,7 +85,7 @@ def test_a_localstack_that_ends_by_itself(monkeypatch, tmp_path):
     broken.mkdir(parents=True)
     (broken / "python").write_text("#!/bin/sh\necho this went wrong\nexit 7\n")
     (broken / "python").chmod(0o755)
-    options = guard.Options(tmp_path / "environment", None, None, "enforce", 1, tmp_path / "log")
+    options = guard.Options(tmp_path / "environment", None, None, "enforce", 1, False, tmp_path / "log")
     lifeline, our_end = os.pipe()
     with pytest.raises(EmulatorError, match="ended with code 7.*\n.*this went wrong"):
         guard._supervise(options, tmp_path, lifeline)
@@ -125,6 +125,7 @@ def test_setup_twice_at_once_gives_one_environment():
     runs = [subprocess.Popen([SCRIPT, "setup"], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     first, second = (run.communicate()[0].strip() for run in runs)
     assert first == second and os.path.exists(f"{first}/bin/python")
+    assert os.path.basename(first).startswith("emulator-%d.%d-" % sys.version_info[:2])
 
 
 def test_descendants():

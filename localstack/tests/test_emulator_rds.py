@@ -113,11 +113,14 @@ def test_one_that_does_not_exist(snapshots):
     assert code(snapshots.names, **{snapshots.identifier: "missing"}) == snapshots.not_found
 
 
-def test_one_that_is_not_available(emulator, snapshots):
+@pytest.mark.parametrize("status", ["creating", "copying"])
+def test_one_that_is_not_available(emulator, snapshots, status):
+    """A snapshot that CopyDBSnapshot or CopyDBClusterSnapshot makes is `copying` for as long as that takes."""
     arn = snapshots.make("s")
-    emulator.put("status", Arn=arn, Status="creating")
-    assert snapshots.listed()[snapshots.members][0]["Status"] == "creating"
-    assert refusal(snapshots.share, "s", "all")[:2] == (400, snapshots.wrong_state)
+    emulator.put("status", Arn=arn, Status=status)
+    assert snapshots.listed()[snapshots.members][0]["Status"] == status
+    for change in (snapshots.share, snapshots.unshare):
+        assert refusal(change, "s", "all")[:2] == (400, snapshots.wrong_state)
     emulator.put("status", Arn=arn, Status="available")
     snapshots.share("s", "all")
 

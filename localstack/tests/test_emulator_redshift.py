@@ -1,5 +1,5 @@
 """https://docs.aws.amazon.com/redshift/latest/APIReference/ : API_ModifyCluster, API_DescribeClusters,
-API_PauseCluster
+API_PauseCluster, API_CreateCluster, API_ElasticIpStatus
 """
 
 import pytest
@@ -64,3 +64,58 @@ def test_any_status_can_be_made(emulator, account, redshift, status, allowed):
 def test_a_cluster_that_does_not_exist(redshift):
     for call, more in ((redshift.modify_cluster, {"PubliclyAccessible": False}), (redshift.describe_clusters, {})):
         assert refusal(call, ClusterIdentifier="missing", **more)[:2] == (404, "ClusterNotFound")
+
+
+class TestElasticIps:
+    """https://docs.aws.amazon.com/redshift/latest/mgmt/managing-clusters-vpc.html: "first update the cluster so that it
+    isn't publicly accessible. Next, make it both publicly accessible and add an Elastic IP address in the same
+    operation". API_ModifyCluster: "The cluster must be […] publicly-accessible"; InvalidElasticIpFault.
+    """
+
+    @pytest.fixture
+    def address(self, emulator, account) -> str:
+        return emulator.client("ec2", account).allocate_address(Domain="vpc")["PublicIp"]
+
+    def change(self, redshift, **asked) -> dict:
+        redshift.modify_cluster(ClusterIdentifier="c", **asked)
+        return eventually(lambda: cluster(redshift)["ClusterStatus"] == "available" and cluster(redshift))
+
+    def test_it_is_there_from_the_start(self, redshift, address):
+        made = redshift.create_cluster(
+            ClusterIdentifier="with-address", NodeType="ra3.large", ClusterType="single-node",
+            MasterUsername="admin1", MasterUserPassword="Password1", PubliclyAccessible=True, ElasticIp=address,
+        )["Cluster"]
+        assert made["ElasticIpStatus"] == {"ElasticIp": address, "Status": "active"}
+        taken = {"ClusterIdentifier": "c", "PubliclyAccessible": True, "ElasticIp": address}
+        modify(redshift, False)
+        eventually(lambda: cluster(redshift)["ClusterStatus"] == "available")
+        assert refusal(redshift.modify_cluster, **taken)[:2] == (400, "InvalidElasticIpFault")
+
+    def test_it_goes_when_the_cluster_is_made_private_and_comes_back_by_name_only(self, redshift, address):
+        assert "ElasticIpStatus" not in cluster(redshift)
+        self.change(redshift, PubliclyAccessible=False)
+        with_address = self.change(redshift, PubliclyAccessible=True, ElasticIp=address)
+        assert with_address["ElasticIpStatus"] == {"ElasticIp": address, "Status": "active"}
+        changing = modify(redshift, False)
+        assert changing["ElasticIpStatus"]["ElasticIp"] == address  # until it is done
+        eventually(lambda: cluster(redshift)["ClusterStatus"] == "available")
+        assert "ElasticIpStatus" not in cluster(redshift)
+        assert "ElasticIpStatus" not in self.change(redshift, PubliclyAccessible=True)
+        self.change(redshift, PubliclyAccessible=False)
+        again = self.change(redshift, PubliclyAccessible=True, ElasticIp=address)
+        assert again["ElasticIpStatus"]["ElasticIp"] == address
+
+    def test_it_needs_a_cluster_that_becomes_public_and_an_address_that_exists(self, redshift, address):
+        """The code is documented for an address that cannot be found, and inferred for the state of the cluster."""
+        call, code_ = redshift.modify_cluster, (400, "InvalidElasticIpFault")
+        assert refusal(call, ClusterIdentifier="c", ElasticIp=address)[:2] == code_  # it is public already
+        self.change(redshift, PubliclyAccessible=False)
+        assert refusal(call, ClusterIdentifier="c", ElasticIp=address)[:2] == code_
+        missing = {"PubliclyAccessible": True, "ElasticIp": "203.0.113.7"}
+        assert refusal(call, ClusterIdentifier="c", **missing)[:2] == code_
+        assert "ElasticIpStatus" not in cluster(redshift) and cluster(redshift)["PubliclyAccessible"] is False
+
+    def test_any_other_change_leaves_it(self, redshift, address):
+        self.change(redshift, PubliclyAccessible=False)
+        self.change(redshift, PubliclyAccessible=True, ElasticIp=address)
+        assert self.change(redshift, AllowVersionUpgrade=False)["ElasticIpStatus"]["ElasticIp"] == address

@@ -10,7 +10,8 @@ SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:token-AbCdEf"
 
 def needed(service, operation, **parameters):
     call = Call(
-        service, operation, parameters, "aws", "us-east-1", ACCOUNT, {"token": SECRET}.get, {"AKIA": "u"}.get
+        service, operation, parameters, "aws", "us-east-1", ACCOUNT, {"token": SECRET}.get, {"AKIA": "u"}.get,
+        lambda trail: trail == "everybodys",
     )
     return [(permission.action, permission.resource) for permission in permissions_for(call)]
 
@@ -29,7 +30,7 @@ def needed(service, operation, **parameters):
         ("s3", "GetBucketTagging", {"Bucket": "b"}, "s3:GetBucketTagging", "arn:aws:s3:::b"),
         ("s3", "GetBucketWebsite", {"Bucket": "b"}, "s3:GetBucketWebsite", "arn:aws:s3:::b"),
         ("s3", "GetBucketPolicyStatus", {"Bucket": "b"}, "s3:GetBucketPolicyStatus", "arn:aws:s3:::b"),
-        ("s3control", "PutPublicAccessBlock", {"AccountId": ACCOUNT}, "s3:PutAccountPublicAccessBlock", None),
+        ("s3control", "PutPublicAccessBlock", {"AccountId": ACCOUNT}, "s3:PutAccountPublicAccessBlock", "*"),
         ("lambda", "Invoke", {"FunctionName": "f"}, "lambda:InvokeFunction",
          f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f"),
         ("lambda", "Invoke", {"FunctionName": f"{ACCOUNT}:function:f", "Qualifier": "1"}, "lambda:InvokeFunction",
@@ -76,7 +77,13 @@ def needed(service, operation, **parameters):
          f"arn:aws:rds:us-east-1:{ACCOUNT}:cluster-snapshot:*"),
         ("redshift", "ModifyCluster", {"ClusterIdentifier": "c"}, "redshift:ModifyCluster",
          f"arn:aws:redshift:us-east-1:{ACCOUNT}:cluster:c"),
-        ("redshift", "DescribeClusters", {"ClusterIdentifier": "c"}, "redshift:DescribeClusters", "*"),
+        ("redshift", "DescribeClusters", {"ClusterIdentifier": "c"}, "redshift:DescribeClusters",
+         f"arn:aws:redshift:us-east-1:{ACCOUNT}:cluster:c"),
+        ("redshift", "DescribeClusters", {}, "redshift:DescribeClusters",
+         f"arn:aws:redshift:us-east-1:{ACCOUNT}:cluster:*"),
+        ("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/16"}, "ec2:CreateVpc",
+         f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc/*"),
+        ("logs", "DescribeLogGroups", {"logGroupNamePrefix": "/g"}, "logs:DescribeLogGroups", "*"),
         ("cloudtrail", "UpdateTrail", {"Name": "t"}, "cloudtrail:UpdateTrail",
          f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/t"),
         ("cloudtrail", "GetTrail", {"Name": "arn:t"}, "cloudtrail:GetTrail", "arn:t"),
@@ -127,6 +134,39 @@ def test_flow_logs():
     ]
 
 
+def test_tagged_rules_of_a_security_group():
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html"""
+    group, rules = (f"arn:aws:ec2:us-east-1:{ACCOUNT}:security-group{kind}" for kind in ("/sg-1", "-rule/*"))
+    tags = [{"ResourceType": "security-group-rule", "Tags": [{"Key": "k", "Value": "v"}]}]
+    action = "ec2:AuthorizeSecurityGroupIngress"
+    assert needed("ec2", "AuthorizeSecurityGroupIngress", GroupId="sg-1") == [(action, group)]
+    assert needed("ec2", "AuthorizeSecurityGroupIngress", GroupId="sg-1", TagSpecifications=tags) == [
+        (action, group), (action, rules), ("ec2:CreateTags", rules),
+    ]
+
+
+def test_an_organizations_trail():
+    """https://docs.aws.amazon.com/awscloudtrail/latest/userguide/creating-an-organizational-trail-prepare.html"""
+    slr = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/cloudtrail.amazonaws.com/AWSServiceRoleForCloudTrail"
+    dependent = [
+        ("iam:GetRole", slr), ("iam:CreateServiceLinkedRole", slr),
+        ("organizations:ListAWSServiceAccessForOrganization", "*"),
+    ]
+    trail = [("cloudtrail:UpdateTrail", f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/everybodys")]
+    assert needed("cloudtrail", "UpdateTrail", Name="everybodys") == trail + dependent
+    assert needed("cloudtrail", "UpdateTrail", Name="t")[1:] == []
+    assert needed("cloudtrail", "UpdateTrail", Name="t", IsOrganizationTrail=True)[1:] == dependent
+    assert needed("cloudtrail", "CreateTrail", Name="everybodys", S3BucketName="b")[1:] == []
+    assert needed("cloudtrail", "CreateTrail", Name="t", S3BucketName="b", IsOrganizationTrail=True)[1:] == dependent
+
+
+def test_a_key_that_takes_the_place_of_another():
+    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key"
+    assert needed("kms", "ReEncrypt", SourceKeyId="a", DestinationKeyId="b") == [
+        ("kms:ReEncryptFrom", f"{key}/a"), ("kms:ReEncryptTo", f"{key}/b"),
+    ]
+
+
 def test_snapshots_of_an_instance():
     assert needed("rds", "DescribeDBSnapshots", DBInstanceIdentifier="i") == [
         ("rds:DescribeDBSnapshots", f"arn:aws:rds:us-east-1:{ACCOUNT}:db:i"),
@@ -141,7 +181,9 @@ def test_a_role_that_is_passed_on():
     parameters = {"GroupId": ["sg"], "AutomationAssumeRole": [ROLE]}
     assert passed in needed("ssm", "StartAutomationExecution", DocumentName="AWS-X", Parameters=parameters)
     assert needed("ssm", "StartAutomationExecution", DocumentName="AWS-X") == [
-        ("ssm:StartAutomationExecution", "arn:aws:ssm:us-east-1::automation-definition/AWS-X:$DEFAULT")
+        ("ssm:StartAutomationExecution", "arn:aws:ssm:us-east-1::automation-definition/AWS-X:$DEFAULT"),
+        ("ssm:StartAutomationExecution", "arn:aws:ssm:us-east-1::document/AWS-X"),
+        ("ssm:StartAutomationExecution", f"arn:aws:ssm:us-east-1:{ACCOUNT}:automation-execution/*"),
     ]
 
 

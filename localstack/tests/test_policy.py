@@ -3,12 +3,15 @@ import pytest
 from localstack_remediation.iam.decision import Policies, decide
 from localstack_remediation.iam.matching import arn_matches, matches
 from localstack_remediation.iam.policy import Effect, Permission, evaluate
+from localstack_remediation.iam.resource_policy import ResourcePolicy
 
 BUCKET = "arn:aws:s3:::findings"
 OBJECT = f"{BUCKET}/a/b"
 READ = Permission("s3:GetObject", OBJECT)
-CONTEXT = {"aws:requestedregion": "eu-west-1", "sts:externalid": None, "n": "7", "flag": "true",
-           "aws:principalarn": "arn:aws:iam::111111111111:role/x"}
+CONTEXT = {"aws:requestedregion": "eu-west-1", "aws:sourcevpce": None, "aws:epochtime": "7",
+           "aws:securetransport": "true", "aws:principalarn": "arn:aws:iam::111111111111:role/x",
+           "aws:principalorgpaths": ("o-1/r-1/ou-1/", "o-1/r-1/ou-2/"), "aws:principaltag/team": "blue",
+           "aws:principaltag/*": None, "aws:calledvia": None, "s3:prefix": "reports/"}
 
 
 def document(*statements):
@@ -76,8 +79,13 @@ def test_a_single_statement_needs_no_list():
     assert evaluate([{"Statement": statement()}], READ, CONTEXT).effect is Effect.ALLOW
 
 
-def test_an_unknown_resource_leaves_the_action_to_decide():
-    assert evaluate([document(statement())], Permission("s3:GetObject", None), CONTEXT).effect is Effect.ALLOW
+def test_an_unknown_resource_is_any_of_the_actions_types():
+    permission = Permission("s3:GetObject", None)
+    assert evaluate([document(statement())], permission, CONTEXT).effect is Effect.ALLOW
+    assert evaluate([document(statement(resource=BUCKET))], permission, CONTEXT).effect is Effect.NONE
+    denied = [document(statement(), statement("Deny", resource="arn:aws:s3:::other/*"))]
+    assert evaluate(denied, permission, CONTEXT).effect is Effect.DENY
+    assert evaluate([document(statement(action="new:Do"))], Permission("new:Do", None), CONTEXT).effect is Effect.ALLOW
 
 
 def test_an_action_without_resources_needs_all_of_them():
@@ -86,6 +94,7 @@ def test_an_action_without_resources_needs_all_of_them():
     assert evaluate([document(statement(action="*", resource="*"))], permission, CONTEXT).effect is Effect.ALLOW
 
 
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
 @pytest.mark.parametrize(
     ("operator", "key", "wanted", "expected"),
     [
@@ -95,25 +104,38 @@ def test_an_action_without_resources_needs_all_of_them():
         ("StringEqualsIgnoreCase", "aws:RequestedRegion", "EU-WEST-1", True),
         ("StringNotEquals", "aws:RequestedRegion", "eu-west-1", False),
         ("StringNotEquals", "aws:RequestedRegion", ["us-east-1", "us-east-2"], True),
-        ("StringNotEquals", "sts:ExternalId", "x", True),
-        ("StringEquals", "sts:ExternalId", "x", False),
-        ("StringEqualsIfExists", "sts:ExternalId", "x", True),
+        ("StringNotEquals", "aws:SourceVpce", "x", True),
+        ("StringEquals", "aws:SourceVpce", "x", False),
+        ("StringEqualsIfExists", "aws:SourceVpce", "x", True),
         ("StringLike", "aws:RequestedRegion", "eu-*", True),
         ("StringNotLike", "aws:RequestedRegion", "eu-*", False),
         ("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:role/x", True),
         ("ArnEquals", "aws:PrincipalArn", ["arn:aws:iam::111111111111:role/y", "arn:aws:iam::*:role/?"], True),
         ("ArnNotEquals", "aws:PrincipalArn", "arn:aws:iam::111111111111:role/x", False),
-        ("Null", "sts:ExternalId", "true", True),
-        ("Null", "sts:ExternalId", False, False),
+        ("Null", "aws:SourceVpce", "true", True),
+        ("Null", "aws:SourceVpce", False, False),
         ("Null", "aws:RequestedRegion", "false", True),
-        ("Bool", "flag", True, True),
-        ("Bool", "flag", "false", False),
-        ("NumericEquals", "n", 7, True),
-        ("NumericLessThan", "n", "7", False),
-        ("NumericLessThanEquals", "n", "7", True),
-        ("NumericGreaterThan", "n", ["9", "6"], True),
-        ("NumericNotEquals", "n", "7.0", False),
+        ("Bool", "aws:SecureTransport", True, True),
+        ("Bool", "aws:SecureTransport", "false", False),
+        ("NumericEquals", "aws:EpochTime", 7, True),
+        ("NumericLessThan", "aws:EpochTime", "7", False),
+        ("NumericLessThanEquals", "aws:EpochTime", "7", True),
+        ("NumericGreaterThan", "aws:EpochTime", ["9", "6"], True),
+        ("NumericNotEquals", "aws:EpochTime", "7.0", False),
         ("NumericEquals", "aws:RequestedRegion", "7", False),
+        ("StringEquals", "aws:PrincipalTag/Team", "blue", True),
+        ("StringEquals", "aws:PrincipalTag/other", "blue", False),
+        ("Null", "aws:PrincipalTag/other", "true", True),
+        ("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", "o-1/r-1/ou-2/*", True),
+        ("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", "o-1/r-1/ou-3/*", False),
+        ("ForAllValues:StringLike", "aws:PrincipalOrgPaths", "o-1/r-1/ou-2/*", False),
+        ("ForAllValues:StringLike", "aws:PrincipalOrgPaths", ["o-1/r-1/ou-2/*", "*ou-1/"], True),
+        ("ForAnyValue:StringNotLike", "aws:PrincipalOrgPaths", "o-1/r-1/ou-2/*", True),
+        ("ForAllValues:StringEquals", "aws:RequestedRegion", "eu-west-1", True),
+        # without the key
+        ("ForAnyValue:StringEquals", "aws:CalledVia", "x", False),
+        ("ForAllValues:StringEquals", "aws:CalledVia", "x", True),
+        ("ForAnyValue:StringEqualsIfExists", "aws:CalledVia", "x", True),
     ],
 )
 def test_conditions(operator, key, wanted, expected):
@@ -122,7 +144,7 @@ def test_conditions(operator, key, wanted, expected):
 
 
 def test_all_conditions_must_hold():
-    condition = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}, "Null": {"sts:ExternalId": "false"}}
+    condition = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}, "Null": {"aws:SourceVpce": "false"}}
     assert evaluate([document(statement(Condition=condition))], READ, CONTEXT).effect is Effect.NONE
 
 
@@ -132,7 +154,10 @@ def test_all_conditions_must_hold():
         ({"StringEquals": {"aws:SourceVpc": "vpc-1"}}, "aws:SourceVpc"),
         ({"StringNotEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}, "aws:SourceVpc"),
         ({"IpAddress": {"aws:RequestedRegion": "10.0.0.0/8"}}, "IpAddress"),
-        ({"ForAllValues:StringEquals": {"aws:RequestedRegion": "x"}}, "ForAllValues:StringEquals"),
+        ({"ForSomeValues:StringEquals": {"aws:RequestedRegion": "x"}}, "ForSomeValues:StringEquals"),
+        ({"StringEquals": {"aws:PrincipalOrgPaths": "o-1/r-1/ou-1/"}}, "aws:PrincipalOrgPaths"),
+        # of s3:ListBucket, and not of s3:GetObject
+        ({"StringEquals": {"s3:prefix": "reports/"}}, "s3:prefix"),
         ({"StringEquals": {"aws:RequestedRegion": "${aws:username}"}}, "${aws:username}"),
         ({"StringEquals": {"aws:RequestedRegion": "x", "aws:SourceVpc": "vpc-1"}}, "aws:SourceVpc"),
     ],
@@ -165,3 +190,57 @@ YES, NO, NOTHING = document(statement()), document(statement("Deny")), document(
 def test_every_kind_of_policy_must_allow(policies, reason):
     decision = decide(policies, READ, CONTEXT)
     assert (decision.allowed, decision.reason) == (reason == "allowed", reason)
+
+
+ROLE, ACCOUNT = CONTEXT["aws:principalarn"], "arn:aws:iam::111111111111:root"
+SESSION = "arn:aws:sts::111111111111:assumed-role/x/s"
+
+
+def of_bucket(*statements, own_account=True):
+    return ResourcePolicy(document(*statements), own_account, ROLE, SESSION)
+
+
+def to(principal, **more):
+    return statement(Principal={"AWS": principal}, **more)
+
+
+@pytest.mark.parametrize(
+    ("policies", "reason"),
+    [
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html
+        (Policies([YES], resource=of_bucket()), "allowed"),
+        (Policies([], resource=of_bucket(to(ROLE))), "allowed"),
+        (Policies([], resource=of_bucket(to("*"))), "allowed"),
+        (Policies([], resource=of_bucket(to(ACCOUNT))), "because no identity-based policy allows"),
+        (Policies([], resource=of_bucket(to(ROLE.replace("x", "y")))), "because no identity-based policy allows"),
+        (Policies([], boundary=[NOTHING], resource=of_bucket(to(ROLE))), "because no permissions boundary allows"),
+        (Policies([], session=[NOTHING], resource=of_bucket(to(ROLE))), "because no session policy allows"),
+        (Policies([], [NOTHING], [NOTHING], resource=of_bucket(to(SESSION))), "allowed"),
+        (Policies([], control=[[NOTHING]], resource=of_bucket(to(SESSION))),
+         "because no service control policy allows"),
+        (Policies([YES], resource=of_bucket(to("*", effect="Deny"))),
+         "with an explicit deny in a resource-based policy"),
+        (Policies([NO], resource=of_bucket(to(SESSION))), "with an explicit deny in an identity-based policy"),
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
+        (Policies([YES], resource=of_bucket(own_account=False)), "because no resource-based policy allows"),
+        (Policies([], resource=of_bucket(to(ROLE), own_account=False)), "because no identity-based policy allows"),
+        (Policies([YES], resource=of_bucket(to(ACCOUNT), own_account=False)), "allowed"),
+        # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html
+        (Policies([YES], control=[[YES], [YES]]), "allowed"),
+        (Policies([YES], control=[[YES], [NOTHING]]), "because no service control policy allows"),
+        (Policies([YES], control=[[YES], [YES, NO]]), "with an explicit deny in a service control policy"),
+    ],
+)
+def test_policies_of_resources_and_of_organizations(policies, reason):
+    decision = decide(policies, READ, CONTEXT)
+    expected = f"{reason} the s3:GetObject action" if reason.startswith("because") else reason
+    assert (decision.allowed, decision.reason) == (reason == "allowed", expected)
+
+
+def test_a_functions_arn_is_in_no_resource_policy():
+    """https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html"""
+    condition = {"Null": {"lambda:SourceFunctionArn": "false"}}
+    context = {**CONTEXT, "lambda:sourcefunctionarn": "arn:aws:lambda:us-east-1:111111111111:function:f"}
+    conditional = statement(Condition=condition)
+    assert decide(Policies([document(conditional)]), READ, context).allowed
+    assert not decide(Policies([], resource=of_bucket(to(ROLE, Condition=condition))), READ, context).allowed

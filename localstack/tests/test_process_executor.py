@@ -24,7 +24,7 @@ def make(tmp_path):
         (code / "bootstrap").write_text(bootstrap)
         (code / "bootstrap").chmod(0o755)
         function = SimpleNamespace(
-            id=SimpleNamespace(qualifier="$LATEST"),
+            id=SimpleNamespace(qualifier="$LATEST", unqualified_arn=lambda: "arn:f"),
             qualified_arn="arn:f",
             config=SimpleNamespace(
                 timeout=timeout, memory_size=256, code=SimpleNamespace(get_unzipped_code_location=lambda: code)

@@ -36,6 +36,7 @@ struct Pipeline {
 #[tokio::test]
 async fn everything_from_the_schedule_to_the_proof() {
     let pipeline = Pipeline::deploy().await;
+    pipeline.renders_policies_that_aws_understands().await;
     pipeline.fixes_and_proves_each_finding_once().await;
     pipeline.acts_on_global_findings_in_the_home_region_alone().await;
     pipeline.records_each_plan_before_the_first_write().await;
@@ -80,6 +81,15 @@ impl Pipeline {
         let deployment = Deployment::apply(emulator, settings).await.unwrap();
         let done = deployment.done(PATIENCE).await.unwrap();
         Self { manifest, targets, violations, deployment, done, _netskope: netskope }
+    }
+
+    /// Every policy that was stored so far, those of roles, buckets and queues and of the sessions that were taken.
+    async fn renders_policies_that_aws_understands(&self) {
+        let emulator = Emulator::shared().await.unwrap();
+        let targets = self.targets.iter().map(|target| &target.id);
+        for account in targets.chain([&self.deployment.home().account.id]) {
+            assert_eq!(emulator.misfits(account).await.unwrap(), Vec::<Value>::new(), "{account}");
+        }
     }
 
     async fn fixes_and_proves_each_finding_once(&self) {

@@ -216,13 +216,18 @@ impl Results {
         let counts = self.counts();
         let total: usize = counts.values().sum();
         let outcomes = listed(counts.iter().map(|(outcome, count)| (*count, outcome.to_string())));
-        let Skipped { other_regions, other_accounts, unknown_regions, duplicates, invalid } = &self.skipped;
+        let Skipped { other_regions, other_accounts, unknown_regions, duplicates, invalid, rows } = &self.skipped;
         let unknown = unknown_regions.iter().map(|(name, count)| (*count, format!("in the unknown region `{name}`")));
         let skipped = [
             (*other_regions, "in other regions".to_owned()),
             (*other_accounts, "in other accounts".to_owned()),
             (*duplicates, "repeated".to_owned()),
             (*invalid, "without account, region or resource".to_owned()),
+            (rows.muted, "muted in Netskope".to_owned()),
+            (rows.not_failed, "not failed".to_owned()),
+            (rows.other_rules, "of other Netskope rules".to_owned()),
+            (rows.other_clouds, "of other clouds".to_owned()),
+            (rows.remediated_by_netskope, "remediated by Netskope itself".to_owned()),
         ];
         let skipped = listed(skipped.into_iter().chain(unknown));
         let mut line = format!("{total} finding(s)");

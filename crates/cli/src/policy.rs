@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use remediation::{Policy, line_at, nearest};
+use remediation::{Policy, line_at, nearest, utf8};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub(crate) fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Resu
     let rules = rules::all()?;
     let mut checked = Vec::new();
     for file in files {
-        let text = fs::read_to_string(file).map_err(|source| Error::PolicyFile { path: file.clone(), source })?;
+        let text = read(file).map_err(|source| Error::PolicyFile { path: file.clone(), source })?;
         checked.push(Checked { file: file.clone(), problems: problems(&policy_text(file, &text)?, &rules) });
     }
     if json {
@@ -53,6 +53,11 @@ fn print_checked(file: &Path, problems: &[String], out: &mut impl Write) -> io::
         writeln!(out, "{}: fine", file.display())?;
     }
     problems.iter().try_for_each(|problem| writeln!(out, "{}: {problem}", file.display()))
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    String::from_utf8(utf8(&fs::read(file)?).into_owned())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// The policy of the file: all of it, or the variable `policy` of a `.tfvars.json`, in the lines where it stands.
@@ -156,6 +161,20 @@ mod tests {
         ] {
             let problems = of(text);
             assert!(says.iter().all(|part| problems[0].contains(part)), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn files_that_windows_wrote_are_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("p.json", r#"{"mode": "plan"}"#), ("p.tfvars.json", r#"{"policy": {"mode": "plan"}}"#)] {
+            let text = format!("\u{feff}{text}\r\n");
+            let utf16 = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            for bytes in [text.into_bytes(), utf16] {
+                let file = folder.path().join(name);
+                fs::write(&file, bytes).unwrap();
+                assert_eq!(check(&[file], false, &mut Vec::new()).unwrap(), Exit::NothingLeft);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use netskope::{Endpoint, Options};
@@ -36,9 +37,15 @@ pub(crate) struct Skipped {
     pub(crate) unknown_regions: BTreeMap<String, usize>,
     /// They say again what another row said.
     pub(crate) duplicates: usize,
-    /// They lack an account, a region or a resource.
+    /// They lack an account, a region or a resource, or cannot be read.
     pub(crate) invalid: usize,
+    /// They are not of what was asked for, or somebody else's to act on.
+    #[serde(flatten)]
+    pub(crate) rows: netskope::Skipped,
 }
+
+/// The longest time in which a rule's list is read: somebody is waiting.
+const LIST_TIME: Duration = Duration::from_secs(240);
 
 /// Reads the findings that `args` ask for, of `region`.
 pub(crate) async fn gather(args: &RunArgs, rules: &[LoadedRule], region: &str, bar: &Bar) -> Result<Gathered, Error> {
@@ -71,6 +78,7 @@ impl Gathered {
         self.skipped.other_regions += answer.other_regions;
         self.skipped.duplicates += answer.duplicates;
         self.skipped.invalid += answer.invalid;
+        self.skipped.rows += answer.skipped;
         for (name, count) in answer.unknown_regions {
             *self.skipped.unknown_regions.entry(name).or_default() += count;
         }
@@ -121,24 +129,44 @@ async fn from_netskope(args: &RunArgs, rules: &[LoadedRule], region: &str, bar: 
                 gathered.skip(answer);
                 gathered.batches.extend(batches);
             }
-            Err(problem) => gathered.problems.push(format!("{}: {problem}", manifest.id)),
+            Err(Unpolled::Unreachable(problem)) => {
+                gathered.problems.push(problem);
+                break;
+            }
+            Err(Unpolled::Rule(problem)) => gathered.problems.push(format!("{}: {problem}", manifest.id)),
         }
     }
     Ok(gathered)
 }
 
-async fn poll(poller: &Poller, rule: &str) -> Result<(Answer, Vec<Batch>), String> {
-    let answer = poller.poll(rule).await.map_err(|error| match error {
-        PollError::Incomplete(broken) => {
-            format!("the list is not whole, so nothing of it was used: {}", broken.join("; "))
+/// Why there are no findings of a rule.
+enum Unpolled {
+    /// Nothing answers, for no rule.
+    Unreachable(String),
+    /// This rule's list cannot be had.
+    Rule(String),
+}
+
+impl From<PollError> for Unpolled {
+    fn from(error: PollError) -> Self {
+        match error {
+            PollError::Incomplete(broken) => {
+                let broken = broken.join("; ");
+                Self::Rule(format!("the list is not whole, so nothing of it was used: {broken}"))
+            }
+            error if error.is_unreachable() => Self::Unreachable(error.to_string()),
+            error => Self::Rule(error.to_string()),
         }
-        error => error.to_string(),
-    })?;
+    }
+}
+
+async fn poll(poller: &Poller, rule: &str) -> Result<(Answer, Vec<Batch>), Unpolled> {
+    let answer = poller.poll(rule, Instant::now() + LIST_TIME).await?;
     let mut batches = Vec::new();
     for batch in 1..=answer.batches {
         let id = BatchId { rule: rule.to_owned(), run: answer.run, batch };
-        let bytes = poller.records.get(&id.findings_key()).await.map_err(|error| error.to_string())?;
-        batches.push(Batch::from_ndjson(&bytes, rule).map_err(|error| error.to_string())?);
+        let bytes = poller.records.get(&id.findings_key()).await.map_err(PollError::from)?;
+        batches.push(Batch::from_ndjson(&bytes, rule).map_err(|error| Unpolled::Rule(error.to_string()))?);
     }
     Ok((answer, batches))
 }
@@ -172,13 +200,16 @@ pub(crate) fn endpoint(tenant: Option<&str>, address: Option<&str>) -> Result<En
 
 /// The token, from the value of its environment variable.
 pub(crate) fn token(variable: Option<String>) -> Result<SecretString, Error> {
-    let token = variable.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
+    // A file that Windows wrote begins with a byte order mark.
+    let token = variable.map(|token| token.trim_start_matches('\u{feff}').trim().to_owned());
+    let token = token.filter(|token| !token.is_empty());
     token.map(SecretString::from).ok_or(Error::NoToken)
 }
 
 #[cfg(test)]
 mod tests {
     use remediation::{Finding, RunId};
+    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -234,7 +265,8 @@ mod tests {
         assert!(matches!(token(Some(" \n".into())), Err(Error::NoToken)));
         let source =
             SourceArgs { findings: None, netskope_tenant: Some("example.goskope.com".into()), netskope_endpoint: None };
-        let token = token(Some("s3cr3t-token\n".into())).unwrap();
+        let token = token(Some("\u{feff}s3cr3t-token\r\n".into())).unwrap();
+        assert_eq!(token.expose_secret(), "s3cr3t-token");
         let poller = poller(&source, &[], "eu-central-1", "folder".into(), token).unwrap();
         assert!(!format!("{poller:?}").contains("s3cr3t"));
     }

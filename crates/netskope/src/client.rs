@@ -1,31 +1,29 @@
-//! Pages of violations over HTTPS: at most four requests a second, with retries where another try can help.
+//! Requests over HTTPS: at most four a second, with retries where another try can help.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use backon::{ExponentialBuilder, Retryable};
-use futures::Stream;
-use futures::stream::try_unfold;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use url::{Host, Url};
 
-use crate::{Error, InvalidItem, PageError, Violation};
+use crate::page::{Envelope, Place};
+use crate::text::{brief, readable};
+use crate::{Error, PageError, Violations};
 
 /// The largest `limit` that the API takes: a positive integer below 10,000.
 pub const MAX_PAGE_SIZE: u32 = 9_999;
-/// The most bytes that a page may have: seven times what 10,000 rows with every field need.
-const MAX_PAGE_BYTES: usize = 256 * 1024 * 1024;
 /// The longest time between two requests that a server's Retry-After can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// The most of a server's message that an error repeats, in characters.
-const MAX_MESSAGE: usize = 300;
+/// How often a first connection is tried: a wrong name does not get right, and each try can take [`CONNECT_TIMEOUT`].
+const CONNECT_TRIES: usize = 2;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Four requests a second, evenly spread: the API takes four in the first second and queues the rest.
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(250);
 
@@ -78,12 +76,25 @@ pub struct Options {
     pub retries: usize,
     /// The first wait before another try; it doubles from try to try, up to 30 seconds.
     pub retry_delay: Duration,
+    /// The most bytes that a page may have. The poller's Lambda has 256 MiB, and holds a page twice at most.
+    pub max_page_bytes: usize,
+    /// The most pages that a list may have.
+    pub max_pages: usize,
+    /// The most rows that a list may have.
+    pub max_rows: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let (timeout, retry_delay) = (Duration::from_secs(60), Duration::from_secs(1));
-        Self { page_size: 1_000, timeout, retries: 5, retry_delay }
+        Self {
+            page_size: 1_000,
+            timeout: Duration::from_secs(60),
+            retries: 5,
+            retry_delay: Duration::from_secs(1),
+            max_page_bytes: 64 * 1024 * 1024,
+            max_pages: 2_000,
+            max_rows: 250_000,
+        }
     }
 }
 
@@ -95,37 +106,14 @@ pub struct Client {
     token: SecretString,
     limiter: Arc<DefaultDirectRateLimiter>,
     options: Options,
+    /// Whether the API has ever answered.
+    reached: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("endpoint", &self.endpoint.0.as_str()).finish_non_exhaustive()
     }
-}
-
-/// One page of violations.
-#[derive(Debug)]
-pub struct Page {
-    /// Its number, from 1.
-    pub number: usize,
-    /// How many rows it holds, invalid ones included.
-    pub received: usize,
-    /// The rows that can be used.
-    pub violations: Vec<Violation>,
-    /// The rows that cannot.
-    pub invalid: Vec<InvalidItem>,
-}
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    status: Option<String>,
-    #[serde(rename = "errorCode")]
-    error_code: Option<String>,
-    #[serde(default)]
-    errors: Vec<String>,
-    msg: Option<String>,
-    #[serde(borrow)]
-    data: Option<Vec<&'a RawValue>>,
 }
 
 impl Client {
@@ -140,12 +128,13 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5))
+            .connect_timeout(CONNECT_TIMEOUT)
             .timeout(options.timeout)
             .build()
             .map_err(|error| Error::Http(chain(&error)))?;
         let quota = Quota::with_period(BETWEEN_REQUESTS).unwrap_or(Quota::per_second(NonZeroU32::MIN));
-        Ok(Self { http, endpoint, token, limiter: Arc::new(RateLimiter::direct(quota)), options })
+        let (limiter, reached) = (Arc::new(RateLimiter::direct(quota)), Arc::default());
+        Ok(Self { http, endpoint, token, limiter, options, reached })
     }
 
     /// The same client with another token.
@@ -154,41 +143,33 @@ impl Client {
         Self { token, ..self.clone() }
     }
 
-    /// The violations of a control at the moment `as_of` (seconds since 1970), page after page from `first_page` (1
-    /// is the first). After an error the stream ends, and what came before is not the whole list.
-    pub fn violations(
-        &self,
-        rule_name: &str,
-        as_of: i64,
-        first_page: usize,
-    ) -> impl Stream<Item = Result<Page, Error>> + Send + use<> {
-        let (client, rule_name) = (self.clone(), rule_name.to_owned());
-        try_unfold(Some(first_page.max(1)), move |next| {
-            let (client, rule_name) = (client.clone(), rule_name.clone());
-            async move {
-                let Some(number) = next else { return Ok(None) };
-                let page = client.page(&rule_name, as_of, number).await;
-                let page = page.map_err(|source| Error::Page { page: number, rule_name, source })?;
-                let last = page.received < client.options.page_size as usize;
-                Ok(Some((page, (!last).then_some(number + 1))))
-            }
-        })
+    /// The violations of a control at the moment `as_of` (seconds since 1970), to be read until `until`.
+    #[must_use]
+    pub fn violations(&self, rule_name: &str, as_of: i64, until: Instant) -> Violations {
+        Violations::new(self.clone(), rule_name, as_of, until)
     }
 
-    async fn page(&self, rule_name: &str, as_of: i64, number: usize) -> Result<Page, PageError> {
-        let skip = (number - 1) * self.options.page_size as usize;
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The body of one page, with retries.
+    pub(crate) async fn page(&self, rule_name: &str, as_of: i64, place: Place) -> Result<Vec<u8>, PageError> {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(self.options.retry_delay)
             .with_max_delay(Duration::from_secs(30))
             .with_max_times(self.options.retries)
             .with_jitter();
-        let body = (|| self.request(rule_name, as_of, skip))
+        let mut unreached = 0;
+        (|| self.request(rule_name, as_of, place.skip))
             .retry(backoff)
-            .when(PageError::is_transient)
+            .when(|error| {
+                unreached += usize::from(matches!(error, PageError::Unreachable { .. }));
+                error.is_transient() && unreached < CONNECT_TRIES
+            })
             .adjust(|error, wait| wait.map(|wait| error.retry_after().map_or(wait, |asked| asked.min(MAX_RETRY_AFTER))))
-            .notify(|error, wait| tracing::warn!(page = number, %error, ?wait, "Netskope's API: trying again"))
-            .await?;
-        self.read_page(&body, number, skip)
+            .notify(|error, wait| tracing::warn!(page = place.number, %error, ?wait, "Netskope's API: trying again"))
+            .await
     }
 
     /// Netskope, "View Security Assessment Violations": the parameters and where the token goes.
@@ -210,6 +191,7 @@ impl Client {
             ("skip", &skip),
         ];
         let answer = self.http.get(url).query(&query).send().await.map_err(|error| self.transport(error))?;
+        self.reached.store(true, Ordering::Relaxed);
         let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
         if status.is_redirection() {
             return Err(PageError::Redirect(status.as_u16()));
@@ -223,68 +205,39 @@ impl Client {
     }
 
     async fn body(&self, mut answer: Response) -> Result<Vec<u8>, PageError> {
+        let most = self.options.max_page_bytes;
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.transport(error))? {
-            if body.len() + chunk.len() > MAX_PAGE_BYTES {
-                return Err(PageError::TooLarge(MAX_PAGE_BYTES));
+            if body.len() + chunk.len() > most {
+                return Err(PageError::TooLarge(most));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     }
 
-    fn read_page(&self, body: &[u8], number: usize, skip: usize) -> Result<Page, PageError> {
-        let malformed = |error: serde_json::Error| {
-            let what = if error.is_eof() { "it ends early" } else { "it is not the documented JSON" };
-            PageError::Malformed(self.redact(&format!("{what} ({error})")))
-        };
-        let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(malformed)?;
-        if envelope.status.as_deref() != Some("success") {
-            return Err(self.api_error(&envelope));
-        }
-        let rows = envelope.data.ok_or_else(|| PageError::Malformed("it has no `data`".into()))?;
-        let mut page =
-            Page { number, received: rows.len(), violations: Vec::with_capacity(rows.len()), invalid: vec![] };
-        for (position, row) in (skip + 1..).zip(rows) {
-            match Violation::from_json(row.get(), position) {
-                Ok(violation) => page.violations.push(violation),
-                Err(reason) => page.invalid.push(InvalidItem { position, reason: self.redact(&reason) }),
-            }
-        }
-        Ok(page)
-    }
-
-    fn api_error(&self, envelope: &Envelope<'_>) -> PageError {
-        let code = envelope.error_code.as_deref();
-        let said = code.into_iter().chain(envelope.msg.as_deref()).chain(envelope.errors.iter().map(String::as_str));
-        let said = said.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
-        let said = self.redact(if said.is_empty() { "it names no reason" } else { &said });
-        let refused = code.is_some_and(|code| code.starts_with("Auth"));
-        if refused { PageError::Refused(said) } else { PageError::Api(said) }
-    }
-
     /// What the server said with an error status: the API's own words where the body has them.
     fn message(&self, status: StatusCode, body: &[u8]) -> String {
-        let envelope: Option<Envelope<'_>> = serde_json::from_slice(body).ok();
-        let said = envelope.map(|envelope| {
-            let code = envelope.error_code.into_iter();
-            code.chain(envelope.errors).collect::<Vec<_>>().join(": ")
-        });
-        let reason = status.canonical_reason().unwrap_or("no reason given");
-        self.redact(said.as_deref().filter(|said| !said.is_empty()).unwrap_or(reason))
+        let said = Envelope::from_json(&readable(body)).ok().and_then(|envelope| envelope.said());
+        self.redact(said.as_deref().or(status.canonical_reason()).unwrap_or("no reason given"))
     }
 
     fn transport(&self, error: reqwest::Error) -> PageError {
-        PageError::Transport(self.redact(&chain(&error.without_url())))
+        let is_connect = error.is_connect();
+        let reason = self.redact(&chain(&error.without_url()));
+        if is_connect && !self.reached.load(Ordering::Relaxed) {
+            let host = self.endpoint.0.host_str().unwrap_or_default().to_owned();
+            return PageError::Unreachable { host, reason };
+        }
+        PageError::Transport(reason)
     }
 
-    /// The text, shortened, without the token in any form in which it could come back.
-    fn redact(&self, text: &str) -> String {
+    /// The text, shortened and fit to be shown, without the token in any form in which it could come back.
+    pub(crate) fn redact(&self, text: &str) -> String {
         let token = self.token.expose_secret();
         let encoded: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
         let forms = [token, encoded.as_str()].into_iter().filter(|form| !form.is_empty());
-        let clean = forms.fold(text.to_owned(), |text, form| text.replace(form, "[token]"));
-        clean.chars().take(MAX_MESSAGE).collect()
+        brief(&forms.fold(text.to_owned(), |text, form| text.replace(form, "[token]")))
     }
 }
 

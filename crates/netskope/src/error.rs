@@ -36,6 +36,11 @@ impl Error {
     pub fn is_refused(&self) -> bool {
         matches!(self, Self::Page { source: PageError::Refused(_), .. })
     }
+
+    /// Whether nothing at the API's address has ever answered, so that no other list can be had either.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Page { source: PageError::Unreachable { .. }, .. })
+    }
 }
 
 /// What went wrong with a page.
@@ -69,15 +74,70 @@ pub enum PageError {
     /// No answer in time, or a broken connection.
     #[error("no whole answer: {0}")]
     Transport(String),
+    /// There is no connection to the API, and there was none before.
+    #[error(
+        "{host} cannot be reached ({reason}): is the tenant's name right (netskope_tenant in Terraform, \
+         --netskope-tenant on the command line), and does the network let this through?"
+    )]
+    Unreachable {
+        /// The name of the API's machine.
+        host: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// All of the page's rows were on pages before it.
+    #[error(
+        "all of its rows were on earlier pages, so the list would never end: the API, or a proxy before it, does not \
+         heed `skip`; ask Netskope's support"
+    )]
+    Repeats,
+    /// The list has ended, and some of its rows came on two pages.
+    #[error(
+        "{0} row(s) of the list came on two pages, so as many others may be missing: the list moved while it was \
+         read, and the next poll reads it again; if this stays so, ask Netskope's support"
+    )]
+    Overlaps(usize),
+    /// The list has more pages or rows than any that is plausible.
+    #[error(
+        "the list goes on after {pages} pages and {rows} rows, so it is taken for one that never ends; if there \
+         really are as many violations, mute or fix some in Netskope first"
+    )]
+    Endless {
+        /// How many pages were read.
+        pages: usize,
+        /// How many rows they had.
+        rows: usize,
+    },
+    /// The time that was given ended before the list.
+    #[error(
+        "no time was left to read it, after {pages} page(s) and {rows} row(s): the API is slow, or the list never \
+         ends; the next poll begins anew, and if this stays so, ask Netskope's support"
+    )]
+    OutOfTime {
+        /// How many pages were read.
+        pages: usize,
+        /// How many rows they had.
+        rows: usize,
+    },
 }
 
 impl PageError {
     /// Whether another try may help.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Transport(_) => true,
+            Self::Transport(_) | Self::Unreachable { .. } => true,
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             _ => false,
+        }
+    }
+
+    /// The error with the texts that came from outside as `clean` makes them.
+    pub(crate) fn cleaned(self, clean: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Refused(said) => Self::Refused(clean(&said)),
+            Self::Api(said) => Self::Api(clean(&said)),
+            Self::Malformed(what) => Self::Malformed(clean(&what)),
+            other => other,
         }
     }
 

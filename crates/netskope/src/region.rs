@@ -10,8 +10,8 @@ use deunicode::deunicode;
 pub enum Region {
     /// In no region.
     Global,
-    /// In a region that is known, by its code.
-    Code(&'static str),
+    /// In a region, by its code: of a name that is known, or a code that is written as AWS writes them.
+    Code(String),
     /// In a region of a name that is not known, as Netskope wrote it.
     Unknown(String),
 }
@@ -60,25 +60,87 @@ const REGIONS: [(&str, &str); 39] = [
     ("us-west-2", "US West (Oregon)"),
 ];
 
-/// Codes by code and by folded display name.
-static CODES: LazyLock<HashMap<String, &str>> = LazyLock::new(|| {
-    REGIONS.into_iter().flat_map(|(code, display)| [(code.to_owned(), code), (fold(display), code)]).collect()
-});
+/// Names that AWS gave regions before, and that lists still carry: us-gov-west-1 was alone in the United States'
+/// GovCloud until November 2018 (the Price List still calls it so), and ap-northeast-3 was a local region until 2021.
+/// <https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/document-history.html>,
+/// <https://aws.amazon.com/blogs/aws/aws-asia-pacific-osaka-region-now-open-to-all-with-three-azs-more-services/>
+const FORMER_NAMES: [(&str, &str); 4] = [
+    ("ap-northeast-3", "Asia Pacific (Osaka-Local)"),
+    ("ap-northeast-3", "Osaka-Local"),
+    ("us-gov-west-1", "AWS GovCloud (US)"),
+    ("us-gov-west-1", "GovCloud (US)"),
+];
+
+/// The codes that stand for a partition's services in no region, and Netskope's word for them.
+/// <https://github.com/boto/botocore/blob/develop/botocore/data/endpoints.json> (`partitionEndpoint`)
+const GLOBAL: [&str; 8] = [
+    "global",
+    "aws-global",
+    "aws-cn-global",
+    "aws-us-gov-global",
+    "aws-iso-global",
+    "aws-iso-b-global",
+    "aws-iso-e-global",
+    "aws-iso-f-global",
+];
+
+/// Where in its geography a region is: the word before the number of its code.
+const DIRECTIONS: [&str; 9] =
+    ["north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest"];
+
+/// The longest name that is looked up; each that AWS has given is a third of it at most.
+const MAX_NAME: usize = 128;
+
+/// Codes by folded display name.
+static CODES: LazyLock<HashMap<String, &str>> =
+    LazyLock::new(|| REGIONS.into_iter().chain(FORMER_NAMES).map(|(code, name)| (fold(name), code)).collect());
 
 impl Region {
-    /// Reads a name in any form in which Netskope or AWS writes it: a code, or a display name in any case, with or
-    /// without spaces and accents, with `EU` or `Europe`.
+    /// Reads a name in any form in which Netskope or AWS writes it: a code, also one that is newer than this build, or
+    /// a display name, past ones too, in any case, with or without spaces, hyphens and accents, with `EU` or `Europe`.
     pub fn parse(name: &str) -> Self {
-        let folded = fold(name);
-        if folded.is_empty() || folded == "global" {
+        let name = name.trim();
+        let lower = name.to_ascii_lowercase();
+        if lower.is_empty() || GLOBAL.contains(&lower.as_str()) {
             return Self::Global;
         }
-        CODES.get(&folded).map_or_else(|| Self::Unknown(name.trim().to_owned()), |code| Self::Code(code))
+        if is_code(&lower) {
+            return Self::Code(lower);
+        }
+        let known = (name.len() <= MAX_NAME).then(|| CODES.get(&fold(name))).flatten();
+        known.map_or_else(|| Self::Unknown(name.to_owned()), |code| Self::Code((*code).to_owned()))
     }
 }
 
+/// Whether a text is written as AWS writes the codes of regions, in every partition: such as mx-central-1,
+/// us-gov-west-1, us-isob-east-1, eusc-de-east-1. Zones (us-east-1a, us-west-2-lax-1) are none.
+/// <https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json> (`regionRegex`), with words for `\w+`
+fn is_code(text: &str) -> bool {
+    let is_country = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_partition = |part: &str| {
+        part == "gov"
+            || part
+                .strip_prefix("iso")
+                .is_some_and(|of| of.len() < 2 && of.bytes().all(|byte| byte.is_ascii_lowercase()))
+    };
+    let is_place = |direction: &str, number: &str| {
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        DIRECTIONS.contains(&direction) && digits && matches!(number.len(), 1 | 2) && !number.starts_with('0')
+    };
+    match text.split('-').collect::<Vec<_>>()[..] {
+        [country, direction, number] => is_country(country) && is_place(direction, number),
+        ["eusc", country, direction, number] => is_country(country) && is_place(direction, number),
+        [country, partition, direction, number] => {
+            is_country(country) && is_partition(partition) && is_place(direction, number)
+        }
+        _ => false,
+    }
+}
+
+/// A display name without what is written now so, now so.
 fn fold(name: &str) -> String {
-    let plain: String = deunicode(name).to_lowercase().split_whitespace().collect();
+    let plain = deunicode(name).to_lowercase();
+    let plain: String = plain.chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect();
     plain.strip_prefix("europe(").map(|rest| format!("eu({rest}")).unwrap_or(plain)
 }
 
@@ -113,10 +175,79 @@ mod tests {
             ("EU(Milan)", "eu-south-1"),
             ("South America(Sao Paulo)", "sa-east-1"),
         ] {
-            assert_eq!(Region::parse(name), Region::Code(code), "{name}");
+            assert_eq!(Region::parse(name), Region::Code(code.into()), "{name}");
         }
-        assert_eq!(Region::parse("global"), Region::Global);
-        assert_eq!(Region::parse(""), Region::Global);
+    }
+
+    #[test]
+    fn what_stands_for_no_region_is_global() {
+        for name in ["global", "Global", "", " ", "aws-global", "AWS-Global", "aws-cn-global", "aws-us-gov-global"] {
+            assert_eq!(Region::parse(name), Region::Global, "{name}");
+        }
+        assert_eq!(Region::parse("Global South"), Region::Unknown("Global South".into()));
+    }
+
+    #[test]
+    fn former_names_are_known() {
+        for (name, code) in [
+            ("AWS GovCloud(US)", "us-gov-west-1"),
+            ("AWS GovCloud (US)", "us-gov-west-1"),
+            ("GovCloud(US)", "us-gov-west-1"),
+            ("AWS GovCloud (US-West)", "us-gov-west-1"),
+            ("AWS GovCloud(US-East)", "us-gov-east-1"),
+            ("AWS GovCloud (US East)", "us-gov-east-1"),
+            ("Osaka-Local", "ap-northeast-3"),
+            ("Asia Pacific(Osaka-Local)", "ap-northeast-3"),
+            ("Asia Pacific (Osaka Local)", "ap-northeast-3"),
+        ] {
+            assert_eq!(Region::parse(name), Region::Code(code.into()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_no_table_knows_is_a_code() {
+        for code in [
+            "ap-southeast-9",
+            "ap-northeast-12",
+            "mx-west-2",
+            "us-isob-east-1",
+            "us-iso-west-1",
+            "us-isof-south-1",
+            "eu-isoe-west-1",
+            "eusc-de-east-2",
+            "eusc-fr-central-1",
+            "cn-central-1",
+            "us-gov-central-1",
+        ] {
+            assert!(!REGIONS.iter().any(|(known, _)| *known == code), "{code} is in the table");
+            assert_eq!(Region::parse(code), Region::Code(code.into()));
+            assert_eq!(Region::parse(&format!(" {} ", code.to_uppercase())), Region::Code(code.into()));
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_code_stays_unknown() {
+        for name in [
+            "us-east-1a",
+            "us-west-2-lax-1",
+            "us-east",
+            "us-east-0",
+            "us-east-01",
+            "us-east-100",
+            "us--east-1",
+            "usa-east-1",
+            "u-east-1",
+            "us-eastern-1",
+            "us-isobb-east-1",
+            "us-gov-1",
+            "eusc-east-1",
+            "us-east-1.evil.example",
+            "us-east-１",
+            "us_east_1",
+            "azure-west-europe",
+        ] {
+            assert_eq!(Region::parse(name), Region::Unknown(name.into()));
+        }
     }
 
     #[test]
@@ -143,20 +274,22 @@ mod tests {
     proptest! {
         #[test]
         fn every_region_is_known_in_every_spelling((code, name) in spelling()) {
-            prop_assert_eq!(Region::parse(&name), Region::Code(code), "{}", name);
+            prop_assert_eq!(Region::parse(&name), Region::Code(code.into()), "{}", name);
         }
 
         #[test]
         fn every_code_is_known(index in 0..REGIONS.len()) {
             let (code, _) = REGIONS[index];
-            prop_assert_eq!(Region::parse(code), Region::Code(code));
-            prop_assert_eq!(Region::parse(&code.to_uppercase()), Region::Code(code));
+            prop_assert_eq!(Region::parse(code), Region::Code(code.into()));
+            prop_assert_eq!(Region::parse(&code.to_uppercase()), Region::Code(code.into()));
         }
 
         #[test]
-        fn any_text_is_global_known_or_kept(name: String) {
-            if let Region::Unknown(kept) = Region::parse(&name) {
-                prop_assert_eq!(kept, name.trim());
+        fn any_text_is_global_known_or_kept(name in "\\PC*|[a-z-]{1,12}-[0-9a-z]{1,3}|.{0,200}") {
+            match Region::parse(&name) {
+                Region::Unknown(kept) => prop_assert_eq!(kept, name.trim()),
+                Region::Code(code) => prop_assert!(is_code(&code), "{}", code),
+                Region::Global => {}
             }
         }
     }

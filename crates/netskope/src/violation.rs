@@ -1,19 +1,43 @@
-//! One row of a page: what of it remediation needs. Fields that are not named here are ignored.
+//! One row of a page: what of it remediation needs, and whether it is a row to act on. Fields that are not named here
+//! are ignored.
+//!
+//! A value is read in whatever form it comes (text in any case, boolean, number), but means what it says: where a row
+//! names its rule, cloud or status, these must be what was asked for, and a flag that says neither yes nor no makes
+//! the row invalid, because it may be the reason to leave the resource alone.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
-use crate::Region;
+use crate::text::{UNREADABLE, is_unreadable};
+use crate::{Region, Skip};
+
+/// The longest name of a resource, in bytes: an ARN has at most 2,048.
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html> (`ResourceArns`)
+const MAX_RESOURCE: usize = 2_048;
+/// The longest of the other texts that are used, in bytes.
+const MAX_TEXT: usize = 256;
+/// How many digits an AWS account ID has.
+const ACCOUNT_DIGITS: usize = 12;
+/// From how many digits on a text is an account ID that has lost zeros, as it does in a spreadsheet.
+const LEAST_DIGITS: usize = 9;
+/// What stands for nothing where a text is expected.
+const NOTHING: [&str; 7] = ["", "none", "null", "n/a", "na", "-", "not applicable"];
+const YES: [&str; 6] = ["yes", "y", "true", "1", "on", "muted"];
+const NO: [&str; 6] = ["no", "n", "false", "0", "off", "unmuted"];
+/// States in which Netskope's own remediation leaves a resource alone.
+const IDLE: [&str; 5] = ["disabled", "notconfigured", "notenabled", "notattempted", "notremediated"];
+/// What the cloud that is asked for is called.
+const AWS: [&str; 2] = ["aws", "amazonwebservices"];
 
 /// A resource that fails a control.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The row's position in the whole list, from 1.
     pub position: usize,
-    /// The AWS account's ID, as Netskope gave it.
+    /// The AWS account's ID, with the zeros that it lost where it came as a number.
     pub account_id: String,
     /// The resource's region.
     pub region: Region,
@@ -30,45 +54,166 @@ pub struct Violation {
 pub struct InvalidItem {
     /// Its position in the whole list, from 1.
     pub position: usize,
-    /// What is wrong with it.
+    /// What is wrong with it: at most some hundred characters, and none of control.
     pub reason: String,
 }
 
-#[derive(Deserialize)]
-struct Row {
-    #[serde(default)]
-    account_id: Value,
-    #[serde(default)]
-    region_name: Value,
-    #[serde(default)]
-    resource_id: Value,
-    #[serde(default)]
-    resource_name: Value,
-    #[serde(default)]
-    failing_since: Value,
-    #[serde(default)]
-    last_scan_time: Value,
+/// What a row is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Row {
+    /// One to act on.
+    Violation(Violation),
+    /// One to leave alone.
+    Skip(Skip),
+    /// One that cannot be used.
+    Invalid(InvalidItem),
 }
 
-impl Violation {
-    pub(crate) fn from_json(json: &str, position: usize) -> Result<Self, String> {
-        // serde would take an array for an object, member by member
-        let object = json.trim_start().starts_with('{');
-        let row: Option<Row> = object.then(|| serde_json::from_str(json).ok()).flatten();
-        let row = row.ok_or("it is not an object")?;
-        let account_id = text(&row.account_id).ok_or("it has no account_id")?;
-        // An empty region is how some global resources come; a missing one says nothing.
-        let region = row.region_name.as_str().ok_or("it has no region_name")?;
-        let resource = text(&row.resource_id).or_else(|| text(&row.resource_name)).ok_or("it has no resource_id")?;
-        Ok(Self {
-            position,
-            account_id,
-            region: Region::parse(region),
-            resource,
-            failing_since: time(&row.failing_since),
-            last_scan_time: time(&row.last_scan_time),
-        })
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fields {
+    account_id: Value,
+    auto_remediation_status: Value,
+    cloud_provider: Value,
+    failing_since: Value,
+    is_auto_remediation: Value,
+    is_muted: Value,
+    last_scan_time: Value,
+    mute: Value,
+    muted: Value,
+    region_name: Value,
+    remediated_by: Value,
+    resource_id: Value,
+    resource_name: Value,
+    rule_name: Value,
+    status: Value,
+}
+
+impl Row {
+    /// Reads the row of a list that was asked for the violations of `rule_name` in AWS.
+    pub(crate) fn from_json(json: &str, rule_name: &str, position: usize) -> Self {
+        let read = Fields::from_json(json).and_then(|fields| match fields.skip(rule_name)? {
+            Some(skip) => Ok(Self::Skip(skip)),
+            None => fields.violation(position).map(Self::Violation),
+        });
+        read.unwrap_or_else(|reason| Self::Invalid(InvalidItem { position, reason }))
     }
+}
+
+impl Fields {
+    fn from_json(json: &str) -> Result<Self, String> {
+        // serde would take an array for an object, member by member
+        if !json.trim_start().starts_with('{') {
+            return Err("it is not an object".into());
+        }
+        serde_json::from_str(json).map_err(|error| format!("it cannot be read: {error}"))
+    }
+
+    /// Why this row is not one to act on, if it is not.
+    fn skip(&self, rule_name: &str) -> Result<Option<Skip>, String> {
+        let says_other = |value, is_asked: &dyn Fn(&str) -> bool| said(value).is_some_and(|said| !is_asked(&said));
+        if says_other(&self.cloud_provider, &|cloud| AWS.contains(&folded(cloud).as_str())) {
+            return Ok(Some(Skip::OtherCloud));
+        }
+        if says_other(&self.rule_name, &|rule| folded(rule) == folded(rule_name)) {
+            return Ok(Some(Skip::OtherRule));
+        }
+        if says_other(&self.status, &|status| folded(status) == "failed") {
+            return Ok(Some(Skip::NotFailed));
+        }
+        for (name, value) in [("mute", &self.mute), ("muted", &self.muted), ("is_muted", &self.is_muted)] {
+            if flag(name, value)? {
+                return Ok(Some(Skip::Muted));
+            }
+        }
+        let is_handled = flag("is_auto_remediation", &self.is_auto_remediation)?
+            || says_other(&self.remediated_by, &is_no)
+            || says_other(&self.auto_remediation_status, &|state| {
+                is_no(state) || IDLE.contains(&folded(state).as_str())
+            });
+        Ok(is_handled.then_some(Skip::RemediatedByNetskope))
+    }
+
+    fn violation(&self, position: usize) -> Result<Violation, String> {
+        let account_id = account(&self.account_id)?;
+        // An empty region is how some global resources come; a missing one says nothing.
+        let region = self.region_name.as_str().ok_or("it has no region_name")?;
+        let region = Region::parse(usable("region_name", region, MAX_TEXT)?);
+        let resource = text(&self.resource_id).or_else(|| text(&self.resource_name)).ok_or("it has no resource_id")?;
+        usable("resource_id", &resource, MAX_RESOURCE)?;
+        let (failing_since, last_scan_time) = (time(&self.failing_since), time(&self.last_scan_time));
+        Ok(Violation { position, account_id, region, resource, failing_since, last_scan_time })
+    }
+}
+
+/// The account's twelve digits: a number has lost its leading zeros, and so may a text that was a number once.
+fn account(value: &Value) -> Result<String, String> {
+    let text = text(value).ok_or("it has no account_id")?;
+    usable("account_id", &text, MAX_TEXT)?;
+    let least = if value.is_number() { 1 } else { LEAST_DIGITS };
+    let is_id = text.bytes().all(|byte| byte.is_ascii_digit()) && (least..=ACCOUNT_DIGITS).contains(&text.len());
+    if is_id && text != "0" {
+        Ok(format!("{text:0>ACCOUNT_DIGITS$}"))
+    } else {
+        Err(format!("its account_id `{text}` is not an AWS account ID: twelve digits"))
+    }
+}
+
+/// Whether the flag `name` is set; a missing one is not.
+fn flag(name: &str, value: &Value) -> Result<bool, String> {
+    let Some(said) = said(value) else { return Ok(false) };
+    let word = folded(&said);
+    if YES.contains(&word.as_str()) {
+        Ok(true)
+    } else if is_no(&word) {
+        Ok(false)
+    } else {
+        Err(format!("its {name} is `{said}`, which is neither yes nor no"))
+    }
+}
+
+fn is_no(text: &str) -> bool {
+    NO.contains(&folded(text).as_str())
+}
+
+/// What a value says, as text; none where it says nothing.
+fn said(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Null => return None,
+        Value::Array(items) if items.is_empty() => return None,
+        Value::Object(members) if members.is_empty() => return None,
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => whole(number),
+        other => other.to_string(),
+    };
+    let is_nothing = NOTHING.contains(&text.to_lowercase().as_str());
+    (!is_nothing).then_some(text)
+}
+
+/// The number's text, with 1.0 as 1.
+fn whole(number: &Number) -> String {
+    let text = number.to_string();
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+}
+
+/// A text without what is written now so, now so: case and space.
+fn folded(text: &str) -> String {
+    text.to_lowercase().chars().filter(|letter| !letter.is_whitespace()).collect()
+}
+
+/// The text, if it names something: it is of a length that such a name can have, and nothing in it was lost or is a
+/// control character.
+fn usable<'a>(name: &str, text: &'a str, longest: usize) -> Result<&'a str, String> {
+    if text.len() > longest {
+        return Err(format!("its {name} has {} bytes, and {longest} are the most", text.len()));
+    }
+    if text.contains(UNREADABLE) {
+        return Err(format!("its {name} `{text}` has bytes that are no text"));
+    }
+    if text.chars().any(is_unreadable) {
+        return Err(format!("its {name} `{text}` has control characters"));
+    }
+    Ok(text)
 }
 
 /// A text that says something; a number is taken for its digits.
@@ -98,53 +243,4 @@ fn time(value: &Value) -> Option<Timestamp> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const ROW: &str = r#"{"account_id":"222222222222","region_name":"EU(Frankfurt)","resource_id":"data",
-        "last_scan_time":"2020-02-12 02:30:17AM","failing_since":1581474617,"profiles":["a"],"new_field":{"x":[1]}}"#;
-
-    #[test]
-    fn a_row_is_read_and_unknown_fields_are_ignored() {
-        let violation = Violation::from_json(ROW, 7).unwrap();
-        let time: Timestamp = "2020-02-12T02:30:17Z".parse().unwrap();
-        assert_eq!(violation.region, Region::Code("eu-central-1"));
-        assert_eq!((violation.position, violation.account_id.as_str()), (7, "222222222222"));
-        assert_eq!((violation.last_scan_time, violation.failing_since), (Some(time), Some(time)));
-    }
-
-    #[test]
-    fn a_row_without_account_region_or_resource_says_what_it_lacks() {
-        for (without, reason) in [
-            (r#"{"region_name":"global","resource_id":"x"}"#, "account_id"),
-            (r#"{"account_id":" ","region_name":"global","resource_id":"x"}"#, "account_id"),
-            (r#"{"account_id":"222222222222","resource_id":"x"}"#, "region_name"),
-            (r#"{"account_id":"222222222222","region_name":null,"resource_id":"x"}"#, "region_name"),
-            (r#"{"account_id":"222222222222","region_name":"","resource_id":""}"#, "resource_id"),
-            (r#"["not an object"]"#, "not an object"),
-        ] {
-            let error = Violation::from_json(without, 1).unwrap_err();
-            assert!(error.contains(reason), "{without}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_name_stands_in_for_a_missing_id() {
-        let row = r#"{"account_id":"222222222222","region_name":"","resource_id":"","resource_name":"alice"}"#;
-        let violation = Violation::from_json(row, 1).unwrap();
-        assert_eq!((violation.resource.as_str(), violation.region), ("alice", Region::Global));
-    }
-
-    proptest! {
-        #[test]
-        fn no_row_panics(row in "\\PC*", account: Option<i64>, region: Option<String>, when: String) {
-            let _ = Violation::from_json(&row, 1);
-            let made = serde_json::json!({"account_id": account, "region_name": region, "resource_id": "x",
-                "last_scan_time": when});
-            let read = Violation::from_json(&made.to_string(), 1);
-            prop_assert_eq!(read.is_ok(), account.is_some() && region.is_some());
-        }
-    }
-}
+mod tests;

@@ -2,10 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use netskope::Skipped;
 use remediation::RunId;
 use serde::Serialize;
 
-/// The counts of a poll. `received` is the sum of the kept, other regions', unknown regions', invalid and duplicate rows.
+/// The most names of unknown regions that are told apart.
+const MAX_NAMES: usize = 50;
+/// What stands for every further name.
+const OTHER_NAMES: &str = "(further names)";
+
+/// The counts of a poll. `received` is the sum of the kept, skipped, other regions', unknown regions', invalid and
+/// duplicate rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Answer {
     /// The rule.
@@ -16,9 +23,12 @@ pub struct Answer {
     pub received: usize,
     /// Findings written.
     pub kept: usize,
+    /// Rows to leave alone, by the reason.
+    #[serde(flatten)]
+    pub skipped: Skipped,
     /// Rows of other regions, and global ones outside the home region.
     pub other_regions: usize,
-    /// Rows of regions whose name is not known, by that name.
+    /// Rows of regions whose name is not known, by that name; together where there are too many names.
     pub unknown_regions: BTreeMap<String, usize>,
     /// Rows that lack an account, a region or a resource.
     pub invalid: usize,
@@ -40,12 +50,22 @@ pub struct PolledControl {
 }
 
 impl Answer {
+    /// Counts a row of a region of an unknown name, and gives how many of it there are now.
+    pub(crate) fn add_unknown_region(&mut self, name: &str) -> usize {
+        let is_new = !self.unknown_regions.contains_key(name);
+        let name = if is_new && self.unknown_regions.len() >= MAX_NAMES { OTHER_NAMES } else { name };
+        let count = self.unknown_regions.entry(name.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
     pub(crate) fn new(rule: &str, run: RunId) -> Self {
         Self {
             rule: rule.to_owned(),
             run,
             received: 0,
             kept: 0,
+            skipped: Skipped::default(),
             other_regions: 0,
             unknown_regions: BTreeMap::new(),
             invalid: 0,

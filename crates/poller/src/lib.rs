@@ -2,13 +2,16 @@
 //! batches to the bucket, where each object starts the rule's Lambda.
 //!
 //! Invariants: memory is bounded by one page and ten batches, whatever the list's length; every
-//! row is counted exactly once (kept, of another region, of an unknown region, invalid or a duplicate); a list that
-//! broke off is an error, although the findings before the break are written: each is true by itself.
+//! row is counted exactly once (kept, skipped, of another region, of an unknown region, invalid or a duplicate); a list
+//! that broke off, repeats itself or does not end is an error before the Lambda's own end, although the findings
+//! before the break are written: each is true by itself, and a rule looks at the resource before it writes.
 
 mod answer;
 mod batches;
 mod poll;
 mod token;
+
+use std::time::{Duration, Instant, SystemTime};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use netskope::{Endpoint, Options};
@@ -43,6 +46,9 @@ pub enum Error {
     RuntimeApi(#[source] lambda_runtime::Error),
 }
 
+/// What is kept of the Lambda's time to write the last batches and to answer.
+const RESERVE: Duration = Duration::from_secs(60);
+
 /// What a schedule sends.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,9 +74,18 @@ pub fn run() -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let poller = &from_env().await?;
-        let handler = service_fn(|event: LambdaEvent<Event>| async move { poller.poll(&event.payload.rule).await });
+        let handler = service_fn(|event: LambdaEvent<Event>| async move {
+            let until = until(event.context.deadline());
+            poller.poll(&event.payload.rule, until).await
+        });
         lambda_runtime::run(handler).await.map_err(Error::RuntimeApi)
     })
+}
+
+/// Until when lists may be read where the invocation ends at `deadline`.
+fn until(deadline: SystemTime) -> Instant {
+    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    Instant::now() + left.saturating_sub(RESERVE)
 }
 
 /// The poller as the environment describes it: `BUCKET`, `NETSKOPE_TENANT`, `NETSKOPE_ENDPOINT` (optional, instead of
@@ -102,6 +117,14 @@ mod tests {
         ids.dedup();
         assert!(count > 0 && ids.len() == count, "{ids:?}");
         assert!(ids.contains(&"s3-public-bucket".to_owned()), "{ids:?}");
+    }
+
+    #[test]
+    fn lists_end_a_minute_before_the_invocation() {
+        let left = |seconds| until(SystemTime::now() + Duration::from_secs(seconds)) - Instant::now();
+        assert!((838..=840).contains(&left(900).as_secs()), "{:?}", left(900));
+        assert_eq!(left(59).as_secs(), 0);
+        assert!(until(SystemTime::UNIX_EPOCH) <= Instant::now());
     }
 
     #[test]

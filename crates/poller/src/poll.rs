@@ -1,8 +1,8 @@
 //! One poll: every control of a rule, page by page, row by row.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
-use futures::TryStreamExt;
 use jiff::Timestamp;
 use netskope::{Client, Endpoint, Options, Violation};
 use remediation::{Control, Finding, Manifest, RecordError, Records, Region, RunId};
@@ -56,6 +56,16 @@ pub enum PollError {
     Incomplete(Vec<String>),
 }
 
+impl PollError {
+    /// Whether nothing at Netskope's address answered: then no other rule's list can be had either.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Client(error) if error.is_unreachable())
+    }
+}
+
+/// The most invalid rows of a poll that are logged one by one; all of them are counted.
+const MAX_LOGGED: usize = 100;
+
 /// What is kept while the lists of one rule come in.
 struct Sieve<'a> {
     poller: &'a Poller,
@@ -66,18 +76,19 @@ struct Sieve<'a> {
 }
 
 impl Poller {
-    /// Polls for the rule `rule` and writes its findings.
+    /// Polls for the rule `rule` until `until` at the latest, and writes its findings.
     ///
     /// # Errors
     ///
-    /// A list is not whole, or a batch could not be written.
-    pub async fn poll(&self, rule: &str) -> Result<Answer, PollError> {
+    /// A list is not whole, or a batch could not be written. What came before an error is written all the same, because
+    /// each finding is true by itself.
+    pub async fn poll(&self, rule: &str, until: Instant) -> Result<Answer, PollError> {
         let run = RunId::start();
         let span = tracing::info_span!("poll", rule, %run);
-        self.poll_run(rule, run).instrument(span).await
+        self.poll_run(rule, run, until).instrument(span).await
     }
 
-    async fn poll_run(&self, rule: &str, run: RunId) -> Result<Answer, PollError> {
+    async fn poll_run(&self, rule: &str, run: RunId, until: Instant) -> Result<Answer, PollError> {
         let manifest = self.manifests.iter().find(|manifest| manifest.id == rule).ok_or_else(|| {
             let known: Vec<_> = self.manifests.iter().map(|manifest| manifest.id.as_str()).collect();
             PollError::UnknownRule { rule: rule.to_owned(), known: known.join(", ") }
@@ -87,8 +98,11 @@ impl Poller {
         let batches = Batches::new(&self.records, &manifest.id, run);
         let mut sieve = Sieve { poller: self, batches, seen: HashSet::new(), answer: Answer::new(rule, run) };
         let mut broken = Vec::new();
-        for control in &manifest.controls {
-            match self.poll_control(&mut client, control, as_of, &mut sieve).await {
+        for (left, control) in (1..=manifest.controls.len()).rev().zip(&manifest.controls) {
+            let moment = Moment { as_of, until: share(until, left) };
+            match self.poll_control(&mut client, control, moment, &mut sieve).await {
+                // The first thing that is asked for, so nothing was read.
+                Err(error) if error.is_unreachable() => return Err(error),
                 Err(error @ (PollError::Client(_) | PollError::Token(_))) => {
                     tracing::error!(control = control.short_name, %error, "the list is not whole");
                     broken.push(error.to_string());
@@ -108,14 +122,14 @@ impl Poller {
         &self,
         client: &mut Client,
         control: &Control,
-        as_of: i64,
+        moment: Moment,
         sieve: &mut Sieve<'_>,
     ) -> Result<(), PollError> {
         let mut found = None;
         for rule_name in &control.rule_names {
-            let before = sieve.answer.received;
-            self.poll_spelling(client, rule_name, as_of, sieve).await?;
-            if sieve.answer.received > before {
+            let before = sieve.own();
+            self.poll_spelling(client, rule_name, moment, sieve).await?;
+            if sieve.own() > before {
                 found = Some(rule_name.clone());
                 break;
             }
@@ -130,33 +144,52 @@ impl Poller {
         &self,
         client: &mut Client,
         rule_name: &str,
-        as_of: i64,
+        moment: Moment,
         sieve: &mut Sieve<'_>,
     ) -> Result<(), PollError> {
-        let (mut next, mut renewed) = (1, false);
+        let mut list = client.violations(rule_name, moment.as_of, moment.until);
+        let mut renewed = false;
         loop {
-            let mut pages = Box::pin(client.violations(rule_name, as_of, next));
-            let refused = loop {
-                match pages.try_next().await {
-                    Ok(Some(page)) => {
-                        next = page.number + 1;
-                        sieve.page(rule_name, page).await?;
-                    }
-                    Ok(None) => return Ok(()),
-                    Err(error) if error.is_refused() && !renewed => break error,
-                    Err(error) => return Err(error.into()),
+            match list.next().await {
+                Ok(Some(page)) => sieve.page(rule_name, page).await?,
+                Ok(None) => return Ok(()),
+                Err(error) if error.is_refused() && !renewed => {
+                    tracing::warn!(%error, "reading the token again");
+                    renewed = true;
+                    let token = self.token.renew().await?;
+                    list.set_token(token.clone());
+                    *client = client.with_token(token);
                 }
-            };
-            tracing::warn!(error = %refused, "reading the token again");
-            renewed = true;
-            *client = client.with_token(self.token.renew().await?);
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }
 
+/// Of which moment a list is, and until when it may be read.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    as_of: i64,
+    until: Instant,
+}
+
+/// The end of the first of `parts` equal shares of the time that is left, so that a list without an end leaves time for
+/// the others.
+fn share(until: Instant, parts: usize) -> Instant {
+    let now = Instant::now();
+    let parts = u32::try_from(parts).unwrap_or(u32::MAX).max(1);
+    now + until.saturating_duration_since(now) / parts
+}
+
 impl Sieve<'_> {
+    /// How many rows came of what was asked for.
+    fn own(&self) -> usize {
+        self.answer.received - self.answer.skipped.foreign()
+    }
+
     async fn page(&mut self, rule_name: &str, page: netskope::Page) -> Result<(), PollError> {
         self.answer.received += page.received;
+        self.answer.skipped += page.skipped;
         for item in page.invalid {
             self.invalid(item.position, &item.reason);
         }
@@ -173,13 +206,11 @@ impl Sieve<'_> {
         let own = Region::code(&self.poller.region);
         match &violation.region {
             netskope::Region::Global if self.poller.is_home => return Some(Region::global()),
-            // A region newer than the list of names is still known where the deployment itself is in it.
+            // A code of a form that is newer than this build is still known where the deployment itself is in it.
             netskope::Region::Unknown(name) if name.eq_ignore_ascii_case(&self.poller.region) => return Some(own),
             netskope::Region::Code(code) if *code == self.poller.region => return Some(own),
             netskope::Region::Unknown(name) => {
-                let count = self.answer.unknown_regions.entry(name.clone()).or_default();
-                *count += 1;
-                if *count == 1 {
+                if self.answer.add_unknown_region(name) == 1 {
                     tracing::warn!(region = name, position = violation.position, "a region of an unknown name");
                 }
             }
@@ -214,7 +245,9 @@ impl Sieve<'_> {
 
     fn invalid(&mut self, position: usize, reason: &str) {
         self.answer.invalid += 1;
-        tracing::warn!(position, reason, "an invalid row");
+        if self.answer.invalid <= MAX_LOGGED {
+            tracing::warn!(position, reason, "an invalid row");
+        }
     }
 }
 

@@ -75,7 +75,9 @@ impl TokenSource {
         };
         let answer = client.get_secret_value().secret_id(secret).send().await;
         let answer = answer.map_err(|error| Error::api("secretsmanager:GetSecretValue", error))?;
-        let text = answer.secret_string.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        // A file that Windows wrote begins with a byte order mark.
+        let text = answer.secret_string.map(|text| text.trim_start_matches('\u{feff}').trim().to_owned());
+        let text = text.filter(|text| !text.is_empty());
         text.map(SecretString::from).ok_or(TokenError::Empty)
     }
 }
@@ -114,7 +116,9 @@ mod tests {
 
     #[tokio::test]
     async fn space_around_the_token_is_not_part_of_it() {
-        assert_eq!(source(&[&holding(Some(" the-token\n"))]).get().await.unwrap().expose_secret(), "the-token");
+        for text in [" the-token\n", "\u{feff}the-token\r\n"] {
+            assert_eq!(source(&[&holding(Some(text))]).get().await.unwrap().expose_secret(), "the-token");
+        }
     }
 
     #[tokio::test]

@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::text::{brief, utf8};
+
 /// The version of the batch format that this build writes and reads.
 pub const BATCH_SCHEMA: u32 = 1;
 
@@ -219,7 +221,7 @@ pub struct Batch {
 pub struct BatchLineError {
     /// The line's number, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// What is wrong with it, in some hundred characters at most.
     pub reason: String,
 }
 
@@ -269,16 +271,17 @@ impl Batch {
         Ok(text)
     }
 
-    /// Reads a batch of the rule `rule`. A broken line, or lines missing at the end, are in [`Batch::bad_lines`].
+    /// Reads a batch of the rule `rule`, in UTF-8 or with a byte order mark. A broken line, or lines missing at the end, are in [`Batch::bad_lines`].
     ///
     /// # Errors
     ///
     /// The header is missing, is of another schema version, or names another rule.
     pub fn from_ndjson(bytes: &[u8], rule: &str) -> Result<Self, BatchError> {
+        let bytes = utf8(bytes);
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let header = Self::header(lines.next().unwrap_or_default())?;
         if header.id.rule != rule {
-            return Err(BatchError::Rule { found: header.id.rule, expected: rule.to_owned() });
+            return Err(BatchError::Rule { found: brief(&header.id.rule), expected: rule.to_owned() });
         }
         let mut batch = Self::new(header.id, Vec::new());
         let mut last = 1;
@@ -286,7 +289,7 @@ impl Batch {
             last = line;
             match serde_json::from_slice(text) {
                 Ok(finding) => batch.findings.push(finding),
-                Err(error) => batch.bad_lines.push(BatchLineError { line, reason: error.to_string() }),
+                Err(error) => batch.bad_lines.push(BatchLineError { line, reason: brief(&error.to_string()) }),
             }
         }
         let read = batch.findings.len() + batch.bad_lines.len();
@@ -298,7 +301,7 @@ impl Batch {
     }
 
     fn header(line: &[u8]) -> Result<Header, BatchError> {
-        let header_error = |error: serde_json::Error| BatchError::Header(error.to_string());
+        let header_error = |error: serde_json::Error| BatchError::Header(brief(&error.to_string()));
         let value: serde_json::Value = serde_json::from_slice(line).map_err(header_error)?;
         match value.get("schema").and_then(serde_json::Value::as_u64) {
             Some(schema) if schema == u64::from(BATCH_SCHEMA) => serde_json::from_value(value).map_err(header_error),

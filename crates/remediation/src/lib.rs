@@ -40,6 +40,7 @@ mod report;
 mod resource;
 mod rule;
 mod session;
+mod text;
 
 pub use approval::{Approval, ApprovalError};
 pub use arn::{Arn, Ec2Name};
@@ -61,3 +62,4 @@ pub use rule::{
     ServiceRole, Tags,
 };
 pub use session::{SessionKind, Sessions, Target, TargetRole, partition, sdk_loader};
+pub use text::utf8;

@@ -44,6 +44,7 @@ pub struct Deployment {
     settings: Settings,
     folder: TempDir,
     emulator_url: String,
+    product_variables: Vec<(String, String)>,
     /// The central account's deployment in each region, that of the home region first.
     pub regions: Vec<Central>,
 }
@@ -59,7 +60,8 @@ impl Deployment {
         copy_terraform(folder.path())?;
         let central = Account::new(emulator, &settings.central);
         let regions = settings.regions.iter().map(|region| Central::new(central.in_region(region), PREFIX)).collect();
-        let deployment = Self { settings, folder, emulator_url: emulator.url().to_owned(), regions };
+        let (emulator_url, product_variables) = (emulator.url().to_owned(), emulator.variables());
+        let deployment = Self { settings, folder, emulator_url, product_variables, regions };
         let package = deployment.package();
         let roles = deployment.make_deploy_roles(emulator);
         tokio::try_join!(package, roles)?;
@@ -123,8 +125,8 @@ impl Deployment {
         }
         let arn = made.role.ok_or("CreateRole gave no role")?.arn;
         let mut environment = self.home().account.session(&arn).await?;
+        environment.extend(self.product_variables.clone());
         environment.extend([
-            ("AWS_ENDPOINT_URL".to_owned(), self.emulator_url.clone()),
             ("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned()),
             ("EXTERNAL_ID".to_owned(), EXTERNAL_ID.to_owned()),
         ]);

@@ -20,6 +20,8 @@ use crate::{ANSWER_WITHIN, Result, get, paths};
 
 /// Chooses how the emulator runs: `process` (the default), `container`, or the `http://…` of one that runs.
 pub const VARIABLE: &str = "AUTOREMEDIATE_EMULATOR";
+/// `1` makes the emulator listen for TLS, too. Only a process that is started here can.
+pub const TLS_VARIABLE: &str = "AUTOREMEDIATE_EMULATOR_TLS";
 /// The version of LocalStack, the same as in `localstack/requirements.txt`.
 const LOCALSTACK: &str = "4.8.1";
 /// The first start installs LocalStack from PyPI, or pulls the image.
@@ -54,10 +56,44 @@ impl Kind {
     }
 }
 
+/// What an emulator that is started listens for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP, which then counts as `aws:SecureTransport`.
+    Plain,
+    /// HTTP and, on another port, TLS, which alone counts as `aws:SecureTransport` then.
+    Tls,
+}
+
+impl Transport {
+    /// What [`TLS_VARIABLE`] asks for.
+    ///
+    /// # Errors
+    ///
+    /// It asks for something else.
+    pub fn from_env() -> Result<Self> {
+        match std::env::var(TLS_VARIABLE).as_deref() {
+            Err(_) | Ok("" | "0") => Ok(Self::Plain),
+            Ok("1") => Ok(Self::Tls),
+            Ok(other) => Err(format!("{TLS_VARIABLE}={other}: give 0 or 1").into()),
+        }
+    }
+}
+
+/// An emulator's TLS listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Its address.
+    pub url: String,
+    /// The file with the certificate of the authority that signed its own.
+    pub ca: String,
+}
+
 /// An emulator; it ends when this is dropped, or when the process that started it is gone.
 #[derive(Debug)]
 pub struct Emulator {
     url: String,
+    tls: Option<Tls>,
     running: Running,
 }
 
@@ -69,17 +105,32 @@ enum Running {
 }
 
 impl Emulator {
-    /// Starts an emulator and waits until its services answer.
+    /// Starts an emulator, with what [`TLS_VARIABLE`] asks for, and waits until its services answer.
     ///
     /// # Errors
     ///
     /// It does not start: what is missing is in the error.
     pub async fn start(kind: Kind) -> Result<Self> {
-        match kind {
-            Kind::Process => Self::start_process().await,
-            Kind::Container => Self::start_container().await,
-            Kind::Running(url) => Ok(Self { url, running: Running::Elsewhere }),
+        Self::start_with(kind, Transport::from_env()?).await
+    }
+
+    /// The same, with what it listens for.
+    ///
+    /// # Errors
+    ///
+    /// It does not start, or cannot listen for TLS.
+    pub async fn start_with(kind: Kind, transport: Transport) -> Result<Self> {
+        let mut emulator = match (kind, transport) {
+            (Kind::Process, transport) => Self::start_process(transport).await?,
+            (Kind::Container, Transport::Plain) => Self::start_container().await?,
+            (Kind::Container, Transport::Tls) => return Err("the emulator in a container has no TLS listener".into()),
+            (Kind::Running(url), _) => Self { url, tls: None, running: Running::Elsewhere },
+        };
+        emulator.tls = emulator.find_tls().await?;
+        if transport == Transport::Tls && emulator.tls.is_none() {
+            return Err(format!("the emulator at {} has no TLS listener: start it with --tls", emulator.url).into());
         }
+        Ok(emulator)
     }
 
     /// The one emulator of this process.
@@ -95,6 +146,20 @@ impl Emulator {
     /// Its address.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Its TLS listener, if it has one.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// The variables with which a program of the product finds it: over TLS, if it has that, with what to trust.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let variables = match &self.tls {
+            Some(Tls { url, ca }) => vec![("AWS_ENDPOINT_URL", url), ("AWS_CA_BUNDLE", ca)],
+            None => vec![("AWS_ENDPOINT_URL", &self.url)],
+        };
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
     }
 
     /// SDK configuration with the full rights of `account`: a 12-digit access key selects an account of LocalStack.
@@ -154,6 +219,17 @@ impl Emulator {
         Ok(serde_json::from_str(&get(&format!("{}/_remediation/iam/decisions", self.url)).await?)?)
     }
 
+    /// What was stored in `account` and does not fit AWS's service authorization data: actions that do not exist,
+    /// resources and condition keys that an action does not have, by the policies that say so.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn misfits(&self, account: &str) -> Result<Vec<Value>> {
+        let every: Vec<Value> = serde_json::from_str(&get(&format!("{}/_remediation/iam/misfits", self.url)).await?)?;
+        Ok(every.into_iter().filter(|misfit| misfit["account"] == account).collect())
+    }
+
     fn faults(&self, account: &str) -> String {
         format!("{}/_remediation/faults/{account}", self.url)
     }
@@ -180,17 +256,32 @@ impl Emulator {
         Ok(())
     }
 
-    async fn start_process() -> Result<Self> {
+    async fn find_tls(&self) -> Result<Option<Tls>> {
+        let url = format!("{}/_remediation/tls", self.url);
+        let answer = reqwest::Client::new().get(url).timeout(ANSWER_WITHIN).send().await?;
+        if answer.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let told: Value = serde_json::from_str(&answer.error_for_status()?.text().await?)?;
+        let text = |name: &str| told[name].as_str().map(str::to_owned).ok_or(format!("no {name} in {told}"));
+        Ok(Some(Tls { url: text("url")?, ca: text("ca")? }))
+    }
+
+    async fn start_process(transport: Transport) -> Result<Self> {
         let script = paths::repository().join("localstack/emulator");
         let mut command = Command::new(&script);
         command.args(["start", "--schedule-speed", &SCHEDULE_SPEED.to_string()]);
         command.args(["--until-pid", &std::process::id().to_string()]);
+        if transport == Transport::Tls {
+            command.arg("--tls");
+        }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let output = child.stdout.take().ok_or("the emulator has no standard output")?;
         let mut line = String::new();
         timeout(START_WITHIN, BufReader::new(output).read_line(&mut line)).await??;
-        let url = line.trim().strip_prefix("ready ").ok_or("the emulator did not start; it says why above")?;
-        Ok(Self { url: url.to_owned(), running: Running::Process(child) })
+        let ready = line.strip_prefix("ready ").and_then(|told| told.split_whitespace().next());
+        let url = ready.ok_or("the emulator did not start; it says why above")?.to_owned();
+        Ok(Self { url, tls: None, running: Running::Process(child) })
     }
 
     /// The same settings and plugin package as the process has, in the published image. The container shares this
@@ -222,7 +313,50 @@ impl Emulator {
         let container = image.start().await?;
         Ok(Self {
             url: format!("http://{address}"),
+            tls: None,
             running: Running::Container { container: Box::new(container), plugin },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(emulator: &Emulator, name: &str) -> Option<String> {
+        emulator.variables().into_iter().find_map(|(found, value)| (found == name).then_some(value))
+    }
+
+    #[tokio::test]
+    async fn the_product_is_sent_to_the_tls_listener_and_told_whom_to_trust() {
+        let emulator = Emulator::start_with(Kind::Process, Transport::Tls).await.unwrap();
+        let Tls { url, ca } = emulator.tls().unwrap().clone();
+        assert!(
+            emulator.url().starts_with("http://127.0.0.1:") && url.starts_with("https://127.0.0.1:"),
+            "{emulator:?}"
+        );
+        assert_eq!(variable(&emulator, "AWS_ENDPOINT_URL").as_ref(), Some(&url));
+        assert_eq!(variable(&emulator, "AWS_CA_BUNDLE").as_ref(), Some(&ca));
+
+        let pem = std::fs::read(&ca).unwrap();
+        let authority = reqwest::Certificate::from_pem(&pem).unwrap();
+        let trusting = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+        let health = format!("{url}/_localstack/health");
+        assert!(trusting.get(&health).send().await.unwrap().status().is_success());
+        reqwest::Client::new().get(&health).send().await.unwrap_err();
+
+        // Another test process, which is given the plain address, finds it, too.
+        let found = Emulator::start_with(Kind::Running(emulator.url().to_owned()), Transport::Tls).await.unwrap();
+        assert_eq!(found.tls(), emulator.tls());
+        emulator.stop().await.unwrap();
+        assert!(!std::path::Path::new(&ca).exists());
+    }
+
+    #[tokio::test]
+    async fn no_tls_is_asked_of_a_container_or_expected_of_nobody() {
+        let error = Emulator::start_with(Kind::Container, Transport::Tls).await.unwrap_err().to_string();
+        assert!(error.contains("no TLS listener"), "{error}");
+        let nobody = Kind::Running("http://127.0.0.1:9".into());
+        Emulator::start_with(nobody, Transport::Tls).await.unwrap_err();
     }
 }

@@ -1,4 +1,6 @@
-//! A stand-in for Netskope's API: serves a list of rows as the documented call does, and refuses what it would refuse.
+//! A stand-in for Netskope's API: serves a list of rows as the documented call does, page after page until an empty one,
+//! and refuses what it would refuse. [`Quirks`] are the ways in which an API, or a proxy before it, keeps less than it
+//! documents.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,13 +22,25 @@ pub struct FakeNetskope {
 struct List {
     token: String,
     rows: Vec<Value>,
+    quirks: Quirks,
+}
+
+/// How the stand-in departs from what is documented.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quirks {
+    /// The most rows that a page has, whatever was asked for.
+    pub page_size: Option<usize>,
+    /// Every row is listed, whatever was asked for.
+    pub unfiltered: bool,
+    /// Every page is the first one.
+    pub ignores_skip: bool,
 }
 
 impl FakeNetskope {
     /// Starts a stand-in that takes `token` and has no rows.
     pub async fn start(token: &str) -> Self {
         let server = MockServer::start().await;
-        let list = Arc::new(Mutex::new(List { token: token.to_owned(), rows: Vec::new() }));
+        let list = Arc::new(Mutex::new(List { token: token.to_owned(), rows: Vec::new(), quirks: Quirks::default() }));
         let serve = Serve(Arc::clone(&list));
         Mock::given(method("GET")).and(path("/api/v1/security_assessment")).respond_with(serve).mount(&server).await;
         Self { server, list }
@@ -40,6 +54,11 @@ impl FakeNetskope {
     /// Serves these rows from now on.
     pub fn set_rows(&self, rows: Vec<Value>) {
         self.list.lock().unwrap_or_else(PoisonError::into_inner).rows = rows;
+    }
+
+    /// Departs from what is documented from now on.
+    pub fn set_quirks(&self, quirks: Quirks) {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).quirks = quirks;
     }
 
     /// Takes another token from now on.
@@ -94,9 +113,18 @@ impl Respond for Serve {
         let Some(limit) = number("limit").filter(|limit| (1..10_000).contains(limit)) else {
             return error(200, "Invalid Parameter", "limit is required, a positive integer below 10000");
         };
-        let wanted = |row: &&Value| query.get("rule_name").is_none_or(|name| row["rule_name"] == name.as_str());
-        let skip = number("skip").unwrap_or_default();
-        let rows: Vec<_> = list.rows.iter().filter(wanted).skip(skip).take(limit).collect();
+        let Quirks { page_size, unfiltered, ignores_skip } = list.quirks;
+        // A row that was never muted has no word of it.
+        let filters = [("rule_name", ""), ("status", ""), ("muted", "No"), ("cloud_provider", "")];
+        let is_asked = |row: &&Value| {
+            filters.iter().all(|(name, without)| {
+                let has = row[*name].as_str().unwrap_or(without);
+                query.get(*name).is_none_or(|asked| asked.eq_ignore_ascii_case(has))
+            })
+        };
+        let skip = if ignores_skip { 0 } else { number("skip").unwrap_or_default() };
+        let rows = list.rows.iter().filter(|row| unfiltered || is_asked(row)).skip(skip);
+        let rows: Vec<_> = rows.take(page_size.map_or(limit, |most| most.min(limit))).collect();
         ResponseTemplate::new(200).set_body_json(json!({"status": "success", "msg": "", "data": rows}))
     }
 }

@@ -37,6 +37,7 @@ pub struct Organization {
     /// The configuration of the rule's Lambda: a session of its role in the central account.
     pub lambda: SdkConfig,
     emulator_url: String,
+    product_variables: Vec<(String, String)>,
     control: AtomicUsize,
 }
 
@@ -82,8 +83,9 @@ impl Organization {
         central.s3.create_bucket().bucket(&bucket).send().await?;
         central.s3.put_object().bucket(&bucket).key("policy.json").body(policy(&manifest).into()).send().await?;
         let lambda = make_lambda_role(&central, &manifest, &bucket).await?;
-        let (emulator_url, control) = (emulator.url().to_owned(), AtomicUsize::new(0));
-        let of = Self { manifest, central, target, bucket, lambda, emulator_url, control };
+        let (emulator_url, product_variables) = (emulator.url().to_owned(), emulator.variables());
+        let control = AtomicUsize::new(0);
+        let of = Self { manifest, central, target, bucket, lambda, emulator_url, product_variables, control };
         let trust = of.trust(&[&of.lambda_role(), OPERATOR_ROLE], EXTERNAL_ID);
         let allowed = statements(of.permissions(), &of.target.id);
         of.target.make_role(&of.target_role(), &trust, &allowed).await?;
@@ -309,7 +311,6 @@ impl Organization {
         let provider = session.credentials_provider().ok_or("the session has no credentials")?;
         let credentials = aws_sdk_s3::config::ProvideCredentials::provide_credentials(&provider).await?;
         let variables = [
-            ("AWS_ENDPOINT_URL", self.emulator_url.as_str()),
             ("AWS_REGION", REGION),
             ("AWS_ACCESS_KEY_ID", credentials.access_key_id()),
             ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key()),
@@ -318,7 +319,8 @@ impl Organization {
             ("TARGET_ROLE_NAME", &self.target_role()),
             ("EXTERNAL_ID", EXTERNAL_ID),
         ];
-        Ok(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(self.product_variables.iter().cloned().chain(variables).collect())
     }
 
     /// What the emulator's IAM decided on the sessions in the target account, and on the role that was assumed there.

@@ -17,7 +17,8 @@ UNDER_WAY = ("Pending", "InProgress")
 ADVICE = "Please refer to Automation Service Troubleshooting Guide for more diagnosis details."
 PERMISSION_CODES = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 THROTTLING_CODES = (
-    "RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException",
+    "RequestLimitExceeded", "RequestThrottled", "SlowDown", "Throttling", "ThrottlingException",
+    "TooManyRequestsException",
 )
 
 

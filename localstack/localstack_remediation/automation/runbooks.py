@@ -119,6 +119,10 @@ def _assert(what: str, actual, wanted) -> None:
 
 CALL, ASSERT = "aws:executeAwsApi", "aws:assertAwsResourceProperty"
 ROLE = "AutomationAssumeRole"
+CHINA = "^cn-"
+# "SSM documents for AWS Config remediation actions are not available":
+# https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-config.html
+GOVCLOUD = "^us-gov-"
 
 RUNBOOKS: dict[str, Runbook] = {
     "AWS-DisablePublicAccessForSecurityGroup": Runbook(
@@ -133,7 +137,7 @@ RUNBOOKS: dict[str, Runbook] = {
             Step("DisableFromCustomIpV4", CALL, _revoke("{IpAddressToBlock}"), is_end=True),
             Step("DisableFromCustomIpV6", CALL, _revoke("{IpAddressToBlock}"), is_end=True),
         ),
-        missing_in="^cn-",
+        missing_in=CHINA,
     ),
     "AWSConfigRemediation-EnableCloudTrailLogFileValidation": Runbook(
         {"TrailName": Parameter(required=True, pattern="[-_.:/A-Za-z0-9]+"), ROLE: Parameter(required=True)},
@@ -141,6 +145,7 @@ RUNBOOKS: dict[str, Runbook] = {
             Step("EnableLogFileValidation", CALL, _enable_validation),
             Step("VerifyLogFileValidation", ASSERT, _assert_validation, is_end=True),
         ),
+        missing_in=GOVCLOUD,
     ),
     "AWSConfigRemediation-DisablePublicAccessToRedshiftCluster": Runbook(
         {"ClusterIdentifier": Parameter(required=True, pattern="[-a-z0-9]+"), ROLE: Parameter(required=True)},
@@ -149,6 +154,7 @@ RUNBOOKS: dict[str, Runbook] = {
             Step("WaitUntilAvailable", "aws:waitForAwsResourceProperty", _wait_until_available),
             Step("VerifyPublicAccess", ASSERT, _assert_private, is_end=True),
         ),
+        missing_in=GOVCLOUD,
     ),
 }
 

@@ -22,7 +22,7 @@ from ..iam import sessions, stored
 from ..moto_services import aws_error, localstack_service
 from ..paging import page
 from .execution import Execution
-from .runbooks import ROLE, Clients, find, problem_of
+from .runbooks import ROLE, Clients, Runbook, find, problem_of
 
 VERSIONS = ("$DEFAULT", "$LATEST", "1")
 TOKEN = r"[a-fA-F0-9]{8}(-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}"
@@ -58,7 +58,7 @@ def start(context: RequestContext, request: dict) -> dict:
     with region.lock:
         if token and (earlier := _earlier(region, token, request, context)):
             return {"AutomationExecutionId": earlier}
-        runbook = find(document, context.region)
+        runbook = _runbook(context, document)
         if runbook is None:
             raise aws_error("AutomationDefinitionNotFoundException", f"There is no runbook {document}.")
         if request.get("DocumentVersion", "$DEFAULT") not in VERSIONS:
@@ -111,7 +111,7 @@ def describe(context: RequestContext, request: dict) -> dict:
 def describe_document(context: RequestContext, request: dict) -> dict:
     """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeDocument.html"""
     name = request["Name"]
-    if find(name, context.region) is None:
+    if _runbook(context, name) is None:
         return call_moto(context)  # the account's own, or InvalidDocument
     return {
         "Document": {
@@ -119,6 +119,10 @@ def describe_document(context: RequestContext, request: dict) -> dict:
             "SchemaVersion": "0.3", "DocumentVersion": "1", "DefaultVersion": "1", "LatestVersion": "1",
         }
     }
+
+
+def _runbook(context: RequestContext, name: str) -> Runbook | None:
+    return None if name in settings.of(context.account_id).missing_runbooks else find(name, context.region)
 
 
 def _earlier(region: _Region, token: str, request: dict, context: RequestContext) -> str | None:

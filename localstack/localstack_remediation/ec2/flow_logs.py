@@ -1,17 +1,26 @@
-"""Flow logs: failures in a 200, and whether the delivery role lets the logs through."""
+"""Flow logs: failures in a 200, and whether the delivery role lets the logs through, which shows some time later.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FlowLog.html has two states of delivery, SUCCESS and FAILED,
+and https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-troubleshooting.html says that a first delivery can take
+ten minutes or more. No page says which state it is until then.
+"""
 
 import threading
+import time
 
 from localstack.aws.api import RequestContext
-from localstack.services.moto import call_moto
+from localstack.services.moto import call_moto, call_moto_with_request
+from moto.ec2.models import ec2_backends
 from moto.logs.models import logs_backends
 from moto.utilities.utils import get_partition
 
 from .. import settings
 from ..iam import authorization
 from ..iam.resources import Call
+from .filters import fits
 
 SERVICE = "vpc-flow-logs.amazonaws.com"
+STATUS_FILTER = "deliver-log-status"
 _creating = threading.Lock()  # moto looks for an equal one and then creates
 
 
@@ -23,23 +32,41 @@ def create(context: RequestContext, request: dict) -> dict:
             "Unsuccessful": [{"ResourceId": id_, "Error": error} for id_ in request["ResourceIds"]],
         }
     with _creating:
-        return call_moto(context)
-
-
-def describe(context: RequestContext, _request: dict) -> dict:
-    answer = call_moto(context)
-    for log in answer.get("FlowLogs", []):
-        if log["LogDestinationType"] != "cloud-watch-logs":
-            continue
-        log.pop("DeliverLogsErrorMessage", None)
-        log["DeliverLogsStatus"] = "SUCCESS"
-        if not _delivers(context, log):
-            log |= {"DeliverLogsStatus": "FAILED", "DeliverLogsErrorMessage": "Access error"}
+        answer = call_moto(context)
+        for id_ in answer.get("FlowLogIds", []):
+            _backend(context).flow_logs[id_].made_at = time.monotonic()
     return answer
 
 
+def describe(context: RequestContext, request: dict) -> dict:
+    filters = request.get("Filter") or []
+    of_status = [each for each in filters if each["Name"] == STATUS_FILTER]
+    others = [each for each in filters if each["Name"] != STATUS_FILTER]
+    answer = call_moto_with_request(context, {**request, "Filter": others}) if of_status else call_moto(context)
+    for log in answer.get("FlowLogs", []):
+        if log["LogDestinationType"] == "cloud-watch-logs":
+            _say_whether_it_delivers(context, log)
+    answer["FlowLogs"] = [
+        log for log in answer.get("FlowLogs", []) if fits(of_status, {STATUS_FILTER: [log.get("DeliverLogsStatus")]})
+    ]
+    return answer
+
+
+def _say_whether_it_delivers(context: RequestContext, log: dict) -> None:
+    limits = settings.of(context.account_id)
+    for name in ("DeliverLogsStatus", "DeliverLogsErrorMessage"):
+        log.pop(name, None)
+    made_at = _backend(context).flow_logs[log["FlowLogId"]].made_at
+    if time.monotonic() < made_at + limits.flow_logs_delivery_seconds:
+        log |= {"DeliverLogsStatus": limits.flow_logs_status_at_first} if limits.flow_logs_status_at_first else {}
+    elif _delivers(context, log):
+        log["DeliverLogsStatus"] = "SUCCESS"
+    else:
+        log |= {"DeliverLogsStatus": "FAILED", "DeliverLogsErrorMessage": "Access error"}
+
+
 def _delivers(context: RequestContext, log: dict) -> bool:
-    """AWS finds out when it delivers; here it is found out at once, from the role's policies."""
+    """AWS finds out when it delivers; here the role's policies tell."""
     role = log.get("DeliverLogsPermissionArn", "")
     group = log.get("LogGroupName") or log.get("LogDestination", "").split(":log-group:")[-1].removesuffix(":*")
     stream = {"logGroupName": group, "logStreamName": f"{log['ResourceId']}-all"}
@@ -53,6 +80,10 @@ def _delivers(context: RequestContext, log: dict) -> bool:
     ]
     source = calls[0].arn("ec2", f"vpc-flow-log/{log['FlowLogId']}")
     return authorization.service_may(SERVICE, role, source, calls)
+
+
+def _backend(context: RequestContext):
+    return ec2_backends[context.account_id][context.region]
 
 
 OPERATIONS = {"CreateFlowLogs": create, "DescribeFlowLogs": describe}

@@ -1,7 +1,7 @@
 """Network ACLs: the catch-all denies, which moto lacks in part and lets go, and the errors of their entries."""
 
 from localstack.aws.api import RequestContext
-from localstack.services.moto import call_moto
+from localstack.services.moto import call_moto, call_moto_with_request
 from localstack.utils.patch import patch
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.network_acls import NetworkAcl
@@ -34,7 +34,7 @@ def describe(context: RequestContext, request: dict) -> dict:
     backend = _backend(context)
     for id_ in request.get("NetworkAclIds") or []:
         _known(backend, id_)
-    answer = call_moto(context)
+    answer = call_moto_with_request(context, request)
     for acl in answer["NetworkAcls"]:
         acl["Entries"] = sorted(acl.get("Entries", []), key=lambda entry: (not entry["Egress"], entry["RuleNumber"]))
     return answer

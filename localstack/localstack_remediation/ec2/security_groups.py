@@ -1,4 +1,7 @@
-"""Ingress rules: what is a duplicate, what is unknown, and what was added or revoked.
+"""Rules: how many there can be; of ingress, what is a duplicate, what is unknown, and what was added or revoked.
+
+The quota is one for each direction, and for IPv4 and IPv6 apart.
+https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
 
 moto adds the rules before the one that it refuses, answers with the last permission's rules only, and neither knows
 UnknownIpPermissions nor RevokedSecurityGroupRules.
@@ -11,11 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from localstack.aws.api import RequestContext
-from localstack.services.moto import call_moto_with_request
+from localstack.services.moto import call_moto, call_moto_with_request
+from localstack.utils.patch import patch
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
 
+from .. import settings
 from ..moto_services import aws_error
+from . import prefix_lists
 
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 WITH_PORTS = ("tcp", "udp", "icmp", "icmpv6")
@@ -53,11 +59,13 @@ def authorize_ingress(context: RequestContext, request: dict) -> dict:
     twice = next((pattern for pattern, count in Counter(wanted).items() if count > 1), None)
     if twice:
         raise aws_error("InvalidParameterValue", "The same permission must not appear multiple times")
+    _check_prefix_lists(context, wanted)
     with _changing:
         before = list(group.ingress_rules)
         present = {_pattern(rule) for rule in before}
         if duplicate := next((pattern for pattern in wanted if pattern in present), None):
             raise aws_error("InvalidPermission.Duplicate", f"the specified rule {duplicate} already exists")
+        _check_quota(context, [*present, *wanted])
         asked = {"GroupId": group.id, "IpPermissions": permissions}
         if tags := request.get("TagSpecifications"):
             asked["TagSpecifications"] = tags
@@ -68,6 +76,15 @@ def authorize_ingress(context: RequestContext, request: dict) -> dict:
             raise
         added = [rule for rule in group.ingress_rules if rule not in _Same(before)]
     return {"Return": True, "SecurityGroupRules": [_described(backend, rule) for rule in added]}
+
+
+def authorize_egress(context: RequestContext, request: dict) -> dict:
+    _, group = _group(context, request)
+    wanted = [pattern for permission in _permissions(request) for pattern in _patterns(permission)]
+    _check_prefix_lists(context, wanted)
+    with _changing:
+        _check_quota(context, [*map(_pattern, group.egress_rules), *wanted])
+        return call_moto(context)
 
 
 def revoke_ingress(context: RequestContext, request: dict) -> dict:
@@ -88,11 +105,72 @@ def revoke_ingress(context: RequestContext, request: dict) -> dict:
     return answer
 
 
+def _check_prefix_lists(context: RequestContext, patterns: list[Pattern]) -> None:
+    for pattern in patterns:
+        if pattern.kind == "PrefixListIds" and not prefix_lists.find(context.account_id, context.region, pattern.peer):
+            raise aws_error("InvalidPrefixListID.NotFound", f"The prefix list ID '{pattern.peer}' does not exist")
+
+
+def _check_quota(context: RequestContext, patterns: list[Pattern]) -> None:
+    most = settings.of(context.account_id).security_group_rules
+    if any(sum(_size(context, pattern, family) for pattern in patterns) > most for family in ("IPv4", "IPv6")):
+        raise aws_error(
+            "RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached."
+        )
+
+
+def _size(context: RequestContext, pattern: Pattern, family: str) -> int:
+    """As so many rules of IPv4 or of IPv6 a rule counts.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html#security-group-size; that a reference to
+    a group counts for both: https://github.com/jantman/awslimitchecker/issues/431. That a prefix list counts for its
+    own family only is inferred.
+    """
+    match pattern.kind:
+        case "IpRanges":
+            return int(family == "IPv4")
+        case "Ipv6Ranges":
+            return int(family == "IPv6")
+        case "PrefixListIds":
+            prefix_list = prefix_lists.find(context.account_id, context.region, pattern.peer)
+            if prefix_list is not None:  # else it is shared no longer, and what it counts is not known
+                return prefix_lists.weight(prefix_list) if prefix_list.address_family == family else 0
+    return 1
+
+
+@patch(EC2Backend._verify_group_will_respect_rule_count_limit)
+def _no_quota_of_motos(_fn, _self, *_arguments, **_more) -> None:
+    """It counts IPv4 and IPv6 together, and no prefix lists."""
+
+
+@patch(SecurityGroupRule.__init__)
+def _rule(fn, self, *arguments, **more) -> None:
+    fn(self, *arguments, **more)
+    asked = more.get("prefix_list_id") or (arguments[7] if len(arguments) > 7 else None) or {}
+    self.prefix_list_description = asked.get("Description")  # which moto forgets
+
+
+@patch(SecurityGroup._flattened_rules)
+def _with_descriptions_of_prefix_lists(fn, self, rules: list[SecurityGroupRule]) -> list:
+    views = fn(self, rules)
+    for view in views:
+        for item in view.prefix_list_ids:
+            same = (item["PrefixListId"], view.ip_protocol, view.from_port, view.to_port)
+            rule = next(
+                each for each in rules if (each.prefix_list_id, each.ip_protocol, each.from_port, each.to_port) == same
+            )
+            if rule.prefix_list_description:
+                item["Description"] = rule.prefix_list_description
+    return views
+
+
 def _description(rule: SecurityGroupRule) -> str | None:
-    return rule.ip_range.get("Description") or rule.source_group.get("Description")
+    return (
+        rule.ip_range.get("Description") or rule.source_group.get("Description") or rule.prefix_list_description
+    )
 
 
-SecurityGroupRule.description = property(_description)  # moto leaves out that of a referenced group
+SecurityGroupRule.description = property(_description)  # moto leaves out those of groups and prefix lists
 
 
 class _Same:
@@ -225,6 +303,7 @@ def _revoked(rule: SecurityGroupRule) -> dict:
 
 
 OPERATIONS = {
+    "AuthorizeSecurityGroupEgress": authorize_egress,
     "AuthorizeSecurityGroupIngress": authorize_ingress,
     "RevokeSecurityGroupIngress": revoke_ingress,
 }

@@ -2,30 +2,39 @@
 
 from localstack.aws.api import RequestContext
 from localstack.services.ec2.provider import Ec2Provider
-from localstack.services.moto import call_moto
+from localstack.services.moto import call_moto_with_request
 from localstack.services.plugins import Service, aws_provider
 
 from ..moto_services import Operation, aws_error, localstack_service
 from ..paging import page
-from . import flow_logs, network_acls, security_groups
+from . import flow_logs, network_acls, prefix_lists, security_groups, sharing
 
 # the list of the answer, and the limits of MaxResults in the API reference
 PAGED = {
     "DescribeFlowLogs": ("FlowLogs", 1, 1000),
+    "DescribeManagedPrefixLists": ("PrefixLists", 1, 100),
     "DescribeNetworkAcls": ("NetworkAcls", 5, 1000),
     "DescribeNetworkInterfaces": ("NetworkInterfaces", 5, 1000),
     "DescribeSecurityGroupRules": ("SecurityGroupRules", 5, 1000),
     "DescribeSecurityGroups": ("SecurityGroups", 5, 1000),
     "DescribeSubnets": ("Subnets", 5, 1000),
     "DescribeVpcs": ("Vpcs", 5, 1000),
+    "GetManagedPrefixListEntries": ("Entries", 1, 100),
 }
-OWN = {**flow_logs.OPERATIONS, **network_acls.OPERATIONS, **security_groups.OPERATIONS}
+OWN = {
+    **flow_logs.OPERATIONS, **network_acls.OPERATIONS, **prefix_lists.OPERATIONS, **security_groups.OPERATIONS,
+}
 
 
 @aws_provider(api="ec2", name="remediation")
 def ec2() -> Service:
-    paged = {name: _paged(name, OWN.get(name, lambda context, _request: call_moto(context))) for name in PAGED}
-    return localstack_service(Ec2Provider(), {**OWN, **paged})
+    changes = {
+        name: sharing.refuse_to_participants(name, OWN.get(name, call_moto_with_request)) for name in sharing.CHANGES
+    }
+    lists = {name: OWN.get(name, call_moto_with_request) for name in PAGED}
+    lists |= {name: sharing.with_shared(name, lists[name]) for name in sharing.LISTINGS}
+    paged = {name: _paged(name, everything) for name, everything in lists.items()}
+    return localstack_service(Ec2Provider(), {**OWN, **changes, **paged})
 
 
 def _paged(operation: str, everything: Operation) -> Operation:

@@ -3,7 +3,9 @@
 PREFIXES = {"s3control": "s3"}
 
 RENAMED = {
+    "lambda:GetLayerVersionByArn": "lambda:GetLayerVersion",
     "lambda:Invoke": "lambda:InvokeFunction",
+    "lambda:InvokeWithResponseStream": "lambda:InvokeFunction",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:SendMessageBatch": "sqs:SendMessage",
@@ -18,6 +20,18 @@ RENAMED = {
     "s3:DeleteBucketTagging": "s3:PutBucketTagging",
     "s3:DeleteObjects": "s3:DeleteObject",
     "s3:DeletePublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "s3:GetBucketLifecycle": "s3:GetLifecycleConfiguration",
+    "s3:PutBucketLifecycle": "s3:PutLifecycleConfiguration",
+    "s3:SelectObjectContent": "s3:GetObject",
+    **{
+        f"s3:{operation}": f"s3:{verb}{kind}Configuration"
+        for kind in ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
+        for verb, operations in {
+            "Get": (f"GetBucket{kind}Configuration", f"ListBucket{kind}Configurations"),
+            "Put": (f"PutBucket{kind}Configuration", f"DeleteBucket{kind}Configuration"),
+        }.items()
+        for operation in operations
+    },
     "s3:GetBucketAccelerateConfiguration": "s3:GetAccelerateConfiguration",
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
     "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",

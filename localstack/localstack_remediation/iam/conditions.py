@@ -1,15 +1,17 @@
 """The Condition block of a statement.
 
-A context maps lower-case keys to a text, or to None for a key that is known to be absent from the request. A key that
-is not in the context at all is one that this emulator cannot determine: it raises, as an unknown operator does, and
-the caller decides against the request.
+A context maps lower-case keys to a text, to a tuple of texts for a key with several values, or to None for a key that
+is known to be absent from the request. `aws:resourcetag/*` stands for every tag that is not in the context by its own
+name. A key that is not in the context at all is one that the action does not have, or that this emulator cannot
+determine: it raises, as an unknown operator does, and the caller decides against the request.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from .matching import arn_matches, as_list, matches
 
-Context = Mapping[str, str | None]
+Value = str | tuple[str, ...] | None
+Context = Mapping[str, Value]
 
 
 class NotUnderstood(Exception):
@@ -47,6 +49,9 @@ OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "numericgreaterthanequals": (_number(float.__ge__), False),
 }
 
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+QUANTIFIERS: dict[str, Callable[[Iterable[bool]], bool]] = {"foranyvalue": any, "forallvalues": all}
+
 
 def hold(block: dict, context: Context) -> bool:
     """Do all conditions hold? Raises NotUnderstood where that cannot be told."""
@@ -60,21 +65,37 @@ def hold(block: dict, context: Context) -> bool:
 
 
 def _holds(operator: str, key: str, wanted: list, context: Context) -> bool:
-    if key.lower() not in context:
-        raise NotUnderstood(f"condition key {key} is not supported by the emulator")
-    actual = context[key.lower()]
+    actual = _actual(key, context)
     values = [_text(value) for value in wanted]
 
     name = operator.lower()
     if name == "null":
         return any((actual is None) == (value.lower() == "true") for value in values)
-    base = name.removesuffix("ifexists")
-    if base not in OPERATORS:
+    quantifier, _, single = name.rpartition(":")
+    base = single.removesuffix("ifexists")
+    if base not in OPERATORS or quantifier not in ("", *QUANTIFIERS):
         raise NotUnderstood(f"condition operator {operator} is not supported by the emulator")
     fits, negated = OPERATORS[base]
+    if actual is None and base != single:
+        return True
+    if quantifier:
+        actuals = actual if isinstance(actual, tuple) else () if actual is None else (actual,)
+        return QUANTIFIERS[quantifier](any(fits(value, each) for value in values) != negated for each in actuals)
+    if isinstance(actual, tuple):
+        raise NotUnderstood(f"condition key {key} has several values: it needs ForAnyValue or ForAllValues")
     if actual is None:
-        return negated or base != name
+        return negated
     return any(fits(value, actual) for value in values) != negated
+
+
+def _actual(key: str, context: Context) -> Value:
+    name = key.lower()
+    if name in context:
+        return context[name]
+    any_tag = f"{name.partition('/')[0]}/*"
+    if "/" not in name or any_tag not in context:
+        raise NotUnderstood(f"condition key {key} is not one that this action has and the emulator supports")
+    return context[any_tag]
 
 
 def _text(value) -> str:

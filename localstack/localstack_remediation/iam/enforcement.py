@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 from localstack.aws import handlers
 from localstack.aws.api import CommonServiceException, RequestContext
@@ -16,10 +17,12 @@ from localstack.utils.aws.request_context import extract_access_key_id_from_auth
 from moto.logs.models import logs_backends
 from moto.utilities.utils import get_partition
 
+from .. import tls
 from . import authorization, decisions, sessions, stored
 from .actions import action_of
 from .authorization import Judged
 from .decision import Decision
+from .dependent_actions import refused_as
 from .policy import Permission
 from .resources import Call
 
@@ -41,7 +44,7 @@ def install_remediation_iam() -> None:
 def check(_chain, context: RequestContext, _response) -> None:
     if not context.service or not context.operation:
         return
-    call = _call(context)
+    call = call_of(context)
     if _is_assume_role(context):
         _check_session_policy(call)
     session = _session(context)
@@ -50,7 +53,7 @@ def check(_chain, context: RequestContext, _response) -> None:
         if _log_group_exists(context, call):
             return
         if authorization.source_identity_conflict(session, call):
-            _refuse(context, "a session's source identity cannot be changed")
+            _refuse(context, None, "a session's source identity cannot be changed")
         principal, judged = session.arn, _failing_closed(call, lambda: authorization.judge_session(session, call))
     elif _is_assume_role(context) and internal.get("service_principal"):
         principal = f"{internal['service_principal']}.amazonaws.com"
@@ -70,15 +73,26 @@ def check(_chain, context: RequestContext, _response) -> None:
         if not decision.allowed:
             _refuse(
                 context,
+                refused_as(call, permission),
                 f"User: {principal} is not authorized to perform: {permission.action} "
                 f"on resource: {permission.resource or '*'} {decision.reason}",
             )
 
 
+def could(context: RequestContext, operation: str, parameters: dict) -> bool:
+    """Whether this request's caller could make another call of the same service. Nothing of it is recorded."""
+    session = _session(context)
+    if MODE != "enforce" or not session:
+        return True
+    call = replace(_call(context), operation=operation, parameters=parameters)
+    judged = _failing_closed(call, lambda: authorization.judge_session(session, call))
+    return all(decision.allowed for _, decision in judged)
+
+
 def remember_session(_chain, context: RequestContext, _response) -> None:
     if not _is_assume_role(context) or not context.service_response:
         return
-    call = _call(context)
+    call = call_of(context)
     caller = _session(context)
     if caller:
         call = authorization.with_source_identity(caller, call)
@@ -94,6 +108,7 @@ def remember_session(_chain, context: RequestContext, _response) -> None:
             name=asked["RoleSessionName"],
             source_identity=asked.get("SourceIdentity"),
             policies=tuple(policies) if asked.get("Policy") or policy_arns else None,
+            tags={tag["Key"]: tag["Value"] for tag in asked.get("Tags") or []},
         ),
     )
 
@@ -108,7 +123,7 @@ def _failing_closed(call: Call, judge: Callable[[], list[Judged]]) -> list[Judge
         return [(permission, Decision(False, f"because the emulator could not judge it: {error!r}"))]
 
 
-def _call(context: RequestContext) -> Call:
+def call_of(context: RequestContext) -> Call:
     account, region = context.account_id, context.region
     partition = get_partition(region)
     return Call(
@@ -118,8 +133,10 @@ def _call(context: RequestContext) -> Call:
         partition=partition,
         region=region,
         account=account,
+        secure=context.is_internal_call or tls.is_secure(context.request.scheme),
         secret_arn=lambda name: stored.secret_arn(account, region, name),
         access_key_owner=lambda key: stored.access_key_owner(account, partition, key),
+        is_organization_trail=lambda name: stored.is_organization_trail(account, region, name),
     )
 
 
@@ -160,8 +177,10 @@ def _check_session_policy(call: Call) -> None:
         ) from error
 
 
-def _refuse(context: RequestContext, message: str) -> None:
+def _refuse(context: RequestContext, code: str | None, message: str) -> None:
     LOG.info("%s: %s", "denied" if MODE == "enforce" else "would be denied", message)
     if MODE == "enforce":
+        if code:
+            raise CommonServiceException(code, message, sender_fault=True)
         code = DENIED_CODES.get(context.service.protocol, "AccessDenied")
         raise CommonServiceException(code, message, status_code=403, sender_fault=True)

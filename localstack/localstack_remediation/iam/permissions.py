@@ -1,10 +1,11 @@
-"""Every permission that one API call needs. Most need one; some pass a role on or touch several resources."""
+"""Every permission that one API call needs. Most need one; some touch several resources or have dependent actions."""
 
 from urllib.parse import unquote
 
 from .actions import action_of
+from .dependent_actions import dependent_permissions
 from .policy import Permission
-from .resources import Call, object_arn, resources_of
+from .resources import Call, key_arn, object_arn, resources_of
 
 
 def permissions_for(call: Call) -> list[Permission]:
@@ -14,6 +15,11 @@ def permissions_for(call: Call) -> list[Permission]:
             return []  # always allowed, even against an explicit deny
         case "sts:AssumeRole":
             return assume_role_permissions(call.parameters)
+        case "kms:ReEncrypt":
+            return [
+                Permission(f"kms:ReEncrypt{side}", key_arn(call, call.parameters.get(parameter)))
+                for side, parameter in (("From", "SourceKeyId"), ("To", "DestinationKeyId"))
+            ]
         case "s3:DeleteObjects":
             bucket, objects = call.parameters["Bucket"], call.parameters["Delete"]["Objects"]
             return [
@@ -25,20 +31,16 @@ def permissions_for(call: Call) -> list[Permission]:
             ]
 
     needed = [Permission(action, resource) for resource in resources_of(call, action)]
-    if call.service == "ec2":  # whoever creates something with tags must be allowed to tag it
-        needed += [
-            Permission("ec2:CreateTags", call.arn("ec2", f"{each['ResourceType']}/*"))
-            for each in call.parameters.get("TagSpecifications") or []
-            if each.get("Tags")
-        ]
     if call.service == "s3" and (source := call.parameters.get("CopySource")):
         path, _, version = unquote(source).lstrip("/").partition("?versionId=")
         needed.append(
             Permission(action_of("s3", "GetObject", versioned=bool(version)), object_arn(call, *path.split("/", 1)))
         )
-    if role := _passed_role(call):
-        needed.append(Permission("iam:PassRole", role))
-    return needed
+    if call.service == "s3" and action == "s3:PutObject" and call.parameters.get("IfMatch"):
+        # "For If-Match, you must have s3:PutObject and s3:GetObject":
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        needed += [Permission("s3:GetObject", resource) for resource in resources_of(call, action)]
+    return needed + dependent_permissions(call, action)
 
 
 def assume_role_permissions(parameters: dict) -> list[Permission]:
@@ -50,16 +52,3 @@ def assume_role_permissions(parameters: dict) -> list[Permission]:
     if parameters.get("Tags"):
         actions.append("sts:TagSession")
     return [Permission(action, role) for action in actions]
-
-
-def _passed_role(call: Call) -> str | None:
-    match f"{call.service}:{call.operation}":
-        case "ec2:CreateFlowLogs":
-            return call.parameters.get("DeliverLogsPermissionArn")
-        case "lambda:CreateFunction" | "lambda:UpdateFunctionConfiguration":
-            return call.parameters.get("Role")
-        case "scheduler:CreateSchedule" | "scheduler:UpdateSchedule":
-            return call.parameters["Target"].get("RoleArn")
-        case "ssm:StartAutomationExecution":
-            return next(iter((call.parameters.get("Parameters") or {}).get("AutomationAssumeRole", [])), None)
-    return None

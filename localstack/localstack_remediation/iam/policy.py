@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from . import conditions
+from . import conditions, service_authorization
 from .conditions import Context, NotUnderstood
 from .matching import arn_matches, as_list, matches
 
 
 @dataclass(frozen=True)
 class Permission:
-    """One action on one resource: `*` for an action that takes none, None where the emulator cannot tell it."""
+    """One action on one resource: `*` for an action that takes none.
+
+    None is a resource that the emulator cannot tell: it may be any of the types that the action has.
+    """
 
     action: str
     resource: str | None
@@ -55,9 +58,12 @@ def _applies(
 ) -> bool:
     return (
         _names_action(statement, permission.action)
-        and _names_resource(statement, permission.resource)
+        and _names_resource(statement, permission)
         and concerns(statement)
-        and conditions.hold(statement.get("Condition") or {}, context)
+        and conditions.hold(
+            statement.get("Condition") or {},
+            service_authorization.known_to(permission.action, permission.resource, context),
+        )
     )
 
 
@@ -71,11 +77,12 @@ def _any_action(patterns, action: str) -> bool:
     return any(matches(pattern, action, ignore_case=True) for pattern in as_list(patterns))
 
 
-def _names_resource(statement: dict, resource: str | None) -> bool:
+def _names_resource(statement: dict, permission: Permission) -> bool:
     patterns = as_list(statement.get("Resource", statement.get("NotResource", "*")))
     for pattern in patterns:
         if "${" in pattern:
             raise NotUnderstood(f"policy variable in {pattern} is not supported by the emulator")
-    if resource is None:
-        return True
-    return any(arn_matches(pattern, resource) for pattern in patterns) != ("NotResource" in statement)
+    if permission.resource is None:
+        action = service_authorization.find(permission.action)
+        return "NotResource" in statement or action is None or any(map(action.fits, patterns))
+    return any(arn_matches(pattern, permission.resource) for pattern in patterns) != ("NotResource" in statement)

@@ -1,9 +1,13 @@
-"""The ARN of the resource that an API call is about."""
+"""The ARN of the resource that an API call is about.
+
+Which types of resource an action has is in the service authorization data; which parameter names one is here.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .matching import matches
+from . import service_authorization
+from .matching import arn_matches
 
 
 @dataclass(frozen=True)
@@ -14,10 +18,13 @@ class Call:
     partition: str
     region: str
     account: str
+    secure: bool = True  # it came over TLS, or over what stands for it
     # the ARN of a secret that is called by its name: six random characters at its end
     secret_arn: Callable[[str], str | None] = field(default=lambda name: None)
     # the name of the user who has an access key
     access_key_owner: Callable[[str], str | None] = field(default=lambda key: None)
+    # is a trail, by its name or ARN, one of an organization?
+    is_organization_trail: Callable[[str], bool] = field(default=lambda name: False)
 
     def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
         region = self.region if region is None else region
@@ -27,29 +34,6 @@ class Call:
     def first(self, *names: str) -> str | None:
         return next((self.parameters[name] for name in names if self.parameters.get(name)), None)
 
-
-# Actions without resources: only a statement for all resources covers them.
-WITHOUT_RESOURCE = (
-    "cloudtrail:DescribeTrails",
-    "cloudtrail:ListTrails",
-    "ec2:Describe*",
-    "events:ListRules",
-    "iam:GetAccountSummary",
-    "iam:ListAccountAliases",
-    "iam:ListRoles",
-    "iam:ListUsers",
-    "kms:ListKeys",
-    "lambda:ListFunctions",
-    "organizations:DescribeOrganization",
-    "organizations:ListAccounts",
-    "organizations:ListRoots",
-    "redshift:DescribeClusters",
-    "s3:ListAllMyBuckets",
-    "secretsmanager:ListSecrets",
-    "sqs:ListQueues",
-    "ssm:DescribeAutomationExecutions",
-    "ssm:DescribeParameters",
-)
 
 # Of EC2, by the parameter that names the resource. The first that is there counts.
 EC2_RESOURCES = {
@@ -78,14 +62,31 @@ RDS_LISTS = {
 }
 
 
+# A call of EC2 that makes something is about every resource of that type: `vpc/*`
+EC2_MAKERS = ("Allocate", "Create", "Import", "Request", "Run")
+
+
 def resources_of(call: Call, action: str) -> list[str | None]:
-    """`*` for an action that takes no resource; None where this emulator does not know."""
-    if any(matches(pattern, action) for pattern in WITHOUT_RESOURCE):
+    """`*` for an action that has no types of resources; None for a resource that this emulator cannot name."""
+    known = service_authorization.find(action)
+    if known and not known.types:
         return ["*"]
     if several := _SEVERAL.get(f"{call.service}:{call.operation}"):
         return several(call)
     finder = _FINDERS.get(call.service)
-    return [finder(call) if finder else None]
+    found = finder(call) if finder else None
+    made = _made(call, known) if known and call.service == "ec2" and call.operation.startswith(EC2_MAKERS) else []
+    return [resource for resource in (found, *made) if resource] or [None]
+
+
+def _made(call: Call, action: service_authorization.Action) -> list[str]:
+    """The types that an action needs, and that no parameter names."""
+    found = _ec2(call)
+    return [
+        kind.fill(call.partition, call.region, call.account)
+        for kind in action.types
+        if kind.is_required and not (found and arn_matches(kind.pattern, found))
+    ]
 
 
 def object_arn(call: Call, bucket: str, key: str | None = None) -> str:
@@ -135,7 +136,10 @@ def _sqs(call: Call) -> str | None:
 
 
 def _kms(call: Call) -> str | None:
-    key = call.first("KeyId")
+    return key_arn(call, call.first("KeyId"))
+
+
+def key_arn(call: Call, key: str | None) -> str | None:
     if not key or key.startswith("arn:"):
         return key
     # the resource of a call by alias is the key behind it, which the request does not tell
@@ -143,9 +147,6 @@ def _kms(call: Call) -> str | None:
 
 
 def _ssm(call: Call) -> str | None:
-    if document := call.first("DocumentName"):
-        version = call.first("DocumentVersion") or "$DEFAULT"
-        return call.arn("ssm", f"automation-definition/{document}:{version}", account=_owner(call, document))
     if call.operation == "DescribeDocument" and (document := call.first("Name")):
         return call.arn("ssm", f"document/{document}", account=_owner(call, document))
     if execution := call.first("AutomationExecutionId"):
@@ -155,7 +156,19 @@ def _ssm(call: Call) -> str | None:
     return None
 
 
+def _started_automation(call: Call) -> list[str | None]:
+    """The data requires the document and the execution, and lists the definition: the stricter reading is all three."""
+    document, version = call.parameters["DocumentName"], call.first("DocumentVersion") or "$DEFAULT"
+    owner = _owner(call, document)
+    return [
+        call.arn("ssm", f"automation-definition/{document}:{version}", account=owner),
+        call.arn("ssm", f"document/{document}", account=owner),
+        call.arn("ssm", "automation-execution/*"),
+    ]
+
+
 def _owner(call: Call, document: str) -> str:
+    """AWS's own documents have no account in their ARN, although the data's template has one."""
     return "" if document.startswith(("AWS-", "AWSConfigRemediation-")) else call.account
 
 
@@ -173,6 +186,16 @@ def _ec2(call: Call) -> str | None:
         if id_ := call.first(parameter):
             return call.arn("ec2", f"{kind}/{id_}")
     return None
+
+
+def _widened_group(call: Call) -> list[str | None]:
+    """Rules count as resources only where the request tags them:
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html, "Policies using the
+    security-group-rule resource-level permission are only enforced when the API request includes TagSpecifications".
+    """
+    rules = [call.arn("ec2", "security-group-rule/*")] if call.parameters.get("TagSpecifications") else []
+    return [_ec2(call), *rules]
 
 
 def _created_flow_logs(call: Call) -> list[str | None]:
@@ -203,7 +226,9 @@ def _rds_arn(call: Call, kind: str, name: str) -> str:
 
 def _redshift(call: Call) -> str | None:
     name = call.first("ClusterIdentifier")
-    return call.arn("redshift", f"cluster:{name}") if name else None
+    if not name and call.operation != "DescribeClusters":
+        return None
+    return call.arn("redshift", f"cluster:{name or '*'}")
 
 
 def _iam(call: Call) -> str | None:
@@ -240,7 +265,10 @@ _FINDERS: dict[str, Callable[[Call], str | None]] = {
 
 _SEVERAL: dict[str, Callable[[Call], list[str | None]]] = {
     "cloudtrail:ListTags": _tagged_trails,
+    "ec2:AuthorizeSecurityGroupEgress": _widened_group,
+    "ec2:AuthorizeSecurityGroupIngress": _widened_group,
     "ec2:CreateFlowLogs": _created_flow_logs,
     "ec2:DeleteFlowLogs": _deleted_flow_logs,
+    "ssm:StartAutomationExecution": _started_automation,
     **{f"rds:{operation}": _rds_list for operation in RDS_LISTS},
 }

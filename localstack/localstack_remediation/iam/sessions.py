@@ -1,6 +1,6 @@
 """Role sessions by access key: what AssumeRole was asked for and STS forgets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -9,6 +9,8 @@ class Session:
     name: str
     source_identity: str | None
     policies: tuple[dict, ...] | None  # session policies; None without any, which is no limit
+    tags: dict[str, str] = field(default_factory=dict)
+    function_arn: str | None = None  # of the Lambda function whose code has this session, without a version
 
     @property
     def partition(self) -> str:
@@ -36,3 +38,9 @@ def remember(access_key: str, session: Session) -> None:
 
 def find(access_key: str | None) -> Session | None:
     return _sessions.get(access_key)
+
+
+def belongs_to_function(access_key: str, function_arn: str) -> None:
+    """Nothing where IAM is off: no session is kept then."""
+    if session := _sessions.get(access_key):
+        _sessions[access_key] = replace(session, function_arn=function_arn)

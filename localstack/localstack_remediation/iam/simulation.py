@@ -6,9 +6,10 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.
 from collections.abc import Iterable
 
 from localstack.aws.api import RequestContext
+from moto.utilities.utils import get_partition
 
 from ..moto_services import aws_error
-from . import stored
+from . import organization, stored
 from .decision import Decision, Policies, decide
 from .matching import as_list
 from .policy import Permission
@@ -32,7 +33,9 @@ def simulate_principal_policy(context: RequestContext, request: dict) -> dict:
     if role is None:
         raise aws_error("NoSuchEntity", f"The role {source} cannot be found.", 404)
 
-    policies = Policies(stored.identity_policies(role), stored.permissions_boundary(role))
+    policies = Policies(
+        stored.identity_policies(role), stored.permissions_boundary(role), control=_control(context)
+    )
     given = {each["ContextKeyName"].lower(): _value(each) for each in request.get("ContextEntries") or []}
     missing = sorted(set(_keys([*policies.identity, *(policies.boundary or [])])) - given.keys())
     conditions = {key: None for key in missing} | given
@@ -50,6 +53,17 @@ def simulate_principal_policy(context: RequestContext, request: dict) -> dict:
         ],
         "IsTruncated": False,
     }
+
+
+def _control(context: RequestContext) -> list[list[dict]] | None:
+    """The simulator leaves out service control policies that have conditions.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html
+    """
+    member = organization.membership(context.account_id, get_partition(context.region))
+    if member is None or member.control is None:
+        return None
+    return [[document for document in level if not list(_keys([document]))] for level in member.control]
 
 
 def _value(entry: dict) -> str:

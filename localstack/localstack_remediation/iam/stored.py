@@ -1,7 +1,11 @@
-"""Roles and policies as moto, behind LocalStack's IAM, has stored them."""
+"""What decisions need of what LocalStack and moto have stored: roles, policies, owners and tags."""
 
 import json
 
+from localstack.constants import AWS_REGION_US_EAST_1, DEFAULT_AWS_ACCOUNT_ID
+from localstack.services.s3.models import S3Bucket, s3_stores
+from moto.cloudtrail.models import cloudtrail_backends
+from moto.ec2.models import ec2_backends
 from moto.iam.models import Role, iam_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
@@ -20,6 +24,27 @@ def identity_policies(role: Role) -> list[dict]:
     inline = [_text(policy) for policy in role.policies.values()]
     managed = [_default_version(policy) for policy in role.managed_policies.values()]
     return [json.loads(text) for text in inline + managed]
+
+
+def inline_policies(account: str, partition: str, kind: str, name: str) -> dict[str, str]:
+    """Of a role, user or group, by their names."""
+    holder = _holder(account, partition, kind, name)
+    return {policy_name: _text(policy) for policy_name, policy in holder.policies.items()} if holder else {}
+
+
+def attached_policies(account: str, partition: str, kind: str, name: str) -> list[str]:
+    holder = _holder(account, partition, kind, name)
+    return list(holder.managed_policies) if holder else []
+
+
+def count_of_roles(account: str, partition: str) -> int:
+    return len(iam_backends[account][partition].roles)
+
+
+def _holder(account: str, partition: str, kind: str, name: str):
+    backend = iam_backends[account][partition]
+    every = {"role": backend.roles, "user": backend.users, "group": backend.groups}[kind]
+    return next((each for each in list(every.values()) if each.name == name), None)
 
 
 def permissions_boundary(role: Role) -> list[dict] | None:
@@ -41,6 +66,49 @@ def secret_arn(account: str, region: str, name: str) -> str | None:
 def access_key_owner(account: str, partition: str, access_key: str) -> str | None:
     key = iam_backends[account][partition].access_keys.get(access_key)
     return key.user_name if key else None
+
+
+def is_organization_trail(account: str, region: str, name: str) -> bool:
+    trails = cloudtrail_backends[account][region].trails.values()
+    return any(trail.is_org_trail for trail in trails if name in (trail.trail_name, trail.arn))
+
+
+def bucket_owner(name: str) -> str | None:
+    bucket = _bucket(name)
+    return bucket.bucket_account_id if bucket else None
+
+
+def bucket_policy(name: str) -> dict | None:
+    bucket = _bucket(name)
+    return json.loads(bucket.policy) if bucket and bucket.policy else None
+
+
+def tags_of_role(role: Role) -> dict[str, str]:
+    return {each["Key"]: each["Value"] for each in role.tags}
+
+
+def tags(arn: str) -> dict[str, str] | None:
+    """The tags of a resource, as aws:ResourceTag sees them; None where the emulator does not know."""
+    if arn == "*":
+        return {}
+    _, partition, service, region, account, resource = arn.split(":", 5)
+    kind, _, name = resource.partition("/")
+    if service == "s3":  # no condition keys until the bucket's owner turns that on, which LocalStack does not know
+        return {}
+    if service == "iam" and kind == "role":
+        role = find_role(arn)
+        return tags_of_role(role) if role else {}
+    if service == "iam" and kind == "user":
+        return iam_backends[account][partition].tagger.get_tag_dict_for_resource(arn)
+    if service == "ec2":
+        return dict(ec2_backends[account][region].tags.get(name, {}))
+    return None
+
+
+def _bucket(name: str) -> S3Bucket | None:
+    # the map of names is shared by all accounts, and each account's buckets by all of its regions
+    owner = s3_stores[DEFAULT_AWS_ACCOUNT_ID][AWS_REGION_US_EAST_1].global_bucket_map.get(name)
+    return s3_stores[owner][AWS_REGION_US_EAST_1].buckets.get(name) if owner else None
 
 
 def _text(policy) -> str:

@@ -11,6 +11,8 @@ from localstack.services.lambda_.invocation.lambda_models import InvocationResul
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
+from .. import tls
+from ..iam import sessions
 from .process import BootstrapProcess
 from .runtime_api import Event, Invocation
 
@@ -29,7 +31,10 @@ class ProcessExecutor(RuntimeExecutor):
 
     def start(self, env_vars: dict[str, str]) -> None:
         """A failed start is no error here: as on AWS, the first invocation starts it again and reports what it gets."""
-        self._environment = {name: str(value) for name, value in env_vars.items()}
+        self._environment = tls.for_function({name: str(value) for name, value in env_vars.items()})
+        sessions.belongs_to_function(
+            self._environment.get("AWS_ACCESS_KEY_ID", ""), self.function_version.id.unqualified_arn()
+        )
         failure, _ = self._boot()
         if failure:
             LOG.warning("init of %s failed: %s", self.function_version.qualified_arn, failure.decode(errors="replace"))

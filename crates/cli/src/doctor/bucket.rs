@@ -88,3 +88,35 @@ fn prefix_of(lambda: &LambdaFunctionConfiguration) -> Option<&str> {
     let is_prefix = |name: &FilterRuleName| name.as_str().eq_ignore_ascii_case("prefix");
     rules.iter().find(|rule| rule.name().is_some_and(is_prefix))?.value()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::check::CheckResult;
+    use crate::rules;
+
+    /// The rules of which something is said under this policy, and whether that is a warning.
+    fn said(policy: &str) -> Vec<(String, CheckResult)> {
+        let policy = Policy::from_json(policy.as_bytes()).unwrap();
+        let checks = rules::all().unwrap();
+        let checks = checks.iter().filter_map(|rule| held_by_guard(&policy, rule));
+        checks.map(|check| (check.rule.unwrap(), check.result)).collect()
+    }
+
+    #[test]
+    fn the_rules_that_hold_in_mode_apply_are_named_until_their_guard_warns() {
+        let warned = |rule: &str| (rule.to_owned(), CheckResult::Warn);
+        let both = [warned("iam-stale-access-key"), warned("network-acl-open-ingress")];
+        assert_eq!(said(r#"{"schema": 1, "mode": "apply"}"#), both);
+        let settings = r#""network-acl-open-ingress": {"settings": {"guard_last_allow": "warn"}}"#;
+        assert_eq!(said(&format!(r#"{{"schema": 1, "mode": "apply", "rules": {{{settings}}}}}"#)), both[..1]);
+        assert_eq!(said(r#"{"schema": 1, "mode": "plan"}"#), []);
+    }
+
+    #[test]
+    fn settings_that_the_rule_does_not_know_fail() {
+        let rules = r#""s3-public-bucket": {"settings": {"guard": "warn"}}"#;
+        let said = said(&format!(r#"{{"schema": 1, "rules": {{{rules}}}}}"#));
+        assert_eq!(said, [("s3-public-bucket".to_owned(), CheckResult::Failed)]);
+    }
+}

@@ -1,9 +1,8 @@
 //! Netskope: whether the token is taken, and by which names the tenant knows the controls.
 
 use std::env;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures::TryStreamExt;
 use jiff::Timestamp;
 use netskope::{Client, Options};
 use remediation::{Control, Manifest};
@@ -13,9 +12,9 @@ use crate::doctor::check::{Area, Check};
 use crate::error::Error;
 use crate::source;
 
-/// One row is enough to know.
-const OPTIONS: Options =
-    Options { page_size: 1, timeout: Duration::from_secs(30), retries: 2, retry_delay: Duration::from_secs(1) };
+/// How long a page is waited for.
+const PAGE_TIME: Duration = Duration::from_secs(120);
+const REACH: &str = "see the tenant's name, and whether this machine reaches it";
 const SET_TOKEN: &str = "set NETSKOPE_TOKEN to the tenant's REST API v1 token (Settings > Tools > Rest API), and in the \
                          deployment TF_VAR_netskope_token and netskope_token_version";
 
@@ -37,10 +36,8 @@ pub(super) async fn check(args: &DoctorArgs, manifests: &[&Manifest]) -> Vec<Che
             match spelling(&client, control).await {
                 Ok(name) => checks.push(told(check, control, name)),
                 Err(error) if error.is_refused() => return vec![token.failed(error.to_string(), SET_TOKEN)],
-                Err(error) => {
-                    let fix = "see the tenant's name, and whether this machine reaches it";
-                    checks.push(check.failed(format!("{}: {error}", control.short_name), fix));
-                }
+                Err(error) if error.is_unreachable() => return vec![token.failed(error.to_string(), REACH)],
+                Err(error) => checks.push(check.failed(format!("{}: {error}", control.short_name), REACH)),
             }
         }
     }
@@ -54,15 +51,17 @@ pub(super) async fn check(args: &DoctorArgs, manifests: &[&Manifest]) -> Vec<Che
 fn client(args: &DoctorArgs) -> Result<Client, Error> {
     let endpoint = source::endpoint(args.netskope_tenant.as_deref(), args.netskope_endpoint.as_deref())?;
     let token = source::token(env::var("NETSKOPE_TOKEN").ok())?;
-    Ok(Client::new(endpoint, token, OPTIONS)?)
+    // One row is enough to know.
+    let options = Options { page_size: 1, timeout: Duration::from_secs(30), retries: 2, ..Options::default() };
+    Ok(Client::new(endpoint, token, options)?)
 }
 
 /// The spelling of the control's name that the tenant has violations of, asked for in the poller's order.
 async fn spelling<'a>(client: &Client, control: &'a Control) -> Result<Option<&'a str>, netskope::Error> {
     let now = Timestamp::now().as_second();
     for name in &control.rule_names {
-        let page = Box::pin(client.violations(name, now, 1)).try_next().await?;
-        if page.is_some_and(|page| page.received > 0) {
+        let page = client.violations(name, now, Instant::now() + PAGE_TIME).next().await?;
+        if page.is_some_and(|page| page.received > page.skipped.foreign()) {
             return Ok(Some(name));
         }
     }

@@ -135,6 +135,34 @@ fn a_broken_line_is_named_and_the_others_are_kept() {
 }
 
 #[test]
+fn a_batch_that_windows_wrote_is_read() {
+    let batch = batch_of(2);
+    let text = String::from_utf8(batch.to_ndjson().unwrap()).unwrap();
+    let utf16 = |unit: fn(u16) -> [u8; 2]| format!("\u{feff}{text}").encode_utf16().flat_map(unit).collect();
+    let crlf = text.replace('\n', "\r\n").into_bytes();
+    for bytes in [format!("\u{feff}{text}").into_bytes(), utf16(u16::to_le_bytes), utf16(u16::to_be_bytes), crlf] {
+        let read = Batch::from_ndjson(&bytes, RULE).unwrap();
+        assert_eq!((read.findings, read.bad_lines), (batch.findings.clone(), vec![]));
+    }
+}
+
+#[test]
+fn one_bad_line_costs_itself_alone_and_its_reason_is_short() {
+    let batch = batch_of(3);
+    let lines: Vec<_> = batch.to_ndjson().unwrap().split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let long = format!(r#"{{"control":"c","account":"{}","region":"r","resource":"x"}}"#, "7\\n".repeat(1 << 20));
+    let bads = [&b"null"[..], b"[1]", b"17", b"{\"control\":\"\xff\"}", b"\xff\xff", long.as_bytes(), &[b'['; 99_999]];
+    for bad in bads {
+        let mut lines = lines.clone();
+        lines[2] = bad.to_vec();
+        let read = Batch::from_ndjson(&lines.join(&b'\n'), RULE).unwrap();
+        assert_eq!(read.findings, [batch.findings[0].clone(), batch.findings[2].clone()]);
+        let [BatchLineError { line: 3, reason }] = &read.bad_lines[..] else { panic!("{:?}", read.bad_lines) };
+        assert!(reason.chars().count() <= 301 && !reason.contains(char::is_control), "{reason}");
+    }
+}
+
+#[test]
 fn empty_lines_are_no_findings() {
     let read = reread(&batch_of(2), |lines| lines.insert(2, "  ".into())).unwrap();
     assert_eq!((read.findings.len(), read.bad_lines), (2, vec![]));

@@ -115,6 +115,14 @@ fn another_schema_version_is_refused() {
 }
 
 #[test]
+fn a_policy_that_windows_wrote_is_read() {
+    let text = "\u{feff}{\"schema\": 1,\r\n\"paused\": true}";
+    for bytes in [text.into(), text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()] {
+        assert!(Policy::from_json(&bytes).unwrap().paused, "{bytes:?}");
+    }
+}
+
+#[test]
 fn settings_that_the_rule_does_not_know_are_refused_with_the_line() {
     for (settings, words) in [
         ("{\n\"day\": 30}", ["unknown field `day`, expected `days`", "; is `days` meant? in line 5"]),

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{POLICY_SCHEMA, Policy};
 use crate::RecordError;
+use crate::text::utf8;
 
 /// From which likeness on (0 to 1) a known word is taken for the one that was meant.
 const LIKE: f64 = 0.7;
@@ -53,14 +54,15 @@ impl From<RecordError> for PolicyError {
 }
 
 impl Policy {
-    /// Reads a policy.
+    /// Reads a policy, in UTF-8 or with a byte order mark.
     ///
     /// # Errors
     ///
     /// A typo (with its line and the nearest known word), or another schema version.
     pub fn from_json(bytes: &[u8]) -> Result<Self, PolicyError> {
         let syntax = |error: String| PolicyError::Syntax(error);
-        let json = str::from_utf8(bytes).map_err(|error| syntax(error.to_string()))?;
+        let bytes = utf8(bytes);
+        let json = str::from_utf8(&bytes).map_err(|error| syntax(error.to_string()))?;
         let policy: Self = serde_json::from_str(json).map_err(|error| syntax(with_nearest(&error.to_string())))?;
         if policy.schema != POLICY_SCHEMA {
             return Err(PolicyError::Schema { found: policy.schema });

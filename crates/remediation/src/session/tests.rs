@@ -117,3 +117,13 @@ fn every_rules_session_policy_fits_into_a_request() {
         assert_eq!(resources_left, [false; 4], "{policy}");
     }
 }
+
+#[test]
+fn only_certificates_are_taken_from_a_bundle() {
+    assert_eq!(certificates(b"").unwrap_err(), "it holds no certificate");
+    assert_eq!(certificates(b"no certificate").unwrap_err(), "it holds no certificate");
+    let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(certificates(broken).is_err());
+    let key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    assert_eq!(certificates(key).unwrap_err(), "it holds no certificate");
+}

@@ -1,13 +1,13 @@
 //! The calls of EC2.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::ops::RangeInclusive;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, NetworkAcl, NetworkAclEntry, RuleAction, Tag};
-use remediation::{Ec2Name, Error, Finding, Result};
+use aws_sdk_ec2::types::{Filter, IcmpTypeCode, NetworkAcl, NetworkAclEntry, PortRange, RuleAction, Tag};
+use remediation::{Ec2Name, Error, Finding, Resource, Result, Seen, call, partition};
 
-use crate::{Change, Everywhere};
+use crate::Change;
+use crate::acl::{Acl, Action, Entry, Family, ICMP, ICMPV6, Protocol, TCP, UDP};
 
 const DESCRIBE: &str = "ec2:DescribeNetworkAcls";
 const DESCRIBE_SUBNETS: &str = "ec2:DescribeSubnets";
@@ -22,61 +22,38 @@ const ALL: &str = "-1";
 /// So many values a filter may have.
 const FILTER_VALUES: usize = 200;
 
-/// A network ACL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Acl {
-    pub(crate) id: String,
-    pub(crate) is_default: bool,
-    pub(crate) subnets: Vec<String>,
-    pub(crate) inbound: Vec<Entry>,
-    pub(crate) tags: BTreeMap<String, String>,
-}
-
-/// An inbound entry of a network ACL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) number: i32,
-    pub(crate) allows: bool,
-    pub(crate) protocol: String,
-    pub(crate) source: String,
-}
-
-impl Entry {
-    /// From where it allows all traffic; none where it denies, or allows some only. EC2 keeps address ranges in their
-    /// canonical form.
-    pub(crate) fn open_to(&self) -> Option<Everywhere> {
-        let sources = [Everywhere::Ipv4, Everywhere::Ipv6];
-        let source = sources.into_iter().find(|source| source.to_string() == self.source);
-        source.filter(|_| self.allows && self.protocol == ALL)
-    }
-
-    pub(crate) fn is_ipv6(&self) -> bool {
-        self.source.contains(':')
-    }
-}
-
 /// The ACL that the finding names.
-pub(crate) async fn find(client: &Client, finding: &Finding) -> Result<Acl> {
-    match finding.ec2_name("network-acl", "acl")? {
-        Ec2Name::Id(id) => get(client, id).await,
+pub(crate) async fn look(client: &Client, finding: &Finding) -> Result<Seen<Acl>> {
+    let found = match finding.ec2_name("network-acl", "acl")? {
+        Ec2Name::Id(id) => describe(client, id).await?,
         name @ Ec2Name::Tag(tag) => {
             let named = |acl: &NetworkAcl| name_tag(acl.tags()) == Some(tag);
-            let call = client.describe_network_acls().filters(filter("tag:Name", [tag]));
-            let found = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-            let found = found.map_err(|error| Error::api(DESCRIBE, error))?;
+            let filtered = || client.describe_network_acls().filters(filter("tag:Name", [tag]));
+            let found = call(DESCRIBE, || filtered().into_paginator().items().send().collect());
+            let found: Vec<NetworkAcl> = found.await?;
             // A filter takes * and ? for wildcards.
-            acl(name.only(DESCRIBE, found.into_iter().filter(named).collect())?)
+            name.only(DESCRIBE, found.into_iter().filter(named).collect())?
         }
-    }
+    };
+    let owner = found.owner_id().ok_or_else(|| unusable("a network ACL without its owner"))?.to_owned();
+    let names = name_tag(found.tags()).map(str::to_owned);
+    let acl = acl(found)?;
+    let (region, id) = (finding.region.to_string(), acl.id.clone());
+    let arn = format!("arn:{}:ec2:{region}:{owner}:network-acl/{id}", partition(&region));
+    Ok(Seen::now(Resource::of_arn(DESCRIBE, arn, id)?.called(names), acl))
 }
 
 /// The ACL of an ID.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkAcls.html>
 pub(crate) async fn get(client: &Client, id: &str) -> Result<Acl> {
-    let call = client.describe_network_acls().network_acl_ids(id).into_paginator().items().send();
-    let found = call.collect::<Result<Vec<_>, _>>().await;
-    let found = found.map_err(|error| Error::api(DESCRIBE, error).gone_if(NO_ACL))?;
-    acl(Ec2Name::Id(id).only(DESCRIBE, found)?)
+    acl(describe(client, id).await?)
+}
+
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkAcls.html>
+async fn describe(client: &Client, id: &str) -> Result<NetworkAcl> {
+    let by_id = || client.describe_network_acls().network_acl_ids(id);
+    let found = call(DESCRIBE, || by_id().into_paginator().items().send().collect());
+    let found: Vec<NetworkAcl> = found.await.map_err(|error| error.gone_if(NO_ACL))?;
+    Ec2Name::Id(id).only(DESCRIBE, found.into_iter().filter(|acl| acl.network_acl_id() == Some(id)).collect())
 }
 
 /// These subnets, each with its tag `Name` if it has one.
@@ -85,9 +62,10 @@ pub(crate) async fn named_subnets(client: &Client, ids: &[String]) -> Result<Vec
     let mut described = Vec::new();
     for ids in ids.chunks(FILTER_VALUES) {
         // By a filter, because an ID that is gone since would be an error.
-        let call = client.describe_subnets().filters(filter("subnet-id", ids));
-        let found = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-        described.extend(found.map_err(|error| Error::api(DESCRIBE_SUBNETS, error))?);
+        let filtered = || client.describe_subnets().filters(filter("subnet-id", ids));
+        let found =
+            call(DESCRIBE_SUBNETS, || filtered().into_paginator().items().send().collect::<Result<Vec<_>, _>>());
+        described.extend(found.await?);
     }
     let named = |id: &String| {
         let subnet = described.iter().find(|subnet| subnet.subnet_id() == Some(id));
@@ -102,8 +80,10 @@ pub(crate) async fn named_subnets(client: &Client, ids: &[String]) -> Result<Vec
 /// Deletes the inbound entry of the change's number; one that is gone is deleted.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNetworkAclEntry.html>
 pub(crate) async fn delete(client: &Client, change: &Change) -> Result<()> {
-    let call = client.delete_network_acl_entry().network_acl_id(&change.acl).rule_number(change.number).egress(false);
-    match call.send().await.map_err(|error| Error::api(DELETE, error).gone_if(NO_ACL).gone_if(&[NO_ENTRY])) {
+    let delete =
+        || client.delete_network_acl_entry().network_acl_id(&change.acl).rule_number(change.number).egress(false);
+    let deleted = call(DELETE, || delete().send()).await;
+    match deleted.map_err(|error| error.gone_if(NO_ACL).gone_if(&[NO_ENTRY])) {
         Err(error) if error.is_gone() => Ok(()),
         other => other.map(drop),
     }
@@ -111,38 +91,76 @@ pub(crate) async fn delete(client: &Client, change: &Change) -> Result<()> {
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkAclEntry.html>
 pub(crate) async fn create(client: &Client, change: &Change) -> Result<()> {
-    let call = client.create_network_acl_entry().network_acl_id(&change.acl).rule_number(change.number).egress(false);
-    let call = call.protocol(ALL).rule_action(RuleAction::Allow);
-    let source = change.source.to_string();
-    let call = match change.source {
-        Everywhere::Ipv4 => call.cidr_block(source),
-        Everywhere::Ipv6 => call.ipv6_cidr_block(source),
+    let create = || {
+        let call = client.create_network_acl_entry().network_acl_id(&change.acl).rule_number(change.number);
+        let call = call.egress(false).protocol(ALL).rule_action(RuleAction::Allow);
+        match change.source {
+            Family::Ipv4 => call.cidr_block(change.source.everywhere()),
+            Family::Ipv6 => call.ipv6_cidr_block(change.source.everywhere()),
+        }
     };
-    call.send().await.map(drop).map_err(|error| Error::api(CREATE, error).gone_if(NO_ACL))
+    call(CREATE, || create().send()).await.map(drop).map_err(|error| error.gone_if(NO_ACL))
 }
 
+fn unusable(what: &str) -> Error {
+    Error::unusable(DESCRIBE, what)
+}
+
+/// What an answer says of an ACL; an error where it leaves something out, so that nobody takes that for "none".
 fn acl(of: NetworkAcl) -> Result<Acl> {
-    let unusable = |what| Error::unusable(DESCRIBE, what);
     let id = of.network_acl_id.ok_or_else(|| unusable("a network ACL without its ID"))?;
     let is_default =
         of.is_default.ok_or_else(|| unusable("a network ACL that does not say whether it is a default"))?;
-    let subnets = of.associations.unwrap_or_default().into_iter().filter_map(|of| of.subnet_id).collect();
-    let entries = of.entries.unwrap_or_default().into_iter();
-    let inbound = entries.filter(|entry| entry.egress != Some(true)).map(entry).collect::<Option<_>>();
-    let inbound = inbound.ok_or_else(|| unusable("an entry of a network ACL that is not whole"))?;
-    let tags =
-        of.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())));
-    Ok(Acl { id, is_default, subnets, inbound, tags: tags.collect() })
+    let associations = of.associations.ok_or_else(|| unusable("a network ACL that does not say whose it is"))?;
+    let subnets = associations.into_iter().map(|of| of.subnet_id).collect::<Option<_>>();
+    let subnets = subnets.ok_or_else(|| unusable("an association of a network ACL without its subnet"))?;
+    let entries = of.entries.ok_or_else(|| unusable("a network ACL without entries"))?.into_iter();
+    let inbound = entries.filter(|entry| entry.egress != Some(true)).map(entry).collect::<Option<Vec<_>>>();
+    let mut inbound = inbound.ok_or_else(|| unusable("an entry of a network ACL that is not whole"))?;
+    inbound.sort_by_key(|entry| entry.number);
+    let tags = of.tags.unwrap_or_default().into_iter();
+    let tags = tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect();
+    Ok(Acl { id, is_default, subnets, inbound, tags })
 }
 
-/// An inbound entry; none where a part is missing, so that nobody takes it for something else.
+/// An inbound entry; none where a part is missing or unknown, so that nobody takes it for something else.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkAclEntry.html>
 fn entry(of: NetworkAclEntry) -> Option<Entry> {
-    Some(Entry {
-        number: of.egress.and(of.rule_number)?,
-        allows: of.rule_action? == RuleAction::Allow,
-        protocol: of.protocol?,
-        source: of.cidr_block.or(of.ipv6_cidr_block)?,
-    })
+    let action = match of.rule_action? {
+        RuleAction::Allow => Action::Allow,
+        RuleAction::Deny => Action::Deny,
+        _ => return None,
+    };
+    let protocol = match of.protocol?.as_str() {
+        ALL => Protocol::All,
+        number => {
+            let number = number.parse().ok()?;
+            let part = match number {
+                TCP | UDP => ports(&of.port_range?)?,
+                ICMP | ICMPV6 => of.icmp_type_code.as_ref().map_or(Some(0..=u16::MAX), types)?,
+                _ => 0..=u16::MAX,
+            };
+            Protocol::Some(number, part)
+        }
+    };
+    let source = of.cidr_block.or(of.ipv6_cidr_block)?.parse().ok()?;
+    Some(Entry { number: of.egress.and(of.rule_number)?, action, protocol, source })
+}
+
+fn ports(of: &PortRange) -> Option<RangeInclusive<u16>> {
+    Some(u16::try_from(of.from?).ok()?..=u16::try_from(of.to?).ok()?)
+}
+
+/// A type of ICMP and a code as one number; -1 is every one.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IcmpTypeCode.html>
+fn types(of: &IcmpTypeCode) -> Option<RangeInclusive<u16>> {
+    let first =
+        |kind: i32, code: i32| Some(u16::from(u8::try_from(kind).ok()?) << 8 | u16::from(u8::try_from(code).ok()?));
+    match (of.r#type.unwrap_or(-1), of.code.unwrap_or(-1)) {
+        (-1, _) => Some(0..=u16::MAX),
+        (kind, -1) => Some(first(kind, 0)?..=first(kind, 255)?),
+        (kind, code) => Some(first(kind, code)?..=first(kind, code)?),
+    }
 }
 
 fn name_tag(tags: &[Tag]) -> Option<&str> {
@@ -152,13 +170,4 @@ fn name_tag(tags: &[Tag]) -> Option<&str> {
 fn filter(name: &str, values: impl IntoIterator<Item = impl Into<String>>) -> Filter {
     let values = values.into_iter().map(Into::into).collect();
     Filter::builder().name(name).set_values(Some(values)).build()
-}
-
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, allows, protocol, source } = self;
-        let action = if *allows { "allow" } else { "deny" };
-        let protocol = if protocol == ALL { "all" } else { protocol };
-        write!(f, "inbound entry {number}, {action} {protocol} from {source}")
-    }
 }

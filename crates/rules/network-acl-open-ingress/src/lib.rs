@@ -1,22 +1,38 @@
-//! The rule `network-acl-open-ingress`: a default network ACL, or one that a subnet uses, with an inbound entry that
-//! allows all traffic from everywhere.
+//! The rule `network-acl-open-ingress`: a default network ACL, or one that a subnet uses, that lets in all traffic from
+//! everywhere.
 //!
-//! The fix deletes each such entry. Invariants: nothing else is deleted, no entry that denies, that allows less than all
-//! protocols or that is outbound; an entry is looked at again right before it is deleted, because a delete goes by the
-//! number alone and somebody may have put another entry there since; undo never takes the place of another entry. The
-//! plan names the subnets that lose traffic: an ACL is stateless, so what is lost are the answers from outside, too.
+//! ```text
+//! 100 allow all from 0.0.0.0/0     deleted: by itself it allows everything
+//! 110 allow TCP 443 from 0.0.0.0/0 stays
+//! 120 allow all from 0.0.0.0/1     together these two let everything in: held, because which of the two the
+//! 130 allow all from 128.0.0.0/1   subnets need is for a person to say
+//! ```
+//!
+//! The controls ask that "no rule exists which allows all ingress traffic". So an entry that allows all traffic from
+//! everywhere violates whatever is denied before it, and is deleted. What is open in pieces violates as well, and is
+//! held. What counts there are live entries, each with all that it allows, as with the one entry: a deny of a part
+//! before the pieces does not make them comply; a deny of all of a piece takes that piece away.
+//!
+//! Nothing else is deleted, no entry that denies, that allows less or that is outbound. An entry is looked at again
+//! right before it is deleted, because a delete goes by the number alone and somebody may have put another entry there
+//! since; undo never takes the place of another entry. The plan names the subnets that lose traffic: an ACL is
+//! stateless, so what is lost are the answers from outside, too.
 
+mod acl;
 mod api;
+mod loss;
+mod traffic;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_sdk_ec2::Client;
-use remediation::{Error, ErrorKind, Finding, Guard, Proposal, Result, Rule, Target};
+use remediation::{Error, ErrorKind, Finding, Guard, Proposal, Result, Rule, Seen, Tags, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Acl, Entry};
+pub use crate::acl::Family;
+use crate::acl::{Acl, Entry};
+use crate::loss::{Loss, losses, numbers};
 
 /// The rule.
 #[derive(Debug)]
@@ -26,7 +42,7 @@ pub struct NetworkAclOpenIngress;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Whether an entry that allows all IPv6 traffic violates, too.
+    /// Whether an ACL that lets in all IPv6 traffic violates, too.
     pub ipv6: bool,
     /// What is done where the last inbound allow, of everything or of one address family, would go.
     pub guard_last_allow: Guard,
@@ -34,14 +50,14 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { ipv6: true, guard_last_allow: Guard::default() }
+        Self { ipv6: true, guard_last_allow: Guard::Hold }
     }
 }
 
 /// What distinguishes the two controls.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
+pub struct Control {
     which: Which,
 }
 
@@ -53,17 +69,6 @@ enum Which {
     Default,
     /// An ACL that a subnet is associated with.
     Subnet,
-}
-
-/// Everywhere, in one of the two address families.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Everywhere {
-    /// Every IPv4 address.
-    #[serde(rename = "0.0.0.0/0")]
-    Ipv4,
-    /// Every IPv6 address.
-    #[serde(rename = "::/0")]
-    Ipv6,
 }
 
 /// Whether an entry is there.
@@ -84,7 +89,7 @@ pub struct Change {
     /// The entry's number, which no other inbound entry of the ACL has.
     pub number: i32,
     /// From where it allows all traffic.
-    pub source: Everywhere,
+    pub source: Family,
     /// What was found.
     pub before: Presence,
     /// What is written.
@@ -94,38 +99,61 @@ pub struct Change {
 impl Rule for NetworkAclOpenIngress {
     const MANIFEST: &'static str = include_str!("../rule.json");
     type Settings = Settings;
+    type Control = Control;
     type Client = Client;
+    type State = Acl;
     type Change = Change;
 
     fn client(target: &Target) -> Self::Client {
         Client::new(&target.config)
     }
 
-    async fn plan(client: &Self::Client, finding: &Finding, settings: &Settings) -> Result<Proposal<Change>> {
-        let Parameters { which } = finding.parameters::<Self, _>()?;
-        let acl = api::find(client, finding).await?;
-        if let Some(note) = not_meant(&acl, which) {
-            return Ok(Proposal { notes: vec![note], ..Proposal::default() });
-        }
-        let counts = |source| source == Everywhere::Ipv4 || settings.ipv6;
-        let (going, staying): (Vec<&Entry>, Vec<&Entry>) =
-            acl.inbound.iter().filter(|entry| entry.allows).partition(|entry| entry.open_to().is_some_and(counts));
-        let notes = staying.iter().filter(|entry| entry.open_to().is_some()).map(|entry| left(entry)).collect();
-        let mut proposal = Proposal { notes, ..Proposal::default() };
-        if !going.is_empty() {
-            say_what_is_lost(client, &acl, &losses(&going, &staying), settings.guard_last_allow, &mut proposal).await?;
-        }
-        let change = |entry: &Entry| {
-            let source = entry.open_to()?;
-            let (before, after) = (Presence::Present, Presence::Absent);
-            Some(Change { acl: acl.id.clone(), number: entry.number, source, before, after })
-        };
-        proposal.changes = going.into_iter().filter_map(change).collect();
-        Ok(proposal)
+    async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<Acl>> {
+        api::look(client, finding).await
     }
 
-    async fn tags(client: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
-        Ok(api::find(client, finding).await?.tags)
+    fn plan(seen: &Seen<Acl>, controls: &[&Control], settings: &Settings) -> Proposal<Change> {
+        let acl = &seen.state;
+        if !controls.iter().any(|control| control.is_about(acl)) {
+            let notes = controls.iter().map(|control| control.is_not_about(acl)).collect();
+            return Proposal { notes, ..Proposal::default() };
+        }
+        let mut proposal = Proposal::from(deletions(acl, settings));
+        let goes = |entry: &Entry| proposal.changes.iter().any(|change| change.is_about(entry));
+        let left = |entry: &&Entry| entry.open_to().is_some() && !goes(entry);
+        let mut notes: Vec<_> = acl.inbound.iter().filter(left).map(stays).collect();
+        notes.extend(acl.inbound.iter().filter(|entry| goes(entry)).filter_map(|entry| lets_nothing_in(entry, acl)));
+        notes.extend(what_is_lost(acl, &losses(acl, goes)));
+        proposal.held = open_in_pieces(acl, goes, settings);
+        proposal.notes = notes;
+        proposal
+    }
+
+    fn guard(settings: &Settings) -> Guard {
+        settings.guard_last_allow
+    }
+
+    async fn impact(
+        client: &Client,
+        Seen { state: acl, .. }: &Seen<Acl>,
+        changes: &[Change],
+        _settings: &Settings,
+    ) -> Result<Vec<String>> {
+        let losses = losses(acl, |entry| changes.iter().any(|change| change.is_about(entry)));
+        let last: Vec<_> = losses.iter().filter(|loss| loss.is_of_last_allow()).collect();
+        if last.is_empty() || acl.subnets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let subnets = match api::named_subnets(client, &acl.subnets).await {
+            Ok(named) => named.join(", "),
+            // Who is cut off is known all the same, if not by name.
+            Err(error) => format!("{} (their names could not be looked up: {error})", acl.subnets.join(", ")),
+        };
+        Ok(last.into_iter().map(|loss| loss.by(&subnets)).collect())
+    }
+
+    async fn tags(_client: &Client, seen: &Seen<Acl>) -> Result<Tags> {
+        Ok(seen.state.tags.clone())
     }
 
     /// An entry, or an ACL, that somebody deleted in the meantime allows nothing any more: that is done, so that the
@@ -155,10 +183,90 @@ impl Rule for NetworkAclOpenIngress {
     }
 }
 
+impl Control {
+    fn is_about(self, acl: &Acl) -> bool {
+        match self.which {
+            Which::Default => acl.is_default,
+            Which::Subnet => !acl.subnets.is_empty(),
+        }
+    }
+
+    /// Why it is not about an ACL.
+    fn is_not_about(self, acl: &Acl) -> String {
+        match self.which {
+            Which::Default => format!("{} is not the default network ACL of its VPC", acl.id),
+            Which::Subnet => format!("no subnet is associated with {}", acl.id),
+        }
+    }
+}
+
+impl Settings {
+    /// Whether what is open to the addresses of a family counts.
+    fn counts(self, family: Family) -> bool {
+        family == Family::Ipv4 || self.ipv6
+    }
+}
+
 impl Change {
     fn is_about(&self, entry: &Entry) -> bool {
         entry.number == self.number && entry.open_to() == Some(self.source)
     }
+}
+
+/// Deletes each entry that allows all traffic by itself.
+fn deletions(acl: &Acl, settings: &Settings) -> Vec<Change> {
+    let deletion = |entry: &Entry| {
+        let source = entry.open_to().filter(|family| settings.counts(*family))?;
+        let (before, after) = (Presence::Present, Presence::Absent);
+        Some(Change { acl: acl.id.clone(), number: entry.number, source, before, after })
+    };
+    acl.inbound.iter().filter_map(deletion).collect()
+}
+
+/// What is still open when those entries are gone for which `goes` holds: everything, in pieces.
+fn open_in_pieces(acl: &Acl, goes: impl Fn(&Entry) -> bool, settings: &Settings) -> Vec<String> {
+    let in_pieces = |family: Family| {
+        let stays = |of: &&Entry| of.allows() && of.family() == family && !goes(of);
+        let live = acl.inbound.iter().filter(stays).filter(|of| !traffic::is_dead(of, &acl.inbound));
+        let pieces = traffic::all_let_in_by(&live.collect::<Vec<_>>(), family)?;
+        let (by, what_to_do) = match &pieces[..] {
+            [piece] => (format!("entry {}", piece.number), "Narrow or delete it: what the subnets need"),
+            pieces => {
+                let pieces: Vec<_> = pieces.iter().map(|piece| piece.number).collect();
+                let by = format!("entries {} together", numbers(&pieces));
+                (by, "Narrow or delete some of them: what the subnets need")
+            }
+        };
+        let id = &acl.id;
+        Some(format!(
+            "{id} lets in all TCP and UDP traffic from every public {family} address, by the inbound {by}. \
+             {what_to_do}, only a person can say"
+        ))
+    };
+    let families = [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| settings.counts(*family));
+    families.filter_map(in_pieces).collect()
+}
+
+fn stays(entry: &Entry) -> String {
+    format!("{entry} stays: the rule's setting ipv6 is false")
+}
+
+/// The note on an entry whose deletion nobody notices.
+fn lets_nothing_in(entry: &Entry, acl: &Acl) -> Option<String> {
+    let dead = traffic::is_dead(entry, &acl.inbound);
+    dead.then(|| {
+        format!("{entry} lets nothing in, because lower-numbered entries deny it all: with it nothing is lost")
+    })
+}
+
+/// The notes on the losses that no guard is about; those that it is about, [`Rule::impact`] tells.
+fn what_is_lost(acl: &Acl, losses: &[Loss]) -> Vec<String> {
+    if acl.subnets.is_empty() {
+        let note = "no subnet is associated with it: nobody is cut off".to_owned();
+        return Vec::from_iter((!losses.is_empty()).then_some(note));
+    }
+    let subnets = acl.subnets.join(", ");
+    losses.iter().filter(|loss| !loss.is_of_last_allow()).map(|loss| loss.by(&subnets)).collect()
 }
 
 /// The inbound entry that has the change's number now.
@@ -167,110 +275,18 @@ async fn standing(client: &Client, change: &Change) -> Result<Option<Entry>> {
     Ok(acl.inbound.into_iter().find(|entry| entry.number == change.number))
 }
 
-/// Why the control is not about this ACL; none where it is.
-fn not_meant(acl: &Acl, which: Which) -> Option<String> {
-    match which {
-        Which::Default if !acl.is_default => Some(format!("{} is not the default network ACL of its VPC", acl.id)),
-        Which::Subnet if acl.subnets.is_empty() => Some(format!("no subnet is associated with {}", acl.id)),
-        _ => None,
-    }
-}
-
-fn left(entry: &Entry) -> String {
-    format!("{entry} stays: the rule's setting ipv6 is false")
-}
-
-/// What the subnets of an ACL lose with the entries that go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Loss {
-    /// All that is let in.
-    All,
-    /// All that is let in by one address family.
-    Family(&'static str),
-    /// Of one address family, all but what the entries of these numbers let in.
-    AllBut(&'static str, String),
-}
-
-impl Loss {
-    /// Whether it is what the guard is about.
-    fn is_of_last_allow(&self) -> bool {
-        !matches!(self, Self::AllBut(..))
-    }
-
-    /// The loss of these subnets, in words.
-    fn by(&self, subnets: &str) -> String {
-        match self {
-            Self::All => format!("the last inbound allow: subnets {subnets} are cut off, return traffic included"),
-            Self::Family(family) => format!(
-                "the last inbound allow of {family}: subnets {subnets} are cut off from {family}, return traffic included"
-            ),
-            Self::AllBut(family, staying) => format!(
-                "subnets {subnets} take in only the {family} traffic that {staying} allow, return traffic included"
-            ),
-        }
-    }
-}
-
-/// The losses when these entries go and those stay, family by family, for they do not stand in for each other.
-fn losses(going: &[&Entry], staying: &[&Entry]) -> Vec<Loss> {
-    if staying.is_empty() {
-        return vec![Loss::All];
-    }
-    let loss = |(family, is_ipv6): (&'static str, bool)| {
-        let of_family = |entry: &&&Entry| entry.is_ipv6() == is_ipv6;
-        going.iter().find(of_family)?;
-        let staying: Vec<_> = staying.iter().filter(of_family).map(|entry| entry.number.to_string()).collect();
-        Some(if staying.is_empty() { Loss::Family(family) } else { Loss::AllBut(family, staying.join(", ")) })
-    };
-    [("IPv4", false), ("IPv6", true)].into_iter().filter_map(loss).collect()
-}
-
-/// Notes the losses, subnets by name; what the guard is about, as the guard says. Nothing to say, nothing to look up.
-async fn say_what_is_lost(
-    client: &Client,
-    acl: &Acl,
-    losses: &[Loss],
-    guard: Guard,
-    proposal: &mut Proposal<Change>,
-) -> Result<()> {
-    if acl.subnets.is_empty() {
-        proposal.notes.push("no subnet is associated with it: nobody is cut off".into());
-        return Ok(());
-    }
-    let said: Vec<_> = losses.iter().filter(|loss| guard.is_on() || !loss.is_of_last_allow()).collect();
-    if said.is_empty() {
-        return Ok(());
-    }
-    let subnets = api::named_subnets(client, &acl.subnets).await?.join(", ");
-    for loss in said {
-        let text = loss.by(&subnets);
-        if loss.is_of_last_allow() {
-            proposal.guard(guard, text);
-        } else {
-            proposal.notes.push(text);
-        }
-    }
-    Ok(())
-}
-
 fn taken(error: Error, change: &Change, entry: &Entry) -> Error {
     let Change { acl, number, .. } = change;
-    let message = format!("{acl} has another entry in its place: {entry}. Move it away from the number {number} first");
+    let message = format!(
+        "{acl} has another entry under the number {number} now: {entry}. Give that one another number, then undo again"
+    );
     Error { kind: ErrorKind::Permanent, message, ..error }
-}
-
-impl fmt::Display for Everywhere {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ipv4 => "0.0.0.0/0",
-            Self::Ipv6 => "::/0",
-        })
-    }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { acl, number, source, before, after } = self;
+        let source = source.everywhere();
         write!(f, "network ACL {acl}: inbound entry {number}, allow all from {source}: {before} → {after}")
     }
 }

@@ -3,51 +3,41 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatchlogs::Client as Logs;
+use aws_sdk_cloudwatchlogs::types::{LogGroup, LogStream, OrderBy};
 use aws_sdk_ec2::Client as Ec2;
 use aws_sdk_ec2::types::{
-    Filter, FlowLogsResourceType, LogDestinationType, ResourceType, Tag, TagSpecification, TrafficType,
-    UnsuccessfulItem, Vpc as Ec2Vpc,
+    Filter, FlowLogsResourceType, LogDestinationType, NetworkInterfaceStatus, ResourceType, Tag, TagSpecification,
+    TrafficType, UnsuccessfulItem, Vpc as Ec2Vpc,
 };
-use remediation::{Ec2Name, Error, ErrorKind, Finding, Result};
+use jiff::Timestamp;
+use remediation::{Ec2Name, Error, ErrorKind, Finding, Resource, Result, call, partition};
 
+use crate::state::{Delivery, FlowLog};
 use crate::{Change, Traffic};
 
 const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
 const DESCRIBE: &str = "ec2:DescribeFlowLogs";
+const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
 const CREATE: &str = "ec2:CreateFlowLogs";
 const DELETE: &str = "ec2:DeleteFlowLogs";
 const DESCRIBE_GROUPS: &str = "logs:DescribeLogGroups";
+const DESCRIBE_STREAMS: &str = "logs:DescribeLogStreams";
 const CREATE_GROUP: &str = "logs:CreateLogGroup";
 const SET_RETENTION: &str = "logs:PutRetentionPolicy";
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
 const NO_VPC: &[&str] = &["InvalidVpcID.NotFound"];
 const NO_FLOW_LOG: &[&str] = &["InvalidFlowLogId.NotFound"];
 const ALREADY_EXISTS: &str = "FlowLogAlreadyExists";
-/// Two runs at once make the same log group; it is over in a moment.
-const IN_CONFLICT: &[&str] = &["OperationAbortedException"];
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/CommonErrors.html>
+const NO_GROUP: &[&str] = &["ResourceNotFoundException"];
+const GROUP_EXISTS: &str = "ResourceAlreadyExistsException";
 /// The tag of the rule's own flow logs.
 pub(crate) const TAG: (&str, &str) = ("autoremediate", "vpc-without-flow-logs");
 
-/// A flow log of a VPC.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FlowLog {
-    pub(crate) id: String,
-    pub(crate) destination: String,
-    pub(crate) is_ours: bool,
-    pub(crate) delivery_error: Option<String>,
-}
-
-/// What of a log group matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LogGroup {
-    /// None: it keeps everything for ever.
-    pub(crate) retention_days: Option<i32>,
-}
-
-/// A VPC.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A VPC: what it is, and its tags.
+#[derive(Debug)]
 pub(crate) struct Vpc {
-    pub(crate) id: String,
+    pub(crate) resource: Resource,
     pub(crate) tags: BTreeMap<String, String>,
 }
 
@@ -55,53 +45,89 @@ pub(crate) struct Vpc {
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
 pub(crate) async fn find_vpc(ec2: &Ec2, finding: &Finding) -> Result<Vpc> {
     let name = finding.ec2_name("vpc", "vpc")?;
-    let call = match name {
+    let asked = || match name {
         Ec2Name::Id(id) => ec2.describe_vpcs().vpc_ids(id),
         Ec2Name::Tag(tag) => ec2.describe_vpcs().filters(filter("tag:Name", tag)),
     };
-    let found = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-    let found = found.map_err(|error| Error::api(DESCRIBE_VPCS, error).gone_if(NO_VPC))?;
+    let found = call(DESCRIBE_VPCS, || asked().into_paginator().items().send().collect());
+    let found: Vec<Ec2Vpc> = found.await.map_err(|error| error.gone_if(NO_VPC))?;
     // A filter takes * and ? for wildcards.
     let is_named = |vpc: &Ec2Vpc| match name {
         Ec2Name::Id(id) => vpc.vpc_id() == Some(id),
         Ec2Name::Tag(tag) => has_tag(vpc.tags(), ("Name", tag)),
     };
     let vpc = name.only(DESCRIBE_VPCS, found.into_iter().filter(is_named).collect())?;
-    let id = vpc.vpc_id.ok_or_else(|| Error::unusable(DESCRIBE_VPCS, "a VPC without its ID"))?;
+    let unusable = |what| Error::unusable(DESCRIBE_VPCS, what);
+    let id = vpc.vpc_id.ok_or_else(|| unusable("a VPC without its ID"))?;
+    let owner = vpc.owner_id.ok_or_else(|| unusable("a VPC without its owner"))?;
     let tags = vpc.tags.unwrap_or_default().into_iter();
-    Ok(Vpc { id, tags: tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect() })
+    let tags: BTreeMap<_, _> = tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect();
+    let region = finding.region.to_string();
+    let arn = format!("arn:{}:ec2:{region}:{owner}:vpc/{id}", partition(&region));
+    let resource = Resource::of_arn(DESCRIBE_VPCS, arn, id)?.called(tags.get("Name").cloned());
+    Ok(Vpc { resource, tags })
 }
 
-/// Every flow log of a VPC, whoever made it.
-pub(crate) async fn flow_logs(ec2: &Ec2, vpc: &str) -> Result<Vec<FlowLog>> {
-    filtered(ec2, vec![filter("resource-id", vpc)]).await
+/// Every flow log of a VPC, whoever made it. Those that are to `log_group` and have the rule's tag are its own.
+pub(crate) async fn flow_logs(ec2: &Ec2, vpc: &str, log_group: &str) -> Result<Vec<FlowLog>> {
+    filtered(ec2, vpc, log_group, vec![filter("resource-id", vpc)]).await
 }
 
 /// The IDs of the flow logs that the change, or another run's change to the same group, has made.
-pub(crate) async fn ours(ec2: &Ec2, change: &Change) -> Result<Vec<String>> {
+pub(crate) async fn ours(ec2: &Ec2, Change { vpc, log_group, .. }: &Change) -> Result<Vec<String>> {
     let tag = filter(&format!("tag:{}", TAG.0), TAG.1);
-    let filters = vec![filter("resource-id", &change.vpc), filter("log-group-name", &change.log_group), tag];
-    let found = filtered(ec2, filters).await?;
+    let filters = vec![filter("resource-id", vpc), filter("log-group-name", log_group), tag];
+    let found = filtered(ec2, vpc, log_group, filters).await?;
     // Whatever the filters let through: nothing is deleted that is not marked as ours.
-    Ok(found.into_iter().filter(|of| of.is_ours && of.destination == change.log_group).map(|of| of.id).collect())
+    Ok(found.into_iter().filter(|of| of.is_ours).map(|of| of.id).collect())
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeFlowLogs.html>
-async fn filtered(ec2: &Ec2, filters: Vec<Filter>) -> Result<Vec<FlowLog>> {
-    let call = ec2.describe_flow_logs().set_filter(Some(filters)).into_paginator().items().send();
-    let found = call.collect::<Result<Vec<_>, _>>().await.map_err(|error| Error::api(DESCRIBE, error))?;
-    found.into_iter().map(flow_log).collect()
+async fn filtered(ec2: &Ec2, vpc: &str, log_group: &str, filters: Vec<Filter>) -> Result<Vec<FlowLog>> {
+    let asked = || ec2.describe_flow_logs().set_filter(Some(filters.clone()));
+    let found = call(DESCRIBE, || asked().into_paginator().items().send().collect::<Result<Vec<_>, _>>()).await?;
+    found.into_iter().map(|of| flow_log(of, vpc, log_group)).collect()
 }
 
 /// FlowLogStatus is ACTIVE whatever happens; only the status of the delivery says whether anything is recorded.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FlowLog.html>
-fn flow_log(of: aws_sdk_ec2::types::FlowLog) -> Result<FlowLog> {
-    let is_ours = has_tag(of.tags(), TAG);
-    let failed = of.deliver_logs_status() == Some("FAILED");
-    let delivery_error = failed.then(|| of.deliver_logs_error_message.unwrap_or_else(|| "no reason is given".into()));
-    let id = of.flow_log_id.ok_or_else(|| Error::unusable(DESCRIBE, "a flow log without its ID"))?;
-    let destination = of.log_group_name.or(of.log_destination).unwrap_or_else(|| "an unknown place".into());
-    Ok(FlowLog { id, destination, is_ours, delivery_error })
+fn flow_log(of: aws_sdk_ec2::types::FlowLog, vpc: &str, log_group: &str) -> Result<FlowLog> {
+    let unusable = |what| Error::unusable(DESCRIBE, what);
+    if of.resource_id() != Some(vpc) {
+        return Err(unusable("a flow log of something else than was asked for"));
+    }
+    let is_ours = has_tag(of.tags(), TAG) && of.log_group_name() == Some(log_group);
+    let reason = of.deliver_logs_error_message;
+    let delivery = match of.deliver_logs_status.as_deref() {
+        Some("FAILED") => Delivery::Failed(reason.unwrap_or_else(|| "AWS gives no reason".into())),
+        Some("SUCCESS") => Delivery::NotFailed,
+        _ => Delivery::Unknown,
+    };
+    let made = of.creation_time.and_then(|at| Timestamp::from_second(at.secs()).ok());
+    Ok(FlowLog {
+        id: of.flow_log_id.ok_or_else(|| unusable("a flow log without its ID"))?,
+        made: made.ok_or_else(|| unusable("a flow log without the time of its creation"))?,
+        destination: of.log_group_name.or(of.log_destination).unwrap_or_else(|| "an unknown place".into()),
+        records_all: of.traffic_type == Some(TrafficType::All),
+        is_ours,
+        delivery,
+    })
+}
+
+/// Whether a network interface of the VPC is in use: there is something to record.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkInterfaces.html>
+pub(crate) async fn is_in_use(ec2: &Ec2, vpc: &str) -> Result<bool> {
+    let asked = || ec2.describe_network_interfaces().filters(filter("vpc-id", vpc));
+    let first_in_use = || async {
+        let mut interfaces = asked().into_paginator().items().send();
+        while let Some(interface) = interfaces.try_next().await? {
+            if interface.status() == Some(&NetworkInterfaceStatus::InUse) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    call(DESCRIBE_INTERFACES, first_in_use).await
 }
 
 /// Makes the flow log. One that is there already, with the same configuration, is fine: whether the VPC complies, a
@@ -110,17 +136,18 @@ fn flow_log(of: aws_sdk_ec2::types::FlowLog) -> Result<FlowLog> {
 pub(crate) async fn create(ec2: &Ec2, change: &Change, client_token: &str) -> Result<()> {
     let tag = Tag::builder().key(TAG.0).value(TAG.1).build();
     let tags = TagSpecification::builder().resource_type(ResourceType::VpcFlowLog).tags(tag).build();
-    let call = ec2
-        .create_flow_logs()
-        .client_token(client_token)
-        .resource_type(FlowLogsResourceType::Vpc)
-        .resource_ids(&change.vpc)
-        .traffic_type(change.traffic.into())
-        .log_destination_type(LogDestinationType::CloudWatchLogs)
-        .log_group_name(&change.log_group)
-        .deliver_logs_permission_arn(&change.delivery_role)
-        .tag_specifications(tags);
-    let answer = call.send().await.map_err(|error| Error::api(CREATE, error).gone_if(NO_VPC));
+    let create = || {
+        ec2.create_flow_logs()
+            .client_token(client_token)
+            .resource_type(FlowLogsResourceType::Vpc)
+            .resource_ids(&change.vpc)
+            .traffic_type(change.traffic.into())
+            .log_destination_type(LogDestinationType::CloudWatchLogs)
+            .log_group_name(&change.log_group)
+            .deliver_logs_permission_arn(&change.delivery_role)
+            .tag_specifications(tags.clone())
+    };
+    let answer = call(CREATE, || create().send()).await.map_err(|error| error.gone_if(NO_VPC));
     let made = answer.and_then(|answer| successful(CREATE, answer.unsuccessful));
     made.or_else(|error| if error.code.as_deref() == Some(ALREADY_EXISTS) { Ok(()) } else { Err(error) })
 }
@@ -128,7 +155,7 @@ pub(crate) async fn create(ec2: &Ec2, change: &Change, client_token: &str) -> Re
 /// Deletes a flow log; one that is gone is deleted.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteFlowLogs.html>
 pub(crate) async fn delete(ec2: &Ec2, id: &str) -> Result<()> {
-    let answer = ec2.delete_flow_logs().flow_log_ids(id).send().await.map_err(|error| Error::api(DELETE, error));
+    let answer = call(DELETE, || ec2.delete_flow_logs().flow_log_ids(id).send()).await;
     let deleted = answer.and_then(|answer| successful(DELETE, answer.unsuccessful));
     deleted
         .map_err(|error| error.gone_if(NO_FLOW_LOG))
@@ -147,33 +174,55 @@ fn successful(action: &str, unsuccessful: Option<Vec<UnsuccessfulItem>>) -> Resu
         Some(code) => format!("{code}: {message}"),
         None => message.to_owned(),
     };
-    Err(Error { action: action.into(), kind: ErrorKind::Permanent, code: error.code, message })
+    Err(Error { code: error.code, ..Error::new(action, ErrorKind::Permanent, message) })
 }
 
 /// The log group of exactly this name, if there is one.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>
 pub(crate) async fn log_group(logs: &Logs, name: &str) -> Result<Option<LogGroup>> {
-    let call = logs.describe_log_groups().log_group_name_prefix(name).into_paginator().items().send();
-    let found = call.collect::<Result<Vec<_>, _>>().await.map_err(|error| Error::api(DESCRIBE_GROUPS, error))?;
-    let found = found.into_iter().find(|group| group.log_group_name() == Some(name));
-    Ok(found.map(|group| LogGroup { retention_days: group.retention_in_days }))
+    let asked = || logs.describe_log_groups().log_group_name_prefix(name);
+    let found =
+        call(DESCRIBE_GROUPS, || asked().into_paginator().items().send().collect::<Result<Vec<_>, _>>()).await?;
+    Ok(found.into_iter().find(|group| group.log_group_name() == Some(name)))
+}
+
+/// When a flow log last delivered something to the log group, by the 50 of its streams that received something last.
+/// The stream of a network interface is called `eni-…-all`, or by another traffic type.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html>
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html>
+pub(crate) async fn last_delivery(logs: &Logs, log_group: &str) -> Result<Option<Timestamp>> {
+    let asked =
+        || logs.describe_log_streams().log_group_name(log_group).order_by(OrderBy::LastEventTime).descending(true);
+    let answer = match call(DESCRIBE_STREAMS, || asked().send()).await.map_err(|error| error.gone_if(NO_GROUP)) {
+        Err(error) if error.is_gone() => return Ok(None),
+        answer => answer?,
+    };
+    let is_of_interface = |stream: &&LogStream| stream.log_stream_name().is_some_and(|name| name.starts_with("eni-"));
+    let streams = answer.log_streams().iter().filter(is_of_interface);
+    Ok(streams.filter_map(last_event).max())
+}
+
+/// When the stream last received something, as far as that is known yet: its times follow within an hour or so.
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogStream.html>
+fn last_event(of: &LogStream) -> Option<Timestamp> {
+    let times = [of.first_event_timestamp(), of.last_event_timestamp(), of.last_ingestion_time()];
+    Timestamp::from_millisecond(times.into_iter().flatten().max()?).ok()
 }
 
 /// Makes the log group; false where there is one already.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
 pub(crate) async fn create_log_group(logs: &Logs, name: &str) -> Result<bool> {
-    let answer = logs.create_log_group().log_group_name(name).send().await;
-    match answer.map_err(|error| Error::api(CREATE_GROUP, error).not_now_if(IN_CONFLICT)) {
+    match call(CREATE_GROUP, || logs.create_log_group().log_group_name(name).send()).await {
         Ok(_) => Ok(true),
-        Err(error) if error.code.as_deref() == Some("ResourceAlreadyExistsException") => Ok(false),
+        Err(error) if error.code.as_deref() == Some(GROUP_EXISTS) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
 pub(crate) async fn set_retention(logs: &Logs, name: &str, days: i32) -> Result<()> {
-    let answer = logs.put_retention_policy().log_group_name(name).retention_in_days(days).send().await;
-    answer.map(drop).map_err(|error| Error::api(SET_RETENTION, error).not_now_if(IN_CONFLICT))
+    let set = || logs.put_retention_policy().log_group_name(name).retention_in_days(days);
+    call(SET_RETENTION, || set().send()).await.map(drop)
 }
 
 fn has_tag(tags: &[Tag], (key, value): (&str, &str)) -> bool {

@@ -1,21 +1,28 @@
-//! The rule `vpc-without-flow-logs`: a VPC that has no flow log.
+//! The rule `vpc-without-flow-logs`: a VPC whose traffic nobody records.
 //!
-//! The fix makes one flow log to a log group of CloudWatch. Invariants: a VPC with any flow log complies, also where
-//! that delivers nothing, which is noted; the log group is named by the account and the VPC alone, so that runs do not
-//! add groups and a second flow log to it is refused by EC2 itself; a retention that somebody chose is not changed;
-//! undo deletes nothing but a flow log of that VPC, to that group, with the rule's tag, and never any logs.
+//! ```text
+//! vpc-1                                  gets a flow log to /autoremediate/vpc-flow-logs/<account>/vpc-1
+//! vpc-2  fl-1 to s3://flows    SUCCESS   complies
+//! vpc-3  fl-2 to theirs        FAILED    held: mend or delete it
+//! vpc-4  fl-3, made by this rule         unverified until something of it arrives in the log group
+//! ```
+//!
+//! The log group is named by the account and the VPC alone, so that runs do not add groups and a second flow log to it
+//! is refused by EC2 itself. A retention that somebody chose is not changed. Undo deletes nothing but a flow log of that
+//! VPC, to that group, with the rule's tag, and never any logs. What shows that a flow log delivers is told in
+//! [`state`].
 
 mod api;
 mod settings;
+mod state;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use remediation::{Finding, Proposal, Result, Rule, RunId, Target};
+use remediation::{Finding, NoParameters, Proposal, Result, Rule, RunId, Seen, Tags, Target};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{FlowLog, LogGroup};
 pub use crate::settings::{Settings, Traffic};
+use crate::state::{FlowLog, Vpc};
 
 /// The rule.
 #[derive(Debug)]
@@ -62,7 +69,9 @@ pub struct Change {
 impl Rule for VpcWithoutFlowLogs {
     const MANIFEST: &'static str = include_str!("../rule.json");
     type Settings = Settings;
+    type Control = NoParameters;
     type Client = Client;
+    type State = Vpc;
     type Change = Change;
 
     fn client(target: &Target) -> Self::Client {
@@ -74,30 +83,45 @@ impl Rule for VpcWithoutFlowLogs {
         }
     }
 
-    async fn plan(client: &Self::Client, finding: &Finding, settings: &Settings) -> Result<Proposal<Change>> {
-        let vpc = api::find_vpc(&client.ec2, finding).await?.id;
-        let flow_logs = api::flow_logs(&client.ec2, &vpc).await?;
-        if !flow_logs.is_empty() {
-            let notes = flow_logs.iter().filter_map(not_delivered).collect();
-            return Ok(Proposal { notes, ..Proposal::default() });
-        }
-        let log_group = format!("/autoremediate/vpc-flow-logs/{}/{vpc}", finding.account);
-        let found = api::log_group(&client.logs, &log_group).await?;
-        let change = Change {
-            log_group,
-            retention_days: settings.retention_days,
-            traffic: settings.traffic,
-            delivery_role: client.delivery_role.clone(),
-            before: Presence::Absent,
-            after: Presence::Present,
-            vpc,
+    async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<Vpc>> {
+        let Client { ec2, logs, delivery_role, .. } = client;
+        let api::Vpc { resource, tags } = api::find_vpc(ec2, finding).await?;
+        let log_group = format!("/autoremediate/vpc-flow-logs/{}/{}", resource.owner, resource.id);
+        let flow_logs = api::flow_logs(ec2, &resource.id, &log_group).await?;
+        let retention_days = match flow_logs[..] {
+            [] => api::log_group(logs, &log_group).await?.and_then(|of| of.retention_in_days),
+            _ => None,
         };
-        let notes = found.and_then(|found| retention_stays(&change, &found)).into_iter().collect();
-        Ok(Proposal { changes: vec![change], notes, ..Proposal::default() })
+        // Also before there is a flow log, so that none is made that could not be proved to work.
+        let (last_delivery, is_in_use) = match flow_logs.iter().any(FlowLog::is_enough) {
+            true => (None, false),
+            false => (api::last_delivery(logs, &log_group).await?, api::is_in_use(ec2, &resource.id).await?),
+        };
+        let delivery_role = delivery_role.clone();
+        let state = Vpc { tags, flow_logs, log_group, retention_days, last_delivery, is_in_use, delivery_role };
+        Ok(Seen::now(resource, state))
     }
 
-    async fn tags(client: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
-        Ok(api::find_vpc(&client.ec2, finding).await?.tags)
+    fn plan(seen: &Seen<Vpc>, _controls: &[&NoParameters], settings: &Settings) -> Proposal<Change> {
+        let Seen { resource, at, state: vpc } = seen;
+        if !vpc.flow_logs.is_empty() {
+            return vpc.judge(*at);
+        }
+        let change = Change {
+            vpc: resource.id.clone(),
+            log_group: vpc.log_group.clone(),
+            retention_days: settings.retention_days,
+            traffic: settings.traffic,
+            delivery_role: vpc.delivery_role.clone(),
+            before: Presence::Absent,
+            after: Presence::Present,
+        };
+        let notes = retention_stays(&change, vpc.retention_days).into_iter().collect();
+        Proposal { changes: vec![change], notes, ..Proposal::default() }
+    }
+
+    async fn tags(_client: &Client, seen: &Seen<Vpc>) -> Result<Tags> {
+        Ok(seen.state.tags.clone())
     }
 
     async fn apply(client: &Self::Client, change: &Change) -> Result<()> {
@@ -125,22 +149,15 @@ impl Rule for VpcWithoutFlowLogs {
 /// its name it is the rule's own, so it gets one.
 async fn make_log_group(logs: &aws_sdk_cloudwatchlogs::Client, change: &Change) -> Result<()> {
     let made = api::create_log_group(logs, &change.log_group).await?;
-    let kept = !made && api::log_group(logs, &change.log_group).await?.is_some_and(|of| of.retention_days.is_some());
+    let kept = !made && api::log_group(logs, &change.log_group).await?.is_some_and(|of| of.retention_in_days.is_some());
     if kept { Ok(()) } else { api::set_retention(logs, &change.log_group, change.retention_days).await }
 }
 
 /// The note on a log group whose retention is not the one that the settings ask for.
-fn retention_stays(change: &Change, found: &LogGroup) -> Option<String> {
-    let days = found.retention_days.filter(|days| *days != change.retention_days)?;
+fn retention_stays(change: &Change, found: Option<i32>) -> Option<String> {
+    let days = found.filter(|days| *days != change.retention_days)?;
     let Change { log_group, retention_days, .. } = change;
     Some(format!("the log group {log_group} exists and keeps its retention of {days} days, not {retention_days}"))
-}
-
-/// The note on a flow log that records nothing.
-fn not_delivered(flow_log: &FlowLog) -> Option<String> {
-    let error = flow_log.delivery_error.as_deref()?;
-    let FlowLog { id, destination, .. } = flow_log;
-    Some(format!("the flow log {id} to {destination} delivers nothing: {error}"))
 }
 
 impl fmt::Display for Change {

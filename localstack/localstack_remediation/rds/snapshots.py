@@ -1,36 +1,50 @@
-"""RDS: moto's, with public snapshots, pages, and the states in which a snapshot cannot be shared."""
+"""Public snapshots, those of one source, pages, and the states in which a snapshot cannot be shared."""
+
+from dataclasses import dataclass
 
 from localstack.aws.api import RequestContext
 from localstack.aws.connect import connect_to
 from localstack.services.moto import call_moto, call_moto_with_request
-from localstack.services.plugins import Service, aws_provider
 from moto.rds.models import rds_backends
 
-from .moto_services import Operation, aws_error, moto_service
-from .paging import page
+from ..moto_services import Operation, aws_error
+from ..paging import page
 
 EVERYONE = "all"
+FILTERS = {
+    "DBInstanceIdentifier": "db-instance-id",
+    "DBSnapshotIdentifier": "db-snapshot-id",
+    "DbiResourceId": "dbi-resource-id",
+    "DBClusterIdentifier": "db-cluster-id",
+    "DBClusterSnapshotIdentifier": "db-cluster-snapshot-id",
+}
 
 
+@dataclass(frozen=True)
 class Kind:
     """What instance and cluster snapshots have in common, under different names."""
 
-    def __init__(self, members: str, name: str, list_: str, store: str, state_error: str) -> None:
-        self.members = members  # of the answer
-        self.list = list_  # the SDK's call
-        self.identifier = f"DB{name}SnapshotIdentifier"
-        self.arn = f"DB{name}SnapshotArn"
-        self.store = store  # in moto's backend
-        self.state_error = state_error
+    members: str  # of the answer
+    list: str  # the SDK's call
+    identifier: str
+    arn: str
+    source: str  # the member that names what it was taken of
+    source_kind: str  # in an ARN
+    resource_id: str  # the member that stays when the source gets another name
+    store: str  # in moto's backend
+    state_error: str
 
     def stored(self, account: str, region: str) -> dict:
         return getattr(rds_backends[account][region], self.store)
 
 
-INSTANCE = Kind("DBSnapshots", "", "describe_db_snapshots", "database_snapshots", "InvalidDBSnapshotState")
+INSTANCE = Kind(
+    "DBSnapshots", "describe_db_snapshots", "DBSnapshotIdentifier", "DBSnapshotArn", "DBInstanceIdentifier", "db",
+    "DbiResourceId", "database_snapshots", "InvalidDBSnapshotState",
+)
 CLUSTER = Kind(
-    "DBClusterSnapshots", "Cluster", "describe_db_cluster_snapshots", "cluster_snapshots",
-    "InvalidDBClusterSnapshotStateFault",
+    "DBClusterSnapshots", "describe_db_cluster_snapshots", "DBClusterSnapshotIdentifier", "DBClusterSnapshotArn",
+    "DBClusterIdentifier", "cluster", "DbClusterResourceId", "cluster_snapshots", "InvalidDBClusterSnapshotStateFault",
 )
 
 
@@ -40,6 +54,8 @@ def _describe(kind: Kind) -> Operation:
             snapshots = _public(kind, context, request)
         else:
             snapshots = call_moto(context).get(kind.members, [])
+            if resource_id := request.get(kind.resource_id):  # moto does not look at it
+                snapshots = [each for each in snapshots if each[kind.resource_id] == resource_id]
             if request.get("IncludePublic"):
                 snapshots += [each for each in _public(kind, context, request) if each not in snapshots]
         return _page(context, request, {kind.members: snapshots}, kind.members)
@@ -58,19 +74,29 @@ def _public(kind: Kind, context: RequestContext, request: dict) -> list[dict]:
         client = connect_to(aws_access_key_id=account, region_name=context.region).rds
         pages = client.get_paginator(kind.list).paginate(SnapshotType="manual")
         for snapshot in (each for page_ in pages for each in page_[kind.members]):
-            if snapshot[kind.identifier] not in public:
+            if snapshot[kind.identifier] not in public or not _is_asked_for(kind, snapshot, request):
                 continue
             if account != context.account_id:
                 snapshot |= {kind.identifier: snapshot[kind.arn], "SnapshotType": "public"}
             found.append(snapshot)
-    wanted = request.get(kind.identifier)
-    instance = request.get("DBInstanceIdentifier") or request.get("DBClusterIdentifier")
-    return [
-        each
-        for each in found
-        if (not wanted or wanted in (each[kind.identifier], each[kind.arn]))
-        and (not instance or instance in (each.get("DBInstanceIdentifier"), each.get("DBClusterIdentifier")))
-    ]
+    return found
+
+
+def _is_asked_for(kind: Kind, snapshot: dict, request: dict) -> bool:
+    """By the parameters and filters that moto knows for an account's own snapshots."""
+    arn, source = snapshot[kind.arn], snapshot[kind.source]
+    of_account, _, _ = arn.rsplit(":", 2)
+    has = {
+        kind.identifier: (snapshot[kind.identifier], arn),
+        kind.source: (source, f"{of_account}:{kind.source_kind}:{source}"),
+        kind.resource_id: (snapshot[kind.resource_id],),
+        "engine": (snapshot["Engine"],),
+        "snapshot-type": ("public", "manual"),
+    }
+    has |= {FILTERS[name]: values for name, values in has.items() if name in FILTERS}
+    asked = {name: [request[name]] for name in (kind.identifier, kind.source, kind.resource_id) if request.get(name)}
+    asked |= {each["Name"]: each["Values"] for each in request.get("Filters") or []}
+    return all(any(value in has.get(name, ()) for value in values) for name, values in asked.items())
 
 
 def _modify_attribute(kind: Kind) -> Operation:
@@ -103,14 +129,9 @@ def _page(context: RequestContext, request: dict, answer: dict, members: str) ->
     return {**answer, "Marker": marker} if marker else answer
 
 
-@aws_provider()
-def rds() -> Service:
-    return moto_service(
-        "rds",
-        {
-            "DescribeDBClusterSnapshots": _describe(CLUSTER),
-            "DescribeDBSnapshots": _describe(INSTANCE),
-            "ModifyDBClusterSnapshotAttribute": _modify_attribute(CLUSTER),
-            "ModifyDBSnapshotAttribute": _modify_attribute(INSTANCE),
-        },
-    )
+OPERATIONS = {
+    "DescribeDBClusterSnapshots": _describe(CLUSTER),
+    "DescribeDBSnapshots": _describe(INSTANCE),
+    "ModifyDBClusterSnapshotAttribute": _modify_attribute(CLUSTER),
+    "ModifyDBSnapshotAttribute": _modify_attribute(INSTANCE),
+}

@@ -1,0 +1,111 @@
+//! A list, read page after page until one is empty.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Instant;
+
+use secrecy::SecretString;
+use tokio::time::timeout_at;
+
+use crate::page::{self, Place};
+use crate::text::readable;
+use crate::{Client, Error, Page, PageError};
+
+/// The violations of one control at one moment, as they are being read.
+///
+/// A list that comes wrong is known by its rows: rows that say the same, byte for byte, on two pages are one row that
+/// came twice. (Netskope lists a violation once for each profile and policy, but such rows differ in these, and within
+/// one page nothing is concluded.)
+#[derive(Debug)]
+pub struct Violations {
+    client: Client,
+    rule_name: String,
+    as_of: i64,
+    until: Instant,
+    /// Where the next page begins.
+    next: Place,
+    /// A digest of each row so far.
+    seen: HashSet<u64>,
+    hasher: RandomState,
+    /// How many rows came that were on an earlier page.
+    repeated: usize,
+    ended: bool,
+}
+
+impl Violations {
+    pub(crate) fn new(client: Client, rule_name: &str, as_of: i64, until: Instant) -> Self {
+        Self {
+            client,
+            rule_name: rule_name.to_owned(),
+            as_of,
+            until,
+            next: Place { number: 1, skip: 0 },
+            seen: HashSet::new(),
+            hasher: RandomState::new(),
+            repeated: 0,
+            ended: false,
+        }
+    }
+
+    /// Goes on with another token, with the page that was refused.
+    pub fn set_token(&mut self, token: SecretString) {
+        self.client = self.client.with_token(token);
+    }
+
+    /// The next page that has rows; none at the end of the list.
+    ///
+    /// # Errors
+    ///
+    /// The list is not whole: what came before is true all the same, but not everything. The list ends with an error;
+    /// but where the token was refused, the same page is asked for again.
+    pub async fn next(&mut self) -> Result<Option<Page>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = self.next.number;
+        let read = self.read().await.map_err(|source| {
+            let source = source.cleaned(|text| self.client.redact(text));
+            Error::Page { page, rule_name: self.rule_name.clone(), source }
+        });
+        self.ended = match &read {
+            Ok(page) => page.is_none(),
+            Err(error) => !error.is_refused(),
+        };
+        read
+    }
+
+    async fn read(&mut self) -> Result<Option<Page>, PageError> {
+        let asked = self.client.page(&self.rule_name, self.as_of, self.next);
+        let Ok(body) = timeout_at(self.until.into(), asked).await else {
+            return Err(PageError::OutOfTime { pages: self.next.number - 1, rows: self.next.skip });
+        };
+        let body = body?;
+        let text = readable(&body);
+        let (mut page, rows) = page::read(&text, &self.rule_name, self.next)?;
+        if page.received == 0 {
+            return if self.repeated == 0 { Ok(None) } else { Err(PageError::Overlaps(self.repeated)) };
+        }
+        self.compare(&rows, page.received)?;
+        self.next = Place { number: page.number + 1, skip: self.next.skip + page.received };
+        let options = self.client.options();
+        if page.number > options.max_pages || self.next.skip > options.max_rows {
+            return Err(PageError::Endless { pages: page.number, rows: self.next.skip });
+        }
+        for item in &mut page.invalid {
+            item.reason = self.client.redact(&item.reason);
+        }
+        Ok(Some(page))
+    }
+
+    /// Compares the rows of a page of `received` with all that were on earlier ones.
+    fn compare(&mut self, rows: &[&str], received: usize) -> Result<(), PageError> {
+        let digests: Vec<_> = rows.iter().map(|row| self.hasher.hash_one(row)).collect();
+        let repeated = digests.iter().filter(|digest| self.seen.contains(digest)).count();
+        if repeated == received {
+            return Err(PageError::Repeats);
+        }
+        self.repeated += repeated;
+        self.seen.extend(digests);
+        Ok(())
+    }
+}

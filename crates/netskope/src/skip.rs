@@ -1,0 +1,69 @@
+//! Rows that a list should not have had, or that are somebody else's to act on.
+
+use std::ops::AddAssign;
+
+use serde::Serialize;
+
+/// Why a row is left alone. The query asks for none of them but the last; a filter that did not hold must not decide
+/// what is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// The resource passes, or has another status than "Failed".
+    NotFailed,
+    /// Somebody muted it.
+    Muted,
+    /// It belongs to another rule.
+    OtherRule,
+    /// It belongs to another cloud.
+    OtherCloud,
+    /// Netskope's own remediation handles it: two that write to one resource would undo each other.
+    RemediatedByNetskope,
+}
+
+/// How many rows were skipped, by the reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Rows of resources that pass, or have another status than "Failed".
+    pub not_failed: usize,
+    /// Muted rows.
+    pub muted: usize,
+    /// Rows of another rule than was asked for.
+    pub other_rules: usize,
+    /// Rows of another cloud than AWS.
+    pub other_clouds: usize,
+    /// Rows that Netskope's own remediation handles.
+    pub remediated_by_netskope: usize,
+}
+
+impl Skipped {
+    /// Counts one.
+    pub fn add(&mut self, skip: Skip) {
+        *match skip {
+            Skip::NotFailed => &mut self.not_failed,
+            Skip::Muted => &mut self.muted,
+            Skip::OtherRule => &mut self.other_rules,
+            Skip::OtherCloud => &mut self.other_clouds,
+            Skip::RemediatedByNetskope => &mut self.remediated_by_netskope,
+        } += 1;
+    }
+
+    /// How many there are.
+    pub fn total(&self) -> usize {
+        self.not_failed + self.muted + self.foreign() + self.remediated_by_netskope
+    }
+
+    /// How many are not of what was asked for.
+    pub fn foreign(&self) -> usize {
+        self.other_rules + self.other_clouds
+    }
+}
+
+impl AddAssign for Skipped {
+    fn add_assign(&mut self, other: Self) {
+        self.not_failed += other.not_failed;
+        self.muted += other.muted;
+        self.other_rules += other.other_rules;
+        self.other_clouds += other.other_clouds;
+        self.remediated_by_netskope += other.remediated_by_netskope;
+    }
+}

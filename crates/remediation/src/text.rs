@@ -1,0 +1,83 @@
+//! Text that people and other systems wrote: read in the encodings in which Windows' tools write it, and short where it
+//! is shown.
+
+use std::borrow::Cow;
+
+/// The most of a text that is shown, in characters.
+const MAX_SHOWN: usize = 300;
+
+/// The bytes as UTF-8 without a byte order mark. UTF-16 is known by its mark; every other text is left as it is, valid or
+/// not. <https://www.unicode.org/faq/utf_bom.html#bom4>
+pub fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match bytes {
+        [0xef, 0xbb, 0xbf, text @ ..] => Cow::Borrowed(text),
+        [0xff, 0xfe, text @ ..] => Cow::Owned(from_utf16(text, u16::from_le_bytes)),
+        [0xfe, 0xff, text @ ..] => Cow::Owned(from_utf16(text, u16::from_be_bytes)),
+        text => Cow::Borrowed(text),
+    }
+}
+
+fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
+    let (pairs, rest) = bytes.as_chunks();
+    // Half a unit is no character, and must not be lost in silence.
+    let units = pairs.iter().map(|pair| unit(*pair)).chain(rest.iter().map(|_| 0xfffd));
+    char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().into()
+}
+
+/// The beginning of a text, with control characters written as escapes.
+pub(crate) fn brief(text: &str) -> String {
+    let mut letters = text.chars().flat_map(|letter| {
+        let is_escaped = letter.is_control();
+        let escape = is_escaped.then(|| letter.escape_default()).into_iter().flatten();
+        escape.chain((!is_escaped).then_some(letter))
+    });
+    let mut shown: String = letters.by_ref().take(MAX_SHOWN).collect();
+    if letters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn what_is_no_text_stays_so() {
+        assert_eq!(utf8(b"a\xffb").as_ref(), b"a\xffb");
+        assert_eq!(utf8(b"\xff\xfea\0b").as_ref(), "a\u{fffd}".as_bytes());
+        assert_eq!(utf8(b"\xff\xfe\0\xd8").as_ref(), "\u{fffd}".as_bytes());
+    }
+
+    #[test]
+    fn a_shown_text_is_short_and_has_no_control_characters() {
+        assert_eq!(brief("a\u{1b}b\n"), "a\\u{1b}b\\n");
+        assert_eq!(brief(&"x".repeat(MAX_SHOWN + 1)), "x".repeat(MAX_SHOWN) + "…");
+        assert_eq!(brief(&"\n".repeat(1 << 20)), "\\n".repeat(MAX_SHOWN / 2) + "…");
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_the_same_in_every_encoding(text in "[^\u{feff}]\\PC*") {
+            for bytes in [
+                text.clone().into_bytes(),
+                [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+                utf16(&text, u16::to_le_bytes),
+                utf16(&text, u16::to_be_bytes),
+            ] {
+                prop_assert_eq!(utf8(&bytes).into_owned(), text.as_bytes());
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, mark in prop::sample::select(vec![&b""[..], b"\xff\xfe", b"\xfe\xff"])) {
+            let _ = utf8(&[mark, &bytes].concat());
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! How a VPC stands, and whether its traffic is recorded.
+//!
+//! That a flow log exists shows little: its status is `ACTIVE` whatever happens, and that of the delivery is `SUCCESS`
+//! until AWS has tried to deliver something and failed, minutes later. So of its own flow logs the rule asks for more
+//! ([`Vpc::judge`]): something of a network interface has arrived in the log group since the flow log was made. Until
+//! then, it is not proved. A VPC of which no network interface is in use has nothing to record; there, a flow log for
+//! which no failure has shown after [`DUE_AFTER`] is all that can be had.
+//!
+//! Where other people's flow logs deliver to is not ours to read: of those, one that has not failed is enough.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use remediation::Proposal;
+
+use crate::Change;
+
+/// After so long a flow log has delivered something, or its failure shows: records are gathered for ten minutes, and
+/// CloudWatch Logs has them some five minutes later.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-basics.html>
+const DUE_AFTER: SignedDuration = SignedDuration::from_mins(15);
+/// Failures that are CloudWatch Logs' own, and that end by themselves.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FlowLog.html>
+const PASSING: [&str; 2] = ["Rate limited", "Unknown error"];
+
+/// How a VPC stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vpc {
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) flow_logs: Vec<FlowLog>,
+    /// The name of the log group of the rule's own flow log.
+    pub(crate) log_group: String,
+    /// The retention that this log group has; none where it has none, or is not there.
+    pub(crate) retention_days: Option<i32>,
+    /// When something of a network interface last arrived in it.
+    pub(crate) last_delivery: Option<Timestamp>,
+    /// Whether a network interface of the VPC is in use.
+    pub(crate) is_in_use: bool,
+    /// The role with which the rule's own flow log delivers.
+    pub(crate) delivery_role: String,
+}
+
+/// A flow log of a VPC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FlowLog {
+    pub(crate) id: String,
+    pub(crate) destination: String,
+    pub(crate) made: Timestamp,
+    pub(crate) records_all: bool,
+    pub(crate) is_ours: bool,
+    pub(crate) delivery: Delivery,
+}
+
+/// What AWS says of a flow log's delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// No try has failed, which is also so where there was none.
+    NotFailed,
+    /// It fails, for this reason.
+    Failed(String),
+    /// Nothing.
+    Unknown,
+}
+
+impl FlowLog {
+    /// Why it delivers nothing, where AWS says so.
+    fn failure(&self) -> Option<&str> {
+        match &self.delivery {
+            Delivery::Failed(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Whether it is enough that it is there.
+    pub(crate) fn is_enough(&self) -> bool {
+        !self.is_ours && self.failure().is_none()
+    }
+
+    fn fails_for_a_time(&self) -> bool {
+        self.failure().is_some_and(|reason| PASSING.iter().any(|passing| reason.contains(passing)))
+    }
+
+    /// The note on it, where it records nothing beside one that does.
+    fn note(&self) -> Option<String> {
+        let reason = self.failure()?;
+        let Self { id, destination, .. } = self;
+        Some(format!("the flow log {id} to {destination} delivers nothing: {reason}"))
+    }
+}
+
+impl Vpc {
+    /// Whether the flow logs that there are record the VPC's traffic, at the time `now`.
+    pub(crate) fn judge(&self, now: Timestamp) -> Proposal<Change> {
+        let mut proposal = Proposal::default();
+        let working = self.flow_logs.iter().find(|of| of.is_enough());
+        let working = working.or_else(|| self.flow_logs.iter().find(|of| of.failure().is_none()));
+        match working {
+            Some(of) if of.is_enough() || self.has_delivered(of) => {}
+            Some(of) if now.duration_since(of.made) < DUE_AFTER => proposal.unproved.push(self.not_yet(of)),
+            Some(of) if !self.is_in_use => proposal.notes.push(nothing_to_record(of)),
+            Some(of) => proposal.unproved.push(self.nothing_delivered(of)),
+            None => {
+                let (passing, lasting): (Vec<_>, Vec<_>) = self.flow_logs.iter().partition(|of| of.fails_for_a_time());
+                proposal.unproved.extend(passing.into_iter().filter_map(FlowLog::note));
+                // Another try helps with one of them: nobody is asked to mend the others yet.
+                if proposal.unproved.is_empty() {
+                    proposal.held.extend(lasting.into_iter().filter_map(|of| self.to_mend(of)));
+                    return proposal;
+                }
+            }
+        }
+        let noted = self.flow_logs.iter().filter_map(FlowLog::note);
+        proposal.notes.extend(noted.filter(|note| !proposal.unproved.contains(note)).collect::<Vec<_>>());
+        proposal
+    }
+
+    fn has_delivered(&self, of: &FlowLog) -> bool {
+        self.last_delivery.is_some_and(|at| at >= of.made)
+    }
+
+    fn not_yet(&self, FlowLog { id, destination, made, .. }: &FlowLog) -> String {
+        format!(
+            "the flow log {id}, made at {made}, has not delivered anything to {destination} yet, which can take 15 \
+             minutes: the next poll looks again"
+        )
+    }
+
+    fn nothing_delivered(&self, FlowLog { id, destination, made, records_all, .. }: &FlowLog) -> String {
+        let role = &self.delivery_role;
+        let maybe = if *records_all { "" } else { ", unless there was none of the traffic that it records" };
+        format!(
+            "the flow log {id} has not delivered anything to {destination} since it was made at {made}, although the \
+             VPC's network interfaces are in use{maybe}: check whether its role {role} may write there"
+        )
+    }
+
+    /// What is wrong with a flow log that fails, and what to do.
+    fn to_mend(&self, of: &FlowLog) -> Option<String> {
+        let (note, role) = (of.note()?, &self.delivery_role);
+        Some(if of.is_ours {
+            format!(
+                "{note}. Its role {role} must exist, trust vpc-flow-logs.amazonaws.com and be allowed to write to the \
+                 log group, by service control policies as well: apply the target module again"
+            )
+        } else {
+            format!(
+                "{note}. It is not this rule's own, so it stays as it is: mend its role or its destination, or delete \
+                 it, and the next poll makes one"
+            )
+        })
+    }
+}
+
+fn nothing_to_record(FlowLog { id, .. }: &FlowLog) -> String {
+    format!(
+        "no network interface of the VPC is in use, so there is nothing to record: whether the flow log {id} delivers \
+         has not been shown"
+    )
+}
