@@ -2,9 +2,9 @@
 GET gives what is still to come, in the same form.
 
 Each call takes the first code of its action's list, until the list is empty. Throttle is the code, in the form, by
-which that service says that a caller is too fast. `automation:ACTION` is for the steps of SSM runbooks alone. Pass lets a call through. Hold keeps it
-for HELD_SECONDS, long enough for a test to kill the caller there, and does not carry it out. Only calls of role sessions do, so that a
-test's own set-up, with the key of the account's root, is left alone.
+which that service says that a caller is too fast. `automation:ACTION` is for the steps of SSM runbooks alone. Pass lets
+a call through. Hold keeps it for HELD_SECONDS, long enough for a test to kill the caller there, and does not carry it
+out. Only calls of role sessions do, so that a test's own set-up, with the key of the account's root, is left alone.
 """
 
 import json
