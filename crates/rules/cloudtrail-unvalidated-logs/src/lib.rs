@@ -93,9 +93,7 @@ impl Rule for CloudTrailUnvalidatedLogs {
     async fn tags(session: &Self::Client, seen: &Seen<State>) -> Result<Tags> {
         let client = session.client(&seen.state.home_region);
         let request = client.list_tags().resource_id_list(&seen.resource.arn);
-        let listed = call(LIST_TAGS, || {
-            request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-        });
+        let listed = call(LIST_TAGS, || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>());
         let listed = listed.await.map_err(|error| error.gone_if(&["ResourceNotFoundException"]))?;
         let tags = listed.into_iter().flat_map(|of| of.tags_list.unwrap_or_default());
         Ok(tags.map(|tag| (tag.key, tag.value.unwrap_or_default())).collect())

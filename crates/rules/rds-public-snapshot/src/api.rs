@@ -19,8 +19,12 @@ const MODIFY: &str = "rds:ModifyDBSnapshotAttribute";
 const MODIFY_CLUSTER: &str = "rds:ModifyDBClusterSnapshotAttribute";
 /// The attribute that lists who may restore a snapshot.
 const RESTORE: &str = "restore";
-/// Snapshots that the account itself took, or copied; no other can be shared.
+/// Snapshots that the account itself took, or copied.
 const MANUAL: &str = "manual";
+/// Those that RDS and AWS Backup took: to share one, it must be copied first.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ShareSnapshot.html>
+const NEVER_SHARED: [&str; 2] = [AUTOMATED, "awsbackup"];
+const AUTOMATED: &str = "automated";
 const NO_SUCH_DATABASE: &[&str] = &["DBInstanceNotFound", "DBClusterNotFoundFault"];
 const NO_SUCH_SNAPSHOT: &[&str] = &["DBSnapshotNotFound", "DBClusterSnapshotNotFoundFault"];
 
@@ -44,8 +48,8 @@ pub(crate) struct Snapshot {
     pub(crate) arn: String,
     pub(crate) name: String,
     pub(crate) status: String,
-    /// Whether the account took it itself, or copied it, so that it can be shared.
-    pub(crate) is_manual: bool,
+    /// Whether it can be shared.
+    pub(crate) can_be_shared: bool,
     /// The name that its database had when it was taken.
     pub(crate) database: Option<String>,
     /// The resource ID of its database.
@@ -154,7 +158,7 @@ pub(crate) async fn manual_snapshots(client: &Client, kind: Kind, of: &Id) -> Re
 
 /// The snapshot of this name, if it exists. Of automated ones, and of AWS Backup's, the type must be said.
 pub(crate) async fn snapshot(client: &Client, kind: Kind, name: &str) -> Result<Option<Snapshot>> {
-    let of_type = name.split_once(':').map(|(made_by, _)| if made_by == "rds" { "automated" } else { made_by });
+    let of_type = name.split_once(':').map(|(made_by, _)| if made_by == "rds" { AUTOMATED } else { made_by });
     let of_type = of_type.map(str::to_owned);
     let found: Result<Vec<_>> = match kind {
         Kind::Instance => {
@@ -183,7 +187,7 @@ impl Snapshot {
             arn: of.db_snapshot_arn.ok_or_else(missing)?,
             name: of.db_snapshot_identifier.ok_or_else(missing)?,
             status: of.status.unwrap_or_default(),
-            is_manual: of.snapshot_type.as_deref() == Some(MANUAL),
+            can_be_shared: can_be_shared(of.snapshot_type.as_deref()),
             database: of.db_instance_identifier,
             database_id: of.dbi_resource_id,
             tags: tags(of.tag_list),
@@ -197,12 +201,17 @@ impl Snapshot {
             arn: of.db_cluster_snapshot_arn.ok_or_else(missing)?,
             name: of.db_cluster_snapshot_identifier.ok_or_else(missing)?,
             status: of.status.unwrap_or_default(),
-            is_manual: of.snapshot_type.as_deref() == Some(MANUAL),
+            can_be_shared: can_be_shared(of.snapshot_type.as_deref()),
             database: of.db_cluster_identifier,
             database_id: of.db_cluster_resource_id,
             tags: tags(of.tag_list),
         })
     }
+}
+
+/// A type that is not known to exclude it does not: then its attributes tell.
+fn can_be_shared(snapshot_type: Option<&str>) -> bool {
+    snapshot_type.is_none_or(|of| !NEVER_SHARED.contains(&of))
 }
 
 /// Who may restore a snapshot, besides the account itself; none where the snapshot does not exist any more. No page

@@ -7,6 +7,8 @@
 //! are what the snapshots that it left have in common, so that no snapshot is spared for another's tag.
 
 mod api;
+#[cfg(test)]
+mod fake;
 mod look;
 mod named;
 

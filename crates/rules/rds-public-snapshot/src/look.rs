@@ -19,7 +19,7 @@ use crate::{Kind, SharedSnapshot, State};
 
 pub(crate) async fn look(client: &Client, finding: &Finding) -> Result<Seen<State>> {
     let named = named::parse(finding)?;
-    let mut found = Found { client, finding, databases: Vec::new(), snapshots: BTreeMap::new(), words: Vec::new() };
+    let mut found = Found::nothing(client, finding);
     for kind in named.databases {
         found.look_at_database(*kind, &named.id).await?;
     }
@@ -31,7 +31,7 @@ pub(crate) async fn look(client: &Client, finding: &Finding) -> Result<Seen<Stat
     let resource = found.resource(&named)?;
     let tags = found.words.into_iter().reduce(in_both).unwrap_or_default();
     let mut snapshots = Vec::new();
-    for Snapshot { kind, name, status, .. } in found.snapshots.into_values().filter(|snapshot| snapshot.is_manual) {
+    for Snapshot { kind, name, status, .. } in found.snapshots.into_values().filter(|snapshot| snapshot.can_be_shared) {
         // None: it was deleted since it was listed.
         if let Some(restore) = api::who_may_restore(client, kind, &name).await? {
             snapshots.push(SharedSnapshot { kind, name, status, restore });
@@ -46,18 +46,35 @@ struct Found<'a> {
     finding: &'a Finding,
     /// The databases that the finding names, each followed by the cluster that it belongs to.
     databases: Vec<Database>,
+    /// What one is called that is gone and has left snapshots.
+    gone: Option<Gone>,
     snapshots: BTreeMap<(Kind, String), Snapshot>,
     /// The tags of each thing that the finding can mean. Only what all of them say holds, so that nothing is spared for
     /// another's tag.
     words: Vec<Tags>,
 }
 
-impl Found<'_> {
+/// A database of which only snapshots tell.
+struct Gone {
+    kind: Kind,
+    arn: String,
+    name: String,
+}
+
+impl<'a> Found<'a> {
+    fn nothing(client: &'a Client, finding: &'a Finding) -> Self {
+        let (databases, snapshots, words) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Self { client, finding, databases, gone: None, snapshots, words }
+    }
+
     /// A database and its snapshots; where there is none, the snapshots that it left.
     async fn look_at_database(&mut self, kind: Kind, id: &Id) -> Result<()> {
         let Some(database) = api::database(self.client, kind, id).await? else {
             let left = self.list(kind, id).await?;
             self.words.extend(left.iter().map(|snapshot| snapshot.tags.clone()));
+            if let (Some(snapshot), None) = (left.first(), &self.gone) {
+                self.gone = Some(snapshot.database()?);
+            }
             self.keep(left);
             return Ok(());
         };
@@ -128,34 +145,36 @@ impl Found<'_> {
             [database.as_ref(), database_id.as_ref()]
         });
         let names: BTreeSet<String> = of_databases.chain(of_snapshots).flatten().cloned().collect();
-        let resource = match (self.databases.first(), self.snapshots.values().next()) {
-            (Some(Database { kind, arn, name, .. }), _) => {
+        let resource = match (self.databases.first(), &self.gone, self.snapshots.values().next()) {
+            (Some(Database { kind, arn, name, .. }), ..) => {
                 Resource::of_arn(kind.describes(), arn.clone(), name.clone())
             }
-            (None, Some(snapshot)) if named.snapshots.is_empty() => {
-                let (arn, name) = snapshot.database_arn()?;
-                Resource::of_arn(snapshot.kind.describes_snapshots(), arn, name)
-            }
-            (None, Some(Snapshot { kind, arn, name, .. })) => {
+            (None, Some(Gone { kind, arn, name }), _) => {
                 Resource::of_arn(kind.describes_snapshots(), arn.clone(), name.clone())
             }
-            (None, None) => Err(nothing(named, self.finding)),
-        };
-        Ok(resource?.called(names))
+            (None, None, Some(Snapshot { kind, arn, name, .. })) => {
+                Resource::of_arn(kind.describes_snapshots(), arn.clone(), name.clone())
+            }
+            (None, None, None) => Err(nothing(named, self.finding)),
+        }?;
+        let names = names.into_iter().filter(|name| *name != resource.arn).collect::<Vec<_>>();
+        Ok(resource.called(names))
     }
 }
 
 impl Snapshot {
-    /// The ARN and the name of the database that it was taken of.
-    fn database_arn(&self) -> Result<(String, String)> {
-        let unusable = || Error::unusable(self.kind.describes_snapshots(), "a snapshot without the name of its database");
+    /// The database that it was taken of, by the name that this had then.
+    fn database(&self) -> Result<Gone> {
+        let unusable =
+            || Error::unusable(self.kind.describes_snapshots(), "a snapshot without the name of its database");
         let Arn { partition, region, account, .. } = Arn::parse(&self.arn).ok_or_else(unusable)?;
         let name = self.database.clone().ok_or_else(unusable)?;
-        let kind = match self.kind {
+        let resource = match self.kind {
             Kind::Instance => "db",
             Kind::Cluster => "cluster",
         };
-        Ok((format!("arn:{partition}:rds:{region}:{account}:{kind}:{name}"), name))
+        let arn = format!("arn:{partition}:rds:{region}:{account}:{resource}:{name}");
+        Ok(Gone { kind: self.kind, arn, name })
     }
 }
 
@@ -168,7 +187,9 @@ fn in_both(these: Tags, those: Tags) -> Tags {
 fn nothing(named: &Named, finding: &Finding) -> Error {
     let Finding { account, region, resource, .. } = finding;
     let (action, what) = match (named.databases, named.snapshots) {
-        ([Kind::Instance], []) => (Kind::Instance.describes(), "DB instance, and no manual snapshot that one has left,"),
+        ([Kind::Instance], []) => {
+            (Kind::Instance.describes(), "DB instance, and no manual snapshot that one has left,")
+        }
         ([Kind::Cluster], []) => (Kind::Cluster.describes(), "DB cluster, and no manual snapshot that one has left,"),
         ([], [Kind::Instance]) => (Kind::Instance.describes_snapshots(), "DB snapshot"),
         ([], [Kind::Cluster]) => (Kind::Cluster.describes_snapshots(), "DB cluster snapshot"),
@@ -179,5 +200,9 @@ fn nothing(named: &Named, finding: &Finding) -> Error {
         }
     };
     let message = format!("there is no {what} `{resource}` in {region} of the account {account}");
-    if named.is_exact { Error::new(action, ErrorKind::Gone, message) } else { Error::invalid_finding("resource", message) }
+    if named.is_exact {
+        Error::new(action, ErrorKind::Gone, message)
+    } else {
+        Error::invalid_finding("resource", message)
+    }
 }

@@ -96,10 +96,9 @@ impl Rule for RedshiftPublicCluster {
     /// A name that no cluster has may be a wrong one; of a cluster's own ARN, AWS says that it does not exist.
     async fn look(clients: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
         let id = cluster_identifier(finding)?;
-        let state = api::read(&clients.redshift, &id).await.map_err(|error| match finding.arn("redshift") {
-            Ok(None) if error.is_gone() => no_cluster(&id, finding),
-            _ => error,
-        })?;
+        let is_exact = finding.arn("redshift")?.is_some_and(|arn| !arn.region.is_empty());
+        let unless_exact = |error: Error| if error.is_gone() && !is_exact { no_cluster(&id, finding) } else { error };
+        let state = api::read(&clients.redshift, &id).await.map_err(unless_exact)?;
         // DescribeClusters knows the clusters of the caller's account and region, and no others.
         let arn = format!("{}{id}", clients.arn_prefix);
         Ok(Seen::now(Resource::of_arn(api::DESCRIBE, arn, id)?, state))
