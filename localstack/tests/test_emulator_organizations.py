@@ -117,7 +117,8 @@ class TestConditionKeys:
 
         def call(condition: dict, where: str = "identity"):
             statement = allow("sts:AssumeRole", target, **({"Condition": condition} if where == "identity" else {}))
-            caller = make_role(account, f"caller{next(numbers)}", ANYONE, statement, Tags=[{"Key": "Kind", "Value": "central"}])
+            tags = [{"Key": "Kind", "Value": "central"}]
+            caller = make_role(account, f"caller{next(numbers)}", ANYONE, statement, Tags=tags)
             if where == "trust":
                 emulator.client("iam", organization.member).update_assume_role_policy(
                     RoleName="target", PolicyDocument=policy(trust({"AWS": account}, Condition=condition))

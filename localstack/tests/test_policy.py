@@ -3,6 +3,7 @@ import pytest
 from localstack_remediation.iam.decision import Policies, decide
 from localstack_remediation.iam.matching import arn_matches, matches
 from localstack_remediation.iam.policy import Effect, Permission, evaluate
+from localstack_remediation.iam.resource_policy import ResourcePolicy
 
 BUCKET = "arn:aws:s3:::findings"
 OBJECT = f"{BUCKET}/a/b"
@@ -78,8 +79,13 @@ def test_a_single_statement_needs_no_list():
     assert evaluate([{"Statement": statement()}], READ, CONTEXT).effect is Effect.ALLOW
 
 
-def test_an_unknown_resource_leaves_the_action_to_decide():
-    assert evaluate([document(statement())], Permission("s3:GetObject", None), CONTEXT).effect is Effect.ALLOW
+def test_an_unknown_resource_is_any_of_the_actions_types():
+    permission = Permission("s3:GetObject", None)
+    assert evaluate([document(statement())], permission, CONTEXT).effect is Effect.ALLOW
+    assert evaluate([document(statement(resource=BUCKET))], permission, CONTEXT).effect is Effect.NONE
+    denied = [document(statement(), statement("Deny", resource="arn:aws:s3:::other/*"))]
+    assert evaluate(denied, permission, CONTEXT).effect is Effect.DENY
+    assert evaluate([document(statement(action="new:Do"))], Permission("new:Do", None), CONTEXT).effect is Effect.ALLOW
 
 
 def test_an_action_without_resources_needs_all_of_them():
@@ -184,3 +190,57 @@ YES, NO, NOTHING = document(statement()), document(statement("Deny")), document(
 def test_every_kind_of_policy_must_allow(policies, reason):
     decision = decide(policies, READ, CONTEXT)
     assert (decision.allowed, decision.reason) == (reason == "allowed", reason)
+
+
+ROLE, ACCOUNT = CONTEXT["aws:principalarn"], "arn:aws:iam::111111111111:root"
+SESSION = "arn:aws:sts::111111111111:assumed-role/x/s"
+
+
+def of_bucket(*statements, own_account=True):
+    return ResourcePolicy(document(*statements), own_account, ROLE, SESSION)
+
+
+def to(principal, **more):
+    return statement(Principal={"AWS": principal}, **more)
+
+
+@pytest.mark.parametrize(
+    ("policies", "reason"),
+    [
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html
+        (Policies([YES], resource=of_bucket()), "allowed"),
+        (Policies([], resource=of_bucket(to(ROLE))), "allowed"),
+        (Policies([], resource=of_bucket(to("*"))), "allowed"),
+        (Policies([], resource=of_bucket(to(ACCOUNT))), "because no identity-based policy allows"),
+        (Policies([], resource=of_bucket(to(ROLE.replace("x", "y")))), "because no identity-based policy allows"),
+        (Policies([], boundary=[NOTHING], resource=of_bucket(to(ROLE))), "because no permissions boundary allows"),
+        (Policies([], session=[NOTHING], resource=of_bucket(to(ROLE))), "because no session policy allows"),
+        (Policies([], [NOTHING], [NOTHING], resource=of_bucket(to(SESSION))), "allowed"),
+        (Policies([], control=[[NOTHING]], resource=of_bucket(to(SESSION))),
+         "because no service control policy allows"),
+        (Policies([YES], resource=of_bucket(to("*", effect="Deny"))),
+         "with an explicit deny in a resource-based policy"),
+        (Policies([NO], resource=of_bucket(to(SESSION))), "with an explicit deny in an identity-based policy"),
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
+        (Policies([YES], resource=of_bucket(own_account=False)), "because no resource-based policy allows"),
+        (Policies([], resource=of_bucket(to(ROLE), own_account=False)), "because no identity-based policy allows"),
+        (Policies([YES], resource=of_bucket(to(ACCOUNT), own_account=False)), "allowed"),
+        # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html
+        (Policies([YES], control=[[YES], [YES]]), "allowed"),
+        (Policies([YES], control=[[YES], [NOTHING]]), "because no service control policy allows"),
+        (Policies([YES], control=[[YES], [YES, NO]]), "with an explicit deny in a service control policy"),
+    ],
+)
+def test_policies_of_resources_and_of_organizations(policies, reason):
+    decision = decide(policies, READ, CONTEXT)
+    expected = f"{reason} the s3:GetObject action" if reason.startswith("because") else reason
+    assert (decision.allowed, decision.reason) == (reason == "allowed", expected)
+
+
+def test_a_functions_arn_is_in_no_resource_policy():
+    """https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html"""
+    condition = {"Null": {"lambda:SourceFunctionArn": "false"}}
+    context = {**CONTEXT, "lambda:sourcefunctionarn": "arn:aws:lambda:us-east-1:111111111111:function:f"}
+    conditional = statement(Condition=condition)
+    assert decide(Policies([document(conditional)]), READ, context).allowed
+    assert not decide(Policies([], resource=of_bucket(to(ROLE, Condition=condition))), READ, context).allowed

@@ -187,7 +187,8 @@ impl Results {
         for Report { findings, accounts, .. } in self.reports.iter().map(|stored| &stored.report) {
             // What stopped all findings of an account is told once, below.
             let is_of_account = |row: &ReportedFinding| {
-                let stops = |of: &AccountProblem| of.account == row.finding.account && Some(&of.reason) == row.detail.as_ref();
+                let stops =
+                    |of: &AccountProblem| of.account == row.finding.account && Some(&of.reason) == row.detail.as_ref();
                 accounts.iter().any(stops)
             };
             for row in findings.iter().filter(|row| is_told(row) && !is_of_account(row)) {
@@ -197,7 +198,9 @@ impl Results {
         if !table.is_empty() {
             writeln!(out, "{table}")?;
         }
-        for AccountProblem { account, findings, reason } in self.reports.iter().flat_map(|stored| &stored.report.accounts) {
+        for AccountProblem { account, findings, reason } in
+            self.reports.iter().flat_map(|stored| &stored.report.accounts)
+        {
             writeln!(out, "account {account}: {findings} finding(s): {}", printable(reason))?;
         }
         for StoredReport { plans_at, report_at, .. } in &self.reports {

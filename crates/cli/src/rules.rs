@@ -9,8 +9,8 @@ use network_acl_open_ingress::NetworkAclOpenIngress;
 use rds_public_snapshot::RdsPublicSnapshot;
 use redshift_public_cluster::RedshiftPublicCluster;
 use remediation::{
-    Approval, Batch, BatchId, Bounds, Deadline, Engine, Finding, Guard, Ledger, Manifest, Mode, Plan, Policy, PolicyError,
-    PolicyRecord, Progress, Records, Report, Rule, Sessions, Undo,
+    Approval, Batch, BatchId, Bounds, Deadline, Engine, Finding, Guard, Ledger, Manifest, Mode, Plan, Policy,
+    PolicyError, PolicyRecord, Progress, Records, Report, Rule, Sessions, Undo,
 };
 use s3_public_bucket::S3PublicBucket;
 use schemars::{JsonSchema, Schema, SchemaGenerator};

@@ -270,7 +270,7 @@ impl<R: Rule> Engine<R> {
                 plans.extend(stored.as_ref().ok().cloned());
                 let id = &batch.id;
                 let apply = |waiting: Waiting<R::Change>| async move {
-                    (waiting.place, self.apply_one(id, waiting, warrant.needs(), deadline).await)
+                    (waiting.place, Box::pin(self.apply_one(id, waiting, warrant.needs(), deadline)).await)
                 };
                 rows.extend(self.finish(waiting, stored, apply).await);
             }
@@ -299,7 +299,7 @@ impl<R: Rule> Engine<R> {
     ) -> (Vec<Waiting<R::Change>>, BTreeMap<usize, ReportedFinding>) {
         self.notify(|progress| progress.planning(findings.len()));
         let step = |(place, finding): (usize, Finding)| async move {
-            let planned = self.plan_and_decide(place, &finding, warrant, exempting, deadline).await;
+            let planned = Box::pin(self.plan_and_decide(place, &finding, warrant, exempting, deadline)).await;
             (place, finding, planned)
         };
         sort(self.for_each_bounded(findings, |(_, finding)| finding, step).await)
@@ -361,7 +361,7 @@ impl<R: Rule> Engine<R> {
         if deadline.left() < self.bounds.reserve {
             return Err(Settled::of(Outcome::Deferred, "no time was left to plan it; the next poll will"));
         }
-        self.look(finding).await.map_err(|error| self.failed(finding, &error))
+        Box::pin(self.look(finding)).await.map_err(|error| self.failed(finding, &error))
     }
 
     /// What is reported of a finding for which a call failed before anything was written.
@@ -383,7 +383,7 @@ impl<R: Rule> Engine<R> {
         };
         let finding = finding.located(self.manifest.scope)?;
         let client = self.client(&finding, SessionKind::Read).await?;
-        let (seen, calls) = counted(R::look(&client, &finding)).await;
+        let (seen, calls) = counted(Box::pin(R::look(&client, &finding))).await;
         let seen = seen.map_err(|error| self.in_session(&finding, error))?;
         if seen.resource.owner != finding.account {
             let Resource { arn, owner, .. } = &seen.resource;
@@ -411,7 +411,7 @@ impl<R: Rule> Engine<R> {
             return Vec::new();
         }
         let Looked { client, seen, proposal, .. } = looked;
-        let sights = match R::impact(client, seen, &proposal.changes, &self.settings).await {
+        let sights = match Box::pin(R::impact(client, seen, &proposal.changes, &self.settings)).await {
             Ok(sights) => sights,
             Err(error) => vec![format!("what the fix would break could not be seen: {error}")],
         };
@@ -508,7 +508,7 @@ impl<R: Rule> Engine<R> {
                 let message = format!("the write was begun, but had not ended after {} s", left.as_secs());
                 Error::new(&change.to_string(), ErrorKind::Unfinished, message)
             };
-            let applied = timeout(left, R::apply(&client, change)).await.map_err(unfinished)?;
+            let applied = timeout(left, Box::pin(R::apply(&client, change))).await.map_err(unfinished)?;
             applied.map_err(|error| self.in_session(&located, error))?;
             *written += 1;
         }
@@ -518,7 +518,7 @@ impl<R: Rule> Engine<R> {
     /// Looks afresh until the resource complies, with backoff, for at most `within`; at least once.
     async fn verify(&self, finding: &Finding, within: Duration) -> Result<(Verification, Vec<String>), Look> {
         let look = || async {
-            let Looked { proposal, calls, .. } = self.look(finding).await.map_err(Look::failed)?;
+            let Looked { proposal, calls, .. } = Box::pin(self.look(finding)).await.map_err(Look::failed)?;
             let Proposal { changes, held, not_now, unproved, notes } = proposal;
             match (&changes[..], &held[..], &not_now[..], &unproved[..]) {
                 ([], [], [], []) => Ok((calls, notes)),

@@ -3,6 +3,10 @@
 //! Invariants: a runbook that has ended well is not a proof, it is only not a failure: whoever starts one reads the
 //! state afterwards; a step that failed is a failure also where the runbook as a whole says "Success"; the same run
 //! starts the same runbook with the same parameters once, however often it asks.
+//!
+//! AWS does not publish every runbook in every partition, and no page lists where one is missing. So `rule.json` names
+//! the partitions that are known to lack it ([`RunbookUse::missing_in`]), and [`Runbooks::or_directly`] also takes
+//! Systems Manager's own word for it: in both cases the rule calls the API itself, as its role may.
 
 mod execution;
 
@@ -10,7 +14,7 @@ use std::time::Duration;
 
 use aws_sdk_ssm::Client;
 use backon::{ExponentialBuilder, Retryable};
-use remediation::{Error, ErrorKind, Result, RunId, Target};
+use remediation::{Error, ErrorKind, Manifest, Result, Rule, RunId, RunbookUse, Target, call};
 use uuid::Uuid;
 
 use crate::execution::{Progress, judge};
@@ -22,6 +26,11 @@ pub const GET: &str = "ssm:GetAutomationExecution";
 /// The code of a runbook that this region, or partition, does not have.
 pub const NO_SUCH_RUNBOOK: &str = "AutomationDefinitionNotFoundException";
 
+/// The codes with which Systems Manager says that it has no document of that name.
+/// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomationExecution.html>
+/// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetDocument.html>
+const MISSING: [&str; 2] = [NO_SUCH_RUNBOOK, "InvalidDocument"];
+
 /// How long the end is awaited where nobody's deadline comes first; the longest step of the runbooks that are used
 /// times out before.
 const WAIT_AT_MOST: Duration = Duration::from_secs(3600);
@@ -31,17 +40,63 @@ const WAIT_AT_MOST: Duration = Duration::from_secs(3600);
 pub struct Runbooks {
     ssm: Client,
     run: RunId,
+    partition: &'static str,
+}
+
+/// The runbook that the rule's `rule.json` names.
+///
+/// # Errors
+///
+/// It names none.
+pub fn of_rule<R: Rule>() -> Result<RunbookUse> {
+    let unnamed = |why: String| Error::new(START, ErrorKind::Permanent, format!("rule.json names no runbook: {why}"));
+    let manifest = Manifest::from_json(R::MANIFEST).map_err(|error| unnamed(error.to_string()))?;
+    manifest.runbook.ok_or_else(|| unnamed("`runbook` is null".into()))
 }
 
 impl Runbooks {
     /// Those of a session.
     pub fn new(target: &Target) -> Self {
-        Self { ssm: Client::new(&target.config), run: target.run }
+        Self { ssm: Client::new(&target.config), run: target.run, partition: target.partition }
     }
 
-    /// The same over another client, for tests.
+    /// The same over another client in the partition `aws`, for tests.
     pub fn over(ssm: Client, run: RunId) -> Self {
-        Self { ssm, run }
+        Self { ssm, run, partition: "aws" }
+    }
+
+    /// The same in another partition, for tests.
+    #[must_use]
+    pub fn in_partition(self, partition: &'static str) -> Self {
+        Self { partition, ..self }
+    }
+
+    /// Runs a runbook, or does its work `directly` where there is no such runbook: `rule.json` says so of this partition,
+    /// or Systems Manager does. A runbook that exists and was refused, or failed, is an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Runbooks::run`]'s, or those of `directly`.
+    pub async fn or_directly<F>(
+        &self,
+        runbook: &RunbookUse,
+        parameters: &[(&str, &str)],
+        directly: impl FnOnce() -> F,
+    ) -> Result<()>
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let RunbookUse { name, missing_in } = runbook;
+        if missing_in.iter().any(|partition| partition == self.partition) {
+            return directly().await;
+        }
+        match self.run(name, parameters).await {
+            Err(error) if is_missing(&error) => {
+                tracing::info!(runbook = %name, %error, "no such runbook here: the API is called directly");
+                directly().await
+            }
+            other => other,
+        }
     }
 
     /// Starts a runbook and waits until it has ended. Where this run has started the same one before, that start
@@ -66,40 +121,38 @@ impl Runbooks {
     /// The ID of the execution; none where this run has started the same one before.
     /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomationExecution.html>
     async fn start(&self, runbook: &str, parameters: &[(&str, &str)]) -> Result<Option<String>> {
-        let mut call = self.ssm.start_automation_execution().document_name(runbook);
+        let mut request = self.ssm.start_automation_execution().document_name(runbook);
         for (name, value) in parameters {
-            call = call.parameters(*name, vec![(*value).to_owned()]);
+            request = request.parameters(*name, vec![(*value).to_owned()]);
         }
-        let answer = call.client_token(client_token(self.run, runbook, parameters)).send().await;
-        match answer.map_err(|error| Error::api(START, error)) {
+        let request = request.client_token(client_token(self.run, runbook, parameters));
+        match call(START, || request.clone().send()).await {
             Ok(answer) => answer.automation_execution_id.map(Some).ok_or_else(|| Error::unusable(START, "no ID")),
             // "The client token can't be reused": somebody of this run was faster.
             Err(error) if error.code.as_deref() == Some("IdempotentParameterMismatch") => Ok(None),
-            Err(error) => Err(error.not_now_if(&["AutomationExecutionLimitExceededException"])),
+            Err(error) => Err(error),
         }
     }
 
     /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetAutomationExecution.html>
     async fn look(&self, runbook: &str, id: &str) -> Result<()> {
-        let answer = self.ssm.get_automation_execution().automation_execution_id(id).send().await;
-        let execution = answer.map_err(|error| Error::api(GET, error))?.automation_execution;
-        let execution = execution.ok_or_else(|| Error::unusable(GET, "no execution"))?;
+        let answer = call(GET, || self.ssm.get_automation_execution().automation_execution_id(id).send()).await?;
+        let execution = answer.automation_execution.ok_or_else(|| Error::unusable(GET, "no execution"))?;
         match judge(&execution) {
             Progress::EndedWell => Ok(()),
-            Progress::UnderWay(status) => Err(Error {
-                action: runbook.to_owned(),
-                kind: ErrorKind::Unfinished,
-                code: None,
-                message: format!("the execution {id} is still {status}"),
-            }),
-            Progress::Failed(reason) => Err(Error {
-                action: runbook.to_owned(),
-                kind: reason.kind,
-                code: None,
-                message: format!("the execution {id} failed: {}", reason.message),
-            }),
+            Progress::UnderWay(status) => {
+                Err(Error::new(runbook, ErrorKind::Unfinished, format!("the execution {id} is still {status}")))
+            }
+            Progress::Failed(reason) => {
+                Err(Error::new(runbook, reason.kind, format!("the execution {id} failed: {}", reason.message)))
+            }
         }
     }
+}
+
+/// Whether a start failed because there is no such runbook.
+fn is_missing(error: &Error) -> bool {
+    error.action == START && error.code.as_deref().is_some_and(|code| MISSING.contains(&code))
 }
 
 /// The same for the same start of the same run, and for no other.

@@ -1,5 +1,7 @@
 //! Over a mocked Systems Manager.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use aws_sdk_ssm::error::ErrorMetadata;
 use aws_sdk_ssm::operation::get_automation_execution::{GetAutomationExecutionError, GetAutomationExecutionOutput};
 use aws_sdk_ssm::operation::start_automation_execution::{
@@ -8,6 +10,7 @@ use aws_sdk_ssm::operation::start_automation_execution::{
 use aws_sdk_ssm::types::{AutomationExecution, AutomationExecutionStatus as Status, FailureDetails, StepExecution};
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
+use remediation::Outcome;
 
 use super::*;
 
@@ -132,7 +135,69 @@ async fn a_start_that_is_refused_says_what_it_is() {
     ] {
         let error = run(&[&refused(code)]).await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (kind, START), "{error}");
+        assert_eq!(error.kind.outcome() == Outcome::Deferred, error.message.contains("the next poll tries again"));
     }
+}
+
+/// Runs the runbook, which is missing in `aws-us-gov`, or does its work directly; gives how often that was.
+async fn or_directly(partition: &'static str, rules: &[&MockRule]) -> (Result<()>, u32) {
+    let runbook = RunbookUse { name: RUNBOOK.into(), missing_in: vec!["aws-us-gov".into()] };
+    let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules);
+    let runbooks = Runbooks::over(ssm, RunId::start()).in_partition(partition);
+    let count = AtomicU32::new(0);
+    let directly = || async {
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    };
+    let result = runbooks.or_directly(&runbook, &PARAMETERS, directly).await;
+    (result, count.into_inner())
+}
+
+#[tokio::test]
+async fn where_there_is_a_runbook_nothing_is_done_directly() {
+    let well = looks(vec![execution(Status::Success, vec![])]);
+    assert_eq!(or_directly("aws", &[&started(), &well]).await, (Ok(()), 0));
+    let failed = looks(vec![execution(Status::Failed, vec![])]);
+    let (result, count) = or_directly("aws", &[&started(), &failed]).await;
+    assert_eq!((result.unwrap_err().kind, count), (ErrorKind::Permanent, 0));
+    for code in ["AccessDeniedException", "ThrottlingException", "AutomationExecutionLimitExceededException"] {
+        let (result, count) = or_directly("aws", &[&refused(code)]).await;
+        assert_eq!((result.is_err(), count), (true, 0), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_no_runbook_its_work_is_done_directly() {
+    let unasked = started();
+    assert_eq!(or_directly("aws-us-gov", &[&unasked]).await, (Ok(()), 1));
+    assert_eq!(unasked.num_calls(), 0);
+    for code in [NO_SUCH_RUNBOOK, "InvalidDocument"] {
+        let start = refused(code);
+        assert_eq!(or_directly("aws", &[&start]).await, (Ok(()), 1), "{code}");
+        assert_eq!(start.num_calls(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_directly_can_fail() {
+    let runbook = RunbookUse { name: RUNBOOK.into(), missing_in: vec!["aws".into()] };
+    let runbooks = Runbooks::over(mock_client!(aws_sdk_ssm, RuleMode::MatchAny, []), RunId::start());
+    let refused = Error::not_now("redshift:ModifyCluster", "it is paused");
+    let result = runbooks.or_directly(&runbook, &PARAMETERS, || async { Err(refused.clone()) }).await;
+    assert_eq!(result, Err(refused));
+}
+
+#[tokio::test]
+async fn a_start_that_an_scp_refuses_names_it_and_is_out_of_reach() {
+    let refused = mock!(Client::start_automation_execution).then_error(|| {
+        let message = "User: u is not authorized to perform: ssm:StartAutomationExecution on resource: d with an \
+                       explicit deny in a service control policy";
+        let metadata = ErrorMetadata::builder().code("AccessDeniedException").message(message).build();
+        StartAutomationExecutionError::generic(metadata)
+    });
+    let error = run(&[&refused]).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::OutOfReach, START), "{error}");
+    assert!(error.message.contains("a service control policy of the organization refuses it"), "{error}");
 }
 
 #[tokio::test]

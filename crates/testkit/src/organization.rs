@@ -261,7 +261,11 @@ impl Organization {
     /// # Errors
     ///
     /// The look failed.
-    pub async fn look<R: Rule>(&self, client: &R::Client, resource: &str) -> Result<Seen<R::State>, remediation::Error> {
+    pub async fn look<R: Rule>(
+        &self,
+        client: &R::Client,
+        resource: &str,
+    ) -> Result<Seen<R::State>, remediation::Error> {
         R::look(client, &self.finding(resource)).await
     }
 
@@ -383,7 +387,8 @@ async fn make_lambda_role(central: &Account, manifest: &Manifest, bucket: &str) 
     let (id, arn) = (&manifest.id, format!("arn:aws:s3:::{bucket}"));
     // What modules/central of the Terraform allows.
     let objects = |folder| format!("{arn}/{folder}/{id}/*");
-    let mut read = ["findings", "approvals", "plans", "reports", "exemptions", "fixes", "ledgers"].map(objects).to_vec();
+    let mut read =
+        ["findings", "approvals", "plans", "reports", "exemptions", "fixes", "ledgers"].map(objects).to_vec();
     read.push(format!("{arn}/policy.json"));
     let recorded = ["plans", "reports", "fixes", "ledgers"].map(objects);
     let listed = ["exemptions", "fixes", "ledgers"].map(|folder| format!("{folder}/{id}/*"));

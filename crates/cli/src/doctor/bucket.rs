@@ -37,7 +37,9 @@ async fn policy(client: &Client, name: &str, rules: &[LoadedRule]) -> Vec<Check>
     let records = Records::Bucket { client: client.clone(), bucket: name.to_owned() };
     let bytes = match records.get(POLICY_KEY).await {
         Ok(bytes) => bytes,
-        Err(error) => return vec![check.failed(error.to_string(), format!("{APPLY}, and let your role s3:GetObject it"))],
+        Err(error) => {
+            return vec![check.failed(error.to_string(), format!("{APPLY}, and let your role s3:GetObject it"))];
+        }
     };
     match Policy::from_json(&bytes) {
         Ok(policy) => [check].into_iter().chain(rules.iter().filter_map(|rule| held_by_guard(&policy, rule))).collect(),

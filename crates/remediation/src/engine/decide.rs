@@ -205,7 +205,7 @@ impl<R: Rule> Engine<R> {
         if by_tag.is_empty() || looked.proposal.complies() {
             return Ok(Exemptions::Expired(expired));
         }
-        let tags = R::tags(&looked.client, &looked.seen).await?;
+        let tags = Box::pin(R::tags(&looked.client, &looked.seen)).await?;
         for exemption in by_tag.into_iter().filter(|exemption| exemption.is_tagged(&tags)) {
             if !exemption.is_expired(now) {
                 return Ok(Exemptions::Exempt(exemption.to_string()));

@@ -43,7 +43,7 @@ impl<R: Rule> Engine<R> {
             findings.iter().map(|(place, planned)| (*place, changes(planned))).collect();
         self.notify(|progress| progress.planning(findings.len()));
         let step = |(place, planned): (usize, PlannedFinding<R::Change>)| async move {
-            let taken_back = self.plan_undo(&planned, how, deadline).await;
+            let taken_back = Box::pin(self.plan_undo(&planned, how, deadline)).await;
             (place, planned.finding, taken_back)
         };
         let planned = self.for_each_bounded(findings, |(_, planned)| &planned.finding, step).await;
@@ -58,7 +58,7 @@ impl<R: Rule> Engine<R> {
             }
             let apply = |waiting: Waiting<R::Change>| {
                 let original = originals.get(&waiting.place).map_or(&[][..], Vec::as_slice);
-                async move { (waiting.place, self.undo_one(waiting, original, deadline).await) }
+                async move { (waiting.place, Box::pin(self.undo_one(waiting, original, deadline)).await) }
             };
             rows.extend(self.finish(waiting, stored, apply).await);
         }
@@ -153,7 +153,7 @@ impl<R: Rule> Engine<R> {
     }
 
     async fn is_as_it_was(&self, finding: &Finding, original: &[R::Change]) -> Result<(Vec<String>, ()), Found> {
-        match self.look(finding).await {
+        match Box::pin(self.look(finding)).await {
             Ok(looked) if same(&looked.proposal.changes, original) => Ok((looked.calls, ())),
             Ok(looked) => {
                 let found = summaries(&looked.proposal.changes).join("; ");

@@ -7,20 +7,25 @@
 //! are what the snapshots that it left have in common, so that no snapshot is spared for another's tag.
 
 mod api;
+#[cfg(test)]
+mod fake;
+mod look;
 mod named;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_sdk_rds::Client;
-use remediation::{Arn, Error, ErrorKind, Finding, Proposal, Result, Rule, Target};
+use remediation::{Finding, NoParameters, Proposal, Result, Rule, Seen, Tags, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Database, Snapshot, Tags};
-use crate::named::{Id, Named};
-
 /// The value that stands for every account.
 const EVERYONE: &str = "all";
+
+/// The statuses that end by themselves, and in which a snapshot cannot be changed.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBSnapshotAttribute.html>
+const UNDER_WAY: [&str; 4] = ["creating", "copying", "pending", "deleting"];
 
 /// The rule.
 #[derive(Debug)]
@@ -32,13 +37,35 @@ pub struct RdsPublicSnapshot;
 pub struct Settings {}
 
 /// What a snapshot is of. Each has calls of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A DB instance.
     Instance,
     /// An Aurora or Multi-AZ DB cluster.
     Cluster,
+}
+
+/// How the snapshots stand that a finding leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The manual ones, by their kind and name.
+    pub snapshots: Vec<SharedSnapshot>,
+    /// The tags that hold for all of them.
+    pub tags: Tags,
+}
+
+/// A manual snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedSnapshot {
+    /// What it is a snapshot of.
+    pub kind: Kind,
+    /// Its identifier.
+    pub name: String,
+    /// Its status, such as `available` or `copying`.
+    pub status: String,
+    /// Who may restore it: account IDs, and `all` for everyone.
+    pub restore: BTreeSet<String>,
 }
 
 /// Changes who may restore one snapshot.
@@ -49,55 +76,47 @@ pub struct Change {
     /// The snapshot's identifier.
     pub snapshot: String,
     /// Who was found to be allowed to restore it: account IDs, and `all` for everyone.
-    pub before: Vec<String>,
+    pub before: BTreeSet<String>,
     /// Who is allowed to after the change.
-    pub after: Vec<String>,
+    pub after: BTreeSet<String>,
 }
 
 impl Rule for RdsPublicSnapshot {
     const MANIFEST: &'static str = include_str!("../rule.json");
     type Settings = Settings;
+    type Control = NoParameters;
     type Client = Client;
+    type State = State;
     type Change = Change;
 
     fn client(target: &Target) -> Self::Client {
         Client::new(&target.config)
     }
 
-    async fn plan(client: &Self::Client, finding: &Finding, _: &Settings) -> Result<Proposal<Change>> {
-        let mut changes = Vec::new();
-        for (kind, Snapshot { name, .. }) in snapshots(client, finding).await? {
-            // None: it was deleted since it was listed.
-            let before = api::who_may_restore(client, kind, &name).await?.unwrap_or_default();
-            if before.iter().any(|value| value == EVERYONE) {
-                let after = before.iter().filter(|value| *value != EVERYONE).cloned().collect();
-                changes.push(Change { kind, snapshot: name, before, after });
-            }
-        }
-        Ok(changes.into())
+    async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
+        look::look(client, finding).await
     }
 
-    async fn tags(client: &Self::Client, finding: &Finding) -> Result<Tags> {
-        let Named { kinds, id } = named::parse(finding)?;
-        let mut tags = Vec::new();
-        for kind in kinds.iter().copied() {
-            if let Some(database) = api::find(client, kind, &id).await? {
-                tags.push(database.tags);
-                break;
-            }
-            let left = api::manual_snapshots(client, kind, &id).await?.into_iter();
-            tags.extend(left.filter(|snapshot| is_owned(snapshot, finding)).map(|snapshot| snapshot.tags));
-        }
-        tags.into_iter().reduce(in_both).ok_or_else(|| gone(kinds, &finding.resource))
+    /// One that cannot be changed now does not hold up those that can.
+    fn plan(seen: &Seen<State>, _: &[&NoParameters], _: &Settings) -> Proposal<Change> {
+        let public = seen.state.snapshots.iter().filter(|snapshot| snapshot.restore.contains(EVERYONE));
+        let (later, now): (Vec<_>, Vec<_>) = public.partition(|snapshot| snapshot.is_under_way());
+        let not_now = later.into_iter().map(SharedSnapshot::why_not_now).collect();
+        Proposal { not_now, ..Proposal::from(now.into_iter().map(SharedSnapshot::made_private).collect::<Vec<_>>()) }
+    }
+
+    async fn tags(_: &Self::Client, seen: &Seen<State>) -> Result<Tags> {
+        Ok(seen.state.tags.clone())
     }
 
     /// Only the difference is written, so that an account which was added in the meantime stays. A snapshot that was
     /// deleted in the meantime is not public any more: that is done, so that the others are not passed over.
     async fn apply(client: &Self::Client, change: &Change) -> Result<()> {
-        let added = only_in(&change.after, &change.before);
-        let removed = only_in(&change.before, &change.after);
+        let Change { kind, snapshot, before, after } = change;
+        let added: Vec<_> = after.difference(before).cloned().collect();
+        let removed = before.difference(after).cloned().collect();
         let may_be_gone = added.is_empty();
-        match api::modify(client, change.kind, &change.snapshot, added, removed).await {
+        match api::modify(client, *kind, snapshot, added, removed).await {
             Err(error) if error.is_gone() && may_be_gone => Ok(()),
             other => other,
         }
@@ -108,58 +127,39 @@ impl Rule for RdsPublicSnapshot {
     }
 }
 
-/// The manual snapshots that the finding's account has of the database that the finding names.
-async fn snapshots(client: &Client, finding: &Finding) -> Result<Vec<(Kind, Snapshot)>> {
-    let Named { kinds, id } = named::parse(finding)?;
-    let (mut found, mut exists) = (Vec::new(), false);
-    for kind in kinds.iter().copied() {
-        let database = api::find(client, kind, &id).await?;
-        exists = database.is_some();
-        let id = database.map_or_else(|| id.clone(), |Database { name, .. }| Id::Name(name));
-        let listed = api::manual_snapshots(client, kind, &id).await?;
-        let owned = listed.into_iter().filter(|snapshot| is_owned(snapshot, finding));
-        found.extend(owned.map(|snapshot| (kind, snapshot)));
-        if exists {
-            break;
-        }
+impl SharedSnapshot {
+    fn is_under_way(&self) -> bool {
+        UNDER_WAY.contains(&self.status.as_str())
     }
-    if !exists && found.is_empty() {
-        return Err(gone(kinds, &finding.resource));
+
+    fn why_not_now(&self) -> String {
+        let Self { kind, name, status, .. } = self;
+        format!("the {kind} {name} is {status}, and only an available one can be changed; the next poll tries again")
     }
-    // One that cannot be changed now does not hold up those that can.
-    found.sort_by_key(|(_, snapshot)| !snapshot.available);
-    Ok(found)
+
+    fn made_private(&self) -> Change {
+        let Self { kind, name, restore, .. } = self.clone();
+        let after = restore.iter().filter(|value| *value != EVERYONE).cloned().collect();
+        Change { kind, snapshot: name, before: restore, after }
+    }
 }
 
-/// The tags that both have, with the same value.
-fn in_both(these: Tags, those: Tags) -> Tags {
-    these.into_iter().filter(|(key, value)| those.get(key) == Some(value)).collect()
-}
-
-fn is_owned(snapshot: &Snapshot, finding: &Finding) -> bool {
-    let arn = snapshot.arn.as_deref().and_then(Arn::parse);
-    arn.is_none_or(|arn| arn.account == finding.account.as_ref())
-}
-
-fn gone(kinds: &[Kind], resource: &str) -> Error {
-    let (action, what) = match kinds {
-        [Kind::Instance] => (api::DESCRIBE_INSTANCES, "DB instance"),
-        [Kind::Cluster] => (api::DESCRIBE_CLUSTERS, "DB cluster"),
-        _ => (api::DESCRIBE_CLUSTERS, "DB instance or cluster"),
-    };
-    let message = format!("there is no {what} `{resource}`, and no manual snapshot is left of it");
-    Error { action: action.into(), kind: ErrorKind::Gone, code: None, message }
-}
-
-fn only_in(these: &[String], those: &[String]) -> Vec<String> {
-    these.iter().filter(|value| !those.contains(value)).cloned().collect()
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Instance => "snapshot",
+            Self::Cluster => "cluster snapshot",
+        })
+    }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = |values: &[String]| if values.is_empty() { "nobody else".into() } else { values.join(", ") };
-        let kind = if self.kind == Kind::Instance { "" } else { "cluster " };
-        write!(f, "{kind}snapshot {}: restore by {} → {}", self.snapshot, who(&self.before), who(&self.after))
+        let who = |values: &BTreeSet<String>| {
+            if values.is_empty() { "nobody else".into() } else { Vec::from_iter(values.iter().cloned()).join(", ") }
+        };
+        let Self { kind, snapshot, before, after } = self;
+        write!(f, "{kind} {snapshot}: restore by {} → {}", who(before), who(after))
     }
 }
 

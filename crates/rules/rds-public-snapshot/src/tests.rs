@@ -1,8 +1,6 @@
 use aws_sdk_rds::error::ErrorMetadata;
 use aws_sdk_rds::operation::describe_db_cluster_snapshot_attributes::DescribeDbClusterSnapshotAttributesOutput;
-use aws_sdk_rds::operation::describe_db_cluster_snapshots::DescribeDbClusterSnapshotsOutput;
-use aws_sdk_rds::operation::describe_db_clusters::{DescribeDBClustersError, DescribeDbClustersOutput};
-use aws_sdk_rds::operation::describe_db_instances::{DescribeDBInstancesError, DescribeDbInstancesOutput};
+use aws_sdk_rds::operation::describe_db_instances::DescribeDBInstancesError;
 use aws_sdk_rds::operation::describe_db_snapshot_attributes::{
     DescribeDBSnapshotAttributesError, DescribeDbSnapshotAttributesOutput,
 };
@@ -13,19 +11,16 @@ use aws_sdk_rds::operation::modify_db_cluster_snapshot_attribute::{
 use aws_sdk_rds::operation::modify_db_snapshot_attribute::{
     ModifyDBSnapshotAttributeError, ModifyDbSnapshotAttributeOutput,
 };
-use aws_sdk_rds::types::{
-    DbCluster, DbClusterSnapshot, DbClusterSnapshotAttribute, DbClusterSnapshotAttributesResult, DbInstance,
-    DbSnapshot, DbSnapshotAttribute, DbSnapshotAttributesResult, Filter, Tag,
-};
+use aws_sdk_rds::types::{DbSnapshot, DbSnapshotAttribute, DbSnapshotAttributesResult};
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
-use remediation::{Manifest, Region};
+use remediation::{ErrorKind, Manifest, Region, Resource};
 
 use super::*;
+use crate::fake::{RESOURCE_ID, Rds};
 
-const OURS: &str = "222222222222";
+pub(crate) const OURS: &str = "222222222222";
 const THEIRS: &str = "333333333333";
-const RESOURCE_ID: &str = "db-ABCDEFGHIJKL01234";
 
 fn finding(resource: &str) -> Finding {
     Finding {
@@ -40,113 +35,31 @@ fn finding(resource: &str) -> Finding {
     }
 }
 
-fn metadata(code: &'static str) -> ErrorMetadata {
-    ErrorMetadata::builder().code(code).message("told so").build()
+fn arn(resource: &str) -> String {
+    format!("arn:aws:rds:us-east-1:{OURS}:{resource}")
 }
 
-/// The instance `orders`, by its identifier or by its resource ID.
-fn instance() -> MockRule {
-    mock!(Client::describe_db_instances)
-        .match_requests(|request| {
-            request.db_instance_identifier() == Some("orders")
-                || request.filters() == [filter("dbi-resource-id", RESOURCE_ID)]
-        })
-        .then_output(|| {
-            let orders = DbInstance::builder().db_instance_identifier("orders").build();
-            DescribeDbInstancesOutput::builder().db_instances(orders).build()
-        })
+fn planned(seen: &Seen<State>) -> Proposal<Change> {
+    RdsPublicSnapshot::plan(seen, &[&NoParameters {}], &Settings {})
 }
 
-fn no_instance() -> MockRule {
-    mock!(Client::describe_db_instances)
-        .then_error(|| DescribeDBInstancesError::generic(metadata("DBInstanceNotFound")))
+async fn look(rds: &Rds, resource: &str) -> Result<Seen<State>> {
+    RdsPublicSnapshot::look(&rds.client(), &finding(resource)).await
 }
 
-fn cluster() -> MockRule {
-    mock!(Client::describe_db_clusters)
-        .match_requests(|request| request.db_cluster_identifier() == Some("orders"))
-        .then_output(|| {
-            let orders = DbCluster::builder().db_cluster_identifier("orders").build();
-            DescribeDbClustersOutput::builder().db_clusters(orders).build()
-        })
+/// The snapshots that are made private for a finding of `resource`, by kind and name.
+async fn fixed(rds: &Rds, resource: &str) -> Vec<(Kind, String)> {
+    let proposal = planned(&look(rds, resource).await.unwrap());
+    assert!(proposal.held.is_empty() && proposal.not_now.is_empty(), "{proposal:?}");
+    proposal.changes.into_iter().map(|change| (change.kind, change.snapshot)).collect()
 }
 
-fn no_cluster() -> MockRule {
-    mock!(Client::describe_db_clusters)
-        .then_error(|| DescribeDBClustersError::generic(metadata("DBClusterNotFoundFault")))
+fn instances(name: &str) -> Vec<(Kind, String)> {
+    vec![(Kind::Instance, name.to_owned())]
 }
 
-fn filter(name: &str, value: &str) -> Filter {
-    Filter::builder().name(name).values(value).build()
-}
-
-fn snapshot(account: &str, name: &str, status: &str) -> DbSnapshot {
-    let arn = format!("arn:aws:rds:us-east-1:{account}:snapshot:{name}");
-    DbSnapshot::builder().db_snapshot_identifier(name).db_snapshot_arn(arn).status(status).build()
-}
-
-/// The page of the manual snapshots of `orders` that `marker` asks for, and the marker of the next.
-fn page(marker: Option<&'static str>, snapshots: Vec<DbSnapshot>, next: Option<&'static str>) -> MockRule {
-    mock!(Client::describe_db_snapshots)
-        .match_requests(move |request| {
-            request.snapshot_type() == Some("manual")
-                && request.filters() == [filter("db-instance-id", "orders")]
-                && request.marker() == marker
-        })
-        .then_output(move || {
-            let page = DescribeDbSnapshotsOutput::builder().set_db_snapshots(Some(snapshots.clone()));
-            page.set_marker(next.map(str::to_owned)).build()
-        })
-}
-
-/// Available snapshots of our account.
-fn snapshots(names: &[&str]) -> MockRule {
-    page(None, names.iter().map(|name| snapshot(OURS, name, "available")).collect(), None)
-}
-
-/// Who may restore the snapshot `name`.
-fn restore(name: &'static str, values: &'static [&str]) -> MockRule {
-    mock!(Client::describe_db_snapshot_attributes)
-        .match_requests(move |request| request.db_snapshot_identifier() == Some(name))
-        .then_output(move || {
-            let values = values.iter().map(ToString::to_string).collect();
-            let other = DbSnapshotAttribute::builder().attribute_name("other").attribute_values("all").build();
-            let restore = DbSnapshotAttribute::builder().attribute_name("restore").set_attribute_values(Some(values));
-            let result = DbSnapshotAttributesResult::builder().db_snapshot_attributes(other);
-            let result = result.db_snapshot_attributes(restore.build()).build();
-            DescribeDbSnapshotAttributesOutput::builder().db_snapshot_attributes_result(result).build()
-        })
-}
-
-/// The cluster `orders` has the one snapshot `weekly`, and these may restore it.
-fn cluster_snapshot(values: &'static [&str]) -> [MockRule; 2] {
-    let listed = mock!(Client::describe_db_cluster_snapshots)
-        .match_requests(|request| {
-            request.snapshot_type() == Some("manual") && request.filters() == [filter("db-cluster-id", "orders")]
-        })
-        .then_output(|| {
-            let weekly = DbClusterSnapshot::builder().db_cluster_snapshot_identifier("weekly").status("available");
-            DescribeDbClusterSnapshotsOutput::builder().db_cluster_snapshots(weekly.build()).build()
-        });
-    let restore = mock!(Client::describe_db_cluster_snapshot_attributes)
-        .match_requests(|request| request.db_cluster_snapshot_identifier() == Some("weekly"))
-        .then_output(move || {
-            let values = values.iter().map(ToString::to_string).collect();
-            let restore = DbClusterSnapshotAttribute::builder().attribute_name("restore");
-            let restore = restore.set_attribute_values(Some(values)).build();
-            let result = DbClusterSnapshotAttributesResult::builder().db_cluster_snapshot_attributes(restore).build();
-            DescribeDbClusterSnapshotAttributesOutput::builder().db_cluster_snapshot_attributes_result(result).build()
-        });
-    [listed, restore]
-}
-
-fn no_cluster_snapshots() -> MockRule {
-    mock!(Client::describe_db_cluster_snapshots).then_output(|| DescribeDbClusterSnapshotsOutput::builder().build())
-}
-
-async fn plan(rules: &[&MockRule], resource: &str) -> Result<Vec<Change>> {
-    let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, rules);
-    Ok(RdsPublicSnapshot::plan(&client, &finding(resource), &Settings {}).await?.changes)
+fn clusters(name: &str) -> Vec<(Kind, String)> {
+    vec![(Kind::Cluster, name.to_owned())]
 }
 
 fn change(kind: Kind, snapshot: &str, before: &[&str], after: &[&str]) -> Change {
@@ -154,129 +67,300 @@ fn change(kind: Kind, snapshot: &str, before: &[&str], after: &[&str]) -> Change
     Change { kind, snapshot: snapshot.into(), before: values(before), after: values(after) }
 }
 
-#[tokio::test]
-async fn everyone_is_taken_off_and_accounts_listed_by_name_stay() {
-    let listed = snapshots(&["alone", "listed", "private", "shared"]);
-    let attributes = [
-        restore("alone", &["all"]),
-        restore("listed", &["444444444444", "all", THEIRS]),
-        restore("private", &[]),
-        restore("shared", &[THEIRS]),
-    ];
-    let rules: Vec<_> = [&instance(), &listed].into_iter().chain(&attributes).cloned().collect();
-    let changes = plan(&rules.iter().collect::<Vec<_>>(), "orders").await.unwrap();
+fn shared(kind: Kind, name: &str, status: &str, restore: &[&str]) -> SharedSnapshot {
+    let restore = restore.iter().map(ToString::to_string).collect();
+    SharedSnapshot { kind, name: name.into(), status: status.into(), restore }
+}
+
+fn seen(snapshots: Vec<SharedSnapshot>) -> Seen<State> {
+    let resource = Resource::of_arn("rds:DescribeDBInstances", arn("db:orders"), "orders").unwrap();
+    Seen::now(resource, State { snapshots, tags: Tags::new() })
+}
+
+#[test]
+fn everyone_is_taken_off_and_accounts_listed_by_name_stay() {
+    let proposal = planned(&seen(vec![
+        shared(Kind::Instance, "alone", "available", &["all"]),
+        shared(Kind::Instance, "listed", "available", &["444444444444", "all", THEIRS]),
+        shared(Kind::Instance, "private", "available", &[]),
+        shared(Kind::Instance, "shared", "available", &[THEIRS]),
+        shared(Kind::Cluster, "weekly", "available", &["all", THEIRS]),
+    ]));
     let expected = [
         change(Kind::Instance, "alone", &["all"], &[]),
         change(Kind::Instance, "listed", &["444444444444", "all", THEIRS], &["444444444444", THEIRS]),
+        change(Kind::Cluster, "weekly", &["all", THEIRS], &[THEIRS]),
     ];
-    assert_eq!(changes, expected);
-    assert_eq!(changes[0].to_string(), "snapshot alone: restore by all → nobody else");
-    let summary = "snapshot listed: restore by 444444444444, all, 333333333333 → 444444444444, 333333333333";
-    assert_eq!(changes[1].to_string(), summary);
+    assert_eq!(proposal, expected.to_vec().into());
+    assert_eq!(proposal.changes[0].to_string(), "snapshot alone: restore by all → nobody else");
+    let summary = "snapshot listed: restore by 333333333333, 444444444444, all → 333333333333, 444444444444";
+    assert_eq!(proposal.changes[1].to_string(), summary);
+    let summary = "cluster snapshot weekly: restore by 333333333333, all → 333333333333";
+    assert_eq!(proposal.changes[2].to_string(), summary);
 }
 
-#[tokio::test]
-async fn every_page_is_read_and_another_accounts_snapshot_is_not_looked_at() {
-    let first = page(None, vec![snapshot(OURS, "first", "available")], Some("more"));
-    let second = [snapshot(THEIRS, "theirs", "available"), snapshot(OURS, "second", "available")];
-    let second = page(Some("more"), second.into(), None);
-    let (one, two, theirs) = (restore("first", &["all"]), restore("second", &["all"]), restore("theirs", &["all"]));
-    let changes = plan(&[&instance(), &first, &second, &one, &two, &theirs], "orders").await.unwrap();
-    let names: Vec<_> = changes.iter().map(|change| change.snapshot.as_str()).collect();
-    assert_eq!((names, theirs.num_calls()), (vec!["first", "second"], 0));
-}
-
-#[tokio::test]
-async fn what_cannot_be_changed_now_comes_last() {
-    let listed = [snapshot(OURS, "copying", "creating"), snapshot(OURS, "ready", "available")];
-    let (copying, ready) = (restore("copying", &["all"]), restore("ready", &["all"]));
-    let changes = plan(&[&instance(), &page(None, listed.into(), None), &copying, &ready], "orders").await.unwrap();
-    assert_eq!(changes[0].snapshot, "ready");
+#[test]
+fn what_cannot_be_changed_now_does_not_hold_up_the_others() {
+    for status in ["creating", "copying"] {
+        let proposal = planned(&seen(vec![
+            shared(Kind::Instance, "busy", status, &["all"]),
+            shared(Kind::Cluster, "busy-private", status, &[THEIRS]),
+            shared(Kind::Instance, "ready", "available", &["all"]),
+        ]));
+        assert_eq!(proposal.changes, [change(Kind::Instance, "ready", &["all"], &[])]);
+        let [later] = &proposal.not_now[..] else { panic!("{proposal:?}") };
+        assert!(later.starts_with(&format!("the snapshot busy is {status}")), "{later}");
+        assert!(later.ends_with("the next poll tries again"), "{later}");
+    }
 }
 
 #[tokio::test]
 async fn an_instance_is_named_by_name_arn_or_resource_id() {
-    for resource in ["orders", "Orders", "arn:aws:rds:us-east-1:222222222222:db:orders", RESOURCE_ID] {
-        let changes = plan(&[&instance(), &snapshots(&["nightly"]), &restore("nightly", &["all"])], resource).await;
-        assert_eq!(changes.unwrap(), [change(Kind::Instance, "nightly", &["all"], &[])], "{resource}");
+    let mut rds = Rds::default();
+    rds.instance("orders", RESOURCE_ID, None);
+    rds.instance("other", "db-OTHER", None);
+    rds.snapshot("nightly", "orders", RESOURCE_ID, &["all"]);
+    rds.snapshot("others", "other", "db-OTHER", &["all"]);
+    for resource in ["orders", "Orders", &arn("db:orders"), &arn("db:Orders"), RESOURCE_ID] {
+        let seen = look(&rds, resource).await.unwrap();
+        assert_eq!(fixed(&rds, resource).await, instances("nightly"), "{resource}");
+        assert_eq!(seen.resource.all_names().collect::<Vec<_>>(), [&arn("db:orders"), "orders", RESOURCE_ID]);
+        assert_eq!(seen.resource.owner.as_ref(), OURS);
     }
+}
+
+#[tokio::test]
+async fn a_cluster_is_named_by_name_arn_or_resource_id() {
+    let mut rds = Rds::default();
+    rds.cluster("orders", "cluster-ABC123");
+    rds.cluster_snapshot("weekly", "orders", "cluster-ABC123", &["all"]);
+    for resource in ["orders", &arn("cluster:orders"), "cluster-ABC123"] {
+        assert_eq!(fixed(&rds, resource).await, clusters("weekly"), "{resource}");
+        assert_eq!(look(&rds, resource).await.unwrap().resource.arn, arn("cluster:orders"));
+    }
+}
+
+#[tokio::test]
+async fn an_instance_of_a_cluster_leads_to_its_clusters_snapshots() {
+    let mut rds = Rds::default();
+    rds.cluster("orders", "cluster-ABC123");
+    rds.instance("orders-writer", RESOURCE_ID, Some("orders"));
+    rds.cluster_snapshot("weekly", "orders", "cluster-ABC123", &["all"]);
+    // Taken before the cluster got its name.
+    rds.cluster_snapshot("old", "orders-2025", "cluster-ABC123", &["all"]);
+    let both = [clusters("old"), clusters("weekly")].concat();
+    for resource in ["orders-writer", &arn("db:orders-writer"), RESOURCE_ID] {
+        assert_eq!(fixed(&rds, resource).await, both, "{resource}");
+        // An exemption of the cluster holds for the instance's finding: the snapshots are the cluster's.
+        let Seen { resource, .. } = look(&rds, resource).await.unwrap();
+        assert_eq!(resource.arn, arn("db:orders-writer"));
+        for name in [RESOURCE_ID, "orders", "cluster-ABC123", &arn("cluster:orders")] {
+            assert!(resource.all_names().any(|one| one == name), "{name}: {resource:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_several_things_have_means_all_of_them() {
+    let mut rds = Rds::default();
+    rds.cluster("shop", "cluster-ABC123");
+    rds.instance("shop", RESOURCE_ID, None);
+    rds.snapshot("of-instance", "shop", RESOURCE_ID, &["all"]);
+    rds.cluster_snapshot("of-cluster", "shop", "cluster-ABC123", &["all"]);
+    rds.snapshot("shop", "another", "db-OTHER", &["all"]);
+    rds.cluster_snapshot("shop", "another", "cluster-OTHER", &["all"]);
+    let (instance, cluster) = ("of-instance", "of-cluster");
+    let expected = [instances(instance), instances("shop"), clusters(cluster), clusters("shop")].concat();
+    assert_eq!(fixed(&rds, "shop").await, expected);
+    // What says which one is meant, means that one alone.
+    assert_eq!(fixed(&rds, &arn("db:shop")).await, instances(instance));
+    assert_eq!(fixed(&rds, &arn("cluster:shop")).await, clusters(cluster));
+    assert_eq!(fixed(&rds, &arn("snapshot:shop")).await, instances("shop"));
+    assert_eq!(fixed(&rds, &arn("cluster-snapshot:shop")).await, clusters("shop"));
+}
+
+#[tokio::test]
+async fn a_renamed_database_is_looked_at_by_its_resource_id_and_by_its_name() {
+    let mut rds = Rds::default();
+    rds.instance("now", RESOURCE_ID, None);
+    rds.cluster("now-cluster", "cluster-ABC123");
+    rds.snapshot("old", "before", RESOURCE_ID, &["all"]);
+    rds.cluster_snapshot("old", "before-cluster", "cluster-ABC123", &["all"]);
+    // Left by a former database of the name.
+    rds.snapshot("of-former", "now", "db-FORMER", &["all"]);
+    let both = [instances("of-former"), instances("old")].concat();
+    for (resource, expected) in [
+        ("now", both.clone()),
+        (&arn("db:now"), both.clone()),
+        (RESOURCE_ID, both),
+        ("now-cluster", clusters("old")),
+        ("cluster-ABC123", clusters("old")),
+        // By the name that it does not have any more, the snapshots know it still.
+        ("before", instances("old")),
+        (&arn("db:before"), instances("old")),
+        (&arn("cluster:before-cluster"), clusters("old")),
+    ] {
+        assert_eq!(fixed(&rds, resource).await, expected, "{resource}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_can_have_left_public_snapshots() {
+    let mut rds = Rds::default();
+    rds.snapshot("final", "orders", RESOURCE_ID, &["all"]);
+    rds.cluster_snapshot("final", "sales", "cluster-ABC123", &["all"]);
+    for (resource, kind, database) in [
+        ("orders", Kind::Instance, arn("db:orders")),
+        (&arn("db:orders"), Kind::Instance, arn("db:orders")),
+        (RESOURCE_ID, Kind::Instance, arn("db:orders")),
+        ("sales", Kind::Cluster, arn("cluster:sales")),
+        (&arn("cluster:sales"), Kind::Cluster, arn("cluster:sales")),
+        ("cluster-ABC123", Kind::Cluster, arn("cluster:sales")),
+    ] {
+        assert_eq!(fixed(&rds, resource).await, [(kind, "final".to_owned())], "{resource}");
+        assert_eq!(look(&rds, resource).await.unwrap().resource.arn, database, "{resource}");
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_is_named_by_its_own_name_or_arn() {
+    let mut rds = Rds::default();
+    rds.instance("orders", RESOURCE_ID, None);
+    rds.snapshot("before-upgrade", "orders", RESOURCE_ID, &["all"]);
+    rds.snapshot("nightly", "orders", RESOURCE_ID, &["all"]);
+    rds.cluster_snapshot("weekly", "sales", "cluster-ABC123", &["all"]);
+    let long = "a".repeat(200);
+    rds.snapshot(&long, "orders", RESOURCE_ID, &["all"]);
+    for (resource, expected, its_arn) in [
+        ("before-upgrade", instances("before-upgrade"), arn("snapshot:before-upgrade")),
+        ("Before-Upgrade", instances("before-upgrade"), arn("snapshot:before-upgrade")),
+        (&arn("snapshot:before-upgrade"), instances("before-upgrade"), arn("snapshot:before-upgrade")),
+        ("weekly", clusters("weekly"), arn("cluster-snapshot:weekly")),
+        (&arn("cluster-snapshot:weekly"), clusters("weekly"), arn("cluster-snapshot:weekly")),
+        (&long, instances(&long), arn(&format!("snapshot:{long}"))),
+    ] {
+        assert_eq!(fixed(&rds, resource).await, expected, "{resource}");
+        assert_eq!(look(&rds, resource).await.unwrap().resource.arn, its_arn, "{resource}");
+    }
+    // An exemption of its database holds for it.
+    let Seen { resource, .. } = look(&rds, "before-upgrade").await.unwrap();
+    assert!(["orders", RESOURCE_ID].iter().all(|name| resource.all_names().any(|one| one == *name)), "{resource:?}");
+}
+
+#[tokio::test]
+async fn an_automated_snapshot_is_looked_at_and_cannot_be_public() {
+    let mut rds = Rds::default();
+    rds.automated("rds:orders-2026-11-28-03-05", "automated");
+    rds.automated("awsbackup:job-1", "awsbackup");
+    for name in ["rds:orders-2026-11-28-03-05", "awsbackup:job-1"] {
+        for resource in [name, &arn(&format!("snapshot:{name}"))] {
+            let looked = look(&rds, resource).await.unwrap();
+            assert_eq!((looked.resource.id.as_str(), planned(&looked).complies()), (name, true), "{resource}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_an_arn_or_a_resource_id_can_be_gone() {
+    let mut rds = Rds::default();
+    rds.instance("other", "db-OTHER", None);
+    for (resource, action, what) in [
+        (arn("db:orders"), "rds:DescribeDBInstances", "no DB instance, and no manual snapshot"),
+        (RESOURCE_ID.into(), "rds:DescribeDBInstances", "no DB instance, and no manual snapshot"),
+        (arn("cluster:orders"), "rds:DescribeDBClusters", "no DB cluster, and no manual snapshot"),
+        ("cluster-ABC123".into(), "rds:DescribeDBClusters", "no DB cluster, and no manual snapshot"),
+        (arn("snapshot:orders"), "rds:DescribeDBSnapshots", "no DB snapshot"),
+        (arn("cluster-snapshot:orders"), "rds:DescribeDBClusterSnapshots", "no DB cluster snapshot"),
+    ] {
+        let error = look(&rds, &resource).await.unwrap_err();
+        assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, action), "{error}");
+        assert!(error.message.contains(what), "{error}");
+    }
+    for (resource, what) in [
+        ("orders", "no DB instance, DB cluster, snapshot of either, or manual snapshot that one has left, `orders`"),
+        ("rds:orders-2026", "no DB snapshot or DB cluster snapshot `rds:orders-2026`"),
+        ("arn:aws:rds:::db:orders", "no DB instance, and no manual snapshot that one has left"),
+    ] {
+        let error = look(&rds, resource).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidFinding, "{error}");
+        let message = &error.message;
+        assert!(message.contains(what) && message.ends_with("in us-east-1 of the account 222222222222"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_neither_a_name_nor_an_arn_of_ours_is_said() {
     for (resource, says) in [
         ("", "neither the name"),
         ("no name", "neither the name"),
         ("arn:aws:rds:us-east-1:222222222222:db:", "neither the name"),
-        ("arn:aws:rds:us-east-1:222222222222:snapshot:nightly", "neither the name"),
+        ("arn:aws:rds:us-east-1:222222222222:og:orders", "neither the name"),
+        ("arn:aws:rds:us-east-1:222222222222:snapshot:rds:", "neither the name"),
         ("arn:aws:ec2:us-east-1:222222222222:db:orders", "service ec2, not of rds"),
         ("arn:aws:rds:us-east-1:333333333333:db:orders", "account 333333333333, but the finding is of 222222222222"),
         ("arn:aws:rds:eu-west-1:222222222222:db:orders", "region eu-west-1, but the finding is of us-east-1"),
     ] {
-        let error = plan(&[&instance()], resource).await.unwrap_err();
+        let error = look(&Rds::default(), resource).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
         assert!(error.message.contains(says), "{error}");
     }
 }
 
-#[tokio::test]
-async fn a_cluster_is_named_by_arn_or_by_a_name_that_no_instance_has() {
-    let [listed, restore] = cluster_snapshot(&["all", THEIRS]);
-    let expected = [change(Kind::Cluster, "weekly", &["all", THEIRS], &[THEIRS])];
-    let arn = "arn:aws:rds:us-east-1:222222222222:cluster:orders";
-    assert_eq!(plan(&[&cluster(), &listed, &restore], arn).await.unwrap(), expected);
-    let rules = [&no_instance(), &snapshots(&[]), &cluster(), &listed, &restore];
-    let changes = plan(&rules, "orders").await.unwrap();
-    assert_eq!(changes, expected);
-    assert_eq!(changes[0].to_string(), "cluster snapshot weekly: restore by all, 333333333333 → 333333333333");
-    // An instance of that name is what is meant, and its cluster is not looked at.
-    assert_eq!(plan(&[&instance(), &snapshots(&[]), &cluster(), &listed, &restore], "orders").await.unwrap(), []);
+fn metadata(code: &'static str) -> ErrorMetadata {
+    ErrorMetadata::builder().code(code).message("told so").build()
+}
+
+fn listed(account: &str, name: &str) -> DbSnapshot {
+    let arn = format!("arn:aws:rds:us-east-1:{account}:snapshot:{name}");
+    let snapshot = DbSnapshot::builder().db_snapshot_identifier(name).db_snapshot_arn(arn);
+    snapshot.db_instance_identifier("orders").status("available").build()
+}
+
+/// What is planned of `orders` where RDS answers with `rules` first.
+async fn planned_with(rules: &[&MockRule]) -> Result<Vec<Change>> {
+    let mut rds = Rds::default();
+    rds.instance("orders", RESOURCE_ID, None);
+    let behind = rds.rules();
+    let rules: Vec<_> = rules.iter().copied().chain(&behind).collect();
+    let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
+    Ok(planned(&RdsPublicSnapshot::look(&client, &finding(&arn("db:orders"))).await?).changes)
+}
+
+/// Everyone may restore the snapshot `name`.
+fn public(name: &'static str) -> MockRule {
+    mock!(Client::describe_db_snapshot_attributes)
+        .match_requests(move |request| request.db_snapshot_identifier() == Some(name))
+        .then_output(|| attributes(vec![attribute("other", &[]), attribute("restore", &["all"])]))
+}
+
+fn attribute(name: &str, values: &[&str]) -> DbSnapshotAttribute {
+    let values = values.iter().map(ToString::to_string).collect();
+    DbSnapshotAttribute::builder().attribute_name(name).set_attribute_values(Some(values)).build()
+}
+
+fn attributes(attributes: Vec<DbSnapshotAttribute>) -> DescribeDbSnapshotAttributesOutput {
+    let result = DbSnapshotAttributesResult::builder().set_db_snapshot_attributes(Some(attributes)).build();
+    DescribeDbSnapshotAttributesOutput::builder().db_snapshot_attributes_result(result).build()
+}
+
+/// The page of snapshots that `marker` asks for, and the marker of the next.
+fn page(marker: Option<&'static str>, snapshots: Vec<DbSnapshot>, next: Option<&'static str>) -> MockRule {
+    mock!(Client::describe_db_snapshots)
+        .match_requests(move |request| request.snapshot_type() == Some("manual") && request.marker() == marker)
+        .then_output(move || {
+            let page = DescribeDbSnapshotsOutput::builder().set_db_snapshots(Some(snapshots.clone()));
+            page.set_marker(next.map(str::to_owned)).build()
+        })
 }
 
 #[tokio::test]
-async fn a_cluster_is_named_by_its_resource_id() {
-    let id = "cluster-ABCDEFGHIJKL01234";
-    let found = mock!(Client::describe_db_clusters)
-        .match_requests(move |request| request.filters() == [filter("db-cluster-resource-id", id)])
-        .then_output(|| {
-            let orders = DbCluster::builder().db_cluster_identifier("orders").build();
-            DescribeDbClustersOutput::builder().db_clusters(orders).build()
-        });
-    let [listed, restore] = cluster_snapshot(&["all"]);
-    let changes = plan(&[&found, &listed, &restore], id).await.unwrap();
-    assert_eq!(changes, [change(Kind::Cluster, "weekly", &["all"], &[])]);
-}
-
-#[tokio::test]
-async fn an_instance_that_is_gone_can_have_left_public_snapshots() {
-    let (listed, restore) = (snapshots(&["final"]), restore("final", &["all"]));
-    let expected = [change(Kind::Instance, "final", &["all"], &[])];
-    let arn = "arn:aws:rds:us-east-1:222222222222:db:orders";
-    assert_eq!(plan(&[&no_instance(), &listed, &restore], arn).await.unwrap(), expected);
-    let rules = [&no_instance(), &listed, &restore, &no_cluster(), &no_cluster_snapshots()];
-    assert_eq!(plan(&rules, "orders").await.unwrap(), expected);
-    // Nothing tells its name any more, but its snapshots know its resource ID.
-    let none = mock!(Client::describe_db_instances).then_output(|| DescribeDbInstancesOutput::builder().build());
-    let listed = mock!(Client::describe_db_snapshots)
-        .match_requests(|request| request.filters() == [filter("dbi-resource-id", RESOURCE_ID)])
-        .then_output(|| {
-            DescribeDbSnapshotsOutput::builder().db_snapshots(snapshot(OURS, "final", "available")).build()
-        });
-    assert_eq!(plan(&[&none, &listed, &restore], RESOURCE_ID).await.unwrap(), expected);
-}
-
-#[tokio::test]
-async fn gone_is_what_has_left_no_snapshot_either() {
-    let rules = [&no_instance(), &snapshots(&[]), &no_cluster(), &no_cluster_snapshots()];
-    for (resource, action, what) in [
-        ("orders", "rds:DescribeDBClusters", "no DB instance or cluster `orders`"),
-        ("arn:aws:rds:us-east-1:222222222222:db:orders", "rds:DescribeDBInstances", "no DB instance `arn:"),
-        ("arn:aws:rds:us-east-1:222222222222:cluster:orders", "rds:DescribeDBClusters", "no DB cluster `arn:"),
-    ] {
-        let error = plan(&rules, resource).await.unwrap_err();
-        assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, action), "{error}");
-        assert!(error.message.contains(what), "{error}");
-    }
-    let theirs = page(None, vec![snapshot(THEIRS, "theirs", "available")], None);
-    let rules = [&no_instance(), &theirs, &no_cluster(), &no_cluster_snapshots()];
-    assert_eq!(plan(&rules, "orders").await.unwrap_err().kind, ErrorKind::Gone);
-    assert_eq!(plan(&[&instance(), &snapshots(&[])], "orders").await.unwrap(), []);
+async fn every_page_is_read_and_another_accounts_snapshot_is_not_looked_at() {
+    let first = page(None, vec![listed(OURS, "first")], Some("more"));
+    let second = page(Some("more"), vec![listed(THEIRS, "theirs"), listed(OURS, "second")], None);
+    let (one, two, theirs) = (public("first"), public("second"), public("theirs"));
+    let changes = planned_with(&[&first, &second, &one, &two, &theirs]).await.unwrap();
+    let names: Vec<_> = changes.iter().map(|change| change.snapshot.as_str()).collect();
+    assert_eq!((names, theirs.num_calls()), (vec!["first", "second"], 0));
 }
 
 #[tokio::test]
@@ -284,22 +368,50 @@ async fn a_snapshot_that_goes_while_it_is_looked_at_is_passed_over() {
     let gone = mock!(Client::describe_db_snapshot_attributes)
         .match_requests(|request| request.db_snapshot_identifier() == Some("going"))
         .then_error(|| DescribeDBSnapshotAttributesError::generic(metadata("DBSnapshotNotFound")));
-    let rules = [&instance(), &snapshots(&["going", "staying"]), &gone, &restore("staying", &["all"])];
-    assert_eq!(plan(&rules, "orders").await.unwrap(), [change(Kind::Instance, "staying", &["all"], &[])]);
+    let listed = page(None, vec![listed(OURS, "going"), listed(OURS, "staying")], None);
+    let changes = planned_with(&[&listed, &gone, &public("staying")]).await.unwrap();
+    assert_eq!(changes, [change(Kind::Instance, "staying", &["all"], &[])]);
 }
 
 #[tokio::test]
 async fn an_answer_that_is_not_whole_is_an_error_and_not_compliance() {
-    let empty = mock!(Client::describe_db_snapshot_attributes)
-        .then_output(|| DescribeDbSnapshotAttributesOutput::builder().build());
-    let nameless = page(None, vec![DbSnapshot::builder().build()], None);
-    for (listed, attributes, action) in [
-        (&snapshots(&["nightly"]), &empty, "rds:DescribeDBSnapshotAttributes"),
-        (&nameless, &empty, "rds:DescribeDBSnapshots"),
-    ] {
-        let error = plan(&[&instance(), listed, attributes], "orders").await.unwrap_err();
+    let nightly = || page(None, vec![listed(OURS, "nightly")], None);
+    let answers = [
+        DescribeDbSnapshotAttributesOutput::builder().build(),
+        DescribeDbSnapshotAttributesOutput::builder()
+            .db_snapshot_attributes_result(DbSnapshotAttributesResult::builder().build())
+            .build(),
+        attributes(vec![]),
+        // Not what says who may restore.
+        attributes(vec![attribute("copy", &[])]),
+    ];
+    for answer in answers {
+        let answer = mock!(Client::describe_db_snapshot_attributes).then_output(move || answer.clone());
+        let error = planned_with(&[&nightly(), &answer]).await.unwrap_err();
+        let action = "rds:DescribeDBSnapshotAttributes";
         assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, action), "{error}");
     }
+    for cut in [
+        |snapshot: &mut DbSnapshot| snapshot.db_snapshot_identifier = None,
+        |snapshot: &mut DbSnapshot| snapshot.db_snapshot_arn = None,
+    ] {
+        let mut snapshot = listed(OURS, "nightly");
+        cut(&mut snapshot);
+        let error = planned_with(&[&page(None, vec![snapshot], None)]).await.unwrap_err();
+        let action = "rds:DescribeDBSnapshots";
+        assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, action), "{error}");
+    }
+    let mut rds = Rds::default();
+    rds.cluster("orders", "cluster-ABC123");
+    rds.cluster_snapshot("weekly", "orders", "cluster-ABC123", &["all"]);
+    let empty = mock!(Client::describe_db_cluster_snapshot_attributes)
+        .then_output(|| DescribeDbClusterSnapshotAttributesOutput::builder().build());
+    let behind = rds.rules();
+    let rules: Vec<_> = [&empty].into_iter().chain(&behind).collect();
+    let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
+    let error = RdsPublicSnapshot::look(&client, &finding("orders")).await.unwrap_err();
+    let action = "rds:DescribeDBClusterSnapshotAttributes";
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, action), "{error}");
 }
 
 #[tokio::test]
@@ -307,16 +419,17 @@ async fn errors_name_the_action() {
     for (code, kind) in [("AccessDenied", ErrorKind::AccessDenied), ("InvalidParameterValue", ErrorKind::Permanent)] {
         let instances =
             mock!(Client::describe_db_instances).then_error(move || DescribeDBInstancesError::generic(metadata(code)));
-        let listed =
+        let list =
             mock!(Client::describe_db_snapshots).then_error(move || DescribeDBSnapshotsError::generic(metadata(code)));
         let attributes = mock!(Client::describe_db_snapshot_attributes)
             .then_error(move || DescribeDBSnapshotAttributesError::generic(metadata(code)));
+        let nightly = page(None, vec![listed(OURS, "nightly")], None);
         for (rules, action) in [
             (vec![&instances], "rds:DescribeDBInstances"),
-            (vec![&instance(), &listed], "rds:DescribeDBSnapshots"),
-            (vec![&instance(), &snapshots(&["nightly"]), &attributes], "rds:DescribeDBSnapshotAttributes"),
+            (vec![&list], "rds:DescribeDBSnapshots"),
+            (vec![&nightly, &attributes], "rds:DescribeDBSnapshotAttributes"),
         ] {
-            let error = plan(&rules, "orders").await.unwrap_err();
+            let error = planned_with(&rules).await.unwrap_err();
             assert_eq!((error.kind, error.action.as_str()), (kind, action), "{error}");
         }
     }
@@ -379,12 +492,12 @@ async fn a_snapshot_that_is_gone_needs_no_fix_and_cannot_be_made_public_again() 
 }
 
 #[tokio::test]
-async fn a_snapshots_state_that_forbids_it_is_said() {
+async fn a_snapshots_state_that_forbids_it_is_for_later() {
     let client = refusing("InvalidDBSnapshotState", "InvalidDBClusterSnapshotStateFault");
     for (kind, action) in WRITES {
         let error = RdsPublicSnapshot::apply(&client, &change(kind, "nightly", &["all"], &[])).await.unwrap_err();
-        assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, action), "{error}");
-        assert!(error.message.contains("told so (the state of the snapshot nightly forbids it"), "{error}");
+        assert_eq!((error.kind, error.action.as_str()), (ErrorKind::NotNow, action), "{error}");
+        assert!(error.message.contains("the next poll tries again"), "{error}");
     }
 }
 
@@ -394,72 +507,94 @@ fn the_manifest_can_be_read_and_serves_the_control() {
     assert!(manifest.control(&finding("orders").control).is_some());
 }
 
-async fn tags(rules: &[&MockRule], resource: &str) -> Result<Tags> {
-    RdsPublicSnapshot::tags(&mock_client!(aws_sdk_rds, RuleMode::MatchAny, rules), &finding(resource)).await
-}
-
-fn listed_tags(tags: &[(&str, &str)]) -> Vec<Tag> {
-    tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect()
+async fn tags(rds: &Rds, resource: &str) -> Tags {
+    let client = rds.client();
+    let seen = RdsPublicSnapshot::look(&client, &finding(resource)).await.unwrap();
+    RdsPublicSnapshot::tags(&client, &seen).await.unwrap()
 }
 
 fn owned_tags(tags: &[(&str, &str)]) -> Tags {
     tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-/// A manual snapshot of the instance with these tags.
-fn tagged(account: &str, name: &str, tags: &[(&str, &str)]) -> DbSnapshot {
-    let mut snapshot = snapshot(account, name, "available");
-    snapshot.tag_list = Some(listed_tags(tags));
-    snapshot
+#[tokio::test]
+async fn the_tags_of_a_database_that_exists_are_its_own_and_its_clusters() {
+    let mut rds = Rds::default();
+    rds.instance("orders", RESOURCE_ID, None);
+    rds.tag("db:orders", &[("a", "1")]);
+    rds.snapshot("nightly", "orders", RESOURCE_ID, &[]);
+    rds.tag("snapshot:nightly", &[("b", "2")]);
+    for resource in ["orders", RESOURCE_ID, &arn("db:orders")] {
+        assert_eq!(tags(&rds, resource).await, owned_tags(&[("a", "1")]), "{resource}");
+    }
+    rds.cluster("sales", "cluster-ABC123");
+    rds.tag("cluster:sales", &[("c", "3"), ("d", "cluster")]);
+    rds.instance("sales-writer", "db-WRITER", Some("sales"));
+    rds.tag("db:sales-writer", &[("d", "instance")]);
+    assert_eq!(tags(&rds, "sales").await, owned_tags(&[("c", "3"), ("d", "cluster")]));
+    assert_eq!(tags(&rds, "sales-writer").await, owned_tags(&[("c", "3"), ("d", "instance")]));
 }
 
 #[tokio::test]
-async fn the_tags_of_a_database_that_exists_are_its_own() {
-    let instance = mock!(Client::describe_db_instances).then_output(|| {
-        let orders =
-            DbInstance::builder().db_instance_identifier("orders").tag_list(listed_tags(&[("a", "1")]).remove(0));
-        DescribeDbInstancesOutput::builder().db_instances(orders.build()).build()
-    });
-    let unasked = snapshots(&[]);
-    assert_eq!(tags(&[&instance, &unasked], "orders").await, Ok(owned_tags(&[("a", "1")])));
-    assert_eq!(unasked.num_calls(), 0);
-    let cluster = mock!(Client::describe_db_clusters).then_output(|| {
-        let orders =
-            DbCluster::builder().db_cluster_identifier("orders").tag_list(listed_tags(&[("b", "2")]).remove(0));
-        DescribeDbClustersOutput::builder().db_clusters(orders.build()).build()
-    });
-    let arn = "arn:aws:rds:us-east-1:222222222222:cluster:orders";
-    assert_eq!(tags(&[&cluster], arn).await, Ok(owned_tags(&[("b", "2")])));
-}
-
-#[tokio::test]
-async fn the_tags_of_a_database_that_is_gone_are_those_that_all_it_left_has() {
-    let left = vec![
-        tagged(OURS, "one", &[("a", "1"), ("b", "2"), ("c", "3")]),
-        tagged(OURS, "two", &[("a", "1"), ("b", "other")]),
-        tagged(THEIRS, "public", &[]),
-    ];
-    let (none, cluster, left) = (no_instance(), no_cluster(), page(None, left, None));
-    let rules = [&none, &left, &cluster, &no_cluster_snapshots()];
-    assert_eq!(tags(&rules, "orders").await, Ok(owned_tags(&[("a", "1")])));
+async fn of_several_things_only_the_tags_that_all_have_hold() {
+    let mut rds = Rds::default();
+    rds.snapshot("one", "orders", RESOURCE_ID, &[]);
+    rds.tag("snapshot:one", &[("a", "1"), ("b", "2"), ("c", "3")]);
+    rds.snapshot("two", "orders", RESOURCE_ID, &[]);
+    rds.tag("snapshot:two", &[("a", "1"), ("b", "other")]);
+    assert_eq!(tags(&rds, "orders").await, owned_tags(&[("a", "1")]));
+    // A snapshot has tags of its own, where it is named itself.
+    assert_eq!(tags(&rds, "two").await, owned_tags(&[("a", "1"), ("b", "other")]));
     // A cluster of the name has its own word, too.
-    let untagged = self::cluster();
-    assert_eq!(tags(&[&none, &left, &untagged], "orders").await, Ok(Tags::new()));
-    let rules = [&none, &page(None, vec![tagged(THEIRS, "public", &[])], None), &cluster, &no_cluster_snapshots()];
-    assert_eq!(tags(&rules, "orders").await.unwrap_err().kind, ErrorKind::Gone);
+    rds.cluster("orders", "cluster-ABC123");
+    assert_eq!(tags(&rds, "orders").await, Tags::new());
+}
+
+fn any_snapshots() -> impl Strategy<Value = Vec<SharedSnapshot>> {
+    let value = prop_oneof![Just(EVERYONE.to_owned()), "[0-9]{12}"];
+    let status = prop_oneof![Just("available"), Just("creating"), Just("copying")];
+    let snapshot = (any::<bool>(), status, prop::collection::btree_set(value, 0..4));
+    prop::collection::vec(snapshot, 0..6).prop_map(|snapshots| {
+        let named = |(number, (cluster, status, restore)): (usize, (bool, &str, _))| {
+            let kind = if cluster { Kind::Cluster } else { Kind::Instance };
+            SharedSnapshot { kind, name: format!("s{number}"), status: status.into(), restore }
+        };
+        snapshots.into_iter().enumerate().map(named).collect()
+    })
+}
+
+/// Writes changes to a state in memory.
+fn write<'a>(seen: &mut Seen<State>, changes: impl IntoIterator<Item = &'a Change>) {
+    for Change { kind, snapshot, before, after } in changes {
+        let is_it = |of: &&mut SharedSnapshot| (of.kind, &of.name) == (*kind, snapshot);
+        let found = seen.state.snapshots.iter_mut().find(is_it).unwrap();
+        assert_eq!(&found.restore, before);
+        found.restore.clone_from(after);
+    }
 }
 
 proptest! {
     #[test]
-    fn undo_of_undo_is_the_change_itself(cluster: bool, accounts in prop::collection::vec("[0-9]{12}", 0..4), place: prop::sample::Index) {
-        let mut before = accounts.clone();
-        before.insert(place.index(before.len() + 1), EVERYONE.to_owned());
-        let kind = if cluster { Kind::Cluster } else { Kind::Instance };
-        let change = Change { kind, snapshot: "nightly".into(), before, after: accounts };
-        let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-        let undo = RdsPublicSnapshot::undo(&stored).unwrap();
-        prop_assert_eq!((&undo.before, &undo.after), (&change.after, &change.before));
-        prop_assert_eq!(RdsPublicSnapshot::undo(&undo), Some(change));
+    fn what_is_changed_complies_and_undo_gives_back_what_was(snapshots in any_snapshots()) {
+        let mut looked = seen(snapshots.clone());
+        let Proposal { changes, not_now, .. } = planned(&looked);
+        let public = snapshots.iter().filter(|snapshot| snapshot.restore.contains(EVERYONE)).count();
+        prop_assert_eq!(changes.len() + not_now.len(), public);
+        for change in &changes {
+            prop_assert!(change.after.is_subset(&change.before), "nothing is opened");
+            prop_assert_eq!(change.before.difference(&change.after).collect::<Vec<_>>(), [EVERYONE]);
+        }
+        write(&mut looked, &changes);
+        prop_assert_eq!(planned(&looked).changes, []);
+        let undo: Vec<_> = changes.iter().rev().map(|change| RdsPublicSnapshot::undo(change).unwrap()).collect();
+        write(&mut looked, &undo);
+        prop_assert_eq!(&looked.state.snapshots, &snapshots);
+        for change in changes {
+            let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
+            prop_assert_eq!(&stored, &change);
+            let undo = RdsPublicSnapshot::undo(&stored).unwrap();
+            prop_assert_eq!(RdsPublicSnapshot::undo(&undo), Some(change));
+        }
     }
 
     #[test]

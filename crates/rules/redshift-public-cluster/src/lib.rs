@@ -1,23 +1,19 @@
 //! The rule `redshift-public-cluster`: a Redshift cluster that the internet can reach.
 //!
-//! The fix is AWS's own runbook, awaited to its end. Invariants: a cluster that is not `available` cannot be changed,
-//! so it is left for a later poll, with its status; a cluster counts as private only when no change of that is under
-//! way; undo goes to the API directly, because there is no runbook for it.
+//! The fix is AWS's own runbook, awaited to its end, or ModifyCluster where there is no such runbook. Invariants: a
+//! cluster that is not `available` cannot be changed, so it is left for a later poll, with its status; a cluster counts
+//! as private only when no change of that is under way; the change keeps the Elastic IP that the cluster had, because
+//! partners' firewalls know it, and undo asks for it again; undo goes to the API, because there is no runbook for it.
 
-use std::collections::BTreeMap;
+mod api;
+
 use std::fmt;
 
 use aws_sdk_redshift::Client;
-use aws_sdk_redshift::types::Cluster;
-use remediation::{Error, ErrorKind, Finding, Proposal, Result, Rule, Target};
+use remediation::{Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Tags, Target};
 use runbook::Runbooks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-runbook-reference.html>
-const RUNBOOK: &str = "AWSConfigRemediation-DisablePublicAccessToRedshiftCluster";
-const DESCRIBE: &str = "redshift:DescribeClusters";
-const MODIFY: &str = "redshift:ModifyCluster";
 
 /// The rule.
 #[derive(Debug)]
@@ -34,6 +30,33 @@ pub struct Clients {
     redshift: Client,
     runbooks: Runbooks,
     service_role: String,
+    /// What every ARN of a cluster of the session's account and region begins with.
+    arn_prefix: String,
+}
+
+/// How a cluster stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Its identifier.
+    pub cluster: String,
+    /// Its status, such as `available` or `paused`.
+    pub status: String,
+    /// How it can be reached.
+    pub access: Access,
+    /// Whether it is becoming publicly accessible, or private; none where no such change is under way.
+    pub pending: Option<bool>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// How a cluster can be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Whether it is publicly accessible.
+    pub public: bool,
+    /// The Elastic IP that it was given; none where AWS has chosen its public address, or it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elastic_ip: Option<String>,
 }
 
 /// Changes whether one cluster is publicly accessible.
@@ -41,86 +64,85 @@ pub struct Clients {
 pub struct Change {
     /// The cluster's identifier.
     pub cluster: String,
-    /// Whether it was found to be publicly accessible.
-    pub before: bool,
-    /// Whether it is after the change.
-    pub after: bool,
+    /// How it was found.
+    pub before: Access,
+    /// How it is after the change.
+    pub after: Access,
+}
+
+impl Access {
+    /// Within its VPC only.
+    pub const PRIVATE: Self = Self { public: false, elastic_ip: None };
 }
 
 impl Rule for RedshiftPublicCluster {
     const MANIFEST: &'static str = include_str!("../rule.json");
     type Settings = Settings;
+    type Control = NoParameters;
     type Client = Clients;
+    type State = State;
     type Change = Change;
 
     fn client(target: &Target) -> Self::Client {
+        let Target { partition, region, account, .. } = target;
         Clients {
             redshift: Client::new(&target.config),
             runbooks: Runbooks::new(target),
             service_role: target.service_role_arn(),
+            arn_prefix: format!("arn:{partition}:redshift:{region}:{account}:cluster:"),
         }
     }
 
-    async fn plan(clients: &Self::Client, finding: &Finding, _: &Settings) -> Result<Proposal<Change>> {
+    /// A name that no cluster has may be a wrong one; of a cluster's own ARN, AWS says that it does not exist.
+    async fn look(clients: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
         let id = cluster_identifier(finding)?;
-        let cluster = read(&clients.redshift, &id).await?;
-        let pending = cluster.pending_modified_values.as_ref().and_then(|values| values.publicly_accessible);
-        let status = cluster.cluster_status.as_deref().unwrap_or("unknown");
-        match (cluster.publicly_accessible, pending) {
-            (None, _) => Err(Error::unusable(DESCRIBE, "no word on public access")),
-            (Some(false), None | Some(false)) => Ok(Proposal::default()),
-            (Some(true), _) | (_, Some(true)) if !is_available(status) => Err(not_available(&id, status)),
-            _ => Ok(vec![Change { cluster: id, before: true, after: false }].into()),
-        }
+        let is_exact = finding.arn("redshift")?.is_some_and(|arn| !arn.region.is_empty());
+        let unless_exact = |error: Error| if error.is_gone() && !is_exact { no_cluster(&id, finding) } else { error };
+        let state = api::read(&clients.redshift, &id).await.map_err(unless_exact)?;
+        // DescribeClusters knows the clusters of the caller's account and region, and no others.
+        let arn = format!("{}{id}", clients.arn_prefix);
+        Ok(Seen::now(Resource::of_arn(api::DESCRIBE, arn, id)?, state))
     }
 
-    async fn tags(clients: &Self::Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
-        let cluster = read(&clients.redshift, &cluster_identifier(finding)?).await?;
-        let tags = cluster.tags.unwrap_or_default().into_iter();
-        Ok(tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect())
+    fn plan(seen: &Seen<State>, _: &[&NoParameters], _: &Settings) -> Proposal<Change> {
+        let State { cluster, status, access, pending, .. } = &seen.state;
+        let is_or_becomes_public = access.public || *pending == Some(true);
+        if !is_or_becomes_public {
+            return Proposal::default();
+        }
+        if !is_available(status) {
+            return Proposal { not_now: vec![not_available(cluster, status)], ..Proposal::default() };
+        }
+        let before = Access { public: true, ..access.clone() };
+        vec![Change { cluster: cluster.clone(), before, after: Access::PRIVATE }].into()
+    }
+
+    async fn tags(_: &Self::Client, seen: &Seen<State>) -> Result<Tags> {
+        Ok(seen.state.tags.clone())
     }
 
     async fn apply(clients: &Self::Client, change: &Change) -> Result<()> {
         let Change { cluster, after, .. } = change;
-        if *after {
-            return modify(&clients.redshift, cluster, *after).await;
+        let directly = || api::modify(&clients.redshift, cluster, after);
+        if after.public {
+            return directly().await;
         }
         let parameters = [("ClusterIdentifier", cluster.as_str()), ("AutomationAssumeRole", &clients.service_role)];
-        let failure = match clients.runbooks.run(RUNBOOK, &parameters).await {
+        let failure = match clients.runbooks.or_directly(&runbook::of_rule::<Self>()?, &parameters, directly).await {
             Err(error) if error.kind == ErrorKind::Permanent => error,
             other => return other,
         };
         // The cluster may have left `available` since it was planned; then the runbook cannot help, and later it can.
-        let now = read(&clients.redshift, cluster).await?;
-        let status = now.cluster_status.as_deref().unwrap_or("unknown");
-        if is_available(status) { Err(failure) } else { Err(not_available(cluster, status)) }
+        let State { status, .. } = api::read(&clients.redshift, cluster).await?;
+        if is_available(&status) {
+            return Err(failure);
+        }
+        Err(Error::not_now(api::MODIFY, not_available(cluster, &status)))
     }
 
     fn undo(change: &Change) -> Option<Change> {
-        Some(Change { before: change.after, after: change.before, ..change.clone() })
+        Some(Change { before: change.after.clone(), after: change.before.clone(), ..change.clone() })
     }
-}
-
-/// <https://docs.aws.amazon.com/redshift/latest/APIReference/API_DescribeClusters.html>
-async fn read(client: &Client, id: &str) -> Result<Cluster> {
-    let answer = client.describe_clusters().cluster_identifier(id).send().await;
-    let answer = answer.map_err(|error| Error::api(DESCRIBE, error).gone_if(&["ClusterNotFound"]))?;
-    let cluster = answer.clusters.unwrap_or_default().into_iter().next();
-    cluster.ok_or_else(|| Error::unusable(DESCRIBE, "no cluster"))
-}
-
-/// A cluster that is so already is not modified: that would make it `modifying` for minutes, for nothing.
-/// <https://docs.aws.amazon.com/redshift/latest/APIReference/API_ModifyCluster.html>
-async fn modify(client: &Client, id: &str, publicly_accessible: bool) -> Result<()> {
-    let found = read(client, id).await?;
-    let pending = found.pending_modified_values.and_then(|values| values.publicly_accessible);
-    if pending.or(found.publicly_accessible) == Some(publicly_accessible) {
-        return Ok(());
-    }
-    let call = client.modify_cluster().cluster_identifier(id).publicly_accessible(publicly_accessible);
-    let answer = call.send().await.map_err(|error| Error::api(MODIFY, error));
-    let failed = |error: Error| error.gone_if(&["ClusterNotFound"]).not_now_if(&["InvalidClusterState"]);
-    answer.map(drop).map_err(failed)
 }
 
 /// "available, prep-for-resize" and the like can be modified as well.
@@ -129,10 +151,14 @@ fn is_available(status: &str) -> bool {
     status == "available" || status.starts_with("available,")
 }
 
-fn not_available(id: &str, status: &str) -> Error {
-    let message =
-        format!("the cluster {id} is {status}, and only an available one can be changed; a later poll tries again");
-    Error::not_now(MODIFY, message)
+fn not_available(id: &str, status: &str) -> String {
+    format!("the cluster {id} is {status}, and only an available one can be changed; the next poll tries again")
+}
+
+fn no_cluster(id: &str, finding: &Finding) -> Error {
+    let Finding { account, region, .. } = finding;
+    let message = format!("no Redshift cluster is named `{id}` in {region} of the account {account}");
+    Error::invalid_finding("resource", message)
 }
 
 /// The identifier in a cluster's identifier or ARN, in lower case, as Redshift keeps it.
@@ -156,6 +182,16 @@ fn cluster_identifier(finding: &Finding) -> Result<String> {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cluster {}: publicly accessible {} → {}", self.cluster, self.before, self.after)
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { public, elastic_ip } = self;
+        match elastic_ip {
+            Some(elastic_ip) => write!(f, "{public} (Elastic IP {elastic_ip})"),
+            None => write!(f, "{public}"),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 use aws_sdk_redshift::error::ErrorMetadata;
 use aws_sdk_redshift::operation::describe_clusters::{DescribeClustersError, DescribeClustersOutput};
 use aws_sdk_redshift::operation::modify_cluster::{ModifyClusterError, ModifyClusterOutput};
-use aws_sdk_redshift::types::{PendingModifiedValues, Tag};
+use aws_sdk_redshift::types::{Cluster, ElasticIpStatus, PendingModifiedValues, Tag};
 use aws_sdk_ssm::operation::get_automation_execution::GetAutomationExecutionOutput;
-use aws_sdk_ssm::operation::start_automation_execution::StartAutomationExecutionOutput;
+use aws_sdk_ssm::operation::start_automation_execution::{
+    StartAutomationExecutionError, StartAutomationExecutionOutput,
+};
 use aws_sdk_ssm::types::{AutomationExecution, AutomationExecutionStatus};
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
@@ -12,6 +14,9 @@ use remediation::{Manifest, Region, RunId};
 use super::*;
 
 const ROLE: &str = "arn:aws:iam::222222222222:role/r-service";
+const ARN: &str = "arn:aws:redshift:us-east-1:222222222222:cluster:wh";
+/// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-runbook-reference.html>
+const RUNBOOK: &str = "AWSConfigRemediation-DisablePublicAccessToRedshiftCluster";
 
 fn finding(resource: &str) -> Finding {
     let manifest = Manifest::from_json(RedshiftPublicCluster::MANIFEST).unwrap();
@@ -55,30 +60,59 @@ fn runbooks(status: AutomationExecutionStatus) -> (Runbooks, MockRule) {
 
 fn clients(redshift: &[&MockRule], runbooks: Runbooks) -> Clients {
     let redshift = mock_client!(aws_sdk_redshift, RuleMode::MatchAny, redshift);
-    Clients { redshift, runbooks, service_role: ROLE.into() }
+    let arn_prefix = ARN.trim_end_matches("wh").into();
+    Clients { redshift, runbooks, service_role: ROLE.into(), arn_prefix }
 }
 
-async fn plan(described: &MockRule, resource: &str) -> Result<Vec<Change>> {
-    let clients = clients(&[described], runbooks(AutomationExecutionStatus::Success).0);
-    Ok(RedshiftPublicCluster::plan(&clients, &finding(resource), &Settings {}).await?.changes)
+async fn look(rules: &[&MockRule], resource: &str) -> Result<Seen<State>> {
+    let clients = clients(rules, runbooks(AutomationExecutionStatus::Success).0);
+    RedshiftPublicCluster::look(&clients, &finding(resource)).await
+}
+
+fn planned(seen: &Seen<State>) -> Proposal<Change> {
+    RedshiftPublicCluster::plan(seen, &[&NoParameters {}], &Settings {})
+}
+
+/// The cluster `wh` as a look sees it.
+fn seen(status: &str, access: Access, pending: Option<bool>) -> Seen<State> {
+    let resource = Resource::of_arn(api::DESCRIBE, ARN.into(), "wh").unwrap();
+    let (cluster, status, tags) = ("wh".to_owned(), status.to_owned(), Tags::new());
+    Seen::now(resource, State { cluster, status, access, pending, tags })
+}
+
+fn access(public: bool, elastic_ip: Option<&str>) -> Access {
+    Access { public, elastic_ip: elastic_ip.map(str::to_owned) }
 }
 
 fn private() -> Change {
-    Change { cluster: "wh".into(), before: true, after: false }
+    Change { cluster: "wh".into(), before: access(true, None), after: Access::PRIVATE }
 }
 
-#[tokio::test]
-async fn a_public_cluster_that_is_available_becomes_private() {
-    for status in ["available", "available, prep-for-resize"] {
-        let changes = plan(&described(status, Some(true), None), "wh").await.unwrap();
-        assert_eq!(changes, [private()], "{status}");
+#[test]
+fn a_public_cluster_that_is_available_becomes_private() {
+    for status in ["available", "available, prep-for-resize", "available, resize-cleanup"] {
+        assert_eq!(planned(&seen(status, access(true, None), None)), vec![private()].into(), "{status}");
     }
     assert_eq!(private().to_string(), "cluster wh: publicly accessible true → false");
-    assert_eq!(plan(&described("paused", Some(false), None), "wh").await.unwrap(), []);
+    for status in ["available", "paused", "modifying"] {
+        assert!(planned(&seen(status, Access::PRIVATE, None)).complies(), "{status}");
+        assert!(planned(&seen(status, Access::PRIVATE, Some(false))).complies(), "{status}");
+    }
+    // A change that makes it public is under way: that is what it will be.
+    let becoming = seen("available", Access::PRIVATE, Some(true));
+    assert_eq!(planned(&becoming), vec![private()].into());
 }
 
-#[tokio::test]
-async fn a_public_cluster_in_another_status_is_left_for_later_with_its_status() {
+#[test]
+fn the_elastic_ip_is_in_the_plan_and_in_its_undo() {
+    let change = planned(&seen("available", access(true, Some("203.0.113.7")), None)).changes.remove(0);
+    assert_eq!(change.to_string(), "cluster wh: publicly accessible true (Elastic IP 203.0.113.7) → false");
+    let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
+    assert_eq!(RedshiftPublicCluster::undo(&stored).unwrap().after, access(true, Some("203.0.113.7")));
+}
+
+#[test]
+fn a_public_cluster_in_another_status_is_left_for_later_with_its_status() {
     for (status, public, pending) in [
         ("paused", true, None),
         ("resizing", true, None),
@@ -86,30 +120,66 @@ async fn a_public_cluster_in_another_status_is_left_for_later_with_its_status() 
         ("modifying", false, Some(true)),
         ("availableish", true, None),
     ] {
-        let error = plan(&described(status, Some(public), pending), "wh").await.unwrap_err();
-        assert_eq!((error.kind, error.action.as_str()), (ErrorKind::NotNow, MODIFY), "{error}");
-        assert!(error.message.contains(&format!("the cluster wh is {status}, ")), "{error}");
+        let proposal = planned(&seen(status, access(public, None), pending));
+        assert_eq!((&proposal.changes[..], proposal.not_now.len()), (&[][..], 1), "{status}");
+        let says = format!("the cluster wh is {status}, and only an available one can be changed");
+        assert!(proposal.not_now[0].starts_with(&says), "{proposal:?}");
     }
 }
 
 #[tokio::test]
+async fn a_look_knows_the_cluster_by_its_arn() {
+    let tagged = mock!(Client::describe_clusters).then_output(|| {
+        let tag = Tag::builder().key("keep").value("yes").build();
+        let elastic_ip = ElasticIpStatus::builder().elastic_ip("203.0.113.7").status("active").build();
+        let cluster = Cluster::builder().cluster_status("available").publicly_accessible(true).tags(tag);
+        DescribeClustersOutput::builder().clusters(cluster.elastic_ip_status(elastic_ip).build()).build()
+    });
+    let looked = look(&[&tagged], "WH").await.unwrap();
+    assert_eq!((looked.resource.arn.as_str(), looked.resource.id.as_str()), (ARN, "wh"));
+    assert_eq!(looked.state.access, access(true, Some("203.0.113.7")));
+    let clients = clients(&[], runbooks(AutomationExecutionStatus::Success).0);
+    let tags = RedshiftPublicCluster::tags(&clients, &looked).await;
+    assert_eq!(tags, Ok([("keep".to_owned(), "yes".to_owned())].into()));
+    // A cluster whose public address AWS has chosen has an empty one here, or none.
+    let unnamed = mock!(Client::describe_clusters).then_output(|| {
+        let elastic_ip = ElasticIpStatus::builder().elastic_ip("").build();
+        let cluster = Cluster::builder().publicly_accessible(true).elastic_ip_status(elastic_ip).build();
+        DescribeClustersOutput::builder().clusters(cluster).build()
+    });
+    assert_eq!(look(&[&unnamed], "wh").await.unwrap().state.access, access(true, None));
+}
+
+#[tokio::test]
 async fn an_answer_without_a_word_on_public_access_concludes_nothing() {
-    let error = plan(&described("available", None, None), "wh").await.unwrap_err();
-    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, DESCRIBE), "{error}");
+    let error = look(&[&described("available", None, None)], "wh").await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, api::DESCRIBE), "{error}");
+}
+
+fn describe_refused(code: &'static str) -> MockRule {
+    mock!(Client::describe_clusters).then_error(move || {
+        DescribeClustersError::generic(ErrorMetadata::builder().code(code).message("told so").build())
+    })
+}
+
+#[tokio::test]
+async fn a_clusters_own_arn_can_be_gone_and_a_name_can_only_be_wrong() {
+    let error = look(&[&describe_refused("ClusterNotFound")], ARN).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, api::DESCRIBE), "{error}");
+    let without_region = "arn:aws:redshift::222222222222:cluster:wh";
+    for resource in ["wh", without_region] {
+        let error = look(&[&describe_refused("ClusterNotFound")], resource).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidFinding, "{error}");
+        let says = "no Redshift cluster is named `wh` in us-east-1 of the account 222222222222";
+        assert!(error.message.contains(says), "{error}");
+    }
 }
 
 #[tokio::test]
 async fn errors_name_the_action() {
-    for (code, kind) in [
-        ("ClusterNotFound", ErrorKind::Gone),
-        ("AccessDenied", ErrorKind::AccessDenied),
-        ("Throttling", ErrorKind::Throttled),
-    ] {
-        let refused = mock!(Client::describe_clusters).then_error(move || {
-            DescribeClustersError::generic(ErrorMetadata::builder().code(code).message("told so").build())
-        });
-        let error = plan(&refused, "wh").await.unwrap_err();
-        assert_eq!((error.kind, error.action.as_str()), (kind, DESCRIBE), "{error}");
+    for (code, kind) in [("AccessDenied", ErrorKind::AccessDenied), ("Throttling", ErrorKind::Throttled)] {
+        let error = look(&[&describe_refused(code)], "wh").await.unwrap_err();
+        assert_eq!((error.kind, error.action.as_str()), (kind, api::DESCRIBE), "{error}");
     }
 }
 
@@ -129,16 +199,40 @@ async fn a_runbook_that_fails_because_the_cluster_left_available_is_for_later() 
     }
 }
 
+/// Takes a ModifyCluster with just this.
+fn modified(public: bool, elastic_ip: Option<&'static str>) -> MockRule {
+    mock!(Client::modify_cluster)
+        .match_requests(move |request| {
+            (request.cluster_identifier(), request.publicly_accessible(), request.elastic_ip())
+                == (Some("wh"), Some(public), elastic_ip)
+        })
+        .then_output(|| ModifyClusterOutput::builder().build())
+}
+
+#[tokio::test]
+async fn without_a_runbook_the_fix_is_the_call_itself() {
+    let missing = || {
+        mock!(aws_sdk_ssm::Client::start_automation_execution).then_error(|| {
+            StartAutomationExecutionError::generic(ErrorMetadata::builder().code(runbook::NO_SUCH_RUNBOOK).build())
+        })
+    };
+    for (partition, starts) in [("aws", 1), ("aws-us-gov", 0), ("aws-cn", 0)] {
+        let start = missing();
+        let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&start]);
+        let runbooks = Runbooks::over(ssm, RunId::start()).in_partition(partition);
+        let modify = modified(false, None);
+        let clients = clients(&[&described("available", Some(true), None), &modify], runbooks);
+        RedshiftPublicCluster::apply(&clients, &private()).await.unwrap();
+        assert_eq!((modify.num_calls(), start.num_calls()), (1, starts), "{partition}");
+    }
+}
+
 #[tokio::test]
 async fn undo_goes_to_the_api_and_only_where_there_is_something_to_do() {
     let undo = RedshiftPublicCluster::undo(&private()).unwrap();
     for (public, pending, calls) in [(false, None, 1), (true, None, 0), (false, Some(true), 0), (true, Some(false), 1)]
     {
-        let modify = mock!(Client::modify_cluster)
-            .match_requests(|request| {
-                (request.cluster_identifier(), request.publicly_accessible()) == (Some("wh"), Some(true))
-            })
-            .then_output(|| ModifyClusterOutput::builder().build());
+        let modify = modified(true, None);
         let described = described("available", Some(public), pending);
         let (runbooks, start) = runbooks(AutomationExecutionStatus::Success);
         RedshiftPublicCluster::apply(&clients(&[&described, &modify], runbooks), &undo).await.unwrap();
@@ -151,7 +245,26 @@ async fn undo_goes_to_the_api_and_only_where_there_is_something_to_do() {
         let described = described("available", Some(false), None);
         let clients = clients(&[&described, &refused], runbooks(AutomationExecutionStatus::Success).0);
         let error = RedshiftPublicCluster::apply(&clients, &undo).await.unwrap_err();
-        assert_eq!((error.kind, error.action.as_str()), (kind, MODIFY), "{error}");
+        assert_eq!((error.kind, error.action.as_str()), (kind, api::MODIFY), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn undo_asks_for_the_elastic_ip_again_unless_it_is_there() {
+    let address = "203.0.113.7";
+    let undo = Change { cluster: "wh".into(), before: Access::PRIVATE, after: access(true, Some(address)) };
+    for (public, has, calls) in
+        [(false, None, 1), (true, None, 1), (true, Some("203.0.113.8"), 1), (true, Some(address), 0)]
+    {
+        let described = mock!(Client::describe_clusters).then_output(move || {
+            let status = has.map(|has| ElasticIpStatus::builder().elastic_ip(has).build());
+            let cluster = Cluster::builder().publicly_accessible(public).set_elastic_ip_status(status);
+            DescribeClustersOutput::builder().clusters(cluster.build()).build()
+        });
+        let modify = modified(true, Some(address));
+        let clients = clients(&[&described, &modify], runbooks(AutomationExecutionStatus::Success).0);
+        RedshiftPublicCluster::apply(&clients, &undo).await.unwrap();
+        assert_eq!(modify.num_calls(), calls, "{public} {has:?}");
     }
 }
 
@@ -168,33 +281,43 @@ fn an_identifier_and_an_arn_name_a_cluster_and_nothing_else_does() {
     }
 }
 
-#[tokio::test]
-async fn its_tags_are_those_that_describe_gives() {
-    let tagged = mock!(Client::describe_clusters).then_output(|| {
-        let tag = Tag::builder().key("keep").value("yes").build();
-        DescribeClustersOutput::builder().clusters(Cluster::builder().tags(tag).build()).build()
-    });
-    let gone = mock!(Client::describe_clusters).then_error(|| {
-        DescribeClustersError::generic(ErrorMetadata::builder().code("ClusterNotFound").message("told so").build())
-    });
-    let tags = |rule: MockRule| async move {
-        let clients = clients(&[&rule], runbooks(AutomationExecutionStatus::Success).0);
-        RedshiftPublicCluster::tags(&clients, &finding("WH")).await
-    };
-    assert_eq!(tags(tagged).await, Ok([("keep".to_owned(), "yes".to_owned())].into()));
-    assert_eq!(tags(described("paused", Some(true), None)).await, Ok(BTreeMap::new()));
-    let error = tags(gone).await.unwrap_err();
-    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, "redshift:DescribeClusters"), "{error}");
+#[test]
+fn the_manifest_names_the_runbook_and_where_there_is_none() {
+    let runbook = runbook::of_rule::<RedshiftPublicCluster>().unwrap();
+    assert_eq!(runbook.name, RUNBOOK);
+    for partition in ["aws-us-gov", "aws-cn"] {
+        assert!(runbook.missing_in.iter().any(|missing| missing == partition), "{partition}");
+    }
+}
+
+fn any_access() -> impl Strategy<Value = Access> {
+    let elastic_ip = prop::option::of("203\\.0\\.113\\.[1-9]");
+    (any::<bool>(), elastic_ip).prop_map(|(public, elastic_ip)| Access { public, elastic_ip })
 }
 
 proptest! {
     #[test]
-    fn undo_of_undo_is_the_change_itself(cluster: String, before: bool, after: bool) {
+    fn what_is_changed_complies_and_undo_gives_back_what_was(access in any_access(), pending: Option<bool>) {
+        let mut looked = seen("available", access.clone(), pending);
+        let Proposal { changes, .. } = planned(&looked);
+        prop_assert_eq!(changes.is_empty(), !access.public && pending != Some(true));
+        for change in changes {
+            prop_assert!(change.before.public && !change.after.public, "nothing is opened");
+            prop_assert_eq!(&change.before.elastic_ip, &access.elastic_ip);
+            (looked.state.access, looked.state.pending) = (change.after.clone(), None);
+            prop_assert!(planned(&looked).complies());
+            let undo = RedshiftPublicCluster::undo(&change).unwrap();
+            looked.state.access = undo.after.clone();
+            prop_assert_eq!(planned(&looked), vec![change.clone()].into());
+            prop_assert_eq!(RedshiftPublicCluster::undo(&undo), Some(change));
+        }
+    }
+
+    #[test]
+    fn a_stored_change_is_read_as_it_was(cluster: String, before in any_access(), after in any_access()) {
         let change = Change { cluster, before, after };
         let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-        let undo = RedshiftPublicCluster::undo(&stored).unwrap();
-        prop_assert_eq!((undo.before, undo.after), (after, before));
-        prop_assert_eq!(RedshiftPublicCluster::undo(&undo), Some(change));
+        prop_assert_eq!(stored, change);
     }
 
     #[test]

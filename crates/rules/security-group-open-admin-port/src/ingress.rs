@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+use crate::admin_port::ANY;
 
 /// The protocols of the rules that matter here; a rule of any other opens no admin port.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html>
@@ -48,6 +51,11 @@ impl Protocol {
     }
 }
 
+/// Whether a rule of this protocol and these ports opens that port of that protocol.
+pub(crate) fn opens(of: Protocol, (from, to): (i32, i32), protocol: Protocol, port: i32) -> bool {
+    of == Protocol::All || of == protocol && (from..=to).contains(&port)
+}
+
 /// Everyone, by one of the two versions of IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Everyone {
@@ -60,9 +68,13 @@ pub enum Everyone {
 }
 
 impl Everyone {
-    /// EC2 keeps every range in its canonical form, so that each has one spelling.
-    pub(crate) fn parse(cidr: &str) -> Option<Self> {
-        [Self::Ipv4, Self::Ipv6].into_iter().find(|everyone| everyone.cidr() == cidr)
+    /// Everyone, where the range is as wide as that.
+    pub(crate) fn of(range: IpNet) -> Option<Self> {
+        match (range.prefix_len(), range) {
+            (0, IpNet::V4(_)) => Some(Self::Ipv4),
+            (0, IpNet::V6(_)) => Some(Self::Ipv6),
+            _ => None,
+        }
     }
 
     pub(crate) fn cidr(self) -> &'static str {
@@ -102,22 +114,36 @@ impl IngressRule {
         key(self) == key(other)
     }
 
+    /// Whether it opens a port of a protocol that has ports.
+    pub(crate) fn opens(&self, protocol: Protocol, port: i32) -> bool {
+        opens(self.protocol, (self.from_port, self.to_port), protocol, port)
+    }
+
+    /// Whether it lets in all that `other` lets in.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let protocol = self.protocol == Protocol::All || self.protocol == other.protocol;
+        let every = self.protocol == Protocol::All || (self.from_port, self.to_port) == (ANY, ANY);
+        let ports = every || self.from_port <= other.from_port && other.to_port <= self.to_port;
+        self.from == other.from && protocol && ports
+    }
+
     pub(crate) fn is_in(&self, rules: &[Self]) -> bool {
         rules.iter().any(|rule| rule.is_same_as(self))
     }
 }
 
+/// A protocol and its ports, for people.
+pub(crate) fn traffic(protocol: Protocol, ports: (i32, i32)) -> String {
+    let name = if protocol == Protocol::All { "all traffic" } else { protocol.name() };
+    match ports {
+        (ANY, ANY) => name.to_owned(),
+        (from, to) if from == to => format!("{name} {from}"),
+        (from, to) => format!("{name} {from}-{to}"),
+    }
+}
+
 impl fmt::Display for IngressRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.protocol {
-            Protocol::All => f.write_str("all traffic")?,
-            other => f.write_str(other.name())?,
-        }
-        match (self.from_port, self.to_port) {
-            (-1, -1) => {}
-            (from, to) if from == to => write!(f, " {from}")?,
-            (from, to) => write!(f, " {from}-{to}")?,
-        }
-        write!(f, " from {}", self.from.cidr())
+        write!(f, "{} from {}", traffic(self.protocol, (self.from_port, self.to_port)), self.from.cidr())
     }
 }

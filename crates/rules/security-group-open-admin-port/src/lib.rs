@@ -1,41 +1,51 @@
 //! The rule `security-group-open-admin-port`: a security group that lets everyone in to SSH (22) or RDP (3389).
 //!
 //! A rule for the port alone is revoked. A wider one, of a range of ports or of all traffic, is narrowed: rules for
-//! everything but the port are added, and then it is revoked. Invariants:
+//! everything but the port are added, and it becomes the last of them in place. Where the port is open to everyone by
+//! what is as wide only together, such as two halves, or by a prefix list, a person has to decide. Invariants:
 //!
 //! - only inbound rules for 0.0.0.0/0 and ::/0 are changed, and of them only those that open the port of the finding's
 //!   own control; a rule is told by its properties, so that one which was changed since it was planned stays;
-//! - what narrows a rule is there before it is revoked, and is added only while that rule is there; a narrower rule that
-//!   was there before is in no change, so that undo leaves it alone;
+//! - what narrows a rule is there before the rule changes, and is added only while that rule is there; a narrower rule
+//!   that was there before is in no change, so that undo leaves it alone;
+//! - a group never has more rules than before or after, whichever are more, so that its quota holds up nothing that ends
+//!   within it;
+//! - what is refused on the way takes back what was added for it;
 //! - the runbook revokes SSH and RDP for everyone at once, so it is used only where that is what the plan says: the
 //!   rules of its kind that the group has are all to be revoked. In a VPC that is not a default one it revokes nothing
 //!   unless all four of them exist, and then two are the other control's: there, and for what it does not know or does
 //!   not do, the rules are revoked directly.
 
 mod admin_port;
-mod api;
+mod change;
 mod ingress;
+mod look;
 mod named;
+mod narrow;
+mod reach;
+mod write;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::BTreeSet;
 
-use remediation::{ErrorKind, Finding, Guard, Proposal, Result, Rule, Target};
+use remediation::{ErrorKind, Finding, Guard, Manifest, Proposal, Result, Rule, Seen, Target};
 use runbook::Runbooks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::admin_port::AdminPort;
+pub use crate::change::Change;
 pub use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
 
-use crate::admin_port::AdminPort;
-use crate::api::{Group, Interface};
+use crate::admin_port::AdminPorts;
+use crate::ingress::opens;
+use crate::look::{Inbound, Interface};
+use crate::narrow::{Narrowed, narrow};
+use crate::reach::{Lists, Open, Partial};
 
 /// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-aws-disablepublicaccessforsecuritygroup.html>
 const RUNBOOK: &str = "AWS-DisablePublicAccessForSecurityGroup";
-/// The ports that the runbook closes, for TCP.
-const RUNBOOK_PORTS: [i32; 2] = [22, 3389];
-/// The partition for which the runbook's page says that it is not there.
-const WITHOUT_RUNBOOK: &str = "aws-cn";
+/// The ports of the controls, which the runbook closes for TCP.
+const ADMIN_PORTS: [i32; 2] = [22, 3389];
 
 /// So many network interfaces the guard names.
 const NAMED_INTERFACES: usize = 5;
@@ -83,36 +93,22 @@ pub struct Client {
     partition: &'static str,
 }
 
-/// What is done with the rules of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Write {
-    /// They are added.
-    Authorize,
-    /// They are revoked.
-    Revoke,
-}
-
-/// Adds rules to one security group, or revokes rules of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// The security group's ID.
-    pub group: String,
-    /// What is done with the rules.
-    pub write: Write,
-    /// The rules, as they were found or as they will be.
-    pub rules: Vec<IngressRule>,
-    /// Whether the runbook does it, where it is revoking.
-    pub runbook: bool,
-    /// The wider rule that the rules are added for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub narrowed: Option<IngressRule>,
+/// How a security group stands.
+#[derive(Debug)]
+pub struct State {
+    tags: remediation::Tags,
+    inbound: Inbound,
+    lists: Lists,
+    /// Whether the runbook revokes what it knows: it is there, and the VPC is a default one.
+    is_runbooks: bool,
 }
 
 impl Rule for SecurityGroupOpenAdminPort {
     const MANIFEST: &'static str = include_str!("../rule.json");
     type Settings = Settings;
+    type Control = AdminPort;
     type Client = Client;
+    type State = State;
     type Change = Change;
 
     fn client(target: &Target) -> Client {
@@ -120,88 +116,92 @@ impl Rule for SecurityGroupOpenAdminPort {
         Client { ec2, runbooks: Runbooks::new(target), partition: target.partition }
     }
 
-    async fn plan(client: &Client, finding: &Finding, settings: &Settings) -> Result<Proposal<Change>> {
-        let port: AdminPort = finding.parameters::<Self, _>()?;
-        let group = api::find(&client.ec2, &named::parse(finding)?, finding).await?;
-        let present = open_rules(client, &group.id).await?;
+    async fn look(client: &Client, finding: &Finding) -> Result<Seen<State>> {
+        let group = look::find(&client.ec2, &named::parse(finding)?, finding, client.partition).await?;
+        let inbound = look::inbound(&client.ec2, &group.resource.id).await?;
+        let lists = look::entries(&client.ec2, lists_that_matter(&inbound.partial)).await?;
+        let knows_some = inbound.everyone.iter().any(|(rule, _)| is_runbooks(rule));
+        let is_runbooks = match &group.vpc {
+            Some(vpc) if knows_some && has_runbook(client.partition) => look::is_default_vpc(&client.ec2, vpc).await?,
+            _ => false,
+        };
+        Ok(Seen::now(group.resource, State { tags: group.tags, inbound, lists, is_runbooks }))
+    }
+
+    fn plan(seen: &Seen<State>, controls: &[&AdminPort], settings: &Settings) -> Proposal<Change> {
+        let (group, State { inbound, lists, is_runbooks, .. }) = (seen.resource.id.as_str(), &seen.state);
+        let ports = AdminPorts(controls);
+        let present: Vec<_> = inbound.everyone.iter().map(|(rule, _)| rule.clone()).collect();
         let mut proposal = Proposal::default();
         let (counted, left): (Vec<_>, Vec<_>) = present
             .iter()
-            .filter(|rule| port.is_opened_by(rule))
+            .filter(|rule| ports.are_opened_by(rule))
             .cloned()
             .partition(|rule| settings.ipv6 || rule.from == Everyone::Ipv4);
         let left = left.iter().map(|rule| format!("{rule} stays: the setting `ipv6` is false"));
         proposal.notes.extend(left);
-        let (exact, wide): (Vec<_>, Vec<_>) = counted.into_iter().partition(|rule| port.is_all_of(rule));
+        let (exact, wide): (Vec<_>, Vec<_>) = counted.into_iter().partition(|rule| ports.without(rule).is_empty());
         // First, so that they go also where a wide rule cannot be narrowed, and make room for the narrower ones.
-        proposal.changes = revoke_exact(client, &group, &present, exact).await?;
-        replace_wide(&group.id, present, wide, &port, settings.wide_rules, &mut proposal);
-        if !proposal.changes.is_empty() && settings.guard_in_use.is_on() {
-            let interfaces = api::interfaces_in_use(&client.ec2, &group.id).await?;
-            if !interfaces.is_empty() {
-                proposal.guard(settings.guard_in_use, in_use(&interfaces));
+        proposal.changes = revoke_exact(group, *is_runbooks, &present, exact);
+        replace_wide(group, &present, wide, ports, settings.wide_rules, &mut proposal);
+        for open in controls.iter().flat_map(|port| reach::open(port, &inbound.partial, lists)) {
+            match open {
+                Open::ToEveryone(Everyone::Ipv6, what) if !settings.ipv6 => {
+                    proposal.notes.push(format!("{what}; it stays: the setting `ipv6` is false"));
+                }
+                Open::ToEveryone(_, what) | Open::ToUnknown(what) => proposal.held.push(what),
             }
         }
-        Ok(proposal)
+        proposal
     }
 
-    async fn tags(client: &Client, finding: &Finding) -> Result<BTreeMap<String, String>> {
-        Ok(api::find(&client.ec2, &named::parse(finding)?, finding).await?.tags)
+    fn guard(settings: &Settings) -> Guard {
+        settings.guard_in_use
+    }
+
+    async fn impact(client: &Client, seen: &Seen<State>, _: &[Change], _: &Settings) -> Result<Vec<String>> {
+        let interfaces = look::interfaces_in_use(&client.ec2, &seen.resource.id).await?;
+        Ok(if interfaces.is_empty() { Vec::new() } else { vec![in_use(&interfaces)] })
+    }
+
+    async fn tags(_: &Client, seen: &Seen<State>) -> Result<remediation::Tags> {
+        Ok(seen.state.tags.clone())
     }
 
     async fn apply(client: &Client, change: &Change) -> Result<()> {
-        if change.write == Write::Authorize {
-            return if is_still_wanted(client, change).await? {
-                api::authorize(&client.ec2, &change.group, &change.rules).await
-            } else {
-                Ok(())
-            };
-        }
-        if change.runbook {
+        if change.runbook && !change.undoes {
             run_runbook(client, change).await?;
         }
-        api::revoke(&client.ec2, &change.group, &change.rules).await
+        write::write(&client.ec2, change).await
     }
 
     fn undo(change: &Change) -> Option<Change> {
-        let write = match change.write {
-            Write::Authorize => Write::Revoke,
-            Write::Revoke => Write::Authorize,
-        };
-        Some(Change { write, ..change.clone() })
+        Some(change.undo())
     }
 }
 
-/// Rules that narrow another are added only while that is there. Once it is gone they would open what somebody has
-/// closed since: the fix for the other control leaves rules that are narrower still.
-async fn is_still_wanted(client: &Client, change: &Change) -> Result<bool> {
-    match &change.narrowed {
-        Some(wide) => Ok(wide.is_in(&open_rules(client, &change.group).await?)),
-        None => Ok(true),
-    }
-}
-
-async fn open_rules(client: &Client, group: &str) -> Result<Vec<IngressRule>> {
-    Ok(api::open_rules(&client.ec2, group).await?.into_iter().map(|(rule, _)| rule).collect())
-}
-
-/// The changes that revoke rules which open nothing but the admin port: by the runbook what it can, the rest directly.
-async fn revoke_exact(
-    client: &Client,
-    group: &Group,
-    present: &[IngressRule],
-    exact: Vec<IngressRule>,
-) -> Result<Vec<Change>> {
-    let revoke =
-        |runbook, rules| Change { group: group.id.clone(), write: Write::Revoke, rules, runbook, narrowed: None };
-    let fits = client.partition != WITHOUT_RUNBOOK && does_what_is_planned(present, &exact);
-    let by_runbook = match &group.vpc {
-        Some(vpc) if fits => api::is_default_vpc(&client.ec2, vpc).await?,
-        _ => false,
+/// The prefix lists by which an admin port could be open.
+fn lists_that_matter(rules: &[Partial]) -> BTreeSet<&str> {
+    let matters = |rule: &&Partial| {
+        let is_open = |protocol| ADMIN_PORTS.iter().any(|port| opens(rule.protocol, rule.ports, protocol, *port));
+        is_open(Protocol::Tcp) || is_open(Protocol::Udp)
     };
+    rules.iter().filter(matters).filter_map(Partial::list).collect()
+}
+
+/// Whether the partition has the runbook.
+fn has_runbook(partition: &str) -> bool {
+    let manifest = Manifest::from_json(SecurityGroupOpenAdminPort::MANIFEST);
+    let runbook = manifest.ok().and_then(|manifest| manifest.runbook);
+    runbook.is_some_and(|runbook| !runbook.missing_in.iter().any(|missing| missing == partition))
+}
+
+/// The changes that revoke rules which open nothing but admin ports: by the runbook what it can, the rest directly.
+fn revoke_exact(group: &str, is_default: bool, present: &[IngressRule], exact: Vec<IngressRule>) -> Vec<Change> {
+    let by_runbook = is_default && does_what_is_planned(present, &exact);
     let (theirs, ours): (Vec<_>, Vec<_>) = exact.into_iter().partition(|rule| by_runbook && is_runbooks(rule));
-    let changes = [revoke(true, theirs), revoke(false, ours)];
-    Ok(changes.into_iter().filter(|change| !change.rules.is_empty()).collect())
+    let changes = [Change { runbook: true, ..Change::revoke(group, theirs) }, Change::revoke(group, ours)];
+    changes.into_iter().filter(|change| !change.take.is_empty()).collect()
 }
 
 /// Whether the runbook would revoke something of the group, and nothing but rules that are to be revoked.
@@ -212,45 +212,41 @@ fn does_what_is_planned(present: &[IngressRule], planned: &[IngressRule]) -> boo
 
 /// Whether the runbook revokes such a rule.
 fn is_runbooks(rule: &IngressRule) -> bool {
-    rule.protocol == Protocol::Tcp && rule.from_port == rule.to_port && RUNBOOK_PORTS.contains(&rule.from_port)
+    rule.protocol == Protocol::Tcp && rule.from_port == rule.to_port && ADMIN_PORTS.contains(&rule.from_port)
 }
 
-/// Adds to the proposal what becomes of the rules that open more than the admin port.
+/// Adds to the proposal what becomes of the rules that open more than admin ports.
 fn replace_wide(
     group: &str,
-    mut present: Vec<IngressRule>,
+    present: &[IngressRule],
     wide: Vec<IngressRule>,
-    port: &AdminPort,
+    ports: AdminPorts<'_>,
     setting: WideRules,
     proposal: &mut Proposal<Change>,
 ) {
-    let change = |write, rules, narrowed| Change { group: group.to_owned(), write, rules, runbook: false, narrowed };
-    for rule in wide {
-        match setting {
-            WideRules::Hold => {
-                let reason =
-                    format!("{rule} opens more than port {}, and the setting `wide_rules` is `hold`", port.port);
-                proposal.held.push(reason);
-                continue;
-            }
-            WideRules::Revoke => {
-                proposal.notes.push(format!("all that {rule} opens is closed: the setting `wide_rules` is `revoke`"));
-            }
-            WideRules::Narrow => {
-                if rule.protocol == Protocol::All {
-                    proposal.notes.push(format!(
-                        "{rule} is narrowed to TCP, UDP and ICMP: it cannot be kept open for other protocols, such as \
-                         GRE and ESP"
-                    ));
-                }
-                let narrower: Vec<_> = port.without(&rule).into_iter().filter(|rule| !rule.is_in(&present)).collect();
-                if !narrower.is_empty() {
-                    present.extend(narrower.iter().cloned());
-                    proposal.changes.push(change(Write::Authorize, narrower, Some(rule.clone())));
-                }
-            }
+    match setting {
+        WideRules::Hold => {
+            let reason =
+                |rule| format!("{rule} opens more than port {}, and the setting `wide_rules` is `hold`", ports);
+            proposal.held.extend(wide.iter().map(reason));
         }
-        proposal.changes.push(change(Write::Revoke, vec![rule], None));
+        WideRules::Revoke => {
+            let note = |rule| format!("all that {rule} opens is closed: the setting `wide_rules` is `revoke`");
+            proposal.notes.extend(wide.iter().map(note));
+            proposal.changes.extend(wide.into_iter().map(|rule| Change::revoke(group, vec![rule])));
+        }
+        WideRules::Narrow => {
+            let note = |rule| {
+                format!(
+                    "{rule} is narrowed to TCP, UDP and ICMP: it cannot be kept open for other protocols, such as GRE \
+                     and ESP"
+                )
+            };
+            proposal.notes.extend(wide.iter().filter(|rule| rule.protocol == Protocol::All).map(note));
+            let changes = narrow(&wide, present, ports).into_iter();
+            let change = |Narrowed { wide, give, keep }| Change { give, keep, ..Change::revoke(group, vec![wide]) };
+            proposal.changes.extend(changes.map(change));
+        }
     }
 }
 
@@ -269,7 +265,9 @@ fn in_use(interfaces: &[Interface]) -> String {
 /// Runs the runbook where it would still do what the change says. It runs with the caller's own rights. That it is not
 /// there, or has failed, is not the end: what it leaves is revoked directly.
 async fn run_runbook(client: &Client, change: &Change) -> Result<()> {
-    if !does_what_is_planned(&open_rules(client, &change.group).await?, &change.rules) {
+    let present = look::for_everyone(&client.ec2, &change.group).await?;
+    let present: Vec<_> = present.into_iter().map(|(rule, _)| rule).collect();
+    if !does_what_is_planned(&present, &change.take) {
         return Ok(());
     }
     match client.runbooks.run(RUNBOOK, &[("GroupId", &change.group)]).await {
@@ -285,18 +283,6 @@ async fn run_runbook(client: &Client, change: &Change) -> Result<()> {
 fn is_end_of_runbook(error: &remediation::Error) -> bool {
     let is_missing = error.code.as_deref() == Some(runbook::NO_SUCH_RUNBOOK);
     is_missing || error.action == RUNBOOK && error.kind != ErrorKind::Unfinished
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rules = self.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let write = if self.write == Write::Authorize { "add" } else { "revoke" };
-        write!(f, "security group {}: {write} {rules}", self.group)?;
-        if self.runbook && self.write == Write::Revoke {
-            write!(f, " (by {RUNBOOK})")?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,259 @@
+//! What a finding's security group is, and how it stands: the calls that read.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{Filter, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule, Tag};
+use ipnet::IpNet;
+use remediation::{Error, ErrorKind, Finding, Resource, Result, call};
+
+use crate::admin_port::LAST_PORT;
+use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
+use crate::named::Named;
+use crate::reach::{Lists, Partial, Peer};
+
+const DESCRIBE_GROUPS: &str = "ec2:DescribeSecurityGroups";
+const DESCRIBE_RULES: &str = "ec2:DescribeSecurityGroupRules";
+const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
+const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
+const GET_ENTRIES: &str = "ec2:GetManagedPrefixListEntries";
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
+pub(crate) const GONE: [&str; 2] = ["InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound"];
+/// The most that a page can hold.
+const PAGE: i32 = 1000;
+/// The most entries that a page can hold.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetManagedPrefixListEntries.html>
+const PAGE_OF_ENTRIES: i32 = 100;
+
+/// A security group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) resource: Resource,
+    pub(crate) vpc: Option<String>,
+    pub(crate) tags: Tags,
+}
+
+/// Whom a group lets in.
+#[derive(Debug, Default)]
+pub(crate) struct Inbound {
+    /// The rules for everyone, each with its ID, in an order of their own.
+    pub(crate) everyone: Vec<(IngressRule, String)>,
+    /// Those for ranges of addresses and prefix lists.
+    pub(crate) partial: Vec<Partial>,
+}
+
+/// A network interface that a group protects.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Interface {
+    pub(crate) id: String,
+    /// The instance that it is attached to, or, where EC2 shows none, its description.
+    pub(crate) of: Option<String>,
+    pub(crate) subnet: Option<String>,
+}
+
+/// The security group that a finding names.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html>
+pub(crate) async fn find(ec2: &Client, named: &Named<'_>, finding: &Finding, partition: &str) -> Result<Group> {
+    let request = ec2.describe_security_groups();
+    let request = match named {
+        Named::Id(id) => request.group_ids(*id),
+        Named::Name(name) => request.filters(filter("group-name", name)),
+    };
+    let list = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+    let found = call(DESCRIBE_GROUPS, list).await.map_err(|error| of_id(error, named))?;
+    // A filter takes `*` in a name for any text.
+    let is_meant = |group: &SecurityGroup| match named {
+        Named::Id(id) => group.group_id() == Some(id),
+        Named::Name(name) => group.group_name() == Some(name),
+    };
+    let meant = found.into_iter().filter(is_meant).map(|group| described(group, finding, partition));
+    let meant = meant.collect::<Result<Vec<_>>>()?;
+    // A group that another account shares is listed here as well, and can be changed only there.
+    let (ours, theirs): (Vec<_>, Vec<_>) = meant.into_iter().partition(|group| group.resource.owner == finding.account);
+    only(named, if ours.is_empty() { theirs } else { ours }, finding)
+}
+
+/// The one group of this name.
+fn only(named: &Named<'_>, groups: Vec<Group>, finding: &Finding) -> Result<Group> {
+    let ids: Vec<_> = groups.iter().map(|group| group.resource.id.clone()).collect();
+    let mut groups = groups.into_iter();
+    match (groups.next(), groups.next(), named) {
+        (Some(only), None, _) => Ok(only),
+        (None, _, Named::Id(_)) => Err(Error::unusable(DESCRIBE_GROUPS, "no group of the ID that was asked for")),
+        (None, _, Named::Name(name)) => {
+            let message = format!(
+                "no security group of the account {} in {} has the group name `{name}`: give the group's ID",
+                finding.account, finding.region
+            );
+            Err(Error::invalid_finding("resource", message))
+        }
+        (Some(_), Some(_), _) => {
+            let message = format!(
+                "`{}` is the name of several security groups: name one of {}",
+                finding.resource,
+                ids.join(", ")
+            );
+            Err(Error::invalid_finding("resource", message))
+        }
+    }
+}
+
+fn described(group: SecurityGroup, finding: &Finding, partition: &str) -> Result<Group> {
+    let lacks = |what| move || Error::unusable(DESCRIBE_GROUPS, what);
+    let id = group.group_id.ok_or_else(lacks("a security group without its ID"))?;
+    let owner = group.owner_id.ok_or_else(lacks("a security group without its owner"))?;
+    let arn = format!("arn:{partition}:ec2:{}:{owner}:security-group/{id}", finding.region);
+    let tags: Tags = group.tags.unwrap_or_default().into_iter().filter_map(key_and_value).collect();
+    let names = group.group_name.into_iter().chain(tags.get("Name").cloned());
+    let resource = Resource::of_arn(DESCRIBE_GROUPS, arn, id)?.called(names);
+    Ok(Group { resource, vpc: group.vpc_id, tags })
+}
+
+/// What EC2 says of an ID, it says of this very group.
+fn of_id(error: Error, named: &Named<'_>) -> Error {
+    match (named, error.code.as_deref()) {
+        (Named::Id(_), Some("InvalidGroupId.Malformed")) => Error { kind: ErrorKind::InvalidFinding, ..error },
+        (Named::Id(_), _) => error.gone_if(&GONE),
+        (Named::Name(_), _) => error,
+    }
+}
+
+/// Whom a group lets in.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroupRules.html>
+pub(crate) async fn inbound(ec2: &Client, group: &str) -> Result<Inbound> {
+    let request = ec2.describe_security_group_rules().filters(filter("group-id", group)).max_results(PAGE);
+    let list = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+    let mut inbound = Inbound::default();
+    for listed in call(DESCRIBE_RULES, list).await? {
+        inbound.take(listed)?;
+    }
+    inbound.everyone.sort();
+    Ok(inbound)
+}
+
+/// The rules for everyone alone.
+pub(crate) async fn for_everyone(ec2: &Client, group: &str) -> Result<Vec<(IngressRule, String)>> {
+    Ok(inbound(ec2, group).await?.everyone)
+}
+
+impl Inbound {
+    /// Takes a rule as it is listed; not where it is for outbound traffic, for a security group, or of a protocol that
+    /// opens no admin port.
+    pub(crate) fn take(&mut self, listed: SecurityGroupRule) -> Result<()> {
+        let lacks = |what| move || Error::unusable(DESCRIBE_RULES, what);
+        let is_egress = listed.is_egress.ok_or_else(lacks("a rule without its direction"))?;
+        let protocol = Protocol::parse(listed.ip_protocol().ok_or_else(lacks("a rule without its protocol"))?);
+        let (Some(protocol), false) = (protocol, is_egress) else { return Ok(()) };
+        let ranges = [listed.cidr_ipv4(), listed.cidr_ipv6()].into_iter().flatten();
+        let ranges = ranges.map(|cidr| parse_range(DESCRIBE_RULES, cidr)).collect::<Result<Vec<_>>>()?;
+        let lists = listed.prefix_list_id.clone().map(Peer::List);
+        let peers: Vec<_> = ranges.into_iter().map(Peer::Range).chain(lists).collect();
+        let id = listed.security_group_rule_id.ok_or_else(lacks("a rule without its ID"))?;
+        let ports = ports(protocol, listed.from_port, listed.to_port);
+        let description = listed.description.filter(|text| !text.is_empty());
+        let tags: Tags = listed.tags.unwrap_or_default().into_iter().filter_map(own_tag).collect();
+        for peer in peers {
+            let everyone = if let Peer::Range(range) = peer { Everyone::of(range) } else { None };
+            match everyone {
+                Some(from) => {
+                    let (from_port, to_port) = ports;
+                    let (description, tags) = (description.clone(), tags.clone());
+                    let rule = IngressRule { protocol, from_port, to_port, from, description, tags };
+                    self.everyone.push((rule, id.clone()));
+                }
+                None => self.partial.push(Partial { id: id.clone(), protocol, ports, peer }),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// -1 stands for every type of ICMP, and for the ports of a protocol that has none; where TCP or UDP had it, it could
+/// only be every port.
+fn ports(protocol: Protocol, from: Option<i32>, to: Option<i32>) -> (i32, i32) {
+    let known = |port: Option<i32>| port.filter(|port| *port >= 0);
+    match protocol {
+        Protocol::All => (-1, -1),
+        Protocol::Tcp | Protocol::Udp => (known(from).unwrap_or(0), known(to).unwrap_or(LAST_PORT)),
+        Protocol::Icmp | Protocol::Icmpv6 => (from.unwrap_or(-1), to.unwrap_or(-1)),
+    }
+}
+
+fn parse_range(action: &str, cidr: &str) -> Result<IpNet> {
+    cidr.parse().map_err(|_| Error::unusable(action, &format!("`{cidr}`, which is no range of addresses")))
+}
+
+/// The entries of prefix lists. A list that is not there any more, or that this account does not see, is no failure: its
+/// reason is kept.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetManagedPrefixListEntries.html>
+pub(crate) async fn entries(ec2: &Client, lists: BTreeSet<&str>) -> Result<Lists> {
+    let mut all = Lists::new();
+    for list in lists {
+        let request = ec2.get_managed_prefix_list_entries().prefix_list_id(list).max_results(PAGE_OF_ENTRIES);
+        let read = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+        let entries = match call(GET_ENTRIES, read).await {
+            Ok(entries) => {
+                let cidr = |entry: &aws_sdk_ec2::types::PrefixListEntry| {
+                    let cidr =
+                        entry.cidr().ok_or_else(|| Error::unusable(GET_ENTRIES, "an entry without its range"))?;
+                    parse_range(GET_ENTRIES, cidr)
+                };
+                Ok(entries.iter().map(cidr).collect::<Result<Vec<_>>>()?)
+            }
+            Err(error) if error.kind == ErrorKind::Permanent => Err(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        all.insert(list.to_owned(), entries);
+    }
+    Ok(all)
+}
+
+/// Tags of AWS's own cannot be written.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
+fn own_tag(tag: Tag) -> Option<(String, String)> {
+    key_and_value(tag).filter(|(key, _)| !key.starts_with("aws:"))
+}
+
+fn key_and_value(tag: Tag) -> Option<(String, String)> {
+    Some((tag.key?, tag.value.unwrap_or_default()))
+}
+
+/// The network interfaces in use that a group protects, in the order of their IDs.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkInterfaces.html>
+pub(crate) async fn interfaces_in_use(ec2: &Client, group: &str) -> Result<Vec<Interface>> {
+    let request = ec2.describe_network_interfaces().filters(filter("group-id", group));
+    let request = request.filters(filter("status", NetworkInterfaceStatus::InUse.as_str())).max_results(PAGE);
+    let list = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+    let listed = call(DESCRIBE_INTERFACES, list).await?.into_iter();
+    let mut interfaces = listed.map(interface).collect::<Result<Vec<_>>>()?;
+    interfaces.sort();
+    Ok(interfaces)
+}
+
+/// One that AWS made, such as a load balancer's, has no instance that is shown, and says what it is.
+fn interface(listed: NetworkInterface) -> Result<Interface> {
+    let lacks_id = || Error::unusable(DESCRIBE_INTERFACES, "a network interface without its ID");
+    let id = listed.network_interface_id.ok_or_else(lacks_id)?;
+    let instance = listed.attachment.and_then(|attachment| attachment.instance_id);
+    let of = instance.or(listed.description.filter(|text| !text.is_empty()));
+    Ok(Interface { id, of, subnet: listed.subnet_id })
+}
+
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
+pub(crate) async fn is_default_vpc(ec2: &Client, vpc: &str) -> Result<bool> {
+    let answer = call(DESCRIBE_VPCS, || ec2.describe_vpcs().vpc_ids(vpc).send()).await?;
+    Ok(answer.vpcs().iter().any(|vpc| vpc.is_default() == Some(true)))
+}
+
+fn filter(name: &str, value: &str) -> Filter {
+    Filter::builder().name(name).values(value).build()
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<_> = [&self.of, &self.subnet].into_iter().flatten().map(String::as_str).collect();
+        f.write_str(&self.id)?;
+        if known.is_empty() { Ok(()) } else { write!(f, " ({})", known.join(", ")) }
+    }
+}
