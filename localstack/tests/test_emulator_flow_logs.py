@@ -103,6 +103,43 @@ def test_whether_it_delivers_shows_later(emulator, ec2, vpc, account, make_role,
     assert (log["DeliverLogsErrorMessage"], log["FlowLogStatus"]) == ("Access error", "ACTIVE")
 
 
+def test_what_is_delivered_is_of_the_interfaces_in_use(emulator, account, ec2, vpc, delivery_role):
+    """https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html and flow-log-records.html: NODATA"""
+    logs = emulator.client("logs", account)
+    [first] = create(ec2, vpc, delivery_role)["FlowLogIds"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    ec2.create_network_interface(SubnetId=subnet)
+    assert of(ec2, vpc)[0]["DeliverLogsStatus"] == "SUCCESS"
+    assert logs.describe_log_groups()["logGroups"] == []
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    [instance] = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, SubnetId=subnet)["Instances"]
+    interface = instance["NetworkInterfaces"][0]["NetworkInterfaceId"]
+
+    def records() -> list[str]:
+        of(ec2, vpc)
+        events = logs.get_log_events(logGroupName="flow-logs", logStreamName=f"{interface}-all")["events"]
+        return [each["message"] for each in events]
+
+    assert len(records()) == 1
+    [record] = records()
+    assert record.startswith(f"2 {account} {interface} - ") and record.endswith(" NODATA")
+    [stream] = logs.describe_log_streams(logGroupName="flow-logs")["logStreams"]
+    assert stream["logStreamName"] == f"{interface}-all" and stream["lastIngestionTime"]
+    # another flow log delivers for itself
+    ec2.delete_flow_logs(FlowLogIds=[first])
+    create(ec2, vpc, delivery_role)
+    assert len(records()) == 2
+
+
+def test_a_role_that_cannot_deliver_delivers_nothing(emulator, ec2, vpc, account, make_role):
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, SubnetId=subnet)
+    create(ec2, vpc, make_role(account, "delivery", trust({"Service": "ec2.amazonaws.com"}), allow(DELIVERY)))
+    assert of(ec2, vpc)[0]["DeliverLogsStatus"] == "FAILED"
+    assert emulator.client("logs", account).describe_log_groups()["logGroups"] == []
+
+
 def test_a_log_group_that_exists_need_not_be_created(emulator, ec2, vpc, account, make_role):
     emulator.client("logs", account).create_log_group(logGroupName="flow-logs")
     trusted = trust({"Service": "vpc-flow-logs.amazonaws.com"})

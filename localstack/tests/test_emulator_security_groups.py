@@ -1,5 +1,6 @@
 """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/ : API_AuthorizeSecurityGroupIngress,
-API_RevokeSecurityGroupIngress, API_DescribeSecurityGroupRules, API_DescribeSecurityGroups
+API_RevokeSecurityGroupIngress, API_DescribeSecurityGroupRules, API_DescribeSecurityGroups,
+API_ModifySecurityGroupRules
 """
 
 import pytest
@@ -164,3 +165,83 @@ def test_pages_of_rules(ec2, group):
     assert [len(each["SecurityGroupRules"]) for each in pages] == [5, 5, 2]  # with the egress rule
     assert code(ec2.describe_security_group_rules, MaxResults=1001) == "InvalidParameterValue"
     assert code(ec2.describe_security_group_rules, NextToken="x") == "InvalidPaginationToken"
+
+
+def modify(ec2, group: str, **updates: dict) -> None:
+    asked = [{"SecurityGroupRuleId": id_, "SecurityGroupRule": rule} for id_, rule in updates.items()]
+    ec2.modify_security_group_rules(GroupId=group, SecurityGroupRules=asked)
+
+
+def test_a_rule_changes_in_place_and_keeps_its_id_and_tags(ec2, group):
+    tags = [{"Key": "k", "Value": "v"}]
+    everyone = {"CidrIp": "0.0.0.0/0", "Description": "everyone"}
+    [rule] = ec2.authorize_security_group_ingress(
+        GroupId=group,
+        IpPermissions=[{"IpProtocol": "-1", "IpRanges": [everyone]}],
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": tags}],
+    )["SecurityGroupRules"]
+    id_ = rule["SecurityGroupRuleId"]
+    tcp = {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 21, "CidrIpv4": "0.0.0.0/0", "Description": "all below"}
+    modify(ec2, group, **{id_: tcp})
+    [changed] = rules(ec2, group)
+    assert (changed["SecurityGroupRuleId"], changed["Tags"]) == (id_, tags)
+    assert {name: changed[name] for name in tcp} == tcp
+    # As in AWS's example of its command line, all traffic has no ports.
+    # https://docs.aws.amazon.com/cli/latest/reference/ec2/modify-security-group-rules.html
+    modify(ec2, group, **{id_: {"IpProtocol": "-1", "CidrIpv4": "0.0.0.0/0"}})
+    [back] = rules(ec2, group)
+    assert (back["IpProtocol"], back["FromPort"], back["SecurityGroupRuleId"]) == ("-1", -1, id_)
+
+
+def test_other_peers_change_in_place_as_well(ec2, group):
+    anywhere = {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}
+    each_other = {**ANYWHERE, "IpRanges": [], "UserIdGroupPairs": [{"GroupId": group}]}
+    added = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[anywhere, each_other])
+    of_ipv6, of_group = [rule["SecurityGroupRuleId"] for rule in added["SecurityGroupRules"]]
+    tcp = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2}
+    modify(ec2, group, **{of_ipv6: {**tcp, "CidrIpv6": "::/0"}, of_group: {**tcp, "ReferencedGroupId": group}})
+    assert {(rule["SecurityGroupRuleId"], rule["FromPort"], rule["ToPort"]) for rule in rules(ec2, group)} == {
+        (of_ipv6, 1, 2), (of_group, 1, 2)
+    }
+
+
+def test_what_cannot_be_changed_changes_none_of_the_rules(ec2, group):
+    added = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[ANYWHERE, ANYWHERE_IPV6])
+    ipv4, ipv6 = [rule["SecurityGroupRuleId"] for rule in added["SecurityGroupRules"]]
+    web = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    ec2.authorize_security_group_ingress(
+        GroupId=group, IpPermissions=[{**web, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    )
+    good = {ipv6: {**web, "CidrIpv6": "::/0"}}
+    before = sorted(map(str, rules(ec2, group)))
+    for refused, updates in {
+        "InvalidPermission.Duplicate": {ipv4: {**web, "CidrIpv4": "0.0.0.0/0"}},
+        "InvalidSecurityGroupRuleId.NotFound": {"sgr-00000000000000000": {**web, "CidrIpv4": "0.0.0.0/0"}},
+        "InvalidParameterCombination": {ipv4: {**web, "CidrIpv4": "0.0.0.0/0", "CidrIpv6": "::/0"}},
+        "MissingParameter": {ipv4: web},
+    }.items():
+        assert code(modify, ec2, group, **good, **updates) == refused
+        assert sorted(map(str, rules(ec2, group))) == before, refused
+    for wrong in (
+        {ipv4: {**web, "CidrIpv6": "::/0"}},  # another type
+        {ipv4: {"IpProtocol": "tcp", "CidrIpv4": "0.0.0.0/0"}},  # no ports
+        {ipv4: {"FromPort": 1, "ToPort": 2, "CidrIpv4": "0.0.0.0/0"}},  # no protocol
+    ):
+        assert code(modify, ec2, group, **good, **wrong) == "InvalidParameterValue"
+        assert sorted(map(str, rules(ec2, group))) == before
+    # That a rule is what it becomes is no duplicate.
+    modify(ec2, group, **{ipv4: {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIpv4": "0.0.0.0/0"}})
+
+
+def test_a_rule_of_a_full_group_changes_in_place(ec2, group):
+    ranges = [{"CidrIp": f"10.0.{number}.0/24"} for number in range(59)]
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[{**ANYWHERE, "IpRanges": ranges}])
+    [wide] = ec2.authorize_security_group_ingress(
+        GroupId=group,
+        IpPermissions=[{"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
+    )["SecurityGroupRules"]
+    one_more = {"GroupId": group, "IpPermissions": [ANYWHERE]}
+    assert code(ec2.authorize_security_group_ingress, **one_more) == "RulesPerSecurityGroupLimitExceeded"
+    below = {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 21, "CidrIpv4": "0.0.0.0/0"}
+    modify(ec2, group, **{wide["SecurityGroupRuleId"]: below})
+    assert len(rules(ec2, group)) == 60

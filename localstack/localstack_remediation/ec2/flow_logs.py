@@ -3,6 +3,10 @@
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FlowLog.html has two states of delivery, SUCCESS and FAILED,
 and https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-troubleshooting.html says that a first delivery can take
 ten minutes or more. No page says which state it is until then.
+
+What is delivered is of network interfaces, each into a stream of its own:
+https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html. Where none is in use, nothing ever is. There is no
+traffic here, so an interface's stream gets the record for none, NODATA, when somebody looks at the flow log.
 """
 
 import threading
@@ -22,6 +26,7 @@ from .filters import fits
 SERVICE = "vpc-flow-logs.amazonaws.com"
 STATUS_FILTER = "deliver-log-status"
 _creating = threading.Lock()  # moto looks for an equal one and then creates
+_delivering = threading.Lock()
 
 
 def create(context: RequestContext, request: dict) -> dict:
@@ -34,7 +39,8 @@ def create(context: RequestContext, request: dict) -> dict:
     with _creating:
         answer = call_moto(context)
         for id_ in answer.get("FlowLogIds", []):
-            _backend(context).flow_logs[id_].made_at = time.monotonic()
+            made = _backend(context).flow_logs[id_]
+            made.made_at, made.delivered = time.monotonic(), set()
     return answer
 
 
@@ -61,14 +67,14 @@ def _say_whether_it_delivers(context: RequestContext, log: dict) -> None:
         log |= {"DeliverLogsStatus": limits.flow_logs_status_at_first} if limits.flow_logs_status_at_first else {}
     elif _delivers(context, log):
         log["DeliverLogsStatus"] = "SUCCESS"
+        _deliver(context, log)
     else:
         log |= {"DeliverLogsStatus": "FAILED", "DeliverLogsErrorMessage": "Access error"}
 
 
 def _delivers(context: RequestContext, log: dict) -> bool:
     """AWS finds out when it delivers; here the role's policies tell."""
-    role = log.get("DeliverLogsPermissionArn", "")
-    group = log.get("LogGroupName") or log.get("LogDestination", "").split(":log-group:")[-1].removesuffix(":*")
+    role, group = log.get("DeliverLogsPermissionArn", ""), _group(log)
     stream = {"logGroupName": group, "logStreamName": f"{log['ResourceId']}-all"}
     needed = {"DescribeLogGroups": {}, "DescribeLogStreams": {"logGroupName": group}}
     needed |= {"CreateLogStream": stream, "PutLogEvents": stream}
@@ -80,6 +86,36 @@ def _delivers(context: RequestContext, log: dict) -> bool:
     ]
     source = calls[0].arn("ec2", f"vpc-flow-log/{log['FlowLogId']}")
     return authorization.service_may(SERVICE, role, source, calls)
+
+
+def _deliver(context: RequestContext, log: dict) -> None:
+    """Once for each interface that the flow log is about, also where the stream has older records."""
+    logs, group = logs_backends[context.account_id][context.region], _group(log)
+    delivered = _backend(context).flow_logs[log["FlowLogId"]].delivered
+    with _delivering:
+        for interface in _interfaces_in_use(context, log["ResourceId"]):
+            stream = f"{interface}-{log['TrafficType'].lower()}"
+            if stream in delivered:
+                continue
+            logs.ensure_log_group(group)
+            logs.ensure_log_stream(group, stream)
+            now = int(time.time())
+            record = f"2 {context.account_id} {interface} - - - - - - - {now} {now} - NODATA"
+            logs.put_log_events(group, stream, [{"timestamp": now * 1000, "message": record}])
+            delivered.add(stream)
+
+
+def _interfaces_in_use(context: RequestContext, of: str) -> list[str]:
+    """Those of a VPC or a subnet, or the one itself."""
+    interfaces = _backend(context).get_all_network_interfaces()
+    return [
+        each.id for each in interfaces
+        if each.status == "in-use" and of in (each.id, each.subnet.id, each.subnet.vpc_id)
+    ]
+
+
+def _group(log: dict) -> str:
+    return log.get("LogGroupName") or log.get("LogDestination", "").split(":log-group:")[-1].removesuffix(":*")
 
 
 def _backend(context: RequestContext):

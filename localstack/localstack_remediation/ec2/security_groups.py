@@ -1,4 +1,5 @@
-"""Rules: how many there can be; of ingress, what is a duplicate, what is unknown, and what was added or revoked.
+"""Rules: how many there can be, and how they change in place; of ingress, what is a duplicate, what is unknown, and
+what was added or revoked.
 
 The quota is one for each direction, and for IPv4 and IPv6 apart.
 https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
@@ -103,6 +104,66 @@ def revoke_ingress(context: RequestContext, request: dict) -> dict:
     if unknown:
         answer["UnknownIpPermissions"] = [pattern.as_permission() for pattern in unknown]
     return answer
+
+
+def modify(context: RequestContext, request: dict) -> dict:
+    """Rules change in place, with their IDs and tags: all of them, or none.
+
+    moto wants ports where a protocol has none, changes nothing but ranges of IPv4, and lets two rules become the same.
+    """
+    _, group = _group(context, request)
+    updates = {each["SecurityGroupRuleId"]: each.get("SecurityGroupRule") or {} for each in request["SecurityGroupRules"]}
+    with _changing:
+        rules = {rule.id: rule for rule in [*group.ingress_rules, *group.egress_rules]}
+        if unknown := next((id_ for id_ in updates if id_ not in rules), None):
+            raise _unknown_rule(unknown)
+        changed = {id_: _changed(rules[id_], update) for id_, update in updates.items()}
+        _check_prefix_lists(context, list(changed.values()))
+        for direction in (group.ingress_rules, group.egress_rules):
+            after = [changed.get(rule.id) or _pattern(rule) for rule in direction]
+            twice = next((pattern for pattern, count in Counter(after).items() if count > 1), None)
+            if twice:
+                raise aws_error("InvalidPermission.Duplicate", f"the specified rule {twice} already exists")
+            _check_quota(context, after)
+        for id_, pattern in changed.items():
+            _change(rules[id_], pattern, updates[id_].get("Description"))
+    return {"Return": True}
+
+
+def _changed(rule: SecurityGroupRule, update: dict) -> Pattern:
+    """What the rule becomes: for a peer of the same type."""
+    members = {"IpRanges": "CidrIpv4", "Ipv6Ranges": "CidrIpv6", "UserIdGroupPairs": "ReferencedGroupId"}
+    members["PrefixListIds"] = "PrefixListId"
+    peers = {kind: update[member] for kind, member in members.items() if update.get(member)}
+    if len(peers) != 1:
+        message = "exactly one of: cidrIp, cidrIpv6, prefixListId, or referencedGroupId"
+        code = "InvalidParameterCombination" if peers else "MissingParameter"
+        raise aws_error(code, f"The request must contain {message}")
+    [(kind, peer)] = peers.items()
+    if kind != _pattern(rule).kind:
+        raise aws_error(
+            "InvalidParameterValue", f"Invalid rule type for security group rule '{rule.id}': it cannot be changed."
+        )
+    if not update.get("IpProtocol"):
+        raise aws_error("InvalidParameterValue", "Invalid value 'null' for protocol. It must be given explicitly.")
+    ports = {name: update[name] for name in ("FromPort", "ToPort") if update.get(name) is not None}
+    if _protocol(update["IpProtocol"]) in WITH_PORTS and len(ports) < 2:
+        raise aws_error("InvalidParameterValue", "Invalid value for portRange. Must specify both from and to ports.")
+    [pattern] = _patterns({"IpProtocol": update["IpProtocol"], **ports, kind: [{PEERS[kind]: peer}]})
+    return pattern
+
+
+def _change(rule: SecurityGroupRule, pattern: Pattern, description: str | None) -> None:
+    """That a description stays where none is given is inferred."""
+    rule.ip_protocol, rule.from_port, rule.to_port = pattern.protocol, pattern.from_port, pattern.to_port
+    described = {"Description": description or _description(rule)} if description or _description(rule) else {}
+    match pattern.kind:
+        case "IpRanges" | "Ipv6Ranges":
+            rule.ip_range = {PEERS[pattern.kind]: pattern.peer, **described}
+        case "UserIdGroupPairs":
+            rule.source_group = {**rule.source_group, "GroupId": pattern.peer, **described}
+        case "PrefixListIds":
+            rule.prefix_list_id, rule.prefix_list_description = pattern.peer, described.get("Description")
 
 
 def _check_prefix_lists(context: RequestContext, patterns: list[Pattern]) -> None:
@@ -262,8 +323,12 @@ def _by_ids(group: SecurityGroup, ids: list[str]) -> list[SecurityGroupRule]:
     present = {rule.id: rule for rule in group.ingress_rules}
     for id_ in ids:
         if id_ not in present:
-            raise aws_error("InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{id_}' does not exist")
+            raise _unknown_rule(id_)
     return [present[id_] for id_ in ids]
+
+
+def _unknown_rule(id_: str) -> Exception:
+    return aws_error("InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{id_}' does not exist")
 
 
 def _by_properties(
@@ -305,5 +370,6 @@ def _revoked(rule: SecurityGroupRule) -> dict:
 OPERATIONS = {
     "AuthorizeSecurityGroupEgress": authorize_egress,
     "AuthorizeSecurityGroupIngress": authorize_ingress,
+    "ModifySecurityGroupRules": modify,
     "RevokeSecurityGroupIngress": revoke_ingress,
 }

@@ -58,7 +58,8 @@ impl Change {
         }
         let mut found = found.into_iter();
         let mut missing = missing.into_iter();
-        let modify = if missing.len() == 0 { None } else { found.next().zip(missing.next()) };
+        let can_become = found.len() > 0 && missing.len() > 0;
+        let modify = if can_become { found.next().zip(missing.next()) } else { None };
         Ok(Some(Steps { add: missing.collect(), modify, revoke: found.collect() }))
     }
 

@@ -140,7 +140,7 @@ pub(crate) async fn for_everyone(ec2: &Client, group: &str) -> Result<Vec<(Ingre
 impl Inbound {
     /// Takes a rule as it is listed; not where it is for outbound traffic, for a security group, or of a protocol that
     /// opens no admin port.
-    fn take(&mut self, listed: SecurityGroupRule) -> Result<()> {
+    pub(crate) fn take(&mut self, listed: SecurityGroupRule) -> Result<()> {
         let lacks = |what| move || Error::unusable(DESCRIBE_RULES, what);
         let is_egress = listed.is_egress.ok_or_else(lacks("a rule without its direction"))?;
         let protocol = Protocol::parse(listed.ip_protocol().ok_or_else(lacks("a rule without its protocol"))?);

@@ -79,7 +79,7 @@ pub(crate) fn open(port: &AdminPort, rules: &[Partial], lists: &Lists) -> Vec<Op
     }
     let everyone = by.into_iter().map(|((everyone, rules), protocols)| {
         let text = format!(
-            "port {} ({}) is open to everyone, as by {}, {rules}: only a person can say whom that is for, and narrow \
+            "port {} ({}) is open to everyone, as by {}, through {rules}: only a person can say whom that is for, and narrow \
              the rules or the prefix list",
             port.port,
             protocols.join(", "),
@@ -147,22 +147,19 @@ fn ipv4(address: [u8; 4], length: u8) -> Option<Ipv4Net> {
     Ipv4Net::new(Ipv4Addr::from(address), length).ok()
 }
 
-/// The rules that make it everyone: each that is enough alone, else those that no other one contains, the widest first.
+/// The rules that make it everyone, but not those that another one contains; the widest first.
 fn name(everyone: Everyone, opening: &[(&Partial, &[IpNet])]) -> String {
-    let alone: Vec<_> = opening.iter().filter(|(_, addresses)| is_everyone(everyone, addresses.iter())).collect();
-    let is_enough = !alone.is_empty();
     let contributes = |(rule, addresses): &&(&Partial, &[IpNet])| {
         let others: Vec<_> = opening.iter().filter(|(other, _)| other.id != rule.id).flat_map(|(_, of)| *of).collect();
         let is_own = |range: &&IpNet| !others.iter().any(|other| other.contains(*range) && other != range);
         addresses.iter().filter(|range| is_of(everyone, range)).any(|range| is_own(&range))
     };
-    let mut named = if is_enough { alone } else { opening.iter().filter(contributes).collect() };
+    let mut named: Vec<_> = opening.iter().filter(contributes).collect();
     named.sort_by_key(|(rule, addresses)| (widest(everyone, addresses), &rule.id));
     let more = named.len().saturating_sub(NAMED);
     let more = if more == 0 { String::new() } else { format!(", and {more} more") };
-    let together = if is_enough { "" } else { "together " };
     let named: Vec<_> = named.iter().take(NAMED).map(|(rule, _)| rule.to_string()).collect();
-    format!("{together}through {}{more}", named.join(", "))
+    format!("{}{more}", named.join(", "))
 }
 
 fn is_of(everyone: Everyone, range: &IpNet) -> bool {
