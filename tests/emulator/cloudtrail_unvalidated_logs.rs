@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cloudtrail_unvalidated_logs::CloudTrailUnvalidatedLogs;
-use remediation::{Mode, Outcome, Rule};
+use remediation::{Mode, Outcome, Region, Rule};
 use serde_json::{Value, json};
 use testkit::Result;
 use testkit::account::{Account, REGION};
@@ -35,8 +35,8 @@ impl Subject for Trail {
         Ok(name.to_owned())
     }
 
-    fn gone(_: &Organization) -> String {
-        "gone".into()
+    fn gone(of: &Organization) -> String {
+        arn(of, REGION, "gone")
     }
 
     fn names(of: &Organization, resource: &str) -> Vec<String> {
@@ -53,7 +53,76 @@ impl Subject for Trail {
     }
 }
 
-rule_cases!(Trail);
+rule_cases!(Trail: a_violating_resource_is_fixed, a_complying_resource_is_left_alone, a_resource_that_is_gone_is_gone,
+    every_form_of_the_name_works, throttled_and_then_fine, run_twice_the_second_finds_nothing_to_do,
+    two_runs_at_once_end_in_the_same_state, undone_it_is_as_it_was_also_twice, the_engine_takes_a_run_back,
+    mode_plan_writes_nothing, its_tags_are_read);
+
+mod of_an_organization {
+    use super::*;
+
+    /// An organization's trail in the management account: to change it takes every permission of the manifest.
+    struct OrganizationTrail;
+
+    impl Subject for OrganizationTrail {
+        type Rule = CloudTrailUnvalidatedLogs;
+        const THROTTLED: (&str, &[&str]) = Trail::THROTTLED;
+
+        async fn violating(of: &Organization, name: &str) -> Result<String> {
+            make(of, name, false).await
+        }
+
+        async fn complying(of: &Organization, name: &str) -> Result<String> {
+            make(of, name, true).await
+        }
+
+        fn gone(of: &Organization) -> String {
+            Trail::gone(of)
+        }
+
+        fn names(of: &Organization, resource: &str) -> Vec<String> {
+            Trail::names(of, resource)
+        }
+
+        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
+            Trail::tag(of, resource, key, value).await
+        }
+
+        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
+            Trail::describe(of, resource).await
+        }
+    }
+
+    async fn make(of: &Organization, name: &str, validated: bool) -> Result<String> {
+        let emulator = Emulator::shared().await?;
+        if !of.target.has_organization(emulator).await {
+            of.target.make_organization(emulator).await?;
+        }
+        Trails::of(&of.target).make(name, validated, TrailScope::Organization).await?;
+        Ok(name.to_owned())
+    }
+
+    rule_cases!(OrganizationTrail: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
+        each_permission_taken_away_is_named, the_manifest_has_exactly_the_permissions_that_are_used,
+        undone_it_is_as_it_was_also_twice, the_engine_takes_a_run_back);
+
+    #[tokio::test]
+    async fn what_the_runbooks_own_role_needs_for_it_is_named() {
+        let of = organization().await;
+        for (number, action) in
+            ["iam:GetRole", "iam:CreateServiceLinkedRole", "organizations:ListAWSServiceAccessForOrganization"]
+                .into_iter()
+                .enumerate()
+        {
+            let trail = OrganizationTrail::violating(&of, &format!("denied-{number}")).await.unwrap();
+            let taken = of.target.take_away(&of.service_role(), action).await.unwrap();
+            let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&trail]), Mode::Apply).await;
+            assert_eq!(report.count(Outcome::Failed), 1, "{action}: {report:?}");
+            assert!(report.findings[0].detail.as_ref().unwrap().contains(action), "{action}: {report:?}");
+            of.target.give_back(&of.service_role(), taken).await.unwrap();
+        }
+    }
+}
 
 fn arn(of: &Organization, region: &str, trail: &str) -> String {
     format!("arn:aws:cloudtrail:{region}:{}:trail/{trail}", of.target.id)
@@ -69,7 +138,8 @@ async fn is_validated(account: &Account, region: &str, trail: &str) -> bool {
 
 async fn tags(of: &Organization, trail: &str) -> BTreeMap<String, String> {
     let client = of.read_client::<CloudTrailUnvalidatedLogs>().await.unwrap();
-    CloudTrailUnvalidatedLogs::tags(&client, &of.finding(trail)).await.unwrap()
+    let seen = of.look::<CloudTrailUnvalidatedLogs>(&client, trail).await.unwrap();
+    CloudTrailUnvalidatedLogs::tags(&client, &seen).await.unwrap()
 }
 
 #[tokio::test]
@@ -109,13 +179,20 @@ async fn an_organizations_trail_is_not_touched_in_a_member_account() {
     management.tag_trail(&trail, "keep", "yes").await.unwrap();
     let in_member = Organization::with_target::<CloudTrailUnvalidatedLogs>(emulator, Account::new(emulator, &member));
     let in_member = in_member.await.unwrap();
-    let report = in_member.run::<CloudTrailUnvalidatedLogs>(in_member.batch(&["everybodys"]), Mode::Apply).await;
-    assert_eq!(report.count(Outcome::Failed), 1, "{report:?}");
-    let detail = report.findings[0].detail.as_ref().unwrap();
-    assert!(detail.contains("the organization's management account") && detail.contains(&management.id), "{detail}");
+    let report =
+        in_member.run::<CloudTrailUnvalidatedLogs>(in_member.batch(&["everybodys", &trail]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Held), 2, "{report:?}");
+    for finding in &report.findings {
+        let detail = finding.detail.as_ref().unwrap();
+        assert!(detail.contains(&format!("belongs to the account {}", management.id)), "{detail}");
+    }
     assert!(!is_validated(&management, REGION, "everybodys").await);
-    // Its tags are the management account's as well.
-    assert!(tags(&in_member, "everybodys").await.is_empty());
+    // The member's own trail of the name is what the name means there.
+    Trails::of(&in_member.target).make("everybodys", false, TrailScope::Region).await.unwrap();
+    let report = in_member.run::<CloudTrailUnvalidatedLogs>(in_member.batch(&["everybodys"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    assert!(is_validated(&in_member.target, REGION, &arn(&in_member, REGION, "everybodys")).await);
+    assert!(!is_validated(&management, REGION, "everybodys").await);
 
     let in_management = Organization::with_target::<CloudTrailUnvalidatedLogs>(emulator, management.clone());
     let in_management = in_management.await.unwrap();
@@ -145,15 +222,49 @@ async fn what_the_runbooks_own_role_may_not_do_is_named() {
 }
 
 #[tokio::test]
-async fn another_region_or_account_in_the_arn_is_said_and_stops_nobody() {
+async fn an_arn_is_looked_for_in_its_own_region_and_account() {
     let of = organization().await;
     let trail = Trail::violating(&of, "ours").await.unwrap();
     let elsewhere = arn(&of, ELSEWHERE, "ours");
     let theirs = "arn:aws:cloudtrail:us-east-1:999999999999:trail/ours";
-    let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&elsewhere, theirs, &trail]), Mode::Apply).await;
+    let unknown = "nobodys";
+    let report =
+        of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&elsewhere, theirs, unknown, &trail]), Mode::Apply).await;
     let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed, Outcome::Fixed], "{report:?}");
-    for (finding, says) in report.findings.iter().zip(["is in the region eu-west-1", "belongs to the account 9999"]) {
+    assert_eq!(outcomes, [Outcome::Gone, Outcome::Failed, Outcome::Failed, Outcome::Fixed], "{report:?}");
+    let says =
+        ["in eu-west-1, its home region", "belongs to the account 9999", "no trail named `nobodys` logs in us-east-1"];
+    for (finding, says) in report.findings.iter().zip(says) {
         assert!(finding.detail.as_ref().unwrap().contains(says), "{finding:?}");
     }
+    // A trail of one region does not log elsewhere, and yet its ARN leads to it.
+    Trails::of(&of.target.in_region(ELSEWHERE)).make("ours", false, TrailScope::Region).await.unwrap();
+    let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&elsewhere]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    assert!(is_validated(&of.target, ELSEWHERE, "ours").await);
+}
+
+#[tokio::test]
+async fn a_finding_without_a_region_goes_by_its_arn() {
+    let of = organization().await;
+    let trail = Trails::of(&of.target.in_region(ELSEWHERE)).make("afar", false, TrailScope::Region).await.unwrap();
+    let mut batch = of.batch(&[&trail, "afar"]);
+    batch.findings.iter_mut().for_each(|finding| finding.region = Region::global());
+    let report = of.run::<CloudTrailUnvalidatedLogs>(batch, Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Fixed, Outcome::Failed], "{report:?}");
+    assert!(report.findings[1].detail.as_ref().unwrap().contains("names no region"), "{report:?}");
+    assert!(is_validated(&of.target, ELSEWHERE, "afar").await);
+}
+
+#[tokio::test]
+async fn where_there_is_no_runbook_the_trail_is_changed_directly() {
+    let of = organization().await;
+    let trail = Trail::violating(&of, "direct").await.unwrap();
+    let runbook = &of.manifest.runbook.as_ref().unwrap().name;
+    of.target.set(Emulator::shared().await.unwrap(), "missing_runbooks", json!([runbook])).await.unwrap();
+    let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&trail]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    assert!(is_validated(&of.target, REGION, "direct").await);
+    assert!(of.used(&of.target_role()).await.unwrap().contains("cloudtrail:UpdateTrail"));
 }

@@ -1,7 +1,7 @@
 //! The rule `rds-public-snapshot` through the engine.
 
 use rds_public_snapshot::RdsPublicSnapshot;
-use remediation::{Mode, Outcome};
+use remediation::{Mode, Outcome, Region};
 use serde_json::{Value, json};
 use testkit::Result;
 use testkit::account::Account;
@@ -48,13 +48,12 @@ mod instance {
             database(of, Database::Instance, name, &[PARTNER]).await
         }
 
-        fn gone(_: &Organization) -> String {
-            "gone".into()
+        fn gone(of: &Organization) -> String {
+            arn(of, "db", "gone")
         }
 
-        /// The emulator gives every instance the same resource ID, so it names the only one of the account.
         fn names(of: &Organization, resource: &str) -> Vec<String> {
-            vec![resource.to_owned(), arn(of, "db", resource), "db-M5ENSHXFPU6XHZ4G4ZEI5QIO2U".into()]
+            vec![resource.to_owned(), arn(of, "db", resource)]
         }
 
         async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
@@ -136,8 +135,8 @@ mod permissions {
             database(of, Database::Cluster, name, &[]).await
         }
 
-        fn gone(_: &Organization) -> String {
-            "gone".into()
+        fn gone(of: &Organization) -> String {
+            arn(of, "db", "gone")
         }
 
         fn names(_: &Organization, resource: &str) -> Vec<String> {
@@ -227,8 +226,9 @@ async fn another_accounts_public_snapshot_is_not_touched() {
     let report = of.run::<RdsPublicSnapshot>(of.batch(&["orders"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::AlreadyCompliant), 1, "{report:?}");
     let elsewhere = organization().await;
-    let report = elsewhere.run::<RdsPublicSnapshot>(elsewhere.batch(&["orders"]), Mode::Apply).await;
-    assert_eq!(report.count(Outcome::Gone), 1, "{report:?}");
+    let batch = elsewhere.batch(&[&arn(&elsewhere, "db", "orders"), &arn(&elsewhere, "snapshot", "orders-manual")]);
+    let report = elsewhere.run::<RdsPublicSnapshot>(batch, Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Gone), 2, "{report:?}");
     assert_eq!(theirs.restore(Database::Instance, "orders-manual").await.unwrap(), ["all"]);
 }
 
@@ -252,6 +252,113 @@ async fn encrypted_snapshots_comply() {
     databases.make(Database::Cluster, "encrypted-cluster", true, &[PARTNER]).await.unwrap();
     let report = of.run::<RdsPublicSnapshot>(of.batch(&["encrypted", "encrypted-cluster"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::AlreadyCompliant), 2, "{report:?}");
+}
+
+/// Every resource is looked at, and what was public is private then: who may restore `public` is checked each time.
+async fn each_leads_to(of: &Organization, resources: &[&str], kind: Database, public: &str) {
+    let databases = Databases::of(&of.target);
+    for resource in resources {
+        databases.share(kind, public, "all").await.unwrap();
+        let report = of.run::<RdsPublicSnapshot>(of.batch(&[resource]), Mode::Apply).await;
+        assert_eq!(report.count(Outcome::Fixed), 1, "{resource}: {report:?}");
+        assert!(databases.restore(kind, public).await.unwrap().is_empty(), "{resource}");
+    }
+}
+
+#[tokio::test]
+async fn an_instance_of_a_cluster_leads_to_its_clusters_snapshots() {
+    let of = organization().await;
+    let databases = Databases::of(&of.target);
+    database(&of, Database::Cluster, "sales", &[]).await.unwrap();
+    databases.make_member("sales", "sales-writer").await.unwrap();
+    let id = databases.resource_id(Database::Instance, "sales-writer").await.unwrap();
+    let names = ["sales-writer", &id, &arn(&of, "db", "sales-writer")];
+    each_leads_to(&of, &names, Database::Cluster, "sales-manual").await;
+}
+
+#[tokio::test]
+async fn an_instance_and_a_cluster_of_one_name_are_both_looked_at() {
+    let of = organization().await;
+    for kind in [Database::Instance, Database::Cluster] {
+        database(&of, kind, "shop", &[]).await.unwrap();
+    }
+    for kind in [Database::Instance, Database::Cluster] {
+        each_leads_to(&of, &["shop"], kind, "shop-manual").await;
+    }
+}
+
+#[tokio::test]
+async fn a_renamed_database_leads_to_what_was_taken_before() {
+    let of = organization().await;
+    let databases = Databases::of(&of.target);
+    for (kind, of_arn) in [(Database::Instance, "db"), (Database::Cluster, "cluster")] {
+        let (before, after) = (format!("{of_arn}-before"), format!("{of_arn}-after"));
+        database(&of, kind, &before, &[]).await.unwrap();
+        let id = databases.resource_id(kind, &before).await.unwrap();
+        databases.rename(kind, &before, &after).await.unwrap();
+        let names = [&after, &id, &arn(&of, of_arn, &after), &before, &arn(&of, of_arn, &before)];
+        each_leads_to(&of, &names.map(String::as_str), kind, &format!("{before}-manual")).await;
+        // Once it is gone, its snapshots know it still.
+        databases.delete(kind, &after).await.unwrap();
+        each_leads_to(&of, &[&id, &before], kind, &format!("{before}-manual")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_leads_to_itself_by_its_name_and_its_arn() {
+    let of = organization().await;
+    for (kind, of_arn) in [(Database::Instance, "snapshot"), (Database::Cluster, "cluster-snapshot")] {
+        let name = format!("{of_arn}-of");
+        database(&of, kind, &name, &[]).await.unwrap();
+        let snapshot = format!("{name}-manual");
+        each_leads_to(&of, &[&snapshot, &arn(&of, of_arn, &snapshot)], kind, &snapshot).await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_nothing_has_is_failed_with_what_was_looked_for() {
+    let of = organization().await;
+    let report = of.run::<RdsPublicSnapshot>(of.batch(&["nobodys", "rds:nobodys"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Failed), 2, "{report:?}");
+    for (finding, says) in report.findings.iter().zip(["no DB instance, DB cluster, snapshot", "no DB snapshot or"]) {
+        assert!(finding.detail.as_ref().unwrap().contains(says), "{finding:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_copied_is_deferred_and_the_others_are_fixed() {
+    let of = organization().await;
+    let (emulator, databases) = (Emulator::shared().await.unwrap(), Databases::of(&of.target));
+    for (kind, of_arn) in [(Database::Instance, "snapshot"), (Database::Cluster, "cluster-snapshot")] {
+        let name = format!("of-{of_arn}");
+        database(&of, kind, &name, &["all"]).await.unwrap();
+        let copying = format!("a-{of_arn}");
+        databases.make_snapshot(kind, &name, &copying, &["all"]).await.unwrap();
+        emulator.set_status(&arn(&of, of_arn, &copying), "copying").await.unwrap();
+        let report = of.run::<RdsPublicSnapshot>(of.batch(&[&name]), Mode::Apply).await;
+        assert_eq!((report.count(Outcome::Deferred), report.findings[0].written), (1, 1), "{report:?}");
+        let detail = report.findings[0].detail.as_ref().unwrap();
+        assert!(detail.contains(&format!("{copying} is copying")) && detail.contains("next poll"), "{detail}");
+        assert!(restore(&of, kind, &name).await.unwrap().is_empty());
+        emulator.set_status(&arn(&of, of_arn, &copying), "available").await.unwrap();
+        let report = of.run::<RdsPublicSnapshot>(of.batch(&[&name]), Mode::Apply).await;
+        assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_finding_without_a_region_goes_by_its_arn() {
+    let of = organization().await;
+    let elsewhere = Databases::of(&of.target.in_region("eu-west-1"));
+    elsewhere.make(Database::Instance, "afar", false, &["all"]).await.unwrap();
+    let arn = arn(&of, "db", "afar").replace("us-east-1", "eu-west-1");
+    let mut batch = of.batch(&[&arn, "afar"]);
+    batch.findings.iter_mut().for_each(|finding| finding.region = Region::global());
+    let report = of.run::<RdsPublicSnapshot>(batch, Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Fixed, Outcome::Failed], "{report:?}");
+    assert!(report.findings[1].detail.as_ref().unwrap().contains("names no region"), "{report:?}");
+    assert!(elsewhere.restore(Database::Instance, "afar-manual").await.unwrap().is_empty());
 }
 
 #[tokio::test]

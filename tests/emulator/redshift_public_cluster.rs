@@ -1,7 +1,7 @@
 //! The rule `redshift-public-cluster` through the engine.
 
 use redshift_public_cluster::RedshiftPublicCluster;
-use remediation::{Mode, Outcome};
+use remediation::{Mode, Outcome, Region};
 use serde_json::{Value, json};
 use testkit::Result;
 use testkit::cases::Subject;
@@ -27,8 +27,8 @@ impl Subject for Cluster {
         cluster(of, name, false).await
     }
 
-    fn gone(_: &Organization) -> String {
-        "gone".into()
+    fn gone(of: &Organization) -> String {
+        arn(of, "gone")
     }
 
     fn names(of: &Organization, resource: &str) -> Vec<String> {
@@ -67,10 +67,10 @@ async fn is_public(of: &Organization, cluster: &str) -> bool {
 #[tokio::test]
 async fn a_cluster_that_is_not_available_is_deferred_with_its_status_and_fixed_later() {
     let of = organization().await;
-    let (emulator, clusters) = (Emulator::shared().await.unwrap(), Clusters::of(&of.target));
+    let emulator = Emulator::shared().await.unwrap();
     for (name, status) in [("paused", "paused"), ("resizing", "resizing")] {
         cluster(&of, name, true).await.unwrap();
-        clusters.set_status(emulator, &arn(&of, name), status).await.unwrap();
+        emulator.set_status(&arn(&of, name), status).await.unwrap();
     }
     cluster(&of, "other", true).await.unwrap();
     let report = of.run::<RedshiftPublicCluster>(of.batch(&["paused", "resizing", "other"]), Mode::Apply).await;
@@ -80,7 +80,7 @@ async fn a_cluster_that_is_not_available_is_deferred_with_its_status_and_fixed_l
         assert!(finding.detail.as_ref().unwrap().contains(status), "{finding:?}");
     }
     assert!(is_public(&of, "paused").await);
-    clusters.set_status(emulator, &arn(&of, "paused"), "available").await.unwrap();
+    emulator.set_status(&arn(&of, "paused"), "available").await.unwrap();
     let report = of.run::<RedshiftPublicCluster>(of.batch(&["paused"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
     assert!(!is_public(&of, "paused").await);
@@ -144,4 +144,74 @@ async fn another_region_or_account_in_the_arn_is_said_and_stops_nobody() {
     for (finding, says) in report.findings.iter().zip(["is in the region eu-west-1", "belongs to the account 9999"]) {
         assert!(finding.detail.as_ref().unwrap().contains(says), "{finding:?}");
     }
+}
+
+#[tokio::test]
+async fn an_elastic_ip_is_in_the_plan_and_comes_back_with_an_undo() {
+    let of = organization().await;
+    let clusters = Clusters::of(&of.target);
+    let address = clusters.make_at_elastic_ip("known").await.unwrap();
+    let before = Cluster::describe(&of, "known").await.unwrap();
+    let report = of.run::<RedshiftPublicCluster>(of.batch(&["known"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    assert!(report.findings[0].changes[0].contains(&format!("Elastic IP {address}")), "{report:?}");
+    assert!(clusters.settled("known").await.unwrap().elastic_ip_status.is_none());
+    let undone = of.undo::<RedshiftPublicCluster>(&report, Mode::Apply).await.unwrap();
+    assert_eq!(undone.count(Outcome::Undone), 1, "{undone:?}");
+    assert_eq!(Cluster::describe(&of, "known").await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn where_there_is_no_runbook_the_cluster_is_changed_directly() {
+    let of = organization().await;
+    cluster(&of, "direct", true).await.unwrap();
+    let runbook = &of.manifest.runbook.as_ref().unwrap().name;
+    of.target.set(Emulator::shared().await.unwrap(), "missing_runbooks", json!([runbook])).await.unwrap();
+    let report = of.run::<RedshiftPublicCluster>(of.batch(&["direct"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    assert!(!is_public(&of, "direct").await);
+    assert!(of.used(&of.target_role()).await.unwrap().contains("redshift:ModifyCluster"));
+}
+
+#[tokio::test]
+async fn throttled_runbooks_are_deferred_and_do_not_stop_the_others() {
+    let of = organization().await;
+    let emulator = Emulator::shared().await.unwrap();
+    let names: Vec<_> = (0..12).map(|number| format!("throttled-{number}")).collect();
+    for name in &names {
+        cluster(&of, name, true).await.unwrap();
+    }
+    of.target.set(emulator, "automation_limit", json!(0)).await.unwrap();
+    let batch = of.batch(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let report = of.run::<RedshiftPublicCluster>(batch, Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Deferred), 12, "{report:?}");
+    // Every one was tried: the breaker, which opens at ten failures, does not count them.
+    for finding in &report.findings {
+        let detail = finding.detail.as_ref().unwrap();
+        assert!(detail.contains("AutomationExecutionLimitExceededException"), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_finding_without_a_region_goes_by_its_arn() {
+    let of = organization().await;
+    let elsewhere = of.target.in_region("eu-west-1");
+    Clusters::of(&elsewhere).make("afar", true).await.unwrap();
+    let arn = arn(&of, "afar").replace("us-east-1", "eu-west-1");
+    let mut batch = of.batch(&[&arn, "afar"]);
+    batch.findings.iter_mut().for_each(|finding| finding.region = Region::global());
+    let report = of.run::<RedshiftPublicCluster>(batch, Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Fixed, Outcome::Failed], "{report:?}");
+    assert!(report.findings[1].detail.as_ref().unwrap().contains("names no region"), "{report:?}");
+    assert_eq!(Clusters::of(&elsewhere).settled("afar").await.unwrap().publicly_accessible, Some(false));
+}
+
+#[tokio::test]
+async fn a_name_that_no_cluster_has_is_failed_and_not_gone() {
+    let of = organization().await;
+    let report = of.run::<RedshiftPublicCluster>(of.batch(&["analytics-workgroup"]), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Failed), 1, "{report:?}");
+    let detail = report.findings[0].detail.as_ref().unwrap();
+    assert!(detail.contains("no Redshift cluster is named `analytics-workgroup` in us-east-1"), "{detail}");
 }

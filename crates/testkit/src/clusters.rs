@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_ec2::types::DomainType;
 use aws_sdk_redshift::Client;
 use aws_sdk_redshift::types::Cluster;
-use serde_json::json;
 
+use crate::Result;
 use crate::account::Account;
-use crate::emulator::Emulator;
-use crate::{ANSWER_WITHIN, Result};
 
 /// How long a change may take until the cluster is available again.
 const AVAILABLE_WITHIN: Duration = Duration::from_secs(30);
@@ -18,12 +17,13 @@ const AVAILABLE_WITHIN: Duration = Duration::from_secs(30);
 pub struct Clusters {
     /// Redshift with the account's full rights.
     pub redshift: Client,
+    ec2: aws_sdk_ec2::Client,
 }
 
 impl Clusters {
     /// Those of `account`.
     pub fn of(account: &Account) -> Self {
-        Self { redshift: Client::new(&account.config) }
+        Self { redshift: Client::new(&account.config), ec2: aws_sdk_ec2::Client::new(&account.config) }
     }
 
     /// Makes a cluster.
@@ -32,9 +32,26 @@ impl Clusters {
     ///
     /// Redshift refuses.
     pub async fn make(&self, id: &str, publicly_accessible: bool) -> Result<()> {
+        self.make_at(id, publicly_accessible, None).await
+    }
+
+    /// Makes a cluster that is publicly accessible at an Elastic IP of the account, and gives the address.
+    ///
+    /// # Errors
+    ///
+    /// EC2 or Redshift refuses.
+    pub async fn make_at_elastic_ip(&self, id: &str) -> Result<String> {
+        let address = self.ec2.allocate_address().domain(DomainType::Vpc).send().await?;
+        let address = address.public_ip.ok_or("AllocateAddress gave no address")?;
+        self.make_at(id, true, Some(&address)).await?;
+        Ok(address)
+    }
+
+    async fn make_at(&self, id: &str, publicly_accessible: bool, elastic_ip: Option<&str>) -> Result<()> {
         let call = self.redshift.create_cluster().cluster_identifier(id).node_type("ra3.large");
         let call = call.master_username("administrator").master_user_password("Not-a-secret-1");
-        call.publicly_accessible(publicly_accessible).send().await?;
+        let call = call.publicly_accessible(publicly_accessible).set_elastic_ip(elastic_ip.map(str::to_owned));
+        call.send().await?;
         Ok(())
     }
 
@@ -54,17 +71,5 @@ impl Clusters {
                 _ => return Ok(cluster),
             }
         }
-    }
-
-    /// Puts a cluster into a status.
-    ///
-    /// # Errors
-    ///
-    /// The emulator refuses.
-    pub async fn set_status(&self, emulator: &Emulator, arn: &str, status: &str) -> Result<()> {
-        let url = format!("{}/_remediation/status", emulator.url());
-        let put = reqwest::Client::new().put(url).body(json!({"Arn": arn, "Status": status}).to_string());
-        put.timeout(ANSWER_WITHIN).send().await?.error_for_status()?;
-        Ok(())
     }
 }

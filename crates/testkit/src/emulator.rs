@@ -193,6 +193,18 @@ impl Emulator {
         self.set_faults(account, action, &[vec!["Pass"; passing], vec!["Hold"]].concat()).await
     }
 
+    /// Puts a Redshift cluster or an RDS snapshot into a status.
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses.
+    pub async fn set_status(&self, arn: &str, status: &str) -> Result<()> {
+        let url = format!("{}/_remediation/status", self.url);
+        let put = reqwest::Client::new().put(url).body(json!({"Arn": arn, "Status": status}).to_string());
+        put.timeout(ANSWER_WITHIN).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     async fn set_faults(&self, account: &str, action: &str, codes: &[&str]) -> Result<()> {
         let fault = json!({action: codes}).to_string();
         let put = reqwest::Client::new().put(self.faults(account)).body(fault).timeout(ANSWER_WITHIN);

@@ -21,6 +21,11 @@ impl Account {
         Ok(made["CreateAccountStatus"]["AccountId"].as_str().ok_or("CreateAccount gave no ID")?.to_owned())
     }
 
+    /// Whether the account is in an organization.
+    pub async fn has_organization(&self, emulator: &Emulator) -> bool {
+        self.organizations(emulator, "DescribeOrganization", json!({})).await.is_ok()
+    }
+
     async fn organizations(&self, emulator: &Emulator, operation: &str, input: Value) -> Result<Value> {
         let credential = format!("{}/20260101/us-east-1/organizations/aws4_request", self.id);
         let post = reqwest::Client::new()

@@ -73,6 +73,74 @@ impl Databases {
         Ok(())
     }
 
+    /// Lets one account, or `all`, restore a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// RDS refuses.
+    pub async fn share(&self, kind: Database, snapshot: &str, with: &str) -> Result<()> {
+        match kind {
+            Database::Instance => {
+                let call = self.rds.modify_db_snapshot_attribute().db_snapshot_identifier(snapshot);
+                call.attribute_name("restore").values_to_add(with).send().await?;
+            }
+            Database::Cluster => {
+                let call = self.rds.modify_db_cluster_snapshot_attribute().db_cluster_snapshot_identifier(snapshot);
+                call.attribute_name("restore").values_to_add(with).send().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an instance that belongs to a cluster.
+    ///
+    /// # Errors
+    ///
+    /// RDS refuses.
+    pub async fn make_member(&self, cluster: &str, name: &str) -> Result<()> {
+        let call = self.rds.create_db_instance().db_instance_identifier(name).db_cluster_identifier(cluster);
+        call.engine("aurora-postgresql").db_instance_class("db.r6g.large").send().await?;
+        Ok(())
+    }
+
+    /// Renames a database. Its snapshots keep the old name.
+    ///
+    /// # Errors
+    ///
+    /// RDS refuses.
+    pub async fn rename(&self, kind: Database, name: &str, new_name: &str) -> Result<()> {
+        match kind {
+            Database::Instance => {
+                let call = self.rds.modify_db_instance().db_instance_identifier(name).apply_immediately(true);
+                call.new_db_instance_identifier(new_name).send().await?;
+            }
+            Database::Cluster => {
+                let call = self.rds.modify_db_cluster().db_cluster_identifier(name).apply_immediately(true);
+                call.new_db_cluster_identifier(new_name).send().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ID of a database that never changes, such as `db-…`.
+    ///
+    /// # Errors
+    ///
+    /// RDS refuses.
+    pub async fn resource_id(&self, kind: Database, name: &str) -> Result<String> {
+        let id = match kind {
+            Database::Instance => {
+                let answer = self.rds.describe_db_instances().db_instance_identifier(name).send().await?;
+                answer.db_instances().first().and_then(|of| of.dbi_resource_id.clone())
+            }
+            Database::Cluster => {
+                let answer = self.rds.describe_db_clusters().db_cluster_identifier(name).send().await?;
+                answer.db_clusters().first().and_then(|of| of.db_cluster_resource_id.clone())
+            }
+        };
+        Ok(id.ok_or("no resource ID")?)
+    }
+
     /// Deletes a database and leaves its manual snapshots.
     ///
     /// # Errors
