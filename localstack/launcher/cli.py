@@ -31,7 +31,9 @@ def _parser() -> argparse.ArgumentParser:
     setup = commands.add_parser("setup", help="make the Python environment, if it is not there, and print its path")
     setup.set_defaults(command=_setup)
 
-    start = commands.add_parser("start", help="run LocalStack in the foreground; prints `ready URL` on stdout, with --tls also `HTTPS-URL CA-FILE`")
+    start = commands.add_parser(
+        "start", help="run LocalStack in the foreground; prints `ready URL` on stdout, with --tls `HTTPS-URL CA-FILE` more"
+    )
     start.add_argument("--port", type=int, metavar="N", help="default: a free one")
     start.add_argument("--until-pid", type=int, metavar="PID", help="stop when this process is gone")
     start.add_argument("--iam", choices=("off", "record", "enforce"), default="enforce", help="default: enforce")

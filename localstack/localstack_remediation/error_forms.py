@@ -30,8 +30,8 @@ THROTTLES_OF_SERVICES = {
     "s3control": ("SlowDown", "Please reduce your request rate."),
     "sqs": ("RequestThrottled", "Request is throttled."),
 }
-# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html: ThrottlingException is documented, and Throttling
-# is what IAM, STS, RDS and Redshift say: https://github.com/cloud-custodian/cloud-custodian/issues/3340
+# https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/CommonErrors.html has ThrottlingException, and Throttling is
+# what services of the query protocol say: https://github.com/cloud-custodian/cloud-custodian/issues/3340
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/CommonErrors.html: ThrottlingException, 400
 THROTTLES_OF_PROTOCOLS = {"query": "Throttling"}
 

@@ -6,7 +6,8 @@ from moto.organizations.models import FakeDelegatedAdministrator, OrganizationsB
 from moto.utilities.utils import get_partition
 
 CLOUDTRAIL = "cloudtrail.amazonaws.com"
-# https://docs.aws.amazon.com/organizations/latest/userguide/orgs_integrate_services_list.html; moto's list is an old one
+# moto's list is an old one:
+# https://docs.aws.amazon.com/organizations/latest/userguide/orgs_integrate_services_list.html
 if CLOUDTRAIL not in FakeDelegatedAdministrator.SUPPORTED_SERVICES:
     FakeDelegatedAdministrator.SUPPORTED_SERVICES.append(CLOUDTRAIL)
 

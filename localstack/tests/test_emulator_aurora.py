@@ -121,6 +121,20 @@ def test_a_renamed_instance_and_its_old_snapshot(rds):
     assert (old["DBInstanceIdentifier"], old["DbiResourceId"]) == ("before", id_)
 
 
+def test_who_takes_an_old_name_is_another(rds):
+    """Also when the old one is gone and has left a snapshot."""
+    rds.create_db_instance(DBInstanceIdentifier="db", **INSTANCE)
+    first = instance(rds, "db")["DbiResourceId"]
+    rds.modify_db_instance(DBInstanceIdentifier="db", NewDBInstanceIdentifier="old", ApplyImmediately=True)
+    rds.create_db_instance(DBInstanceIdentifier="db", **INSTANCE)
+    assert instance(rds, "db")["DbiResourceId"] != first == instance(rds, "old")["DbiResourceId"]
+    rds.create_db_snapshot(DBInstanceIdentifier="old", DBSnapshotIdentifier="left")
+    rds.delete_db_instance(DBInstanceIdentifier="old", SkipFinalSnapshot=True)
+    rds.create_db_instance(DBInstanceIdentifier="old", **INSTANCE)
+    assert instance(rds, "old")["DbiResourceId"] != first
+    assert snapshots(rds, DbiResourceId=first, SnapshotType="manual") == ["left"]
+
+
 def test_a_renamed_cluster_and_its_old_snapshot(rds, aurora):
     before = cluster(rds, "orders")
     rds.create_db_cluster(DBClusterIdentifier="another", **CLUSTER)

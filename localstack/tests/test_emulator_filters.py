@@ -1,6 +1,6 @@
-"""https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html: `*` any number of characters, `?` none or one,
-a backslash takes the next as it is, "Filter values are case sensitive", and of several values any will do. Names of groups:
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html, ._-:/()#,@[]+=&;{}!$*
+"""https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html: `*` any number of characters, `?` none or
+one, a backslash takes the next as it is, "Filter values are case sensitive", and of several values any will do. Groups'
+names: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html, ._-:/()#,@[]+=&;{}!$*
 """
 
 import pytest

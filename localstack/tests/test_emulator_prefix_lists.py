@@ -63,7 +63,7 @@ def test_what_does_not_exist(ec2, group):
 
 
 def test_a_change_of_entries_is_a_new_version(ec2):
-    """PrefixListVersionMismatch: https://github.com/hashicorp/terraform-provider-aws, errCodePrefixListVersionMismatch"""
+    """The code: errCodePrefixListVersionMismatch of https://github.com/hashicorp/terraform-provider-aws"""
     id_ = make(ec2, WORLD, {"Cidr": "10.0.0.0/8"})["PrefixListId"]
     change = {"PrefixListId": id_, "AddEntries": [{"Cidr": "10.1.0.0/16"}], "RemoveEntries": [{"Cidr": "0.0.0.0/0"}]}
     assert code(ec2.modify_managed_prefix_list, CurrentVersion=2, **change) == "PrefixListVersionMismatch"
@@ -128,9 +128,11 @@ def test_a_rule_that_refers_to_a_list(ec2, group):
 
 
 class TestQuota:
-    """https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups: 60 of IPv4
-    and 60 of IPv6, inbound and outbound each; https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
-    #security-group-size: what a rule counts; message and code: https://github.com/aws/res/issues/27
+    """60 of IPv4 and 60 of IPv6, inbound and outbound each:
+    https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups; as what a rule
+    counts:
+    https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html#security-group-size; message and code:
+    https://github.com/aws/res/issues/27
     """
 
     FULL = (

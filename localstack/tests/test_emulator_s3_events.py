@@ -47,6 +47,15 @@ def events(emulator, account):
     return receive
 
 
+def let_in(emulator, account: str, bucket: str, role: str) -> None:
+    """A role of another account needs the bucket's policy, too."""
+    statement = {
+        "Effect": "Allow", "Principal": {"AWS": role}, "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    emulator.client("s3", account).put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+
+
 def keys(found: list[dict]) -> list[str]:
     return [each["s3"]["object"]["key"] for each in found]
 
@@ -69,6 +78,7 @@ def test_a_session_of_another_account_is_named_too(
 ):
     role = make_role(other_account, "stranger", trust({"AWS": "*"}), allow("s3:*"))
     role_id = emulator.client("iam", other_account).get_role(RoleName="stranger")["Role"]["RoleId"]
+    let_in(emulator, account, bucket, role)
     emulator.client("s3", session_of(role)).put_object(Bucket=bucket, Key="k", Body=b"x")
     assert events(1)[0]["userIdentity"] == {"principalId": f"AWS:{role_id}:test"}
 
@@ -93,6 +103,7 @@ def test_eventbridge_is_told_the_requesters_account(emulator, account, other_acc
     s3.create_bucket(Bucket=name)
     s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}})
     role = make_role(other_account, "stranger", trust({"AWS": "*"}), allow("s3:*"))
+    let_in(emulator, account, name, role)
     emulator.client("s3", session_of(role)).put_object(Bucket=name, Key="k", Body=b"x")
     message = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))[0]
     assert json.loads(message["Body"])["detail"]["requester"] == other_account

@@ -1,7 +1,7 @@
-"""https://docs.aws.amazon.com/vpc/latest/userguide/vpc-sharing.html: "Participants can describe resources in a shared VPC
-that they did not create", "can modify or delete only the resources in a shared VPC that they created", "VPC tags and tags
-for the resources within the shared VPC are not shared with the participants"; and of flow logs, what a participant sees:
-https://github.com/cloud-custodian/cloud-custodian/issues/6936
+"""https://docs.aws.amazon.com/vpc/latest/userguide/vpc-sharing.html: "Participants can describe resources in a shared
+VPC that they did not create", "can modify or delete only the resources in a shared VPC that they created", "VPC tags
+and tags for the resources within the shared VPC are not shared with the participants"; and of flow logs, what a
+participant sees: https://github.com/cloud-custodian/cloud-custodian/issues/6936
 """
 
 import pytest
@@ -75,7 +75,8 @@ def test_flow_logs_of_the_vpc_are_the_owners(emulator, ec2, owners, account, oth
     def create(client, of: str, resource: str, kind: str = "VPC") -> dict:
         role = make_role(of, f"delivery-{kind}", trust({"Service": "vpc-flow-logs.amazonaws.com"}), allow("logs:*"))
         return client.create_flow_logs(
-            ResourceIds=[resource], ResourceType=kind, TrafficType="ALL", LogGroupName="g", DeliverLogsPermissionArn=role
+            ResourceIds=[resource], ResourceType=kind, TrafficType="ALL", LogGroupName="g",
+            DeliverLogsPermissionArn=role,
         )
 
     create(owners, other_account, vpc)

@@ -1,7 +1,7 @@
 //! The rule `security-group-open-admin-port` through the engine.
 
 use remediation::{Guard, Mode, Outcome, ReportedFinding, Rule};
-use security_group_open_admin_port::{SecurityGroupOpenAdminPort, Settings, WideRules};
+use security_group_open_admin_port::{AdminPort, Protocol, SecurityGroupOpenAdminPort, Settings, WideRules};
 use serde_json::Value;
 use testkit::Result;
 use testkit::account::Account;
@@ -83,7 +83,7 @@ mod narrowed {
                 "ec2:DescribeSecurityGroupRules",
                 "ec2:DescribeNetworkInterfaces",
                 "ec2:AuthorizeSecurityGroupIngress",
-                "ec2:RevokeSecurityGroupIngress",
+                "ec2:ModifySecurityGroupRules",
             ],
         );
 
@@ -134,6 +134,8 @@ mod permissions {
         async fn violating(of: &Organization, name: &str) -> Result<String> {
             let group = in_default_vpc(of, name, &[WEB, "tcp 22-22 0.0.0.0/0"]).await?;
             groups(of).allow(&group, "tcp 0-65535 ::/0 for now", &[("owner", "ops")]).await?;
+            let office = groups(of).make_prefix_list(name, &["10.0.0.0/8"]).await?;
+            groups(of).allow(&group, &format!("tcp 22-22 {office}"), &[]).await?;
             Ok(group)
         }
 
@@ -142,7 +144,7 @@ mod permissions {
         }
 
         fn gone(_: &Organization) -> String {
-            "gone".into()
+            "sg-0000abcd".into()
         }
 
         fn names(_: &Organization, resource: &str) -> Vec<String> {
@@ -404,14 +406,14 @@ async fn the_guard_warns_of_interfaces_in_use_holds_them_or_does_not_look() {
     let instance = interface.attachment().unwrap().instance_id().unwrap();
     let (id, subnet) = (interface.network_interface_id().unwrap(), interface.subnet_id().unwrap());
     let saw = format!("the group protects 1 network interface in use: {id} ({instance}, {subnet})");
-    let proposal = of.propose::<SecurityGroupOpenAdminPort>(settings(Guard::Hold), &used).await.unwrap();
-    assert_eq!((&proposal.guarded, &proposal.notes), (&vec![saw.clone()], &vec![saw.clone()]));
+    let proposed = of.propose::<SecurityGroupOpenAdminPort>(settings(Guard::Hold), &used).await.unwrap();
+    assert_eq!(proposed.sights, [saw.as_str()]);
     let finding = fix(&of, SSH, settings(Guard::Warn), &used).await;
     assert_eq!((finding.outcome, finding.notes), (Outcome::Fixed, vec![saw]));
     assert!(of.used(&of.target_role()).await.unwrap().contains(action));
 
-    let proposal = of.propose::<SecurityGroupOpenAdminPort>(settings(Guard::Hold), &unused).await.unwrap();
-    assert_eq!((proposal.changes.len(), proposal.guarded, proposal.notes), (1, vec![], vec![]));
+    let proposed = of.propose::<SecurityGroupOpenAdminPort>(settings(Guard::Hold), &unused).await.unwrap();
+    assert_eq!((proposed.proposal.changes.len(), proposed.sights), (1, Vec::new()));
 }
 
 #[tokio::test]
@@ -424,7 +426,7 @@ async fn every_page_is_read() {
         in_other_vpc(&of, "other", &[]).await.unwrap();
     }
     let finding = fix(&of, SSH, Settings::default(), "paged").await;
-    assert_eq!((finding.outcome, finding.written), (Outcome::Fixed, 3), "{finding:?}");
+    assert_eq!((finding.outcome, finding.written), (Outcome::Fixed, 2), "{finding:?}");
     let after = ["tcp 20-21 0.0.0.0/0", "tcp 23-30 0.0.0.0/0", WEB];
     assert_eq!(groups(&of).rules(&group).await.unwrap(), after);
 }
@@ -441,6 +443,19 @@ async fn a_name_that_several_groups_have_is_said() {
     let detail = report.findings[0].detail.as_ref().unwrap();
     assert!(detail.contains(&first) && detail.contains(&second), "{detail}");
     assert_eq!(groups(&of).rules(&second).await.unwrap(), ["tcp 22-22 0.0.0.0/0"]);
+}
+
+#[tokio::test]
+async fn a_name_that_nothing_has_is_no_proof_that_it_is_gone() {
+    let of = organization().await;
+    in_default_vpc(&of, "web", &["tcp 22-22 0.0.0.0/0"]).await.unwrap();
+    for name in ["gone", "w*", "we?", "WEB", "web (old) + $[1]"] {
+        let finding = fix(&of, SSH, Settings::default(), name).await;
+        assert_eq!(finding.outcome, Outcome::Failed, "{finding:?}");
+        let says =
+            format!("no security group of the account {} in us-east-1 has the group name `{name}`", of.target.id);
+        assert!(finding.detail.as_ref().is_some_and(|detail| detail.contains(&says)), "{finding:?}");
+    }
 }
 
 #[tokio::test]
@@ -467,8 +482,9 @@ async fn the_fix_for_one_control_does_not_open_what_the_other_has_closed() {
     let group = in_other_vpc(&of, "g", &["-1 - 0.0.0.0/0"]).await.unwrap();
     let client = of.write_client::<SecurityGroupOpenAdminPort>().await.unwrap();
     // Both are planned before one of them is written, as they are where both findings are in one batch.
-    let finding = of.finding_of(RDP, &group);
-    let stale = SecurityGroupOpenAdminPort::plan(&client, &finding, &Settings::default()).await.unwrap();
+    let seen = of.look::<SecurityGroupOpenAdminPort>(&client, &group).await.unwrap();
+    let rdp = AdminPort { port: 3389, protocols: vec![Protocol::Tcp, Protocol::Udp] };
+    let stale = SecurityGroupOpenAdminPort::plan(&seen, &[&rdp], &Settings::default());
     assert_eq!(fix(&of, SSH, Settings::default(), &group).await.outcome, Outcome::Fixed);
     let without_ssh = groups(&of).rules(&group).await.unwrap();
     for change in &stale.changes {
@@ -485,4 +501,149 @@ async fn the_fix_for_one_control_does_not_open_what_the_other_has_closed() {
         "udp 3390-65535 0.0.0.0/0",
     ];
     assert_eq!(groups(&of).rules(&group).await.unwrap(), after);
+}
+
+/// A group with so many rules for somebody in particular, and these; what a fix makes of it, and its undo.
+async fn in_a_full_group(others: usize, rules: &[&str], left: &[&str]) {
+    let of = organization().await;
+    let group = in_other_vpc(&of, "full", rules).await.unwrap();
+    groups(&of).fill(&group, others).await.unwrap();
+    let before = groups(&of).describe(&group).await.unwrap();
+    let report = of.run::<SecurityGroupOpenAdminPort>(of.batch(&[&group]), Mode::Apply).await;
+    assert_eq!(report.findings[0].outcome, Outcome::Fixed, "{rules:?}: {report:?}");
+    let now = groups(&of).rules(&group).await.unwrap();
+    let now: Vec<_> = now.iter().filter(|rule| !rule.contains(" 10.0.")).map(String::as_str).collect();
+    assert_eq!(now, left, "{rules:?}");
+    let undone = of.undo::<SecurityGroupOpenAdminPort>(&report, Mode::Apply).await.unwrap();
+    assert_eq!(undone.findings[0].outcome, Outcome::Undone, "{rules:?}: {undone:?}");
+    assert_eq!(groups(&of).describe(&group).await.unwrap(), before, "{rules:?}");
+}
+
+#[tokio::test]
+async fn a_full_group_is_fixed_where_the_end_fits_its_quota_and_so_is_the_undo() {
+    let halves = ["tcp 0-21 0.0.0.0/0", "tcp 23-65535 0.0.0.0/0"];
+    in_a_full_group(58, &["tcp 0-65535 0.0.0.0/0 for now"], &halves).await;
+    in_a_full_group(59, &["tcp 22-65535 0.0.0.0/0"], &halves[1..]).await;
+    // The rule for the port alone makes room.
+    in_a_full_group(58, &["tcp 0-65535 0.0.0.0/0", "tcp 22-22 0.0.0.0/0"], &halves).await;
+    // What a rule for all traffic needs beside.
+    let all = ["icmp -1 0.0.0.0/0", "tcp 0-21 0.0.0.0/0", "tcp 23-65535 0.0.0.0/0", "udp 0-65535 0.0.0.0/0"];
+    in_a_full_group(56, &["-1 - 0.0.0.0/0"], &all).await;
+    in_a_full_group(56, &["-1 - 0.0.0.0/0", "tcp 0-65535 0.0.0.0/0", "tcp 0-21 0.0.0.0/0 there"], &all).await;
+    // Four rules become four others.
+    let four = ["tcp 5-30 0.0.0.0/0", "tcp 5-40 0.0.0.0/0", "tcp 20-30 0.0.0.0/0", "tcp 20-40 0.0.0.0/0"];
+    let after = ["tcp 20-21 0.0.0.0/0", "tcp 23-30 0.0.0.0/0", "tcp 23-40 0.0.0.0/0", "tcp 5-21 0.0.0.0/0"];
+    in_a_full_group(56, &four, &after).await;
+    // IPv6 has a quota of its own.
+    in_a_full_group(60, &["tcp 0-65535 ::/0"], &["tcp 0-21 ::/0", "tcp 23-65535 ::/0"]).await;
+}
+
+#[tokio::test]
+async fn a_full_group_that_cannot_be_narrowed_is_held_and_stays_as_it_is() {
+    for (others, rule) in [(59, "tcp 0-65535 0.0.0.0/0"), (57, "-1 - 0.0.0.0/0"), (59, "tcp 20-30 0.0.0.0/0")] {
+        let of = organization().await;
+        let group = in_other_vpc(&of, "full", &[rule]).await.unwrap();
+        groups(&of).fill(&group, others).await.unwrap();
+        let before = groups(&of).describe(&group).await.unwrap();
+        let finding = fix(&of, SSH, Settings::default(), &group).await;
+        assert_eq!((finding.outcome, finding.written), (Outcome::Held, 0), "{finding:?}");
+        let detail = finding.detail.unwrap();
+        assert!(detail.contains("L-0EA8095F") && detail.contains("have the quota raised"), "{detail}");
+        assert_eq!(groups(&of).describe(&group).await.unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_on_the_way_leaves_the_group_as_it_was() {
+    let of = organization().await;
+    let group = in_other_vpc(&of, "g", &["tcp 0-65535 0.0.0.0/0"]).await.unwrap();
+    let before = groups(&of).describe(&group).await.unwrap();
+    let modify = of.take_away("ec2:ModifySecurityGroupRules").await.unwrap();
+    let finding = fix(&of, SSH, Settings::default(), &group).await;
+    assert_eq!(finding.outcome, Outcome::Failed, "{finding:?}");
+    let detail = finding.detail.unwrap();
+    assert!(detail.contains("ec2:ModifySecurityGroupRules") && detail.contains("was taken back: tcp 23"), "{detail}");
+    assert_eq!(groups(&of).describe(&group).await.unwrap(), before);
+
+    let revoke = of.take_away("ec2:RevokeSecurityGroupIngress").await.unwrap();
+    let finding = fix(&of, SSH, Settings::default(), &group).await;
+    assert_eq!(finding.outcome, Outcome::Failed, "{finding:?}");
+    let detail = finding.detail.unwrap();
+    assert!(detail.contains("could not be taken back") && detail.contains("ec2:RevokeSecurity"), "{detail}");
+    assert_eq!(groups(&of).rules(&group).await.unwrap(), ["tcp 0-65535 0.0.0.0/0", "tcp 23-65535 0.0.0.0/0"]);
+
+    of.give_back(revoke).await.unwrap();
+    of.give_back(modify).await.unwrap();
+    assert_eq!(fix(&of, SSH, Settings::default(), &group).await.outcome, Outcome::Fixed);
+    assert_eq!(groups(&of).rules(&group).await.unwrap(), ["tcp 0-21 0.0.0.0/0", "tcp 23-65535 0.0.0.0/0"]);
+}
+
+#[tokio::test]
+async fn what_is_as_wide_as_the_world_by_other_means_is_held() {
+    let of = organization().await;
+    let make = async |name: &str, entries: &[&str]| groups(&of).make_prefix_list(name, entries).await.unwrap();
+    let (world, ipv6) = (make("world", &["0.0.0.0/0"]).await, make("ipv6", &["::/0"]).await);
+    let halves = make("halves", &["0.0.0.0/1", "10.0.0.0/8", "128.0.0.0/1"]).await;
+    let half = make("half", &["128.0.0.0/1"]).await;
+    let office = make("office", &["10.0.0.0/8", "192.168.0.0/16"]).await;
+    let from = |ports: &str, list: &str| format!("{ports} {list}");
+    let (first, second) = ("tcp 22-22 0.0.0.0/1".to_owned(), "-1 -1 128.0.0.0/1".to_owned());
+    let quarters = [0, 64, 128, 192].map(|start| format!("tcp 0-100 {start}.0.0.0/2"));
+    for (number, (rules, outcome)) in [
+        (vec![from("tcp 22-22", &world)], Outcome::Held),
+        (vec![from("-1 -1", &world)], Outcome::Held),
+        (vec![from("tcp 0-65535", &ipv6)], Outcome::Held),
+        (vec![from("tcp 22-22", &halves)], Outcome::Held),
+        (vec![first.clone(), second.clone()], Outcome::Held),
+        (vec![first.clone(), from("tcp 20-30", &half)], Outcome::Held),
+        (quarters.to_vec(), Outcome::Held),
+        (vec!["tcp 22-22 ::/1".into(), "tcp 22-22 8000::/1".into()], Outcome::Held),
+        (vec![first.clone(), from("udp 22-22", &half)], Outcome::AlreadyCompliant),
+        (vec![first.clone(), from("tcp 22-22", &office)], Outcome::AlreadyCompliant),
+        (vec![from("tcp 443-443", &world)], Outcome::AlreadyCompliant),
+        (quarters[1..].to_vec(), Outcome::AlreadyCompliant),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let texts: Vec<_> = rules.iter().map(String::as_str).collect();
+        let group = in_other_vpc(&of, &format!("g{number}"), &texts).await.unwrap();
+        let before = groups(&of).describe(&group).await.unwrap();
+        let finding = fix(&of, SSH, Settings::default(), &group).await;
+        assert_eq!(finding.outcome, outcome, "{rules:?}: {finding:?}");
+        assert_eq!(groups(&of).describe(&group).await.unwrap(), before);
+        let named = groups(&of).ids(&group).await.unwrap();
+        let detail = finding.detail.unwrap_or_default();
+        assert!(named.iter().all(|id| detail.contains(id) == (outcome == Outcome::Held)), "{rules:?}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_fixed_is_fixed_beside_a_list_that_cannot() {
+    let of = organization().await;
+    let list = groups(&of).make_prefix_list("world", &["0.0.0.0/0"]).await.unwrap();
+    let listed = format!("tcp 22-22 {list}");
+    let group = in_other_vpc(&of, "g", &["tcp 22-22 0.0.0.0/0", &listed]).await.unwrap();
+    let finding = fix(&of, SSH, Settings::default(), &group).await;
+    assert_eq!((finding.outcome, finding.written), (Outcome::Held, 1), "{finding:?}");
+    assert!(finding.detail.unwrap().contains(&list));
+    assert_eq!(groups(&of).rules(&group).await.unwrap(), [listed]);
+    // A list that this account does not see any more.
+    groups(&of).ec2.delete_managed_prefix_list().prefix_list_id(&list).send().await.unwrap();
+    let finding = fix(&of, SSH, Settings::default(), &group).await;
+    assert_eq!(finding.outcome, Outcome::Held, "{finding:?}");
+    let detail = finding.detail.unwrap();
+    assert!(detail.contains(&list) && detail.contains("InvalidPrefixListID.NotFound"), "{detail}");
+}
+
+#[tokio::test]
+async fn lists_of_aws_are_read_as_well() {
+    let of = organization().await;
+    let listed = groups(&of).ec2.describe_managed_prefix_lists().send().await.unwrap().prefix_lists.unwrap();
+    let of_aws = listed.iter().find(|list| list.owner_id() == Some("AWS") && list.address_family() == Some("IPv4"));
+    let list = of_aws.unwrap().prefix_list_id().unwrap();
+    let group = in_other_vpc(&of, "g", &[&format!("tcp 22-22 {list}")]).await.unwrap();
+    let finding = fix(&of, SSH, Settings::default(), &group).await;
+    assert_eq!(finding.outcome, Outcome::AlreadyCompliant, "{finding:?}");
+    assert!(of.used(&of.target_role()).await.unwrap().contains("ec2:GetManagedPrefixListEntries"));
 }

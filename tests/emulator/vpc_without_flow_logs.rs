@@ -19,20 +19,23 @@ impl Subject for Vpc {
         &[
             "ec2:DescribeVpcs",
             "ec2:DescribeFlowLogs",
+            "ec2:DescribeNetworkInterfaces",
             "ec2:CreateFlowLogs",
             "logs:DescribeLogGroups",
+            "logs:DescribeLogStreams",
             "logs:CreateLogGroup",
             "logs:PutRetentionPolicy",
         ],
     );
 
     async fn violating(of: &Organization, name: &str) -> Result<String> {
-        vpcs(of).make(name, false).await
+        vpcs(of).make_in_use(name).await
     }
 
     async fn complying(of: &Organization, name: &str) -> Result<String> {
         let vpc = vpcs(of).make(name, false).await?;
-        vpcs(of).make_flow_log(&vpc, "theirs").await?;
+        let role = of.service_role();
+        vpcs(of).make_flow_log(&vpc, "/autoremediate/vpc-flow-logs/theirs", &role).await?;
         Ok(vpc)
     }
 
@@ -97,7 +100,7 @@ fn made(of: &Organization, vpc: &str, traffic: &str) -> Value {
 #[tokio::test]
 async fn the_flow_log_delivers_to_a_group_of_the_vpc_that_is_kept_for_a_year() {
     let of = organization().await;
-    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
     let report = apply(&of, &vpc).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
     assert_eq!(report.findings[0].notes, [""; 0]);
@@ -108,7 +111,7 @@ async fn the_flow_log_delivers_to_a_group_of_the_vpc_that_is_kept_for_a_year() {
 #[tokio::test]
 async fn the_settings_choose_traffic_and_retention() {
     let of = organization().await;
-    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
     let settings = Settings { retention_days: 30, traffic: Traffic::Reject };
     let report = of.run_with::<VpcWithoutFlowLogs>(settings, of.batch(&[&vpc]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
@@ -120,7 +123,7 @@ async fn the_settings_choose_traffic_and_retention() {
 async fn a_log_group_that_is_there_keeps_its_retention_and_gets_one_where_it_has_none() {
     let of = organization().await;
     for (name, found, expected) in [("chosen", Some(7), 7), ("for ever", None, 365)] {
-        let (vpcs, vpc) = (vpcs(&of), vpcs(&of).make(name, false).await.unwrap());
+        let (vpcs, vpc) = (vpcs(&of), vpcs(&of).make_in_use(name).await.unwrap());
         let group = group(&of, &vpc);
         vpcs.logs.create_log_group().log_group_name(&group).send().await.unwrap();
         if let Some(days) = found {
@@ -139,7 +142,7 @@ async fn a_log_group_that_is_there_keeps_its_retention_and_gets_one_where_it_has
 #[tokio::test]
 async fn a_failure_in_a_success_is_a_failure() {
     let of = organization().await;
-    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
     let emulator = Emulator::shared().await.unwrap();
     let error = json!("Access Denied for LogDestination");
     of.target.set(emulator, "flow_logs_error", error).await.unwrap();
@@ -152,28 +155,107 @@ async fn a_failure_in_a_success_is_a_failure() {
     assert_eq!(apply(&of, &vpc).await.count(Outcome::Fixed), 1);
 }
 
+/// Sets how long the emulator takes to find out whether a new flow log of the account delivers.
+async fn set_delivery_seconds(of: &Organization, seconds: u32) {
+    let emulator = Emulator::shared().await.unwrap();
+    of.target.set(emulator, "flow_logs_delivery_seconds", json!(seconds)).await.unwrap();
+}
+
 #[tokio::test]
-async fn a_delivery_that_fails_is_said_by_the_report() {
+async fn a_flow_log_of_ours_that_fails_is_held_with_what_to_do_until_it_works() {
+    let of = organization().await;
+    // With and without anything to record; and where the failure shows a moment after the flow log is made.
+    let used = vpcs(&of).make_in_use("used").await.unwrap();
+    let unused = vpcs(&of).make("unused", false).await.unwrap();
+    let later = vpcs(&of).make_in_use("later").await.unwrap();
+    let taken = of.target.take_away(&of.service_role(), "logs:PutLogEvents").await.unwrap();
+    for (vpc, seconds) in [(&used, 0), (&unused, 0), (&later, 2)] {
+        set_delivery_seconds(&of, seconds).await;
+        let report = apply(&of, vpc).await;
+        assert_eq!((report.count(Outcome::Held), report.findings[0].written), (1, 1), "{report:?}");
+        let id = vpcs(&of).flow_logs(vpc).await.unwrap()[0].flow_log_id.clone().unwrap();
+        let detail = format!("the flow log {id} to {} delivers nothing: Access error. Its role arn:", group(&of, vpc));
+        assert!(report.findings[0].detail.as_ref().unwrap().starts_with(&detail), "{report:?}");
+        // As long as it lasts; and no second one is made.
+        let again = apply(&of, vpc).await;
+        assert_eq!((again.count(Outcome::Held), &again.plans), (1, &vec![]), "{again:?}");
+        assert_eq!(vpcs(&of).flow_logs(vpc).await.unwrap().len(), 1);
+    }
+    of.target.give_back(&of.service_role(), taken).await.unwrap();
+    for vpc in [&used, &later] {
+        let report = apply(&of, vpc).await;
+        assert_eq!((report.count(Outcome::AlreadyCompliant), report.findings[0].notes.len()), (1, 0), "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_flow_log_of_ours_is_unverified_until_something_of_it_arrives() {
+    let of = organization().await;
+    let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
+    set_delivery_seconds(&of, 3600).await;
+    for (count, written) in [(1, 1), (1, 0)] {
+        let report = apply(&of, &vpc).await;
+        assert_eq!((report.count(Outcome::Unverified), report.findings[0].written), (count, written), "{report:?}");
+        let detail = report.findings[0].detail.as_ref().unwrap();
+        assert!(detail.contains(&format!("has not delivered anything to {} yet", group(&of, &vpc))), "{detail}");
+    }
+    set_delivery_seconds(&of, 0).await;
+    assert_eq!(apply(&of, &vpc).await.count(Outcome::AlreadyCompliant), 1);
+}
+
+#[tokio::test]
+async fn where_nothing_is_in_use_it_is_unverified_at_first_too() {
     let of = organization().await;
     let vpc = vpcs(&of).make("vpc", false).await.unwrap();
-    let taken = of.target.take_away(&of.service_role(), "logs:PutLogEvents").await.unwrap();
     let report = apply(&of, &vpc).await;
-    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
-    let id = vpcs(&of).flow_logs(&vpc).await.unwrap()[0].flow_log_id.clone().unwrap();
-    let note = format!("the flow log {id} to {} delivers nothing: Access error", group(&of, &vpc));
-    assert_eq!(report.findings[0].notes, std::slice::from_ref(&note));
-    // As long as it lasts.
+    assert_eq!((report.count(Outcome::Unverified), report.findings[0].written), (1, 1), "{report:?}");
+    // What somebody else puts there, or put there before, is no delivery.
+    let (logs, group) = (vpcs(&of).logs, group(&of, &vpc));
+    logs.create_log_stream().log_group_name(&group).log_stream_name("by-hand").send().await.unwrap();
+    assert_eq!(apply(&of, &vpc).await.count(Outcome::Unverified), 1);
+}
+
+#[tokio::test]
+async fn somebody_elses_flow_log_that_fails_is_held_and_nothing_is_made() {
+    let of = organization().await;
+    let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
+    let id = vpcs(&of).make_flow_log(&vpc, "theirs", "missing").await.unwrap();
     let report = apply(&of, &vpc).await;
-    assert_eq!((report.count(Outcome::AlreadyCompliant), &report.findings[0].notes), (1, &vec![note]), "{report:?}");
-    of.target.give_back(&of.service_role(), taken).await.unwrap();
-    assert_eq!(apply(&of, &vpc).await.findings[0].notes, [""; 0]);
+    assert_eq!((report.count(Outcome::Held), &report.plans), (1, &vec![]), "{report:?}");
+    let detail = report.findings[0].detail.as_ref().unwrap();
+    assert!(detail.starts_with(&format!("the flow log {id} to theirs delivers nothing: Access error.")), "{detail}");
+    assert_eq!(vpcs(&of).log_groups("/").await.unwrap(), []);
+    // Another one that works is enough, and the failing one is noted.
+    let working = "/autoremediate/vpc-flow-logs/theirs";
+    vpcs(&of).make_flow_log(&vpc, working, &of.service_role()).await.unwrap();
+    let report = apply(&of, &vpc).await;
+    assert_eq!((report.count(Outcome::AlreadyCompliant), report.findings[0].notes.len()), (1, 1), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_vpc_that_another_account_shares_is_held_before_anything_is_made() {
+    let of = organization().await;
+    let emulator = Emulator::shared().await.unwrap();
+    let owner = testkit::account::Account::fresh(emulator);
+    let owners = Vpcs::of(&owner);
+    let vpc = owners.make("theirs", false).await.unwrap();
+    let subnet = owners.make_subnet(&vpc, 1, "shared").await.unwrap();
+    owners.share_subnet(emulator, &subnet, &of.target.id).await.unwrap();
+    for mode in [Mode::Plan, Mode::Apply] {
+        let report = of.run::<VpcWithoutFlowLogs>(of.batch(&[&vpc]), mode).await;
+        assert_eq!((report.count(Outcome::Held), &report.plans), (1, &vec![]), "{report:?}");
+        let detail = report.findings[0].detail.as_ref().unwrap();
+        assert!(detail.contains(&format!("belongs to the account {}", owner.id)), "{detail}");
+    }
+    assert_eq!(vpcs(&of).log_groups("/").await.unwrap(), []);
+    assert_eq!(owners.flow_logs(&vpc).await.unwrap().len(), 0);
 }
 
 #[tokio::test]
 async fn every_permission_of_the_delivery_role_is_needed() {
     let of = organization().await;
     let permissions = of.manifest.service_role.as_ref().unwrap().permissions.clone();
-    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
     assert_eq!(apply(&of, &vpc).await.count(Outcome::Fixed), 1);
     // EC2 makes the group itself where somebody has deleted it.
     vpcs(&of).logs.delete_log_group().log_group_name(group(&of, &vpc)).send().await.unwrap();
@@ -190,11 +272,13 @@ async fn every_permission_of_the_delivery_role_is_needed() {
 async fn somebody_elses_flow_logs_comply_are_noted_on_every_page_and_never_deleted() {
     let of = organization().await;
     of.target.set_page_size(Emulator::shared().await.unwrap(), 1).await.unwrap();
-    let (vpcs, vpc) = (vpcs(&of), vpcs(&of).make("vpc", false).await.unwrap());
+    let (vpcs, vpc) = (vpcs(&of), vpcs(&of).make_in_use("vpc").await.unwrap());
     let report = apply(&of, &vpc).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
-    let theirs =
-        [vpcs.make_flow_log(&vpc, "theirs").await.unwrap(), vpcs.make_flow_log(&vpc, "theirs-too").await.unwrap()];
+    let mut theirs = Vec::new();
+    for group in ["theirs", "theirs-too"] {
+        theirs.push(vpcs.make_flow_log(&vpc, group, "missing").await.unwrap());
+    }
     let again = apply(&of, &vpc).await;
     assert_eq!((again.count(Outcome::AlreadyCompliant), again.plans), (1, vec![]));
     assert_eq!(again.findings[0].notes.len(), 2, "{:?}", again.findings[0]);
@@ -213,7 +297,7 @@ async fn somebody_elses_flow_logs_comply_are_noted_on_every_page_and_never_delet
 #[tokio::test]
 async fn undone_and_fixed_again_it_has_one_flow_log() {
     let of = organization().await;
-    let vpc = vpcs(&of).make("vpc", false).await.unwrap();
+    let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
     for _ in 0..2 {
         let report = apply(&of, &vpc).await;
         assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
@@ -226,7 +310,7 @@ async fn undone_and_fixed_again_it_has_one_flow_log() {
 #[tokio::test]
 async fn another_region_or_account_in_the_arn_is_said_and_stops_nobody() {
     let of = organization().await;
-    let vpc = vpcs(&of).make("ours", false).await.unwrap();
+    let vpc = vpcs(&of).make_in_use("ours").await.unwrap();
     let elsewhere = format!("arn:aws:ec2:eu-west-1:{}:vpc/{vpc}", of.target.id);
     let theirs = format!("arn:aws:ec2:us-east-1:999999999999:vpc/{vpc}");
     let report = of.run::<VpcWithoutFlowLogs>(of.batch(&[&elsewhere, &theirs, &vpc]), Mode::Apply).await;

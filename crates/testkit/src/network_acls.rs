@@ -66,16 +66,19 @@ impl NetworkAcls {
         Ok(subnet)
     }
 
-    /// Adds an inbound entry; `protocol` is `-1` for all, or `6` for TCP, to port 443.
+    /// Adds an inbound entry; `protocol` is `-1` for all, or one's number, for TCP and UDP with ports: `6 443-443`.
     ///
     /// # Errors
     ///
-    /// EC2 refuses.
+    /// The form is another, or EC2 refuses.
     pub async fn add(&self, acl: &str, number: i32, action: RuleAction, protocol: &str, source: &str) -> Result<()> {
         let call = self.ec2.create_network_acl_entry().network_acl_id(acl).rule_number(number).egress(false);
+        let (protocol, ports) = protocol.split_once(' ').map_or((protocol, None), |(of, ports)| (of, Some(ports)));
         let call = call.protocol(protocol).rule_action(action);
-        let ports = PortRange::builder().from(443).to(443).build();
-        let call = call.set_port_range((protocol != "-1").then_some(ports));
+        let call = match ports.map(|ports| ports.split_once('-').ok_or("ports are a range")).transpose()? {
+            Some((from, to)) => call.port_range(PortRange::builder().from(from.parse()?).to(to.parse()?).build()),
+            None => call,
+        };
         let call = if source.contains(':') { call.ipv6_cidr_block(source) } else { call.cidr_block(source) };
         call.send().await?;
         Ok(())

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    Filter, IpPermission, IpRange, Ipv6Range, NetworkInterface, PrefixListId, ResourceType, SecurityGroupRule, Tag,
-    TagSpecification, UserIdGroupPair,
+    AddPrefixListEntry, Filter, IpPermission, IpRange, Ipv6Range, NetworkInterface, PrefixListId, ResourceType,
+    SecurityGroupRule, Tag, TagSpecification, UserIdGroupPair,
 };
 use serde_json::{Value, json};
 
@@ -55,6 +55,32 @@ impl SecurityGroups {
             self.allow(&group, rule, &[]).await?;
         }
         Ok(group)
+    }
+
+    /// Makes a prefix list with these entries; gives its ID.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn make_prefix_list(&self, name: &str, entries: &[&str]) -> Result<String> {
+        let family = if entries.iter().any(|entry| entry.contains(':')) { "IPv6" } else { "IPv4" };
+        let call = self.ec2.create_managed_prefix_list().prefix_list_name(name).address_family(family).max_entries(9);
+        let entries = entries.iter().map(|entry| AddPrefixListEntry::builder().cidr(*entry).build()).collect();
+        let list = call.set_entries(Some(entries)).send().await?.prefix_list;
+        Ok(list.and_then(|list| list.prefix_list_id).ok_or("a prefix list without its ID")?)
+    }
+
+    /// Adds so many inbound rules for addresses of somebody in particular.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses, as where the group would be more than full.
+    pub async fn fill(&self, group: &str, count: usize) -> Result<()> {
+        let ranges = (0..count).map(|number| IpRange::builder().cidr_ip(format!("10.0.{number}.0/24")).build());
+        let web = IpPermission::builder().ip_protocol("tcp").from_port(443).to_port(443);
+        let web = web.set_ip_ranges(Some(ranges.collect())).build();
+        self.ec2.authorize_security_group_ingress().group_id(group).ip_permissions(web).send().await?;
+        Ok(())
     }
 
     /// Runs an instance with this group in a subnet of the VPC, which gets one where it has none, and gives the network
@@ -154,6 +180,15 @@ impl SecurityGroups {
         let mut rules: Vec<_> = self.inbound(group).await?.iter().map(rule).collect();
         rules.sort_by_key(ToString::to_string);
         Ok(rules.into())
+    }
+
+    /// The IDs of a group's inbound rules.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn ids(&self, group: &str) -> Result<Vec<String>> {
+        Ok(self.inbound(group).await?.into_iter().filter_map(|rule| rule.security_group_rule_id).collect())
     }
 
     async fn inbound(&self, group: &str) -> Result<Vec<SecurityGroupRule>> {

@@ -125,7 +125,7 @@ impl Kind {
                 acl
             }
             Self::Trail => Trails::of(account).make("audit", false, TrailScope::Region).await?,
-            Self::Vpc => Vpcs::of(account).make("frontend", false).await?,
+            Self::Vpc => Vpcs::of(account).make_in_use("frontend").await?,
         })
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::account::Account;
+use crate::emulator::Emulator;
 
 /// The VPCs of one account, with its full rights.
 #[derive(Debug)]
@@ -46,14 +47,49 @@ impl Vpcs {
         Ok(made.subnet.and_then(|subnet| subnet.subnet_id).ok_or("CreateSubnet gave no subnet")?)
     }
 
-    /// Makes a flow log as somebody else would, to a log group of this name, with a role that does not exist, so that it
-    /// delivers nothing; gives its ID.
+    /// Makes a VPC with a network interface that is in use, an instance's, so that a flow log has something to record.
     ///
     /// # Errors
     ///
     /// EC2 refuses.
-    pub async fn make_flow_log(&self, vpc: &str, group: &str) -> Result<String> {
-        let role = format!("arn:aws:iam::{}:role/missing", self.account.id);
+    pub async fn make_in_use(&self, name: &str) -> Result<String> {
+        let vpc = self.make(name, false).await?;
+        let subnet = self.make_subnet(&vpc, 1, &format!("subnet of {name}")).await?;
+        let images = self.ec2.describe_images().send().await?;
+        let image = images.images().first().and_then(|image| image.image_id()).ok_or("no image")?;
+        let run = self.ec2.run_instances().image_id(image).min_count(1).max_count(1).subnet_id(subnet);
+        run.send().await?;
+        Ok(vpc)
+    }
+
+    /// Shares a subnet with the account `with` by RAM, so that this sees the VPC.
+    ///
+    /// # Errors
+    ///
+    /// RAM refuses.
+    pub async fn share_subnet(&self, emulator: &Emulator, subnet: &str, with: &str) -> Result<()> {
+        let Account { id, region, .. } = &self.account;
+        let share = json!({
+            "name": "network", "principals": [with],
+            "resourceArns": [format!("arn:aws:ec2:{region}:{id}:subnet/{subnet}")],
+        });
+        // The emulator tells the account from the key, and checks no signature.
+        let credential = format!("{id}/20260101/{region}/ram/aws4_request");
+        let signature = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=none");
+        let call = reqwest::Client::new().post(format!("{}/createresourceshare", emulator.url()));
+        let call = call.header("authorization", signature).header("content-type", "application/json");
+        call.body(share.to_string()).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Makes a flow log as somebody else would, to a log group of this name, with the role of this name: where there is
+    /// none, it delivers nothing. Gives its ID.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn make_flow_log(&self, vpc: &str, group: &str, role: &str) -> Result<String> {
+        let role = format!("arn:aws:iam::{}:role/{role}", self.account.id);
         let call = self.ec2.create_flow_logs().resource_type(FlowLogsResourceType::Vpc).resource_ids(vpc);
         let call = call.traffic_type(TrafficType::Reject).log_group_name(group).deliver_logs_permission_arn(role);
         let made = call.send().await?;

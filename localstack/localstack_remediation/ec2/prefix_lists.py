@@ -14,7 +14,8 @@ from ..moto_services import aws_error
 from .filters import fits
 
 AWS = "AWS"
-# https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html: so many rules they count as
+# Each counts as so many rules:
+# https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html
 WEIGHTS = {
     "cloudfront.origin-facing": 55, "dynamodb": 1, "groundstation": 5, "ipv6.vpc-lattice": 10, "s3": 1,
     "vpc-lattice": 10,

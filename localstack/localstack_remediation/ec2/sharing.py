@@ -145,4 +145,5 @@ def _listed(listing: Listing, context: RequestContext, shared: Shared, filters: 
 def _group(fn, self, *arguments, **more) -> None:
     fn(self, *arguments, **more)
     if self.vpc_id and self.vpc_id not in self.ec2_backend.vpcs:  # shared: moto leaves out the rule for all traffic
-        self.egress_rules.append(SecurityGroupRule(self.ec2_backend, "-1", self.id, None, None, {"CidrIp": "0.0.0.0/0"}))
+        everywhere = {"CidrIp": "0.0.0.0/0"}
+        self.egress_rules.append(SecurityGroupRule(self.ec2_backend, "-1", self.id, None, None, everywhere))

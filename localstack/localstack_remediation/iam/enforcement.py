@@ -84,7 +84,7 @@ def could(context: RequestContext, operation: str, parameters: dict) -> bool:
     session = _session(context)
     if MODE != "enforce" or not session:
         return True
-    call = replace(_call(context), operation=operation, parameters=parameters)
+    call = replace(call_of(context), operation=operation, parameters=parameters)
     judged = _failing_closed(call, lambda: authorization.judge_session(session, call))
     return all(decision.allowed for _, decision in judged)
 

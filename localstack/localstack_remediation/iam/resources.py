@@ -18,13 +18,13 @@ class Call:
     partition: str
     region: str
     account: str
-    secure: bool = True  # it came over TLS, or over what stands for it
     # the ARN of a secret that is called by its name: six random characters at its end
     secret_arn: Callable[[str], str | None] = field(default=lambda name: None)
     # the name of the user who has an access key
     access_key_owner: Callable[[str], str | None] = field(default=lambda key: None)
     # is a trail, by its name or ARN, one of an organization?
     is_organization_trail: Callable[[str], bool] = field(default=lambda name: False)
+    secure: bool = True  # it came over TLS, or over what stands for it
 
     def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
         region = self.region if region is None else region

@@ -1,1 +1,1 @@
-"""RDS: moto's, with snapshots that are shared and found as on AWS, and with clusters, their instances and their names."""
+"""RDS where moto differs from what AWS documents: snapshots, and the instances and clusters that they are of."""

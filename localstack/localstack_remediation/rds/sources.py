@@ -37,8 +37,11 @@ DBInstance.SUPPORTED_FILTERS["db-cluster-id"] = FilterDef(  # moto compares the 
 
 @patch(DBInstance.__init__)
 def _instance(fn, self, *arguments, **more) -> None:
+    """moto's ID goes to the first instance of an account in a region, which a test can name without a look."""
     fn(self, *arguments, **more)
-    self.dbi_resource_id = _resource_id("db")
+    known = [*self.backend.databases.values(), *self.backend.database_snapshots.values()]
+    if self.dbi_resource_id in [each.dbi_resource_id for each in known]:
+        self.dbi_resource_id = _resource_id("db")
 
 
 @patch(RDSBackend.create_db_instance_read_replica)
