@@ -329,21 +329,29 @@ async fn a_name_that_nothing_has_is_failed_with_what_was_looked_for() {
 async fn a_snapshot_that_is_copied_is_deferred_and_the_others_are_fixed() {
     let of = organization().await;
     let (emulator, databases) = (Emulator::shared().await.unwrap(), Databases::of(&of.target));
-    for (kind, of_arn) in [(Database::Instance, "snapshot"), (Database::Cluster, "cluster-snapshot")] {
-        let name = format!("of-{of_arn}");
-        database(&of, kind, &name, &["all"]).await.unwrap();
-        let copying = format!("a-{of_arn}");
-        databases.make_snapshot(kind, &name, &copying, &["all"]).await.unwrap();
-        emulator.set_status(&arn(&of, of_arn, &copying), "copying").await.unwrap();
-        let report = of.run::<RdsPublicSnapshot>(of.batch(&[&name]), Mode::Apply).await;
-        assert_eq!((report.count(Outcome::Deferred), report.findings[0].written), (1, 1), "{report:?}");
-        let detail = report.findings[0].detail.as_ref().unwrap();
-        assert!(detail.contains(&format!("{copying} is copying")) && detail.contains("next poll"), "{detail}");
-        assert!(restore(&of, kind, &name).await.unwrap().is_empty());
-        emulator.set_status(&arn(&of, of_arn, &copying), "available").await.unwrap();
-        let report = of.run::<RdsPublicSnapshot>(of.batch(&[&name]), Mode::Apply).await;
-        assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    let kinds =
+        [(Database::Instance, "snapshot", "of-instance"), (Database::Cluster, "cluster-snapshot", "of-cluster")];
+    for (kind, of_arn, name) in kinds {
+        let copy = format!("{name}-copy");
+        database(&of, kind, name, &["all"]).await.unwrap();
+        databases.make_snapshot(kind, name, &copy, &["all"]).await.unwrap();
+        emulator.set_status(&arn(&of, of_arn, &copy), "copying").await.unwrap();
     }
+    let batch = of.batch(&kinds.map(|(_, _, name)| name));
+    let report = of.run::<RdsPublicSnapshot>(batch, Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Deferred), 2, "{report:?}");
+    for (finding, (kind, _, name)) in report.findings.iter().zip(kinds) {
+        let detail = finding.detail.as_ref().unwrap();
+        assert!(detail.contains(&format!("{name}-copy is copying")) && detail.contains("next poll"), "{detail}");
+        assert_eq!(finding.written, 1, "{finding:?}");
+        assert!(restore(&of, kind, name).await.unwrap().is_empty());
+    }
+    // The next poll finds them available.
+    for (_, of_arn, name) in kinds {
+        emulator.set_status(&arn(&of, of_arn, &format!("{name}-copy")), "available").await.unwrap();
+    }
+    let report = of.run::<RdsPublicSnapshot>(of.batch(&kinds.map(|(_, _, name)| name)), Mode::Apply).await;
+    assert_eq!(report.count(Outcome::Fixed), 2, "{report:?}");
 }
 
 #[tokio::test]

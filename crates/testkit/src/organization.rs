@@ -124,11 +124,14 @@ impl Organization {
     /// The trust policy of a role in the target account that lets roles of the central account in.
     pub fn trust(&self, roles: &[&str], external_id: &str) -> Value {
         let arns: Vec<_> = roles.iter().map(|role| format!("arn:aws:iam::{}:role/{role}", self.central.id)).collect();
-        json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
-            "Principal": {"AWS": format!("arn:aws:iam::{}:root", self.central.id)},
-            "Condition": {
-                "ArnEquals": {"aws:PrincipalArn": arns}, "StringEquals": {"sts:ExternalId": external_id}}}]})
+        let principal = json!({"AWS": format!("arn:aws:iam::{}:root", self.central.id)});
+        // SetSourceIdentity has no external ID: a condition on one would never hold.
+        json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": arns}, "StringEquals": {"sts:ExternalId": external_id}}},
+            {"Effect": "Allow", "Action": "sts:SetSourceIdentity", "Principal": principal, "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": arns}}},
+        ]})
     }
 
     /// Every permission of the rule's manifest.

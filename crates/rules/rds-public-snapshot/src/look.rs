@@ -49,6 +49,8 @@ struct Found<'a> {
     /// What one is called that is gone and has left snapshots.
     gone: Option<Gone>,
     snapshots: BTreeMap<(Kind, String), Snapshot>,
+    /// What the databases are called of snapshots that the finding names.
+    origins: BTreeSet<String>,
     /// The tags of each thing that the finding can mean. Only what all of them say holds, so that nothing is spared for
     /// another's tag.
     words: Vec<Tags>,
@@ -63,30 +65,43 @@ struct Gone {
 
 impl<'a> Found<'a> {
     fn nothing(client: &'a Client, finding: &'a Finding) -> Self {
-        let (databases, snapshots, words) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Self { client, finding, databases, gone: None, snapshots, words }
+        let (databases, snapshots, origins, words) = (Vec::new(), BTreeMap::new(), BTreeSet::new(), Vec::new());
+        Self { client, finding, databases, gone: None, snapshots, origins, words }
     }
 
-    /// A database and its snapshots; where there is none, the snapshots that it left.
+    /// A database and its snapshots. Where nothing has the name any more, the snapshots that still have it: their
+    /// resource ID tells whether their database is gone or has another name now.
     async fn look_at_database(&mut self, kind: Kind, id: &Id) -> Result<()> {
-        let Some(database) = api::database(self.client, kind, id).await? else {
-            let left = self.list(kind, id).await?;
-            self.words.extend(left.iter().map(|snapshot| snapshot.tags.clone()));
-            if let (Some(snapshot), None) = (left.first(), &self.gone) {
+        if let Some(database) = api::database(self.client, kind, id).await? {
+            return self.look_at_existing(database).await;
+        }
+        let left = self.list(kind, id).await?;
+        let by_origin = left.iter().map(|snapshot| (snapshot.database_id.clone(), snapshot));
+        let mut by_origin: Vec<_> = by_origin.collect();
+        by_origin.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for of_one in by_origin.chunk_by(|(one, _), (other, _)| one == other) {
+            let (_, snapshot) = of_one[0];
+            if let Some(renamed) = self.origin(snapshot).await? {
+                self.look_at_existing(renamed).await?;
+                continue;
+            }
+            self.words.extend(of_one.iter().map(|(_, snapshot)| snapshot.tags.clone()));
+            if self.gone.is_none() {
                 self.gone = Some(snapshot.database()?);
             }
-            self.keep(left);
-            return Ok(());
-        };
+        }
+        self.keep(left);
+        Ok(())
+    }
+
+    async fn look_at_existing(&mut self, database: Database) -> Result<()> {
         let mut tags = database.tags.clone();
         let cluster = database.cluster.clone().map(Id::Name);
         self.look_at_snapshots_of(database).await?;
         if let Some(cluster) = cluster {
             if let Some(cluster) = api::database(self.client, Kind::Cluster, &cluster).await? {
                 // The snapshots are the cluster's, so its tags hold for them as well.
-                cluster.tags.iter().for_each(|(key, value)| {
-                    tags.entry(key.clone()).or_insert_with(|| value.clone());
-                });
+                tags = in_either(tags, &cluster.tags);
                 self.look_at_snapshots_of(cluster).await?;
             }
         }
@@ -108,14 +123,26 @@ impl<'a> Found<'a> {
         Ok(())
     }
 
-    /// A snapshot by its own name.
+    /// A snapshot by its own name. What is said of its database, by tags and names, holds for it as well.
     async fn look_at_snapshot(&mut self, kind: Kind, name: &str) -> Result<()> {
         let Some(snapshot) = api::snapshot(self.client, kind, name).await? else { return Ok(()) };
-        if self.is_owned(&snapshot) {
-            self.words.push(snapshot.tags.clone());
-            self.keep(vec![snapshot]);
+        if !self.is_owned(&snapshot) {
+            return Ok(());
         }
+        let mut tags = snapshot.tags.clone();
+        if let Some(Database { arn, name, tags: its_tags, .. }) = self.origin(&snapshot).await? {
+            tags = in_either(tags, &its_tags);
+            self.origins.extend([arn, name]);
+        }
+        self.words.push(tags);
+        self.keep(vec![snapshot]);
         Ok(())
+    }
+
+    /// The database that a snapshot was taken of, whatever its name is now; none where it is gone.
+    async fn origin(&self, snapshot: &Snapshot) -> Result<Option<Database>> {
+        let Some(id) = snapshot.database_id.clone() else { return Ok(None) };
+        api::database(self.client, snapshot.kind, &Id::ResourceId(id)).await
     }
 
     async fn list(&self, kind: Kind, id: &Id) -> Result<Vec<Snapshot>> {
@@ -144,7 +171,8 @@ impl<'a> Found<'a> {
             let Snapshot { database, database_id, .. } = snapshot;
             [database.as_ref(), database_id.as_ref()]
         });
-        let names: BTreeSet<String> = of_databases.chain(of_snapshots).flatten().cloned().collect();
+        let names: BTreeSet<String> =
+            of_databases.chain(of_snapshots).flatten().chain(&self.origins).cloned().collect();
         let resource = match (self.databases.first(), &self.gone, self.snapshots.values().next()) {
             (Some(Database { kind, arn, name, .. }), ..) => {
                 Resource::of_arn(kind.describes(), arn.clone(), name.clone())
@@ -176,6 +204,14 @@ impl Snapshot {
         let arn = format!("arn:{partition}:rds:{region}:{account}:{resource}:{name}");
         Ok(Gone { kind: self.kind, arn, name })
     }
+}
+
+/// All tags of both; where they differ, these hold.
+fn in_either(mut these: Tags, those: &Tags) -> Tags {
+    for (key, value) in those {
+        these.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    these
 }
 
 /// The tags that both have, with the same value.

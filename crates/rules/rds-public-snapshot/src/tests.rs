@@ -192,15 +192,17 @@ async fn a_renamed_database_is_looked_at_by_its_resource_id_and_by_its_name() {
     for (resource, expected) in [
         ("now", both.clone()),
         (&arn("db:now"), both.clone()),
-        (RESOURCE_ID, both),
+        (RESOURCE_ID, both.clone()),
         ("now-cluster", clusters("old")),
         ("cluster-ABC123", clusters("old")),
         // By the name that it does not have any more, the snapshots know it still.
-        ("before", instances("old")),
-        (&arn("db:before"), instances("old")),
+        ("before", both.clone()),
+        (&arn("db:before"), both),
         (&arn("cluster:before-cluster"), clusters("old")),
     ] {
         assert_eq!(fixed(&rds, resource).await, expected, "{resource}");
+        let now = if resource.contains("cluster") { arn("cluster:now-cluster") } else { arn("db:now") };
+        assert_eq!(look(&rds, resource).await.unwrap().resource.arn, now, "{resource}");
     }
 }
 
@@ -242,9 +244,15 @@ async fn a_snapshot_is_named_by_its_own_name_or_arn() {
         assert_eq!(fixed(&rds, resource).await, expected, "{resource}");
         assert_eq!(look(&rds, resource).await.unwrap().resource.arn, its_arn, "{resource}");
     }
-    // An exemption of its database holds for it.
-    let Seen { resource, .. } = look(&rds, "before-upgrade").await.unwrap();
-    assert!(["orders", RESOURCE_ID].iter().all(|name| resource.all_names().any(|one| one == *name)), "{resource:?}");
+    // An exemption of its database holds for it, by whatever name this has had.
+    rds.instance("renamed", "db-RENAMED", None);
+    rds.tag("db:renamed", &[("keep", "yes"), ("a", "database")]);
+    rds.snapshot("first", "unnamed", "db-RENAMED", &["all"]);
+    rds.tag("snapshot:first", &[("a", "snapshot")]);
+    let Seen { resource, .. } = look(&rds, "first").await.unwrap();
+    let names = [arn("snapshot:first"), "first".into(), arn("db:renamed"), "db-RENAMED".into(), "renamed".into()];
+    assert_eq!(resource.all_names().collect::<Vec<_>>(), [&names[..], &["unnamed".into()]].concat());
+    assert_eq!(tags(&rds, "first").await, owned_tags(&[("a", "snapshot"), ("keep", "yes")]));
 }
 
 #[tokio::test]
