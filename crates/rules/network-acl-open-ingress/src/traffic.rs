@@ -60,7 +60,7 @@ pub(crate) fn is_dead(entry: &Entry, entries: &[Entry]) -> bool {
 }
 
 /// The fewest of `allowing`, allows of one family, that together let in all TCP and all UDP from the whole internet;
-/// none where all of them do not. Who lets in both is not asked about ICMP and the like.
+/// none where all of them do not. ICMP and other protocols do not matter: an ACL without them is as good as open.
 pub(crate) fn all_let_in_by<'a>(allowing: &[&'a Entry], family: Family) -> Option<Vec<&'a Entry>> {
     if ![TCP, UDP].into_iter().all(|protocol| let_in_all(protocol, allowing, family)) {
         return None;
