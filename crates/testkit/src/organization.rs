@@ -48,6 +48,8 @@ pub struct Decision {
     pub principal: String,
     /// The IAM action.
     pub action: String,
+    /// The ARN that it was decided for; none where the action knows no resources.
+    pub resource: Option<String>,
     /// Whether it was allowed.
     pub allowed: bool,
 }
@@ -124,11 +126,13 @@ impl Organization {
     /// The trust policy of a role in the target account that lets roles of the central account in.
     pub fn trust(&self, roles: &[&str], external_id: &str) -> Value {
         let arns: Vec<_> = roles.iter().map(|role| format!("arn:aws:iam::{}:role/{role}", self.central.id)).collect();
-        json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
-            "Principal": {"AWS": format!("arn:aws:iam::{}:root", self.central.id)},
-            "Condition": {
-                "ArnEquals": {"aws:PrincipalArn": arns}, "StringEquals": {"sts:ExternalId": external_id}}}]})
+        let principal = json!({"AWS": format!("arn:aws:iam::{}:root", self.central.id)});
+        // As in the Terraform's target role: the external ID is nothing that SetSourceIdentity knows.
+        json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": arns}, "StringEquals": {"sts:ExternalId": external_id}}},
+            {"Effect": "Allow", "Action": "sts:SetSourceIdentity", "Principal": principal,
+                "Condition": {"ArnEquals": {"aws:PrincipalArn": arns}}}]})
     }
 
     /// Every permission of the rule's manifest.
@@ -343,6 +347,7 @@ impl Organization {
         let decision = |of: &Value| Decision {
             principal: text(of, "principal"),
             action: text(of, "action"),
+            resource: of["resource"].as_str().map(str::to_owned),
             allowed: of["allowed"].as_bool().unwrap_or_default(),
         };
         Ok(all.iter().filter(ours).map(decision).collect())
