@@ -145,6 +145,19 @@ def test_tagged_rules_of_a_security_group():
     ]
 
 
+def test_rules_that_change_in_place_and_the_entries_of_a_prefix_list():
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html"""
+    arn = f"arn:aws:ec2:us-east-1:{ACCOUNT}"
+    action = "ec2:ModifySecurityGroupRules"
+    updates = [{"SecurityGroupRuleId": id_, "SecurityGroupRule": {}} for id_ in ("sgr-1", "sgr-2")]
+    assert needed("ec2", "ModifySecurityGroupRules", GroupId="sg-1", SecurityGroupRules=updates) == [
+        (action, f"{arn}:security-group/sg-1"), (action, f"{arn}:security-group-rule/sgr-1"),
+        (action, f"{arn}:security-group-rule/sgr-2"),
+    ]
+    action = "ec2:GetManagedPrefixListEntries"
+    assert needed("ec2", "GetManagedPrefixListEntries", PrefixListId="pl-1") == [(action, f"{arn}:prefix-list/pl-1")]
+
+
 def test_an_organizations_trail():
     """https://docs.aws.amazon.com/awscloudtrail/latest/userguide/creating-an-organizational-trail-prepare.html"""
     slr = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/cloudtrail.amazonaws.com/AWSServiceRoleForCloudTrail"

@@ -48,6 +48,8 @@ pub struct Decision {
     pub principal: String,
     /// The IAM action.
     pub action: String,
+    /// The ARN that it was decided for; none where the action knows no resources.
+    pub resource: Option<String>,
     /// Whether it was allowed.
     pub allowed: bool,
 }
@@ -346,6 +348,7 @@ impl Organization {
         let decision = |of: &Value| Decision {
             principal: text(of, "principal"),
             action: text(of, "action"),
+            resource: of["resource"].as_str().map(str::to_owned),
             allowed: of["allowed"].as_bool().unwrap_or_default(),
         };
         Ok(all.iter().filter(ours).map(decision).collect())

@@ -67,6 +67,7 @@ CHANGES = {
     "CreateNetworkAclEntry": "NetworkAclId",
     "DeleteNetworkAcl": "NetworkAclId",
     "DeleteNetworkAclEntry": "NetworkAclId",
+    "ModifySecurityGroupRules": "GroupId",
     "ReplaceNetworkAclEntry": "NetworkAclId",
     "RevokeSecurityGroupIngress": "GroupId",
 }

@@ -39,6 +39,7 @@ class Call:
 EC2_RESOURCES = {
     "GroupId": "security-group",
     "NetworkAclId": "network-acl",
+    "PrefixListId": "prefix-list",
     "VpcId": "vpc",
 }
 
@@ -198,6 +199,12 @@ def _widened_group(call: Call) -> list[str | None]:
     return [_ec2(call), *rules]
 
 
+def _modified_rules(call: Call) -> list[str | None]:
+    updates = call.parameters.get("SecurityGroupRules") or []
+    rules = [call.arn("ec2", f"security-group-rule/{update.get('SecurityGroupRuleId')}") for update in updates]
+    return [_ec2(call), *rules]
+
+
 def _created_flow_logs(call: Call) -> list[str | None]:
     kind = FLOW_LOG_SOURCES.get(call.parameters.get("ResourceType", ""))
     sources = [call.arn("ec2", f"{kind}/{id_}") if kind else None for id_ in call.parameters.get("ResourceIds", [])]
@@ -269,6 +276,7 @@ _SEVERAL: dict[str, Callable[[Call], list[str | None]]] = {
     "ec2:AuthorizeSecurityGroupIngress": _widened_group,
     "ec2:CreateFlowLogs": _created_flow_logs,
     "ec2:DeleteFlowLogs": _deleted_flow_logs,
+    "ec2:ModifySecurityGroupRules": _modified_rules,
     "ssm:StartAutomationExecution": _started_automation,
     **{f"rds:{operation}": _rds_list for operation in RDS_LISTS},
 }

@@ -27,7 +27,7 @@ mod write;
 
 use std::collections::BTreeSet;
 
-use remediation::{ErrorKind, Finding, Guard, Manifest, Proposal, Result, Rule, Seen, Target};
+use remediation::{ErrorKind, Finding, Guard, Proposal, Result, Rule, Seen, Target};
 use runbook::Runbooks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -191,9 +191,8 @@ fn lists_that_matter(rules: &[Partial]) -> BTreeSet<&str> {
 
 /// Whether the partition has the runbook.
 fn has_runbook(partition: &str) -> bool {
-    let manifest = Manifest::from_json(SecurityGroupOpenAdminPort::MANIFEST);
-    let runbook = manifest.ok().and_then(|manifest| manifest.runbook);
-    runbook.is_some_and(|runbook| !runbook.missing_in.iter().any(|missing| missing == partition))
+    let runbook = runbook::of_rule::<SecurityGroupOpenAdminPort>();
+    runbook.is_ok_and(|runbook| !runbook.missing_in.iter().any(|missing| missing == partition))
 }
 
 /// The changes that revoke rules which open nothing but admin ports: by the runbook what it can, the rest directly.
@@ -270,19 +269,16 @@ async fn run_runbook(client: &Client, change: &Change) -> Result<()> {
     if !does_what_is_planned(&present, &change.take) {
         return Ok(());
     }
-    match client.runbooks.run(RUNBOOK, &[("GroupId", &change.group)]).await {
-        Err(error) if is_end_of_runbook(&error) => {
+    let runbook = runbook::of_rule::<SecurityGroupOpenAdminPort>()?;
+    let directly = || async { Ok(()) };
+    match client.runbooks.or_directly(&runbook, &[("GroupId", &change.group)], directly).await {
+        // It has come to an end; a call that was refused or got no answer is another thing.
+        Err(error) if error.action == RUNBOOK && error.kind != ErrorKind::Unfinished => {
             tracing::warn!(%error, "the runbook did not do it; the rules are revoked directly");
             Ok(())
         }
         ended => ended,
     }
-}
-
-/// Whether it is not there, or has come to an end; not where a call was refused or got no answer.
-fn is_end_of_runbook(error: &remediation::Error) -> bool {
-    let is_missing = error.code.as_deref() == Some(runbook::NO_SUCH_RUNBOOK);
-    is_missing || error.action == RUNBOOK && error.kind != ErrorKind::Unfinished
 }
 
 #[cfg(test)]

@@ -79,8 +79,8 @@ pub(crate) fn open(port: &AdminPort, rules: &[Partial], lists: &Lists) -> Vec<Op
     }
     let everyone = by.into_iter().map(|((everyone, rules), protocols)| {
         let text = format!(
-            "port {} ({}) is open to everyone, as by {}, through {rules}: only a person can say whom that is for, and narrow \
-             the rules or the prefix list",
+            "port {} ({}) is open to everyone, as if by {}, through {rules}. The fix leaves such rules to a person: \
+             narrow or revoke them, or take entries off the prefix list",
             port.port,
             protocols.join(", "),
             everyone.cidr(),
