@@ -127,7 +127,7 @@ struct Waiting<C> {
 /// What planning found out about one finding.
 enum Planned<C> {
     Proposed(Resource, Proposal<C>, Decision),
-    Settled(Settled),
+    Settled(Box<Settled>),
 }
 
 /// What is reported of a finding for which nothing is written.
@@ -357,7 +357,7 @@ impl<R: Rule> Engine<R> {
     }
 
     /// A fresh look, unless there is no time left for it.
-    async fn look_in_time(&self, finding: &Finding, deadline: Deadline) -> Result<Looked<R>, Settled> {
+    async fn look_in_time(&self, finding: &Finding, deadline: Deadline) -> Result<Looked<R>, Box<Settled>> {
         if deadline.left() < self.bounds.reserve {
             return Err(Settled::of(Outcome::Deferred, "no time was left to plan it; the next poll will"));
         }
@@ -365,7 +365,7 @@ impl<R: Rule> Engine<R> {
     }
 
     /// What is reported of a finding for which a call failed before anything was written.
-    fn failed(&self, finding: &Finding, error: &Error) -> Settled {
+    fn failed(&self, finding: &Finding, error: &Error) -> Box<Settled> {
         let outcome = error.kind.outcome();
         if error.is_of_account() {
             self.problems.count(&finding.account, error);
@@ -530,7 +530,8 @@ impl<R: Rule> Engine<R> {
                 }
             }
         };
-        self.look_until(within, look, |look| !matches!(look, Look::Gone(_) | Look::Held(_))).await
+        // What is only not proved takes minutes: the next poll looks again.
+        self.look_until(within, look, |look| matches!(look, Look::Left(_) | Look::Later(_) | Look::Unseen(_))).await
     }
 
     /// Repeats `look`, which gives the calls that it made, with backoff while it fails with something for which `again`
@@ -621,7 +622,7 @@ impl Finding {
 
 impl<R: Rule> Looked<R> {
     /// What is reported where nothing is to be changed, for that it complies or because nothing can be.
-    fn unless_settled(self) -> Result<Self, Settled> {
+    fn unless_settled(self) -> Result<Self, Box<Settled>> {
         let Proposal { changes, held, not_now, unproved, notes } = &self.proposal;
         if !changes.is_empty() {
             return Ok(self);
@@ -632,13 +633,13 @@ impl<R: Rule> Looked<R> {
             ([], not_now, _) => (Outcome::Deferred, Some(not_now.join("; "))),
             (held, ..) => (Outcome::Held, Some(held.join("; "))),
         };
-        Err(Settled { resource: Some(self.seen.resource.clone()), outcome, detail, notes: notes.clone() })
+        Err(Box::new(Settled { resource: Some(self.seen.resource.clone()), outcome, detail, notes: notes.clone() }))
     }
 }
 
 impl Settled {
-    fn of(outcome: Outcome, detail: impl Into<String>) -> Self {
-        Self { resource: None, outcome, detail: Some(detail.into()), notes: Vec::new() }
+    fn of(outcome: Outcome, detail: impl Into<String>) -> Box<Self> {
+        Box::new(Self { resource: None, outcome, detail: Some(detail.into()), notes: Vec::new() })
     }
 }
 
@@ -736,7 +737,8 @@ fn sort<C>(planned: Vec<(usize, Finding, Planned<C>)>) -> (Vec<Waiting<C>>, BTre
             Planned::Proposed(resource, proposal, decision) => {
                 waiting.push(Waiting { place, finding, resource, proposal, decision });
             }
-            Planned::Settled(Settled { resource, outcome, detail, notes }) => {
+            Planned::Settled(settled) => {
+                let Settled { resource, outcome, detail, notes } = *settled;
                 let row = ReportedFinding::unwritten(finding, outcome, detail);
                 settled.insert(place, ReportedFinding { resource, notes, ..row });
             }

@@ -118,7 +118,7 @@ impl<R: Rule> Engine<R> {
         warrant: &Warrant<R::Change>,
         exempting: &Exempting,
         deadline: Deadline,
-    ) -> Result<Planned<R::Change>, Settled> {
+    ) -> Result<Planned<R::Change>, Box<Settled>> {
         let mode = self.policy.mode(&self.manifest.id, &finding.account).min(warrant.mode());
         if mode == Mode::Off {
             return Err(Settled::of(Outcome::Held, "the rule's mode is off"));
@@ -131,7 +131,8 @@ impl<R: Rule> Engine<R> {
         match self.exempt_by_resource(finding, &looked).await {
             Ok(Exemptions::Exempt(why)) => {
                 let resource = Some(looked.seen.resource);
-                return Err(Settled { resource, notes: looked.proposal.notes, ..Settled::of(Outcome::Exempt, why) });
+                let notes = looked.proposal.notes;
+                return Err(Box::new(Settled { resource, notes, ..*Settled::of(Outcome::Exempt, why) }));
             }
             Ok(Exemptions::Expired(expired)) => {
                 let expired = expired.into_iter().map(|exemption| format!("an exemption has expired: {exemption}"));
@@ -152,7 +153,8 @@ impl<R: Rule> Engine<R> {
         match decided {
             Ok(decision) => Ok(Planned::Proposed(resource, proposal, decision)),
             Err((outcome, detail)) => {
-                Err(Settled { resource: Some(resource), notes: proposal.notes, ..Settled::of(outcome, detail) })
+                let (resource, notes) = (Some(resource), proposal.notes);
+                Err(Box::new(Settled { resource, notes, ..*Settled::of(outcome, detail) }))
             }
         }
     }

@@ -97,12 +97,16 @@ impl<R: Rule> Engine<R> {
         planned: &PlannedFinding<R::Change>,
         how: Undo,
         deadline: Deadline,
-    ) -> Result<Planned<R::Change>, Settled> {
+    ) -> Result<Planned<R::Change>, Box<Settled>> {
         let original = changes(planned);
         let looked = self.look_in_time(&planned.finding, deadline).await?;
         let found = match looked.unless_settled() {
             // What the settings hold was held when it was fixed, too; what is not shown to work is there all the same.
-            Err(Settled { outcome: Outcome::AlreadyCompliant | Outcome::Held | Outcome::Unverified, .. }) => None,
+            Err(settled)
+                if matches!(settled.outcome, Outcome::AlreadyCompliant | Outcome::Held | Outcome::Unverified) =>
+            {
+                None
+            }
             Err(settled) => return Err(settled),
             Ok(looked) if same(&looked.proposal.changes, &original) => {
                 return Err(Settled::of(Outcome::Undone, "it is as it was before the fix already"));
