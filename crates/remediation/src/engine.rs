@@ -737,8 +737,8 @@ fn sort<C>(planned: Vec<(usize, Finding, Planned<C>)>) -> (Vec<Waiting<C>>, BTre
             Planned::Proposed(resource, proposal, decision) => {
                 waiting.push(Waiting { place, finding, resource, proposal, decision });
             }
-            Planned::Settled(settled) => {
-                let Settled { resource, outcome, detail, notes } = *settled;
+            Planned::Settled(one) => {
+                let Settled { resource, outcome, detail, notes } = *one;
                 let row = ReportedFinding::unwritten(finding, outcome, detail);
                 settled.insert(place, ReportedFinding { resource, notes, ..row });
             }
