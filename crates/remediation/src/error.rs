@@ -43,6 +43,12 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The kind of a service's `code` that came inside of another answer, such as a runbook's; none where no table knows
+    /// it. `said` are the service's own words.
+    pub fn of_code(code: &str, said: &str) -> Option<Self> {
+        Meaning::of(code, said).map(|meaning| meaning.kind)
+    }
+
     /// What the report says of a finding whose look, or whose write, failed so.
     pub fn outcome(self) -> Outcome {
         match self {

@@ -53,17 +53,26 @@ fn is_failure(status: &Status) -> bool {
     )
 }
 
+/// The code of the call that a step made says more than the step's own type of failure.
 /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_FailureDetails.html>
 fn step_failure(step: &StepExecution) -> Reason {
-    let kind = step.failure_details().and_then(|details| details.failure_type());
-    let kind = match kind {
+    let message = step.failure_message().unwrap_or("no reason is given");
+    let by_type = match step.failure_details().and_then(|details| details.failure_type()) {
         Some("Permission") => ErrorKind::AccessDenied,
         Some("Throttling") => ErrorKind::Throttled,
         Some("Internal") => ErrorKind::Transient,
         _ => ErrorKind::Permanent,
     };
+    let kind = code_in(message).and_then(|code| ErrorKind::of_code(code, message)).unwrap_or(by_type);
     let name = step.step_name().unwrap_or("(unnamed)");
     let status = step.step_status().map(ToString::to_string).unwrap_or_default();
-    let message = step.failure_message().unwrap_or("no reason is given");
     Reason { kind, message: format!("the step {name} is {status}: {message}") }
+}
+
+/// The code in the words with which steps report a call: botocore's, "An error occurred (Throttling) when calling the …",
+/// or those of the SDK for Java, "(Service: AmazonEC2; Status Code: 400; Error Code: Throttling; …)".
+/// <https://github.com/aws-samples/aws-systemsmanagerautomation-with-asglifecyclehooks/issues/2>
+fn code_in(message: &str) -> Option<&str> {
+    let after = |start: &str, end: char| message.split_once(start)?.1.split_once(end).map(|(code, _)| code);
+    after("An error occurred (", ')').or_else(|| after("Error Code: ", ';'))
 }

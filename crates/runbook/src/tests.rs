@@ -124,6 +124,38 @@ async fn a_step_that_failed_counts_also_below_a_success() {
     }
 }
 
+#[test]
+fn the_code_of_a_steps_call_says_more_than_the_type_of_its_failure() {
+    for (failure_type, code, kind) in [
+        ("Action", "ThrottlingException", ErrorKind::Throttled),
+        ("Action", "ConflictException", ErrorKind::Passing),
+        ("Action", "InvalidClusterState", ErrorKind::NotNow),
+        ("Action", "NotOrganizationMasterAccountException", ErrorKind::OutOfReach),
+        ("Permission", "AccessDenied", ErrorKind::AccessDenied),
+        ("Action", "TrailNotFoundException", ErrorKind::Permanent),
+        ("Throttling", "Unheard-of", ErrorKind::Throttled),
+    ] {
+        for says in [
+            format!("An error occurred ({code}) when calling the X operation: told so"),
+            format!(
+                "Exception Message from X API: [told so (Service: Y; Status Code: 400; Error Code: {code}; Proxy: null)]"
+            ),
+        ] {
+            let mut step = step(Status::Failed, failure_type);
+            step.failure_message = Some(says);
+            let Progress::Failed(reason) = judge(&execution(Status::Failed, vec![step])) else { panic!("{code}") };
+            assert_eq!(reason.kind, kind, "{code}");
+            assert!(reason.message.contains(code), "{reason:?}");
+        }
+    }
+    let mut refused = step(Status::Failed, "Permission");
+    let says = "An error occurred (AccessDenied) when calling the X operation: with an explicit deny in a service control \
+                policy";
+    refused.failure_message = Some(says.into());
+    let Progress::Failed(reason) = judge(&execution(Status::Failed, vec![refused])) else { panic!("it failed") };
+    assert_eq!(reason.kind, ErrorKind::OutOfReach);
+}
+
 #[tokio::test]
 async fn a_start_that_is_refused_says_what_it_is() {
     for (code, kind) in [

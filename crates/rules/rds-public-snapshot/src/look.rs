@@ -98,12 +98,12 @@ impl<'a> Found<'a> {
         let mut tags = database.tags.clone();
         let cluster = database.cluster.clone().map(Id::Name);
         self.look_at_snapshots_of(database).await?;
-        if let Some(cluster) = cluster {
-            if let Some(cluster) = api::database(self.client, Kind::Cluster, &cluster).await? {
-                // The snapshots are the cluster's, so its tags hold for them as well.
-                tags = in_either(tags, &cluster.tags);
-                self.look_at_snapshots_of(cluster).await?;
-            }
+        if let Some(cluster) = cluster
+            && let Some(cluster) = api::database(self.client, Kind::Cluster, &cluster).await?
+        {
+            // The snapshots are the cluster's, so its tags hold for them as well.
+            tags = in_either(tags, &cluster.tags);
+            self.look_at_snapshots_of(cluster).await?;
         }
         self.words.push(tags);
         Ok(())
