@@ -188,11 +188,18 @@ impl Pipeline {
             let taken = target.take_away(&role, &permission.action).await.unwrap();
             let report = self.run(target, &bucket).await;
             let finding = &report.findings[0];
-            assert_eq!(finding.outcome, Outcome::Failed, "{finding:?}");
-            assert!(finding.detail.as_ref().unwrap().starts_with(&permission.action), "{finding:?}");
-            assert_eq!(target.public_access_block(&bucket).await.unwrap(), None);
+            if permission.action == "s3:GetBucketWebsite" {
+                // The guard's own look: it warns of what it could not see, and the fix goes on.
+                assert_eq!(finding.outcome, Outcome::Fixed, "{finding:?}");
+                assert!(finding.notes.iter().any(|note| note.contains(&permission.action)), "{finding:?}");
+            } else {
+                assert_eq!(finding.outcome, Outcome::Failed, "{finding:?}");
+                assert!(finding.detail.as_ref().unwrap().starts_with(&permission.action), "{finding:?}");
+                assert_eq!(target.public_access_block(&bucket).await.unwrap(), None);
+            }
             target.give_back(&role, taken).await.unwrap();
         }
+        target.set_public_access_block(&bucket, None).await.unwrap();
         assert_eq!(self.run(target, &bucket).await.findings[0].outcome, Outcome::Fixed);
     }
 
