@@ -41,7 +41,7 @@ test-rust *arguments: (_needs "test-rust") _emulator build _nextest
     cargo nextest run --workspace --locked "$@" || failed=$?; \
       "$CARGO_TARGET_DIR/debug/emulator" settle; exit "${failed:-0}"
 
-# The pipeline test alone; AUTOREMEDIATE_EMULATOR=container runs it on a container
+# The pipeline test alone; AUTOREMEDIATE_EMULATOR=container runs it on a container, AUTOREMEDIATE_EMULATOR_TLS=1 over TLS
 test-pipeline: (test-rust "-E" "test(/^pipeline::/)")
 
 # Tests of the Terraform modules, on a copy, so that no state or plugin is left in the working tree

@@ -126,8 +126,15 @@ struct Waiting<C> {
 
 /// What planning found out about one finding.
 enum Planned<C> {
-    Proposed(Resource, Proposal<C>, Decision),
+    Proposed(Box<Proposed<C>>),
     Settled(Box<Settled>),
+}
+
+/// What would have to change, and whether it is written.
+struct Proposed<C> {
+    resource: Resource,
+    proposal: Proposal<C>,
+    decision: Decision,
 }
 
 /// What is reported of a finding for which nothing is written.
@@ -734,7 +741,8 @@ fn sort<C>(planned: Vec<(usize, Finding, Planned<C>)>) -> (Vec<Waiting<C>>, BTre
     let (mut waiting, mut settled) = (Vec::new(), BTreeMap::new());
     for (place, finding, planned) in planned {
         match planned {
-            Planned::Proposed(resource, proposal, decision) => {
+            Planned::Proposed(one) => {
+                let Proposed { resource, proposal, decision } = *one;
                 waiting.push(Waiting { place, finding, resource, proposal, decision });
             }
             Planned::Settled(one) => {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::undo::same;
-use super::{Deadline, Engine, Looked, Planned, Settled, Waiting, summaries};
+use super::{Deadline, Engine, Looked, Planned, Proposed, Settled, Waiting, summaries};
 use crate::history::History;
 use crate::policy::{About, Exempted, Exemption, Names};
 use crate::{BatchId, Finding, Mode, Outcome, RecordError, Records, Result, Rule, Seen};
@@ -151,7 +151,7 @@ impl<R: Rule> Engine<R> {
             Warrant::Mode(_) => self.decide(finding, mode, &guarded).await,
         };
         match decided {
-            Ok(decision) => Ok(Planned::Proposed(resource, proposal, decision)),
+            Ok(decision) => Ok(Planned::Proposed(Box::new(Proposed { resource, proposal, decision }))),
             Err((outcome, detail)) => {
                 let (resource, notes) = (Some(resource), proposal.notes);
                 Err(Box::new(Settled { resource, notes, ..*Settled::of(outcome, detail) }))

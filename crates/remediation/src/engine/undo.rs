@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Deadline, Decision, Engine, Planned, Settled, Waiting, outcome_of, sort, summaries};
+use super::{Deadline, Decision, Engine, Planned, Proposed, Settled, Waiting, outcome_of, sort, summaries};
 use crate::{
     BatchId, Error, Exempted, Finding, Mode, Outcome, Plan, PlannedFinding, Proposal, REPORT_SCHEMA, RecordError,
     Report, ReportedFinding, Rule,
@@ -122,7 +122,8 @@ impl<R: Rule> Engine<R> {
             return Err(Settled::of(Outcome::Failed, "a change of it cannot be taken back"));
         };
         let decision = if how.write { Decision::Write } else { Decision::Show };
-        Ok(Planned::Proposed(planned.resource.clone(), Proposal::from(changes), decision))
+        let (resource, proposal) = (planned.resource.clone(), Proposal::from(changes));
+        Ok(Planned::Proposed(Box::new(Proposed { resource, proposal, decision })))
     }
 
     async fn undo_one(
