@@ -161,7 +161,7 @@ impl Error {
         }
         let code = self.code.as_deref().unwrap_or_default();
         let message = format!(
-            "{code}: the session is not known in {region}: the account {account} has not enabled that region. Enable it \
+            "{code}: the session is not known in {region}: most likely the account {account} has not enabled that region. Enable it \
              there, or exempt the account in {region}"
         );
         Self { kind: ErrorKind::OutOfReach, message, ..self }

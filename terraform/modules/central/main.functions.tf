@@ -23,8 +23,8 @@ locals {
               Resource = [aws_secretsmanager_secret.token.arn]
             },
             {
-              Sid      = "Findings"
-              Effect   = "Allow"
+              Sid    = "Findings"
+              Effect = "Allow"
               # Read, too: a batch whose answer was lost is compared with what is stored, so that it is stored once
               Action   = ["s3:GetObject", "s3:PutObject"]
               Resource = ["${local.bucket_arn}/findings/*"]

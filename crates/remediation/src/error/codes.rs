@@ -119,7 +119,7 @@ impl Meaning {
         } else if is_one_of(PASSING) {
             (ErrorKind::Passing, "somebody else is at work on it; the next poll tries again")
         } else if is_one_of(NOT_NOW) {
-            (ErrorKind::NotNow, "its state does not allow it now; the next poll tries again")
+            (ErrorKind::NotNow, "it cannot be done right now; the next poll tries again")
         } else if is_one_of(REGION_OFF) {
             let advice = "the account has not enabled this region, or STS is switched off in it: enable it, or exempt \
                           the account there";
