@@ -125,10 +125,7 @@ struct Waiting<C> {
 }
 
 /// What planning found out about one finding.
-enum Planned<C> {
-    Proposed(Box<Proposed<C>>),
-    Settled(Box<Settled>),
-}
+type Planned<C> = Result<Box<Proposed<C>>, Box<Settled>>;
 
 /// What would have to change, and whether it is written.
 struct Proposed<C> {
@@ -741,12 +738,12 @@ fn sort<C>(planned: Vec<(usize, Finding, Planned<C>)>) -> (Vec<Waiting<C>>, BTre
     let (mut waiting, mut settled) = (Vec::new(), BTreeMap::new());
     for (place, finding, planned) in planned {
         match planned {
-            Planned::Proposed(one) => {
-                let Proposed { resource, proposal, decision } = *one;
+            Ok(proposed) => {
+                let Proposed { resource, proposal, decision } = *proposed;
                 waiting.push(Waiting { place, finding, resource, proposal, decision });
             }
-            Planned::Settled(one) => {
-                let Settled { resource, outcome, detail, notes } = *one;
+            Err(of) => {
+                let Settled { resource, outcome, detail, notes } = *of;
                 let row = ReportedFinding::unwritten(finding, outcome, detail);
                 settled.insert(place, ReportedFinding { resource, notes, ..row });
             }

@@ -283,7 +283,7 @@ impl Report {
     }
 
     /// The report of a batch of which nothing was done, for `reason`.
-    pub(crate) fn untouched(batch: Batch, outcome: Outcome, reason: &str) -> Self {
+    pub fn untouched(batch: Batch, outcome: Outcome, reason: &str) -> Self {
         let row = |finding| ReportedFinding::unwritten(finding, outcome, Some(reason.to_owned()));
         let findings = batch.findings.into_iter().map(row).collect();
         Self::done(batch.id, Mode::Off, Timestamp::now(), findings, batch.bad_lines)

@@ -9,8 +9,8 @@ use aws_lambda_events::event::s3::S3Event;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
 use remediation::{
-    Approval, Batch, BatchId, Bounds, Deadline, Engine, Manifest, Mode, Outcome, POLICY_KEY, Plan, PolicyRecord,
-    Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
+    Approval, Batch, BatchId, Bounds, Deadline, Engine, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan,
+    PolicyError, PolicyRecord, Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
 use tracing::Instrument;
@@ -115,7 +115,7 @@ impl<R: Rule> Shell<R> {
             let report = reported.unwrap_or_else(|unusable| {
                 fail(unusable.error.clone());
                 match unusable.batch {
-                    Some(batch) => Report::held(batch, &unusable.error),
+                    Some((batch, outcome)) => Report::untouched(batch, outcome, &unusable.error),
                     None => Report::unreadable(id, unusable.error),
                 }
             });
@@ -138,7 +138,7 @@ impl<R: Rule> Shell<R> {
         let batch = Batch::from_ndjson(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
         match self.engine(batch.id.run).await {
             Ok(engine) => Ok(engine.run(batch, Mode::Apply, deadline).await),
-            Err(error) => Err(Unusable { error, batch: Some(batch) }),
+            Err(error) => Err(Unusable { error: error.to_string(), batch: Some((batch, error.outcome())) }),
         }
     }
 
@@ -161,22 +161,39 @@ impl<R: Rule> Shell<R> {
     }
 
     /// An engine for one run, as the policy is now.
-    async fn engine(&self, run: RunId) -> Result<Engine<R>, String> {
+    async fn engine(&self, run: RunId) -> Result<Engine<R>, NoEngine> {
         let (manifest, records) = (self.manifest.clone(), self.records.clone());
         let record = PolicyRecord { records: records.clone(), key: POLICY_KEY.into() };
-        let policy = record.read().await.map_err(|error| error.to_string())?;
-        let settings = policy.settings::<R>(&manifest.id).map_err(|error| error.to_string())?;
+        let policy = record.read().await?;
+        let settings = policy.settings::<R>(&manifest.id)?;
         let sessions = Sessions::new(self.base.clone(), self.role.clone(), &manifest, run);
-        let engine =
-            Engine::new(manifest, settings, sessions, records, Bounds::default()).map_err(|error| error.to_string())?;
+        let engine = Engine::new(manifest, settings, sessions, records, Bounds::default())?;
         Ok(engine.under(policy, Some(record)))
     }
 }
 
-/// Why nothing was done, and the batch of which that is so.
+/// Why nothing was done, and the batch of which that is so, with what is reported of its findings.
 struct Unusable {
     error: String,
-    batch: Option<Batch>,
+    batch: Option<(Batch, Outcome)>,
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+enum NoEngine {
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+}
+
+impl NoEngine {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Policy(error) => error.outcome(),
+            Self::Manifest(_) => Outcome::Failed,
+        }
+    }
 }
 
 impl Unusable {

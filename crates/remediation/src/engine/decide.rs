@@ -96,7 +96,7 @@ enum Exemptions {
 }
 
 impl<R: Rule> Engine<R> {
-    /// What would have to change, and whether it is written.
+    /// What would have to change, and whether it is written; or what is reported where nothing is.
     pub(super) async fn plan_and_decide(
         &self,
         place: usize,
@@ -105,20 +105,6 @@ impl<R: Rule> Engine<R> {
         exempting: &Exempting,
         deadline: Deadline,
     ) -> Planned<R::Change> {
-        match self.plan_unless_exempt(place, finding, warrant, exempting, deadline).await {
-            Ok(planned) => planned,
-            Err(settled) => Planned::Settled(settled),
-        }
-    }
-
-    async fn plan_unless_exempt(
-        &self,
-        place: usize,
-        finding: &Finding,
-        warrant: &Warrant<R::Change>,
-        exempting: &Exempting,
-        deadline: Deadline,
-    ) -> Result<Planned<R::Change>, Box<Settled>> {
         let mode = self.policy.mode(&self.manifest.id, &finding.account).min(warrant.mode());
         if mode == Mode::Off {
             return Err(Settled::of(Outcome::Held, "the rule's mode is off"));
@@ -151,7 +137,7 @@ impl<R: Rule> Engine<R> {
             Warrant::Mode(_) => self.decide(finding, mode, &guarded).await,
         };
         match decided {
-            Ok(decision) => Ok(Planned::Proposed(Box::new(Proposed { resource, proposal, decision }))),
+            Ok(decision) => Ok(Box::new(Proposed { resource, proposal, decision })),
             Err((outcome, detail)) => {
                 let (resource, notes) = (Some(resource), proposal.notes);
                 Err(Box::new(Settled { resource, notes, ..*Settled::of(outcome, detail) }))

@@ -86,18 +86,6 @@ impl<R: Rule> Engine<R> {
         how: Undo,
         deadline: Deadline,
     ) -> Planned<R::Change> {
-        match self.plan_undo_of(planned, how, deadline).await {
-            Ok(planned) => planned,
-            Err(settled) => Planned::Settled(settled),
-        }
-    }
-
-    async fn plan_undo_of(
-        &self,
-        planned: &PlannedFinding<R::Change>,
-        how: Undo,
-        deadline: Deadline,
-    ) -> Result<Planned<R::Change>, Box<Settled>> {
         let original = changes(planned);
         let looked = self.look_in_time(&planned.finding, deadline).await?;
         let found = match looked.unless_settled() {
@@ -123,7 +111,7 @@ impl<R: Rule> Engine<R> {
         };
         let decision = if how.write { Decision::Write } else { Decision::Show };
         let (resource, proposal) = (planned.resource.clone(), Proposal::from(changes));
-        Ok(Planned::Proposed(Box::new(Proposed { resource, proposal, decision })))
+        Ok(Box::new(Proposed { resource, proposal, decision }))
     }
 
     async fn undo_one(

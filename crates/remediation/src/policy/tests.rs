@@ -231,3 +231,19 @@ fn an_exemption_holds_to_the_end_of_its_last_day() {
     assert_eq!(of_a_day.to_string(), "why (owner: who; until 2026-01-31)");
     assert_eq!(exemption(r#""rules": ["a"]"#).to_string(), "why (owner: who)");
 }
+
+#[test]
+fn a_policy_that_cannot_be_read_for_a_moment_defers_and_any_other_error_holds() {
+    use crate::{Error, ErrorKind, Outcome, RecordError};
+    let unread = |kind| {
+        let source = Error::new("s3:GetObject", kind, "told so");
+        PolicyError::from(RecordError::Bucket { bucket: "b".into(), key: "policy.json".into(), source })
+    };
+    for kind in [ErrorKind::Throttled, ErrorKind::Transient, ErrorKind::Passing] {
+        assert_eq!(unread(kind).outcome(), Outcome::Deferred, "{kind:?}");
+    }
+    for kind in [ErrorKind::AccessDenied, ErrorKind::Permanent, ErrorKind::Gone] {
+        assert_eq!(unread(kind).outcome(), Outcome::Held, "{kind:?}");
+    }
+    assert_eq!(policy("\"pausd\": true").unwrap_err().outcome(), Outcome::Held);
+}

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{POLICY_SCHEMA, Policy};
-use crate::RecordError;
 use crate::text::utf8;
+use crate::{Outcome, RecordError};
 
 /// From which likeness on (0 to 1) a known word is taken for the one that was meant.
 const LIKE: f64 = 0.7;
@@ -44,6 +44,11 @@ impl PolicyError {
     /// Whether another try helps, without anybody's doing.
     pub(crate) fn passes(&self) -> bool {
         matches!(self, Self::Unread(error) if error.passes())
+    }
+
+    /// What is reported of findings for which nothing was done because of this.
+    pub fn outcome(&self) -> Outcome {
+        if self.passes() { Outcome::Deferred } else { Outcome::Held }
     }
 }
 
