@@ -416,7 +416,7 @@ impl<R: Rule> Engine<R> {
         }
         let Looked { client, seen, proposal, .. } = looked;
         let sights = match Box::pin(R::impact(client, seen, &proposal.changes, &self.settings)).await {
-            Ok(sights) => sights,
+            Ok(sights) => sights.iter().map(ToString::to_string).collect(),
             Err(error) => vec![format!("what the fix would break could not be seen: {error}")],
         };
         proposal.notes.extend(sights.iter().cloned());
@@ -441,7 +441,7 @@ impl<R: Rule> Engine<R> {
             row.detail = Some(open);
             return row;
         }
-        let failure = self.write(&row.finding, &proposal.changes, needs, deadline, &mut row.written).await.err();
+        let failure = self.write(&row.finding, &waiting.resource, &proposal.changes, needs, deadline, &mut row.written).await.err();
         // After a failed write one look is enough: another run, or the service itself, may have brought it about.
         let within = if failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };
         let looked = self.verify(&row.finding, within.min(deadline.left())).await;
@@ -495,9 +495,11 @@ impl<R: Rule> Engine<R> {
     }
 
     /// Writes the changes, and counts in `written` those that were.
+    #[allow(clippy::too_many_arguments)]
     async fn write(
         &self,
         finding: &Finding,
+        resource: &Resource,
         changes: &[R::Change],
         needs: Mode,
         deadline: Deadline,
@@ -512,7 +514,7 @@ impl<R: Rule> Engine<R> {
                 let message = format!("the write was begun, but had not ended after {} s", left.as_secs());
                 Error::new(&change.to_string(), ErrorKind::Unfinished, message)
             };
-            let applied = timeout(left, Box::pin(R::apply(&client, change))).await.map_err(unfinished)?;
+            let applied = timeout(left, Box::pin(R::apply(&client, resource, change))).await.map_err(unfinished)?;
             applied.map_err(|error| self.in_session(&located, error))?;
             *written += 1;
         }

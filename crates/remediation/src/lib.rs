@@ -59,7 +59,7 @@ pub use report::{
 pub use resource::{Resource, Seen};
 pub use rule::{
     Control, Docs, Guard, Manifest, ManifestError, NoParameters, Permission, Proposal, Rule, RunbookUse, Scope,
-    ServiceRole, Tags,
+    ServiceRole, Side, Sighting, Tags,
 };
 pub use session::{SessionKind, Sessions, Target, TargetRole, partition, sdk_loader};
 pub use text::utf8;

@@ -2,17 +2,17 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::future::Future;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Arn, Error, Finding, Region, Result, Seen, Target};
+use crate::{Arn, Error, Finding, Region, Resource, Result, Seen, Target};
 
-/// One unit of remediation. Reading is apart from thinking: [`Rule::look`] reads, [`Rule::plan`] and [`Rule::undo`] are
-/// pure, and [`Rule::apply`] alone writes.
+/// One unit of remediation. Reading is apart from thinking: [`Rule::look`] reads, [`Rule::plan`], [`Rule::undo`] and
+/// [`Rule::side`] are pure, and [`Rule::apply`] alone writes.
 pub trait Rule: Send + Sync + 'static {
     /// `rule.json`, embedded.
     const MANIFEST: &'static str;
@@ -24,8 +24,9 @@ pub trait Rule: Send + Sync + 'static {
     type Client: Send + Sync;
     /// How a resource stands: all that a plan needs to know.
     type State: Send + Sync;
-    /// One idempotent write with the state that it found. Everything that undo needs is in here.
-    type Change: Serialize + DeserializeOwned + Display + Clone + Send + Sync;
+    /// One idempotent write with the state that it found. Everything that undo needs is in here, and never whose it is:
+    /// the resource is beside it.
+    type Change: Serialize + DeserializeOwned + Display + Clone + Eq + Send + Sync;
 
     /// Makes the client for a session.
     fn client(target: &Target) -> Self::Client;
@@ -38,7 +39,8 @@ pub trait Rule: Send + Sync + 'static {
     /// A name that nothing has is no proof of that: it is an error of the finding.
     fn look(client: &Self::Client, finding: &Finding) -> impl Future<Output = Result<Seen<Self::State>>> + Send;
 
-    /// What would make the resource comply with `controls`. An empty proposal: it complies.
+    /// What would make the resource comply with all of `controls` together, so that no change undoes another. An empty
+    /// proposal: it complies.
     fn plan(seen: &Seen<Self::State>, controls: &[&Self::Control], settings: &Self::Settings)
     -> Proposal<Self::Change>;
 
@@ -47,7 +49,7 @@ pub trait Rule: Send + Sync + 'static {
         Guard::Off
     }
 
-    /// What the changes would break, one sentence a sight. Reads only, where there are changes and the guard is on.
+    /// What the changes would break. Reads only, where there are changes and the guard is on.
     ///
     /// # Errors
     ///
@@ -57,7 +59,7 @@ pub trait Rule: Send + Sync + 'static {
         _seen: &Seen<Self::State>,
         _changes: &[Self::Change],
         _settings: &Self::Settings,
-    ) -> impl Future<Output = Result<Vec<String>>> + Send {
+    ) -> impl Future<Output = Result<Vec<Sighting>>> + Send {
         async { Ok(Vec::new()) }
     }
 
@@ -68,15 +70,79 @@ pub trait Rule: Send + Sync + 'static {
     /// The call that failed; [`crate::ErrorKind::Gone`] where the resource does not exist any more.
     fn tags(client: &Self::Client, seen: &Seen<Self::State>) -> impl Future<Output = Result<Tags>> + Send;
 
-    /// Writes one change. Writing it again changes nothing more.
+    /// Writes one change of `resource`. Writing it again changes nothing more, and it may be cut off anywhere. What it
+    /// opened for a change whose rest then fails, or is not wanted any more, it takes back.
     ///
     /// # Errors
     ///
     /// The call that failed.
-    fn apply(client: &Self::Client, change: &Self::Change) -> impl Future<Output = Result<()>> + Send;
+    fn apply(
+        client: &Self::Client,
+        resource: &Resource,
+        change: &Self::Change,
+    ) -> impl Future<Output = Result<()>> + Send;
 
-    /// The change that takes `change` back, from its data alone; none where it cannot be taken back.
-    fn undo(change: &Self::Change) -> Option<Self::Change>;
+    /// The change that takes `change` back, from its data alone.
+    fn undo(change: &Self::Change) -> Self::Change;
+
+    /// Where a state stands with regard to a change. This, and not a second plan, says whether an approved change may
+    /// still be written, and whether an undo may begin and has ended: the settings of today do not judge it.
+    fn side(change: &Self::Change, state: &Self::State) -> Side;
+}
+
+/// Where a state stands with regard to a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// As the change found it.
+    Before,
+    /// As the change leaves it.
+    After,
+    /// Neither: somebody else has changed it.
+    Neither,
+}
+
+impl Side {
+    /// The side of a value that a change takes from `before` to `after`.
+    pub fn of<T: PartialEq + ?Sized>(now: &T, before: &T, after: &T) -> Self {
+        if now == after {
+            Self::After
+        } else if now == before {
+            Self::Before
+        } else {
+            Self::Neither
+        }
+    }
+}
+
+/// One thing that a guard saw: it would break.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sighting {
+    /// What is in the way, in words that stay the same as long as it does. An approval covers it.
+    pub what: String,
+    /// What moves by itself, such as a time or a count: shown, and in no digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+}
+
+impl Sighting {
+    /// A sighting of which nothing moves.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), now: None }
+    }
+
+    /// The same, with what moves by itself.
+    #[must_use]
+    pub fn with(self, now: impl Into<String>) -> Self {
+        Self { now: Some(now.into()), ..self }
+    }
+}
+
+impl fmt::Display for Sighting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        self.now.as_ref().map_or(Ok(()), |now| write!(f, " ({now})"))
+    }
 }
 
 /// A resource's tags.

@@ -106,9 +106,7 @@ impl<R: Rule> Engine<R> {
             let detail = format!("it has changed since the fix; a fresh look finds: {found}");
             return Err(Settled::of(Outcome::Held, detail));
         }
-        let Some(changes) = original.iter().rev().map(R::undo).collect::<Option<Vec<_>>>() else {
-            return Err(Settled::of(Outcome::Failed, "a change of it cannot be taken back"));
-        };
+        let changes: Vec<_> = original.iter().rev().map(R::undo).collect();
         let decision = if how.write { Decision::Write } else { Decision::Show };
         let (resource, proposal) = (planned.resource.clone(), Proposal::from(changes));
         Ok(Box::new(Proposed { resource, proposal, decision }))
@@ -126,7 +124,7 @@ impl<R: Rule> Engine<R> {
             row.detail = Some("no time was left to take it back".into());
             return row;
         }
-        let failure = self.write(&row.finding, &proposal.changes, Mode::Off, deadline, &mut row.written).await.err();
+        let failure = self.write(&row.finding, &waiting.resource, &proposal.changes, Mode::Off, deadline, &mut row.written).await.err();
         let within = if failure.is_some() { Duration::ZERO } else { self.bounds.verify_within.min(deadline.left()) };
         let is_there = |found: &Found| matches!(found, Found::Other(_));
         let looked = self.look_until(within, || self.is_as_it_was(&row.finding, original), is_there).await;
