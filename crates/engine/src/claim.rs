@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::{Claim, Condition, Exempt, Write};
 use remediation::{BatchId, Card, RecordError, Records, Rule, RunId};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 
 use crate::cards::Known;
 use crate::{Deadline, Engine};
@@ -38,6 +38,7 @@ pub(crate) struct Claimed {
     part: String,
     held: AsyncMutex<Held>,
     until: Mutex<Timestamp>,
+    lost: watch::Sender<bool>,
 }
 
 /// The card as it was stored last.
@@ -65,6 +66,17 @@ impl Claimed {
     /// The digest of the resource's part of the plan that it is for.
     pub(crate) fn part(&self) -> &str {
         &self.part
+    }
+
+    /// Says that it is lost: what is being written is not gone on with.
+    pub(crate) fn lose(&self) {
+        self.lost.send_replace(true);
+    }
+
+    /// Waits until it is lost, which it may never be.
+    pub(crate) async fn is_lost(&self) {
+        // The sender is a part of this claim, so that it is there.
+        drop(self.lost.subscribe().wait_for(|lost| *lost).await);
     }
 
     /// Makes it hold until `until`.
@@ -141,7 +153,8 @@ impl<R: Rule> Engine<R> {
             return Err(Refused::Busy(busy.into()));
         };
         let held = AsyncMutex::new(Held { card, condition });
-        Ok(Claimed { records: self.records.clone(), key: known.key.clone(), part, held, until: Mutex::new(until) })
+        let (records, key, until) = (self.records.clone(), known.key.clone(), Mutex::new(until));
+        Ok(Claimed { records, key, part, held, until, lost: watch::Sender::new(false) })
     }
 
     /// Until when a claim of a run with this deadline holds.

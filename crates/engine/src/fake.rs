@@ -645,6 +645,21 @@ impl World {
         self.cloud.houses.lock().unwrap().get_mut(house).unwrap().owner = Some(owner.parse().unwrap());
     }
 
+    /// Gives a house other doors.
+    pub(crate) fn rebuild(&self, house: &House, open: &[bool]) {
+        self.cloud.houses.lock().unwrap().get_mut(house).unwrap().open = open.to_vec();
+    }
+
+    /// Lists these findings and no others.
+    pub(crate) fn list(&mut self, findings: Vec<Finding>) {
+        self.findings = findings;
+    }
+
+    /// Makes the finding of this place one of the front door alone.
+    pub(crate) fn only_front(&mut self, place: usize) {
+        self.findings[place].control = FRONT.into();
+    }
+
     /// Lists a house by another name, or in another region, for a control.
     pub(crate) fn list_as(&mut self, house: &House, control: &str, region: &str, name: &str) {
         let listed = Finding { control: control.into(), ..finding(house.account.as_ref(), region, name) };

@@ -445,6 +445,12 @@ impl<R: Rule> Engine<R> {
             let verdict = Verdict::new(Outcome::Deferred, stopped);
             return self.give_up(decided, &verdict).await;
         }
+        if self.is_due(claimed, job.deadline)
+            && let Err(refused) = claimed.renew(self.claimed_until(job.deadline)).await
+        {
+            let verdict = Verdict::new(Outcome::Deferred, format!("its claim could not be renewed: {refused}"));
+            return self.rows_of(&decided, &verdict);
+        }
         let order = Order {
             finding: decided.finding(),
             resource: decided.work.resource(),
@@ -500,7 +506,7 @@ impl<R: Rule> Engine<R> {
         Write { run: id.run, batch: id.batch, at: self.clock.now(), ended, part: claimed.part().to_owned() }
     }
 
-    /// Does `work` while the claim holds, which is renewed where no deadline ends it.
+    /// Does `work` while the claim holds. Where no deadline ends it, it is renewed; where that fails, it is lost.
     async fn while_claimed<T>(&self, claimed: &Claimed, deadline: Deadline, work: impl Future<Output = T>) -> T {
         if deadline.is_set() {
             return work.await;
@@ -508,17 +514,23 @@ impl<R: Rule> Engine<R> {
         let renewals = async {
             loop {
                 tokio::time::sleep(self.bounds.claim / 3).await;
-                // Where it fails, the claim ends at its time, and no write starts after that.
                 if let Err(refused) = claimed.renew(self.claimed_until(deadline)).await {
                     tracing::error!(?refused, "a claim could not be renewed");
-                    return std::future::pending::<()>().await;
+                    claimed.lose();
+                    return std::future::pending().await;
                 }
             }
         };
         tokio::select! {
             done = work => done,
-            () = renewals => unreachable!("renewals never end"),
+            never = renewals => never,
         }
+    }
+
+    /// Whether a third of the claim's time has passed, before anything was written under it.
+    fn is_due(&self, claimed: &Claimed, deadline: Deadline) -> bool {
+        let left = claimed.until().duration_since(self.clock.now());
+        !deadline.is_set() && Duration::try_from(left).unwrap_or_default() < self.bounds.claim * 2 / 3
     }
 
     /// Counts what became of a fix, for the breaker.

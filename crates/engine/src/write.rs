@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use remediation::{Error, ErrorKind, Finding, Mode, Resource, Result, Rule, SessionKind};
 use tokio::time::timeout;
 
@@ -46,27 +45,32 @@ impl<R: Rule> Engine<R> {
             self.is_still_allowed(order.finding, order.needs).await?;
             let left = self.time_to_write(order)?;
             written.begun += 1;
-            let unfinished = |_| {
-                let message = format!("the write was begun, but had not ended after {} s", left.as_secs());
+            let unfinished = |why: String| {
+                let message = format!("the write was begun, but had not ended {why}");
                 Error::new(&change.to_string(), ErrorKind::Unfinished, message)
             };
-            let applied = timeout(left, Box::pin(R::apply(&client, order.resource, change))).await;
-            applied.map_err(unfinished)?.map_err(|error| self.in_session(&located, error))?;
+            let apply = timeout(left, Box::pin(R::apply(&client, order.resource, change)));
+            let applied = tokio::select! {
+                applied = apply => applied.map_err(|_| unfinished(format!("after {} s", left.as_secs())))?,
+                () = order.claimed.is_lost() => {
+                    return Err(unfinished("when the claim on the resource was lost".into()));
+                }
+            };
+            applied.map_err(|error| self.in_session(&located, error))?;
             written.done += 1;
         }
         Ok(())
     }
 
-    /// How long a write may take: to the deadline and to the end of the claim, whichever comes first.
+    /// How long a write may take: to the deadline and to the end of the claim, whichever comes first. Without a deadline
+    /// the claim is renewed, and who cannot do so says that it is lost.
     fn time_to_write(&self, order: &Order<'_, R::Change>) -> Result<Duration> {
-        let to_deadline = order.deadline.left().saturating_sub(self.bounds.conclude);
         let claimed = order.claimed.until().duration_since(self.clock.now());
-        match Duration::try_from(claimed) {
-            Ok(claimed) if claimed > Duration::ZERO && claimed < SignedDuration::MAX.unsigned_abs() => {
-                Ok(claimed.min(to_deadline))
-            }
-            _ => Err(Error::not_now("claim", "the claim on the resource has ended, so nothing more is written")),
-        }
+        let Some(claimed) = Duration::try_from(claimed).ok().filter(|left| !left.is_zero()) else {
+            return Err(Error::not_now("claim", "the claim on the resource has ended, so nothing more is written"));
+        };
+        let to_deadline = order.deadline.left().saturating_sub(self.bounds.conclude);
+        Ok(if order.deadline.is_set() { claimed.min(to_deadline) } else { to_deadline })
     }
 
     /// Whether the policy, as it is now, still lets this be written.

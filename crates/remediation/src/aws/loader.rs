@@ -57,3 +57,18 @@ fn certificates(pem: &[u8]) -> Result<(), String> {
     }
     if store.is_empty() { Err("it holds no certificate".into()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_certificates_are_taken_from_a_bundle() {
+        assert_eq!(certificates(b"").unwrap_err(), "it holds no certificate");
+        assert_eq!(certificates(b"no certificate").unwrap_err(), "it holds no certificate");
+        let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(certificates(broken).is_err());
+        let key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        assert_eq!(certificates(key).unwrap_err(), "it holds no certificate");
+    }
+}
