@@ -27,7 +27,7 @@ use remediation::{
 use serde::{Deserialize, Serialize};
 
 pub use crate::settings::{Settings, Traffic};
-use crate::state::{FlowLog, Vpc};
+use crate::state::Vpc;
 
 /// The rule.
 #[derive(Debug)]

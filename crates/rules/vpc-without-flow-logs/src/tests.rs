@@ -29,7 +29,7 @@ use remediation::Manifest;
 use rule_testing::{ACCOUNT, REGION, World, finding, hold, poll};
 
 use super::*;
-use crate::state::Delivery;
+use crate::state::{Delivery, FlowLog};
 
 mod plan;
 
