@@ -17,7 +17,7 @@ locals {
 
   # The account, aws:PrincipalArn and the external ID must all agree.
   #
-  # Two statements, because STS authorizes the two actions of an AssumeRole call one by one and sends sts:ExternalId only
+  # Two statements, because STS authorizes the two actions of an AssumeRole call separately and sends sts:ExternalId only
   # with AssumeRole: on SetSourceIdentity that condition would never hold. By itself, SetSourceIdentity opens nothing.
   # A Lambda names its run in the source identity; an operator's session may come with one that it cannot drop.
   trust_policies = {
