@@ -407,7 +407,12 @@ impl<R: Rule> Engine<R> {
         let mut rows: Vec<_> = unwritten.iter().flat_map(|decided| self.unwritten(decided)).collect();
         if !written.is_empty() {
             self.notify(|progress| progress.applying(written.len()));
-            let fixed = self.for_each_bounded(written, |decided| Box::pin(self.fix(decided, job))).await;
+            let fix = |decided| async {
+                let rows = Box::pin(self.fix(decided, job)).await;
+                self.notify(|progress| progress.done());
+                rows
+            };
+            let fixed = self.for_each_bounded(written, fix).await;
             rows.extend(fixed.into_iter().flatten());
         }
         (recorded, rows)

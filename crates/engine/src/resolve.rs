@@ -100,6 +100,7 @@ impl<R: Rule> Engine<R> {
         self.notify(|progress| progress.planning(named.len()));
         let step = |named: Named| async move {
             let looked = self.look_in_time(&named, job.deadline).await;
+            self.notify(|progress| progress.done());
             (named, looked)
         };
         let mut works: Vec<Work<R>> = Vec::new();

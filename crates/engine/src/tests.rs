@@ -1,7 +1,6 @@
 //! The engine over a cloud in memory.
 
 mod cards;
-mod crash;
 mod model;
 mod policy;
 mod sessions;

@@ -145,6 +145,7 @@ impl<R: Rule> Engine<R> {
             async move {
                 let ready = Box::pin(self.ready(&back.planned, trip)).await;
                 back.state = ready.map_or_else(State::Settled, |ready| State::Ready(Box::new(ready)));
+                self.notify(|progress| progress.done());
                 back
             }
         };
@@ -167,7 +168,14 @@ impl<R: Rule> Engine<R> {
         if writes && failed.is_none() {
             self.notify(|progress| progress.applying(backs.iter().filter(|back| back.is_ready()).count()));
         }
-        let end = |back: Back<R>| self.end(back, failed.as_ref(), &trip);
+        let end = |back: Back<R>| async {
+            let applies = back.is_ready();
+            let rows = Box::pin(self.end(back, failed.as_ref(), &trip)).await;
+            if applies && writes {
+                self.notify(|progress| progress.done());
+            }
+            rows
+        };
         let rows = self.for_each_bounded(backs, end).await.into_iter().flatten().collect();
         let done = self.done(id, mode, started, rows, Vec::new(), recorded);
         let report = Report { undoes: Some(key), ..done.report };

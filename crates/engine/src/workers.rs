@@ -104,9 +104,7 @@ impl<R: Rule> Engine<R> {
             async move {
                 // The semaphore is never closed, so this waits and cannot fail.
                 let _slot = self.slots.acquire().await;
-                let result = step(item).await;
-                self.notify(|progress| progress.done());
-                (place, result)
+                (place, step(item).await)
             }
             .instrument(span)
         };

@@ -77,7 +77,7 @@ async fn of_two_runs_at_once_one_writes_and_the_other_says_who() {
     for other in [FRONT, CONTROL] {
         let mut world = World::new();
         let house = world.house(ONE, REGION, &[true, true], Script::Works);
-        world.slow(ONE, Write, Wait::Turns(200));
+        world.slow(ONE, Write, Wait::Time(Duration::from_millis(400)));
         let first = world.batch();
         world.list_as(&house, other, REGION, "the museum");
         let id = BatchId { run: remediation::RunId::start(), ..first.id.clone() };
