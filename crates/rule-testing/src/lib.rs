@@ -2,8 +2,10 @@
 
 #![allow(clippy::expect_used, reason = "it is for tests alone")]
 
+mod calls;
 mod laws;
 
+pub use calls::poll;
 pub use laws::{World, hold};
 
 use remediation::{Finding, Region};

@@ -6,7 +6,7 @@ use std::fmt;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule, Tag};
 use ipnet::IpNet;
-use remediation::{Error, ErrorKind, Finding, Resource, Result, call};
+use remediation::{Arn, Error, ErrorKind, Finding, Resource, Result, call};
 
 use crate::admin_port::LAST_PORT;
 use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
@@ -14,7 +14,7 @@ use crate::named::Named;
 use crate::reach::{Lists, Partial, Peer};
 
 const DESCRIBE_GROUPS: &str = "ec2:DescribeSecurityGroups";
-const DESCRIBE_RULES: &str = "ec2:DescribeSecurityGroupRules";
+pub(crate) const DESCRIBE_RULES: &str = "ec2:DescribeSecurityGroupRules";
 const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
 const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
 const GET_ENTRIES: &str = "ec2:GetManagedPrefixListEntries";
@@ -35,7 +35,7 @@ pub(crate) struct Group {
 }
 
 /// Whom a group lets in.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Inbound {
     /// The rules for everyone, each with its ID, in an order of their own.
     pub(crate) everyone: Vec<(IngressRule, String)>,
@@ -47,7 +47,7 @@ pub(crate) struct Inbound {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Interface {
     pub(crate) id: String,
-    /// The instance that it is attached to, or, where EC2 shows none, its description.
+    /// What it serves: an instance by its ID; for what AWS runs, what EC2 says of the interface.
     pub(crate) of: Option<String>,
     pub(crate) subnet: Option<String>,
 }
@@ -231,13 +231,18 @@ pub(crate) async fn interfaces_in_use(ec2: &Client, group: &str) -> Result<Vec<I
     Ok(interfaces)
 }
 
-/// One that AWS made, such as a load balancer's, has no instance that is shown, and says what it is.
+/// One that AWS made, such as a load balancer's, has no instance that is shown, and says what it is. That of a task of ECS
+/// says which, and tasks come and go by themselves.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html>
 fn interface(listed: NetworkInterface) -> Result<Interface> {
     let lacks_id = || Error::unusable(DESCRIBE_INTERFACES, "a network interface without its ID");
     let id = listed.network_interface_id.ok_or_else(lacks_id)?;
     let instance = listed.attachment.and_then(|attachment| attachment.instance_id);
-    let of = instance.or(listed.description.filter(|text| !text.is_empty()));
-    Ok(Interface { id, of, subnet: listed.subnet_id })
+    let description = listed.description.filter(|text| !text.is_empty()).map(|text| {
+        let is_tasks = Arn::parse(&text).is_some_and(|arn| arn.service == "ecs");
+        if is_tasks { "tasks of ECS".to_owned() } else { text }
+    });
+    Ok(Interface { id, of: instance.or(description), subnet: listed.subnet_id })
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
@@ -252,8 +257,7 @@ fn filter(name: &str, value: &str) -> Filter {
 
 impl fmt::Display for Interface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known: Vec<_> = [&self.of, &self.subnet].into_iter().flatten().map(String::as_str).collect();
         f.write_str(&self.id)?;
-        if known.is_empty() { Ok(()) } else { write!(f, " ({})", known.join(", ")) }
+        self.subnet.as_ref().map_or(Ok(()), |subnet| write!(f, " in {subnet}"))
     }
 }
