@@ -167,17 +167,14 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Held, "this approval was used before: approve the plan again"));
         }
         let state = &decided.work.looked.seen.state;
-        let moved = |change: &&R::Change| R::side(change, state) != Side::Before;
         let changes: Vec<_> = shown.changes().cloned().collect();
-        // What a run of the same approval had written before it was cut off stands at After.
-        let cut_off = self.was_cut_off(decided, job);
-        let moved: Vec<_> = changes.iter().filter(moved).collect();
-        let ours_moved = cut_off && moved.iter().all(|change| R::side(change, state) == Side::After);
-        if !moved.is_empty() && !ours_moved {
-            let found = summaries(&decided.proposal.changes).join("; ");
-            let moved = moved.into_iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let moved = changes.iter().filter(|change| R::side(change, state) != Side::Before);
+        let moved: Vec<_> = moved.map(ToString::to_string).collect();
+        // An earlier attempt of this very run may have moved them before it was cut off; to write them again is harmless.
+        if !moved.is_empty() && !self.was_cut_off(decided, job) {
+            let (moved, found) = (moved.join("; "), summaries(&decided.proposal.changes).join("; "));
             return Err(drifted(format!(
-                "`{moved}` was shown, and is not to be made any more; a fresh look finds: {found}"
+                "what was shown is not to be made any more (`{moved}`); a fresh look finds: {found}"
             )));
         }
         let known = |sighting: &&Sighting| shown.sightings.iter().any(|of| of.what == sighting.what);

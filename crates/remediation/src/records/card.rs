@@ -261,3 +261,118 @@ impl Write {
         BatchId { rule: rule.to_owned(), run: self.run, batch: self.batch }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: &str = "open-door";
+
+    fn resource(name: &str) -> Resource {
+        let arn = format!("arn:aws:test:eu-central-1:222222222222:house/{name}");
+        Resource::of_arn("test:GetDoors", arn, name).unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn claim(run: RunId, holder: &str, undoes: Option<RunId>) -> Claim {
+        let (holder, part) = (holder.to_owned(), "digest".to_owned());
+        Claim { run, batch: 1, since: at(100), until: at(200), holder, part, undoes }
+    }
+
+    fn write(run: RunId, second: i64, ended: Ended) -> Write {
+        Write { run, batch: 1, at: at(second), ended, part: "digest".into() }
+    }
+
+    fn card() -> Card {
+        Card::new(RULE, &resource("h"))
+    }
+
+    #[test]
+    fn it_is_read_back_as_that_of_its_resource_alone() {
+        let card =
+            card().claim(claim(RunId::start(), "me", None)).release(Some(write(RunId::start(), 150, Ended::Proved)));
+        let json = card.to_json().unwrap();
+        let read = Card::from_json(&json, RULE, &resource("h")).unwrap();
+        assert_eq!(Card { nonce: card.nonce, ..read }, card);
+        let other = Card::from_json(&json, RULE, &resource("other")).unwrap_err().to_string();
+        assert!(other.starts_with("it is the card of arn:aws:test:eu-central-1:222222222222:house/h ("), "{other}");
+        assert!(Card::from_json(&json, "other", &resource("h")).is_err());
+        let newer = String::from_utf8(json).unwrap().replace("\"schema\":1", "\"schema\":2");
+        let newer = Card::from_json(newer.as_bytes(), RULE, &resource("h")).unwrap_err().to_string();
+        assert!(newer.contains("schema version 2, but this build reads 1"), "{newer}");
+        let long = vec![b' '; Card::MOST_BYTES + 1];
+        assert!(Card::from_json(&long, RULE, &resource("h")).unwrap_err().to_string().contains("more than the"));
+    }
+
+    #[test]
+    fn no_two_versions_have_the_same_bytes() {
+        let card = card();
+        assert_ne!(card.to_json().unwrap(), card.to_json().unwrap());
+    }
+
+    #[test]
+    fn a_claim_is_anothers_while_it_lasts() {
+        let claimed = card().claim(claim(RunId::start(), "me", None));
+        for (holder, now, another) in [("you", 199, true), ("you", 200, false), ("me", 199, false)] {
+            assert_eq!(claimed.claimed_by_another(holder, at(now)).is_some(), another, "{holder} at {now}");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_nobody_released_is_remembered_as_cut_off_unless_it_was_an_undos() {
+        let (dead, next) = (RunId::start(), RunId::start());
+        let card = card().claim(claim(dead, "dead", None)).claim(claim(next, "next", None));
+        assert_eq!(card.writes, [write(dead, 100, Ended::CutOff)]);
+        let card = self::card().claim(claim(dead, "dead", Some(next))).claim(claim(next, "next", None));
+        assert!(card.writes.is_empty());
+        // What the same batch says later replaces it.
+        let card = self::card().claim(claim(dead, "a", None)).claim(claim(dead, "b", None));
+        let card = card.release(Some(write(dead, 150, Ended::Proved)));
+        assert_eq!(card.writes, [write(dead, 150, Ended::Proved)]);
+    }
+
+    #[test]
+    fn the_oldest_writes_are_forgotten_first() {
+        let card =
+            (0..60).fold(card(), |card, second| card.release(Some(write(RunId::start(), second, Ended::Proved))));
+        assert_eq!((card.writes.len(), card.writes[0].at), (REMEMBERED, at(10)));
+        assert!(card.to_json().unwrap().len() < Card::MOST_BYTES);
+    }
+
+    #[test]
+    fn it_is_fought_over_where_proved_fixes_are_many_within_the_window_and_from_then_on() {
+        let day = 24 * 3600;
+        let fight = Fight { window_days: 7, fixes: 2 };
+        let now = at(100 * day);
+        let fought = |writes: &[(i64, Ended)]| {
+            let writes = writes.iter().map(|(days, ended)| write(RunId::start(), days * day, *ended));
+            writes
+                .fold(card(), |card, write| card.release(Some(write)))
+                .fought_over(fight, now)
+                .map(|of| of.reports.len())
+        };
+        assert_eq!(fought(&[(94, Ended::Proved), (99, Ended::Proved)]), Some(2));
+        assert_eq!(fought(&[(92, Ended::Proved), (99, Ended::Proved)]), None);
+        for ended in [Ended::Unproved, Ended::CutOff, Ended::Undone] {
+            assert_eq!(fought(&[(98, ended), (99, Ended::Proved)]), None, "{ended:?}");
+        }
+        let since = FoughtOver { since: now, reports: Vec::new() };
+        let card = Card { fought_over: Some(since.clone()), ..card() };
+        assert_eq!(card.fought_over(fight, now), Some(since));
+    }
+
+    #[test]
+    fn what_came_after_a_run_and_was_not_taken_back_is_known() {
+        let runs: Vec<_> = (0..4).map(|_| RunId::start()).collect();
+        let ended = [Ended::Proved, Ended::Undone, Ended::CutOff, Ended::Unproved];
+        let writes = runs.iter().zip(ended).map(|(run, ended)| write(*run, 1, ended));
+        let card = writes.fold(card(), |card, write| card.release(Some(write)));
+        let after = |run| card.written_after(run).iter().map(|write| write.run).collect::<Vec<_>>();
+        assert_eq!(after(runs[0]), [runs[3], runs[2]]);
+        assert!(after(runs[3]).is_empty());
+        assert_eq!(card.clone().undone(runs[3]).written_after(runs[0]).len(), 1);
+    }
+}

@@ -490,6 +490,64 @@ mod tests {
         assert_eq!(put.num_calls(), 3);
     }
 
+    /// The answers to a put on condition that the record is still of the version 1.
+    fn replace(refused: Option<&'static str>) -> MockRule {
+        let rule = mock!(Client::put_object)
+            .match_requests(|request| (request.if_match(), request.if_none_match()) == (Some("\"1\""), None));
+        match refused {
+            None => rule.then_output(|| PutObjectOutput::builder().e_tag("\"2\"").build()),
+            Some(code) => rule.then_error(move || PutObjectError::generic(metadata(code))),
+        }
+    }
+
+    fn version_one() -> Condition {
+        Condition::Unchanged(Version("\"1\"".into()))
+    }
+
+    #[tokio::test]
+    async fn a_record_is_replaced_only_while_it_is_of_the_version_that_was_read() {
+        let replaced = bucket(&[&replace(None)]).put_if(&version_one(), "x.json", b"new".into()).await.unwrap();
+        assert_eq!(replaced, Some(Version("\"2\"".into())));
+        for code in ["PreconditionFailed", "NoSuchKey"] {
+            let (refused, others) = (replace(Some(code)), stored(b"another's"));
+            let records = bucket(&[&refused, &others]);
+            assert_eq!(records.put_if(&version_one(), "x.json", b"new".into()).await.unwrap(), None, "{code}");
+        }
+        let (lost, ours) = (replace(Some("PreconditionFailed")), stored(b"new"));
+        let stored = bucket(&[&lost, &ours]).put_if(&version_one(), "x.json", b"new".into()).await.unwrap();
+        assert!(stored.is_some(), "the answer was lost, and the record is ours");
+        let error = bucket(&[&replace(Some("AccessDenied"))]).put_if(&version_one(), "x.json", vec![]).await;
+        assert!(error.unwrap_err().to_string().contains("s3:PutObject: AccessDenied"));
+    }
+
+    #[tokio::test]
+    async fn of_many_that_replace_a_file_of_one_version_one_does() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        assert!(records.create("a/x.json", b"0".into()).await.unwrap());
+        for round in 0..20_u8 {
+            let Stored { version, .. } = records.fetch("a/x.json").await.unwrap();
+            let condition = Condition::Unchanged(version);
+            let put = |number: u8| records.put_if(&condition, "a/x.json", vec![b'x', round, number]);
+            let stored = futures::future::try_join_all((0..8).map(put)).await.unwrap();
+            assert_eq!(stored.iter().flatten().count(), 1);
+        }
+        let gone = Condition::Unchanged(Version("0".into()));
+        assert_eq!(records.put_if(&gone, "b.json", vec![]).await.unwrap(), None);
+        assert_eq!(records.find("b.json").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_begins_with_a_dot_is_no_record() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        assert!(records.create("a/x.json", b"{}".into()).await.unwrap());
+        for left in [".lock", "a/.tmpAbC123", "a/.tmpx.json"] {
+            std::fs::write(folder.path().join(left), "half").unwrap();
+        }
+        assert_eq!(records.list("").await.unwrap(), ["a/x.json"]);
+    }
+
     #[tokio::test]
     async fn another_error_of_the_bucket_names_the_action_and_ends_it() {
         let refused = put("x.json", Some("AccessDenied"));
