@@ -473,7 +473,7 @@ impl<R: Rule> Engine<R> {
         }
         let judged = judge(found, written.failure);
         self.count_effect(&job.id, decided.work.account(), judged.effect).await;
-        let write = (written.begun > 0).then(|| self.written(&job.id, claimed, judged.outcome));
+        let write = (written.begun > 0).then(|| self.written(&job.id, claimed, judged.outcome, &took));
         let kept = claimed.release(write, None).await;
         let mut rows = self.rows_of(&decided, &Verdict { outcome: judged.outcome, detail: judged.detail });
         for Row { row, .. } in &mut rows {
@@ -506,9 +506,10 @@ impl<R: Rule> Engine<R> {
     }
 
     /// What the card says of what was written.
-    fn written(&self, id: &BatchId, claimed: &Claimed, outcome: Outcome) -> Write {
+    fn written(&self, id: &BatchId, claimed: &Claimed, outcome: Outcome, took: &[usize]) -> Write {
         let ended = if outcome == Outcome::Fixed { Ended::Proved } else { Ended::Unproved };
-        Write { run: id.run, batch: id.batch, at: self.clock.now(), ended, part: claimed.part().to_owned() }
+        let (part, took) = (claimed.part().to_owned(), took.to_vec());
+        Write { run: id.run, batch: id.batch, at: self.clock.now(), ended, part, took }
     }
 
     /// Does `work` while the claim holds. Where no deadline ends it, it is renewed; where that fails, it is lost.

@@ -466,22 +466,30 @@ fn written_by<C: Clone + serde::Serialize>(
 ) -> Vec<C> {
     let arn = &planned.resource.arn;
     let rows = report.iter().flat_map(|report| &report.findings);
-    let rows = rows.filter(|row| row.resource.as_ref().is_some_and(|resource| resource.arn == *arn));
-    let mut places: Vec<usize> = rows.flat_map(|row| row.took.iter().copied()).collect();
-    let cut_off = card.writes.iter().any(|write| {
-        (write.run, write.batch, write.ended) == (run.run, run.batch, Ended::CutOff)
-            && planned.digest().is_ok_and(|digest| digest == write.part)
-    });
-    let under_way = card.claim.iter().any(|claim| {
-        (claim.run, claim.batch, claim.undoes) == (run.run, run.batch, None)
-            && planned.digest().is_ok_and(|digest| digest == claim.part)
-    });
-    if cut_off || under_way {
-        places.extend(0..planned.changes.len());
-    }
+    let rows: Vec<_> = rows.filter(|row| row.resource.as_ref().is_some_and(|of| of.arn == *arn)).collect();
+    let mut places: Vec<usize> = match rows.is_empty() {
+        false => rows.iter().flat_map(|row| row.took.iter().copied()).collect(),
+        true => by_card(planned, run, card),
+    };
     places.sort_unstable();
     places.dedup();
     places.into_iter().filter_map(|place| planned.changes.get(place)).map(|planned| planned.change.clone()).collect()
+}
+
+/// Which changes of its part of a plan a resource's card says that the run has put in force, or may have.
+fn by_card<C: serde::Serialize>(planned: &PlannedResource<C>, run: &BatchId, card: &Card) -> Vec<usize> {
+    let Ok(digest) = planned.digest() else { return Vec::new() };
+    let all = || (0..planned.changes.len()).collect();
+    let is_its = |of: (RunId, u32), part: &String| of == (run.run, run.batch) && *part == digest;
+    let claimed =
+        card.claim.iter().any(|claim| claim.undoes.is_none() && is_its((claim.run, claim.batch), &claim.part));
+    let written = card.writes.iter().find(|write| is_its((write.run, write.batch), &write.part));
+    match written.map(|write| (write.ended, &write.took)) {
+        _ if claimed => all(),
+        Some((Ended::CutOff, _)) => all(),
+        Some((Ended::Proved | Ended::Unproved, took)) => took.clone(),
+        Some((Ended::Undone, _)) | None => Vec::new(),
+    }
 }
 
 fn planned_changes<C: Clone + ToString>(changes: &[C]) -> Vec<PlannedChange<C>> {

@@ -282,7 +282,10 @@ impl Model {
         // The cloud knows a plan as it was first stored, and so sees what no such plan says.
         let file = self.world.folder.path().join(&key);
         std::fs::write(file, serde_json::to_vec(&plan).unwrap()).unwrap();
-        self.edited.insert(key);
+        // Edited twice, it is as it was.
+        if !self.edited.remove(&key) {
+            self.edited.insert(key);
+        }
     }
 
     /// What a poll may write: in mode `apply` only, up to the limit, and nothing exempt.

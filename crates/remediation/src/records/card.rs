@@ -96,6 +96,10 @@ pub struct Write {
     pub ended: Ended,
     /// The digest of the resource's part of that run's plan.
     pub part: String,
+    /// Which changes of that part are in force because of it, by their places from 0. Of a run that never came back nobody
+    /// knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub took: Vec<usize>,
 }
 
 /// A resource that was fixed again and again.
@@ -202,7 +206,7 @@ impl Card {
     #[must_use]
     pub fn claim(mut self, claim: Claim) -> Self {
         if let Some(Claim { run, batch, since: at, part, undoes: None, .. }) = self.claim.replace(claim) {
-            self.remember(Write { run, batch, at, ended: Ended::CutOff, part });
+            self.remember(Write { run, batch, at, ended: Ended::CutOff, part, took: Vec::new() });
         }
         self
     }
@@ -283,7 +287,7 @@ mod tests {
     }
 
     fn write(run: RunId, second: i64, ended: Ended) -> Write {
-        Write { run, batch: 1, at: at(second), ended, part: "digest".into() }
+        Write { run, batch: 1, at: at(second), ended, part: "digest".into(), took: Vec::new() }
     }
 
     fn card() -> Card {
