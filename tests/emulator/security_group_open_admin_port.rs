@@ -297,7 +297,8 @@ async fn both_controls_together_are_one_change_that_an_undo_takes_back() {
 #[tokio::test]
 async fn both_controls_together_are_the_runbooks_in_any_vpc_where_all_its_rules_are_there() {
     let all = ["tcp 22-22 0.0.0.0/0", "tcp 22-22 ::/0", "tcp 3389-3389 0.0.0.0/0", "tcp 3389-3389 ::/0"];
-    for (is_default, rules, started) in [(true, &all[..], 1), (true, &all[1..], 1), (false, &all, 1), (false, &all[1..], 0)]
+    for (is_default, rules, started) in
+        [(true, &all[..], 1), (true, &all[1..], 1), (false, &all, 1), (false, &all[1..], 0)]
     {
         let of = organization().await;
         let group =

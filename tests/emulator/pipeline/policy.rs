@@ -121,7 +121,7 @@ impl Pipeline {
         assert_eq!(held.count(Outcome::Held), 2, "{held:?}");
         assert!(!self.is_fixed(&buckets[0]).await && !self.is_fixed(&buckets[1]).await);
         self.targets[0].set_public_access_block(&buckets[1], Some([true, false, false, false])).await.unwrap();
-        let plan = self.place(&held.plans[0].key);
+        let plan = self.place(&held.plan.as_ref().unwrap().key);
         let (code, document) =
             self.command(approver, &["approve", &plan, "--reason", "ticket 4711", "--yes", "--wait", "60"]).await;
         assert_eq!(code, Some(2), "{document}");
@@ -141,12 +141,12 @@ impl Pipeline {
         self.set_policy(json!({"mode": "approve"})).await;
         let buckets = self.open_buckets("stale", 1).await;
         let held = self.remediate(&buckets).await;
-        let plan = &held.plans[0];
+        let plan = held.plan.as_ref().unwrap();
         let approval = |hash: &str| Approval::new(&held.id, &plan.key, hash, "who".into(), "why".into());
-        let mut old = approval(&plan.hash);
+        let mut old = approval(&plan.digest);
         old.approved -= jiff::SignedDuration::from_hours(73);
         for (number, (approval, says)) in
-            [(old, "has expired"), (approval(&"0".repeat(64)), "hash is")].iter().enumerate()
+            [(old, "has expired"), (approval(&"0".repeat(64)), "digest is")].iter().enumerate()
         {
             let key = Approval::key(&plan.key).replace(".json", &format!(".by-hand-{number}.json"));
             self.put(&key, serde_json::to_string(approval).unwrap()).await;
@@ -239,7 +239,12 @@ impl Pipeline {
         let report = self.remediate(&buckets).await;
         let (outcome, says) = detail(&report);
         assert!(outcome == Outcome::Held && says.contains("needs an approval: the bucket serves a website"), "{says}");
-        let plan = self.deployment.home().account.json(&self.deployment.home().bucket, &report.plans[0].key).await;
+        let plan = self
+            .deployment
+            .home()
+            .account
+            .json(&self.deployment.home().bucket, &report.plan.as_ref().unwrap().key)
+            .await;
         let notes = plan.unwrap()["findings"][0]["notes"].to_string();
         assert!(notes.contains("start.html") && !self.is_fixed(&buckets[0]).await, "{notes}");
     }
