@@ -4,8 +4,8 @@
 //! age counts from its creation, whether it was ever used or not. When a key was last used matters to the guard alone,
 //! which holds by default: whatever signs with such a key stops working.
 //!
-//! Every call names the user. Without a name IAM acts on the caller's own keys, and with it IAM refuses a key of another
-//! user. The rule asks for the user by name, because only its ARN has the path, and an exemption may go by that.
+//! Every call names the user. Without a name IAM acts on the caller's own keys, and with it IAM refuses a key of
+//! another user. The rule asks for the user by name, because only its ARN has the path, and an exemption may go by that.
 //!
 //! Calls: compliant 2; fixed 4 and 2 for each stale key (guard, write), 1 with the guard off; held by the guard 2 and 1
 //! for each stale key.

@@ -1,7 +1,7 @@
 //! The rule `rds-public-snapshot`: a manual snapshot of a DB instance, or of an Aurora cluster, that anyone may restore.
 //!
-//! The fix takes `all` off the list of those who may restore the snapshot. The accounts that are listed by name stay as
-//! they are found, and so does undo leave them. RDS lists values in no particular order, so a list is compared as a set,
+//! The fix takes `all` off the list of those who may restore the snapshot. The accounts that are listed by name stay
+//! as they are found, also when it is undone. RDS lists values in no particular order, so a list is compared as a set,
 //! and to a change nothing matters but whether `all` is in it.
 //!
 //! Only snapshots of the finding's account are looked at, because AWS lists everybody's public ones. A database that is

@@ -1,9 +1,9 @@
 //! The rule `redshift-public-cluster`: a Redshift cluster that the internet can reach.
 //!
-//! The fix is AWS's own runbook, awaited to its end, or ModifyCluster where there is no such runbook. Undo calls the API,
-//! because no runbook does it. A cluster that is not `available`, or whose public access is being changed already, cannot
-//! be changed now: it is left for a later poll. A change keeps the Elastic IP that the cluster had, because partners'
-//! firewalls may know it, and undo asks for it again.
+//! The fix is AWS's own runbook, awaited to its end, or ModifyCluster where there is no such runbook. Undo calls the
+//! API, because no runbook does it. A cluster that is not `available`, or whose public access is being changed already,
+//! cannot be changed now: it is left for a later poll. A change keeps the Elastic IP that the cluster had, because
+//! partners' firewalls may know it, and undo asks for it again.
 //!
 //! Calls: compliant 1; fixed 4 (look, runbook's start and end, proof; or look, read, write, proof); held never.
 

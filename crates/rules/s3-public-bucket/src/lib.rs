@@ -4,8 +4,9 @@
 //! the other two settings as found, so that no deployment breaks because it can no longer write a public ACL or policy.
 //!
 //! Every call names the bucket's owner, so a bucket that changed hands is never touched. A change holds the whole
-//! configuration before and after, so undo needs nothing else. An answer without all four settings is an error, never a
-//! configuration. A bucket answers only in its own region; elsewhere S3 says which one that is, and the rule asks there.
+//! configuration before and after, so undo needs nothing else. An answer without all four settings is an error, never
+//! a configuration. A bucket answers only in its own region; elsewhere S3 says which one that is, and the rule asks
+//! there.
 //!
 //! Calls: compliant 1; fixed 4 (look, guard, write, proof), 3 with the guard off; held by the guard 2.
 
@@ -145,7 +146,8 @@ impl Rule for S3PublicBucket {
                 };
                 call(PUT, put).await.map(drop)
             }
-            // It needs the permission to put one: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeletePublicAccessBlock.html
+            // It needs the permission to put one.
+            // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeletePublicAccessBlock.html
             None => {
                 let delete =
                     || s3.delete_public_access_block().bucket(bucket).expected_bucket_owner(owner.as_ref()).send();

@@ -120,8 +120,9 @@ impl Change {
         }
     }
 
-    /// Whether the rules that were added are still wanted in a group that let everyone in by `before`, and by `now` after
-    /// the add: the rules that go are all there, and nobody else has added a rule, who may be narrowing the same one.
+    /// Whether what was added is still wanted in a group that let everyone in by `before`, and by `now` after the add:
+    /// nobody else has removed, changed or added a rule, who may be closing what is to be narrowed. A look right after an
+    /// add need not show it yet.
     pub(crate) fn is_undisturbed(&self, before: &[(IngressRule, String)], now: &[(IngressRule, String)]) -> bool {
         let stays = |(rule, id): &(IngressRule, String)| {
             now.iter().any(|(other, other_id)| other_id == id && other.is_same_as(rule))
@@ -129,7 +130,7 @@ impl Change {
         let is_known = |(rule, _): &(IngressRule, String)| {
             rule.is_in(&self.give) || before.iter().any(|(other, _)| other.is_same_as(rule))
         };
-        before.iter().filter(|(rule, _)| rule.is_in(&self.take)).all(stays) && now.iter().all(is_known)
+        before.iter().all(stays) && now.iter().all(is_known)
     }
 }
 

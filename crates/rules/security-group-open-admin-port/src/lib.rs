@@ -1,20 +1,32 @@
 //! The rule `security-group-open-admin-port`: a security group that lets everyone in to SSH (22) or RDP (3389).
 //!
-//! A rule for the port alone is revoked. A wider one, of a range of ports or of all traffic, is narrowed: rules for
-//! everything but the port are added, and it becomes the last of them in place. Where the port is open to everyone by
-//! what is as wide only together, such as two halves, or by a prefix list, a person has to decide. Invariants:
+//! ```text
+//! tcp 22        from 0.0.0.0/0    revoked: it opens nothing else
+//! tcp 0-65535   from ::/0         narrowed: it becomes tcp 0-21, and tcp 23-3388 and tcp 3390-65535 are added before,
+//!                                 where the group is listed for both ports
+//! tcp 22        from 0.0.0.0/1    together these two are as wide as everyone: held, because a person has to decide who
+//! tcp 22        from 128.0.0.0/1  is to get in
+//! ```
 //!
-//! - only inbound rules for 0.0.0.0/0 and ::/0 are changed, and of them only those that open the port of the finding's
-//!   own control; a rule is told by its properties, so that one which was changed since it was planned stays;
-//! - what narrows a rule is there before the rule changes, and is added only while that rule is there; a narrower rule
-//!   that was there before is in no change, so that undo leaves it alone;
-//! - a group never has more rules than before or after, whichever are more, so that its quota holds up nothing that ends
-//!   within it;
-//! - what is refused on the way takes back what was added for it;
-//! - the runbook revokes SSH and RDP for everyone at once, so it is used only where that is what the plan says: the
-//!   rules of its kind that the group has are all to be revoked. In a VPC that is not a default one it revokes nothing
-//!   unless all four of them exist, and then two are the other control's: there, and for what it does not know or does
-//!   not do, the rules are revoked directly.
+//! A rule is told by its properties, so one that was changed since it was planned stays. Invariants:
+//!
+//! - Only inbound rules for 0.0.0.0/0 and ::/0 are changed, and of them only those that open a port for which the group
+//!   is listed. Both ports are planned together: a rule that opens both becomes what opens neither.
+//! - What narrows a rule is there before the rule changes, and is added only while that rule is there. Right before the
+//!   rule changes, the group is looked at again. Where somebody has removed or changed the rule meanwhile, or is adding
+//!   rules as well, what was added is taken back, as it is where the rest is refused. A narrower rule that was there
+//!   before is in no change, so undo leaves it alone.
+//! - An undo opens only what the fix has closed: where somebody has since removed one of the narrower rules, it writes
+//!   nothing.
+//! - A group never has more rules than before or after, whichever are more, so the quota stops nothing that fits it in
+//!   the end.
+//! - The runbook revokes SSH and RDP for everyone at once, so it is used only where the plan says the same: all the rules
+//!   of its kind that the group has are to be revoked. In a VPC that is not a default one it revokes nothing unless all
+//!   four of them exist. Elsewhere, and for what it does not know or does not do, the rules are revoked directly.
+//!
+//! Calls in the target account: 1 where the group complies, 2 where it is held, 3 where the guard holds it, and until the
+//! fix is proved, guard included, 7 where rules are revoked, 9 where the runbook revokes them, 6 where a rule changes in
+//! place and 8 where others are added before; 1 more for each prefix list that matters.
 
 mod admin_port;
 mod change;
@@ -36,16 +48,13 @@ pub use crate::admin_port::AdminPort;
 pub use crate::change::{Change, Means};
 pub use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
 
-use crate::admin_port::AdminPorts;
-use crate::ingress::opens;
-use crate::look::{Inbound, Interface};
+use crate::admin_port::{ADMIN_PORTS, AdminPorts, opens_admin_port};
+use crate::look::{Group, Inbound, Interface, Summary};
 use crate::narrow::{Narrowed, narrow};
 use crate::reach::{Lists, Open, Partial};
 
 /// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-aws-disablepublicaccessforsecuritygroup.html>
 const RUNBOOK: &str = "AWS-DisablePublicAccessForSecurityGroup";
-/// The ports of the controls, which the runbook closes for TCP.
-const ADMIN_PORTS: [i32; 2] = [22, 3389];
 /// So many rules the runbook revokes: those of both ports, for 0.0.0.0/0 and ::/0.
 const ALL_OF_RUNBOOK: usize = 4;
 
@@ -100,7 +109,10 @@ pub struct Client {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     tags: remediation::Tags,
-    inbound: Inbound,
+    /// The inbound rules for everyone, in an order of their own.
+    everyone: Vec<IngressRule>,
+    /// Those for ranges of addresses and prefix lists, where any of them, or of the others, opens an admin port.
+    partial: Vec<Partial>,
     lists: Lists,
     /// Whether the runbook revokes what it knows: it is there, and either the VPC is a default one, or the group has all
     /// four of its rules.
@@ -122,22 +134,29 @@ impl Rule for SecurityGroupOpenAdminPort {
 
     async fn look(client: &Client, finding: &Finding) -> Result<Seen<State>> {
         let group = look::find(&client.ec2, &named::parse(finding)?, finding, client.partition).await?;
-        let inbound = look::inbound(&client.ec2, &group.resource.id).await?;
-        let lists = look::entries(&client.ec2, lists_that_matter(&inbound.partial)).await?;
-        let known = inbound.everyone.iter().filter(|(rule, _)| is_runbooks(rule)).count();
-        let is_runbooks = match (known, &group.vpc) {
+        let Group { resource, vpc, tags, summary } = group;
+        let Inbound { everyone, partial } = match summary {
+            Summary::NotClosed => look::inbound(&client.ec2, &resource.id).await?,
+            Summary::Closed(everyone) => {
+                let (partial, lists) = (Vec::new(), Lists::new());
+                return Ok(Seen::now(resource, State { tags, everyone, partial, lists, is_runbooks: false }));
+            }
+        };
+        let everyone: Vec<_> = everyone.into_iter().map(|(rule, _)| rule).collect();
+        let lists = look::entries(&client.ec2, lists_that_matter(&partial)).await?;
+        let known = everyone.iter().filter(|rule| is_runbooks(rule)).count();
+        let is_runbooks = match (known, vpc) {
             _ if !has_runbook(client.partition) => false,
             (ALL_OF_RUNBOOK, _) => true,
-            (1.., Some(vpc)) => look::is_default_vpc(&client.ec2, vpc).await?,
+            (1.., Some(vpc)) => look::is_default_vpc(&client.ec2, &vpc).await?,
             _ => false,
         };
-        Ok(Seen::now(group.resource, State { tags: group.tags, inbound, lists, is_runbooks }))
+        Ok(Seen::now(resource, State { tags, everyone, partial, lists, is_runbooks }))
     }
 
     fn plan(seen: &Seen<State>, controls: &[&AdminPort], settings: &Settings) -> Proposal<Change> {
-        let State { inbound, lists, is_runbooks, .. } = &seen.state;
+        let State { everyone: present, partial, lists, is_runbooks, .. } = &seen.state;
         let ports = AdminPorts(controls);
-        let present: Vec<_> = inbound.everyone.iter().map(|(rule, _)| rule.clone()).collect();
         let mut proposal = Proposal::default();
         let (counted, left): (Vec<_>, Vec<_>) = present
             .iter()
@@ -148,9 +167,9 @@ impl Rule for SecurityGroupOpenAdminPort {
         proposal.notes.extend(left);
         let (exact, wide): (Vec<_>, Vec<_>) = counted.into_iter().partition(|rule| ports.without(rule).is_empty());
         // First, so that they go also where a wide rule cannot be narrowed, and make room for the narrower ones.
-        proposal.changes = revoke_exact(*is_runbooks, &present, exact);
-        replace_wide(&present, wide, ports, settings.wide_rules, &mut proposal);
-        for open in controls.iter().flat_map(|port| reach::open(port, &inbound.partial, lists)) {
+        proposal.changes = revoke_exact(*is_runbooks, present, exact);
+        replace_wide(present, wide, ports, settings.wide_rules, &mut proposal);
+        for open in controls.iter().flat_map(|port| reach::open(port, partial, lists)) {
             match open {
                 Open::ToEveryone(Everyone::Ipv6, what) if !settings.ipv6 => {
                     proposal.notes.push(format!("{what}; it stays: the setting `ipv6` is false"));
@@ -185,16 +204,13 @@ impl Rule for SecurityGroupOpenAdminPort {
     }
 
     fn side(change: &Change, state: &State) -> Side {
-        change.side(state.inbound.everyone.iter().map(|(rule, _)| rule))
+        change.side(state.everyone.iter())
     }
 }
 
 /// The prefix lists by which an admin port could be open.
 fn lists_that_matter(rules: &[Partial]) -> BTreeSet<&str> {
-    let matters = |rule: &&Partial| {
-        let is_open = |protocol| ADMIN_PORTS.iter().any(|port| opens(rule.protocol, rule.ports, protocol, *port));
-        is_open(Protocol::Tcp) || is_open(Protocol::Udp)
-    };
+    let matters = |rule: &&Partial| opens_admin_port(rule.protocol, rule.ports);
     rules.iter().filter(matters).filter_map(Partial::list).collect()
 }
 
@@ -233,8 +249,7 @@ fn replace_wide(
 ) {
     match setting {
         WideRules::Hold => {
-            let reason =
-                |rule| format!("{rule} opens more than port {}, and the setting `wide_rules` is `hold`", ports);
+            let reason = |rule| format!("{rule} opens more than port {ports}, and the setting `wide_rules` is `hold`");
             proposal.held.extend(wide.iter().map(reason));
         }
         WideRules::Revoke => {

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule, Tag};
+use aws_sdk_ec2::types::{
+    Filter, IpPermission, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule, Tag,
+};
 use ipnet::IpNet;
 use remediation::{Arn, Error, ErrorKind, Finding, Resource, Result, call};
 
-use crate::admin_port::LAST_PORT;
+use crate::admin_port::{LAST_PORT, opens_admin_port};
 use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
 use crate::named::Named;
 use crate::reach::{Lists, Partial, Peer};
@@ -32,6 +34,17 @@ pub(crate) struct Group {
     pub(crate) resource: Resource,
     pub(crate) vpc: Option<String>,
     pub(crate) tags: Tags,
+    pub(crate) summary: Summary,
+}
+
+/// What the group's own description tells of its inbound rules. It has neither their IDs nor their tags, but it comes
+/// without a call of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Summary {
+    /// Nobody but security groups reaches an admin port. These are the rules for everyone, without their tags.
+    Closed(Vec<IngressRule>),
+    /// Somebody does, or the description does not say.
+    NotClosed,
 }
 
 /// Whom a group lets in.
@@ -107,7 +120,39 @@ fn described(group: SecurityGroup, finding: &Finding, partition: &str) -> Result
     let tags: Tags = group.tags.unwrap_or_default().into_iter().filter_map(key_and_value).collect();
     let names = group.group_name.into_iter().chain(tags.get("Name").cloned());
     let resource = Resource::of_arn(DESCRIBE_GROUPS, arn, id)?.called(names);
-    Ok(Group { resource, vpc: group.vpc_id, tags })
+    let summary = match group.ip_permissions {
+        Some(permissions) => Summary::of(permissions)?,
+        None => Summary::NotClosed,
+    };
+    Ok(Group { resource, vpc: group.vpc_id, tags, summary })
+}
+
+impl Summary {
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html>
+    fn of(permissions: Vec<IpPermission>) -> Result<Self> {
+        let lacks = |what| move || Error::unusable(DESCRIBE_GROUPS, what);
+        let mut everyone = Vec::new();
+        for of in permissions {
+            let protocol = of.ip_protocol().ok_or_else(lacks("a rule without its protocol"))?;
+            let Some(protocol) = Protocol::parse(protocol) else { continue };
+            let (from_port, to_port) = ports(protocol, of.from_port, of.to_port);
+            let ipv4 = of.ip_ranges().iter().map(|range| (range.cidr_ip(), range.description()));
+            let ipv6 = of.ipv6_ranges().iter().map(|range| (range.cidr_ipv6(), range.description()));
+            let ranges: Vec<_> = ipv4.chain(ipv6).collect();
+            let has_peers = !ranges.is_empty() || !of.prefix_list_ids().is_empty();
+            if has_peers && opens_admin_port(protocol, (from_port, to_port)) {
+                return Ok(Self::NotClosed);
+            }
+            for (cidr, description) in ranges {
+                let range = parse_range(DESCRIBE_GROUPS, cidr.ok_or_else(lacks("a rule without its range"))?)?;
+                let Some(from) = Everyone::of(range) else { continue };
+                let description = description.filter(|text| !text.is_empty()).map(str::to_owned);
+                everyone.push(IngressRule { protocol, from_port, to_port, from, description, tags: Tags::new() });
+            }
+        }
+        everyone.sort();
+        Ok(Self::Closed(everyone))
+    }
 }
 
 /// What EC2 says of an ID, it says of this very group.

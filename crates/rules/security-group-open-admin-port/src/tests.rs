@@ -3,7 +3,7 @@ use aws_sdk_ec2::operation::describe_security_group_rules::DescribeSecurityGroup
 use aws_sdk_ec2::operation::describe_security_groups::DescribeSecurityGroupsOutput;
 use aws_sdk_ec2::operation::describe_vpcs::DescribeVpcsOutput;
 use aws_sdk_ec2::operation::revoke_security_group_ingress::RevokeSecurityGroupIngressOutput;
-use aws_sdk_ec2::types::{IpPermission, IpRange, SecurityGroup, SecurityGroupRule, Vpc};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup, SecurityGroupRule, Vpc};
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use ipnet::IpNet;
 use remediation::{Manifest, RunId};
@@ -21,6 +21,8 @@ type Ec2 = aws_sdk_ec2::Client;
 type Ssm = aws_sdk_ssm::Client;
 
 const GROUP: &str = "sg-0123456789abcdef0";
+/// What everyone may do in a group that complies.
+const WEB: &str = "tcp 80-80 ::/0";
 const SSH: usize = 0;
 const RDP: usize = 1;
 
@@ -90,10 +92,10 @@ fn resource() -> Resource {
 }
 
 /// A look at the group with these rules; none of its prefix lists has entries.
-fn seen(inbound: Inbound) -> Seen<State> {
-    let lists = inbound.partial.iter().filter_map(Partial::list).map(|list| (list.to_owned(), Ok(Vec::new())));
-    let (tags, lists) = (Tags::new(), lists.collect());
-    Seen::now(resource(), State { tags, inbound, lists, is_runbooks: false })
+fn seen(Inbound { everyone, partial }: Inbound) -> Seen<State> {
+    let lists = partial.iter().filter_map(Partial::list).map(|list| (list.to_owned(), Ok(Vec::new()))).collect();
+    let everyone = everyone.into_iter().map(|(rule, _)| rule).collect();
+    Seen::now(resource(), State { tags: Tags::new(), everyone, partial, lists, is_runbooks: false })
 }
 
 /// The same, where a prefix list has these entries.
@@ -126,6 +128,27 @@ fn group(owner: &str) -> MockRule {
     let found = SecurityGroup::builder().group_id(GROUP).group_name("web").vpc_id("vpc-1").owner_id(owner).build();
     mock!(Ec2::describe_security_groups)
         .then_output(move || DescribeSecurityGroupsOutput::builder().security_groups(found.clone()).build())
+}
+
+/// The group, which says itself that it has these rules, at one look after the other.
+fn groups_with(looks: &[&[&str]]) -> MockRule {
+    let permission = |text: &&str| {
+        let rule = listed(text);
+        let of = IpPermission::builder().ip_protocol(rule.ip_protocol().unwrap());
+        let ipv4 = rule.cidr_ipv4().map(|range| vec![IpRange::builder().cidr_ip(range).description("").build()]);
+        let ipv6 = rule.cidr_ipv6().map(|range| vec![Ipv6Range::builder().cidr_ipv6(range).build()]);
+        let lists = rule.prefix_list_id().map(|list| vec![PrefixListId::builder().prefix_list_id(list).build()]);
+        let of = of.set_from_port(rule.from_port()).set_to_port(rule.to_port());
+        of.set_ip_ranges(ipv4).set_ipv6_ranges(ipv6).set_prefix_list_ids(lists).build()
+    };
+    let mut sequence = mock!(Ec2::describe_security_groups).sequence();
+    for texts in looks {
+        let found = SecurityGroup::builder().group_id(GROUP).group_name("web").vpc_id("vpc-1").owner_id(OURS);
+        let found = found.set_ip_permissions(Some(texts.iter().map(permission).collect())).build();
+        let output = DescribeSecurityGroupsOutput::builder().security_groups(found).build();
+        sequence = sequence.output(move || output.clone());
+    }
+    sequence.build()
 }
 
 /// The group has these rules at one look after the other.

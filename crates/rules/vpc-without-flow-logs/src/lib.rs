@@ -9,8 +9,8 @@
 //!
 //! The log group is named by the account and the VPC alone, so runs do not add groups, and EC2 itself refuses a second
 //! flow log to it. A retention that somebody chose is not changed. Undo deletes nothing but a flow log of that VPC, to
-//! that group, with the rule's tag, and never any logs. A flow log that turns out not to be needed, because somebody made
-//! one at the same time, stays, and a note says so. What shows that a flow log delivers is told in [`state`].
+//! that group, with the rule's tag, and never any logs. A flow log that turns out not to be needed, because somebody
+//! made one at the same time, stays, and a note says so. What shows that a flow log delivers is told in [`state`].
 //!
 //! Calls: compliant 2 by somebody's flow log, 3 by the rule's own; fixed 11 (look 5, write 3, proof 3); held 2.
 

@@ -172,8 +172,8 @@ impl Vpc {
 /// The note on a flow log of the rule's own that nobody needs.
 fn stays(FlowLog { id, destination, .. }: &FlowLog, enough: &FlowLog) -> String {
     format!(
-        "this rule's flow log {id} to {destination} stays, although the flow log {} to {} records the traffic too: undo \
-         the run that made it, or delete one of them",
+        "this rule's flow log {id} to {destination} stays, although the flow log {} to {} records the traffic too: \
+         undo the run that made it, or delete one of them",
         enough.id, enough.destination
     )
 }

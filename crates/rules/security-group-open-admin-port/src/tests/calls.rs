@@ -3,6 +3,7 @@
 use aws_sdk_ec2::operation::authorize_security_group_ingress::{
     AuthorizeSecurityGroupIngressError, AuthorizeSecurityGroupIngressOutput,
 };
+use aws_sdk_ec2::operation::describe_network_interfaces::DescribeNetworkInterfacesOutput;
 use aws_sdk_ec2::operation::modify_security_group_rules::{
     ModifySecurityGroupRulesError, ModifySecurityGroupRulesOutput,
 };
@@ -24,7 +25,6 @@ const BELOW: &str = "tcp 0-21 0.0.0.0/0";
 const ABOVE: &str = "tcp 23-65535 0.0.0.0/0";
 /// What the wide rule becomes.
 const BELOW_IN_ITS_PLACE: &str = "tcp 0-21 0.0.0.0/0 is tcp 0-65535 0.0.0.0/0";
-const WEB: &str = "tcp 80-80 ::/0";
 const DENIED: &str = "UnauthorizedOperation";
 
 fn started() -> MockRule {
@@ -287,10 +287,16 @@ async fn what_was_added_is_taken_back_where_the_wide_rule_vanished_or_changed_si
     let anew = "tcp 0-65535 0.0.0.0/0 is another";
     // The wide rule is still there, but somebody is adding what only narrows it.
     let other_run = "tcp 3390-65535 0.0.0.0/0";
-    for now in
-        [&[ABOVE][..], &[by_port, ABOVE, other_run], &[by_peer, ABOVE], &[anew, ABOVE], &[WIDE, ABOVE, other_run]]
-    {
-        let (looked, taken_back) = (looks(&[&[WIDE], now]), revoked_same(&[ABOVE]));
+    for now in [
+        &[WEB, ABOVE][..],
+        &[WEB, by_port, ABOVE, other_run],
+        &[WEB, by_peer, ABOVE],
+        &[WEB, anew, ABOVE],
+        &[WEB, WIDE, ABOVE, other_run],
+        // Another rule of the group was removed, which may have been to stay open.
+        &[WIDE, ABOVE],
+    ] {
+        let (looked, taken_back) = (looks(&[&[WEB, WIDE], now]), revoked_same(&[ABOVE]));
         let client = client(&[&looked, &adds(&[None]), &taken_back], &[]);
         let error = apply(&client, &narrowed()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotNow, "{now:?}: {error}");
@@ -439,4 +445,54 @@ async fn the_runbook_is_not_started_where_it_would_do_more_or_nothing_any_more()
         apply(&client, &by_runbook(&[ssh])).await.unwrap();
     }
     assert_eq!((start.num_calls(), revoke.num_calls()), (0, 1));
+}
+
+/// The calls in the target account of a look, of what the guard sees, of each write, and of the look that proves it, for
+/// both controls.
+async fn calls(ec2: &[&MockRule], ssm: &[&MockRule], guard_in_use: Guard) -> usize {
+    let (client, settings) = (client(ec2, ssm), Settings { guard_in_use, ..Settings::default() });
+    let seen = look(&client, GROUP).await.unwrap();
+    let changes = plan_of(&seen, &[SSH, RDP], &settings).changes;
+    if !changes.is_empty() {
+        SecurityGroupOpenAdminPort::impact(&client, &seen, &changes, &settings).await.unwrap();
+    }
+    if !changes.is_empty() && guard_in_use != Guard::Hold {
+        for change in &changes {
+            apply(&client, change).await.unwrap();
+        }
+        let proof = look(&client, GROUP).await.unwrap();
+        assert!(plan_of(&proof, &[SSH, RDP], &settings).complies());
+    }
+    ec2.iter().chain(ssm).map(|mock| mock.num_calls()).sum()
+}
+
+#[tokio::test]
+async fn no_call_is_made_too_many() {
+    const EXACT: &str = "tcp 22-22 0.0.0.0/0";
+    const IN_PLACE: &str = "tcp 22-30 0.0.0.0/0";
+    let narrower: &[_] = &["tcp 0-21 0.0.0.0/0", "tcp 23-3388 0.0.0.0/0", "tcp 3390-65535 0.0.0.0/0"];
+    let (protects, others) = (protects_nothing(), || vpc(false));
+    let closed = calls(&[&groups_with(&[&[WEB]])], &[], Guard::Warn).await;
+    let halves: &[_] = &["tcp 22-22 0.0.0.0/1", "tcp 22-22 128.0.0.0/1"];
+    let held = calls(&[&groups_with(&[halves]), &looks(&[halves])], &[], Guard::Warn).await;
+    let held_by_guard =
+        calls(&[&groups_with(&[&[WIDE]]), &looks(&[&[WIDE]]), &protects_nothing()], &[], Guard::Hold).await;
+    let groups = groups_with(&[&[EXACT], &[]]);
+    let (looked, revoke) = (looks(&[&[EXACT], &[EXACT]]), revoked(&[EXACT]));
+    let revoked = calls(&[&groups, &looked, &others(), &protects, &revoke], &[], Guard::Warn).await;
+    let (groups, looked) = (groups_with(&[&[EXACT], &[]]), looks(&[&[EXACT], &[EXACT], &[]]));
+    let (started, ended) = (started(), ended(AutomationExecutionStatus::Success));
+    let by_runbook =
+        calls(&[&groups, &looked, &vpc(true), &protects_nothing()], &[&started, &ended], Guard::Warn).await;
+    let (groups, looked) = (groups_with(&[&[IN_PLACE], &["tcp 23-30 0.0.0.0/0"]]), looks(&[&[IN_PLACE], &[IN_PLACE]]));
+    let modify = modified(IN_PLACE, (Some(23), Some(30)), None);
+    let in_place = calls(&[&groups, &looked, &protects_nothing(), &modify], &[], Guard::Warn).await;
+    let (groups, looked) = (groups_with(&[&[WIDE], narrower]), looks(&[&[WIDE], &[WIDE], &[WIDE]]));
+    let (added, modify) = (adds(&[None]), modified(WIDE, (Some(0), Some(21)), None));
+    let narrowed = calls(&[&groups, &looked, &protects_nothing(), &added, &modify], &[], Guard::Warn).await;
+    assert_eq!([closed, held, held_by_guard, revoked, by_runbook, in_place, narrowed], [1, 2, 3, 7, 9, 6, 8]);
+}
+
+fn protects_nothing() -> MockRule {
+    mock!(Ec2::describe_network_interfaces).then_output(|| DescribeNetworkInterfacesOutput::builder().build())
 }

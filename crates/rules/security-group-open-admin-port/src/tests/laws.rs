@@ -162,8 +162,8 @@ fn any_state() -> impl Strategy<Value = State> {
     let entries = prop::sample::select(vec![Ok("10.0.0.0/8"), Ok("0.0.0.0/0"), Err("told so")]);
     (any_rules(), partial, entries, any::<bool>()).prop_map(|(rules, partial, entries, is_runbooks)| {
         let mut state = seen(inbound(&partial)).state;
-        state.inbound.everyone = rules.into_iter().map(|rule| (rule.clone(), rule.to_string())).collect();
-        state.inbound.everyone.sort();
+        state.everyone = rules;
+        state.everyone.sort();
         let entries = entries.map(|range| vec![range.parse().unwrap()]).map_err(str::to_owned);
         state.lists.values_mut().for_each(|of| of.clone_from(&entries));
         State { is_runbooks, ..state }
@@ -183,21 +183,23 @@ fn any_settings() -> impl Strategy<Value = Settings> {
 
 impl World for SecurityGroupOpenAdminPort {
     fn write(state: &mut State, change: &Change) {
-        let everyone = &mut state.inbound.everyone;
-        let Some(Steps { add, modify, revoke }) = change.steps(everyone).unwrap() else { return };
-        everyone.extend(add.into_iter().map(|rule| (rule.clone(), rule.to_string())));
-        if let Some(Modify { id, becomes }) = modify {
-            let (rule, _) = everyone.iter_mut().find(|(_, of)| *of == id).unwrap();
-            *rule = IngressRule { tags: rule.tags.clone(), ..becomes };
+        let mut everyone: Vec<_> = state.everyone.drain(..).map(|rule| (rule.clone(), rule.to_string())).collect();
+        if let Some(Steps { add, modify, revoke }) = change.steps(&everyone).unwrap() {
+            if let Some(Modify { id, becomes }) = modify {
+                let (rule, _) = everyone.iter_mut().find(|(_, of)| *of == id).unwrap();
+                *rule = IngressRule { tags: rule.tags.clone(), ..becomes };
+            }
+            everyone.retain(|(_, id)| !revoke.contains(id));
+            everyone.extend(add.into_iter().map(|rule| (rule, "added".into())));
         }
-        everyone.retain(|(_, id)| !revoke.contains(id));
-        everyone.sort();
+        state.everyone.extend(everyone.into_iter().map(|(rule, _)| rule));
+        state.everyone.sort();
     }
 
     fn open(state: &State) -> BTreeSet<String> {
-        let rules: Vec<_> = state.inbound.everyone.iter().map(|(rule, _)| rule.clone()).collect();
+        let rules = &state.everyone;
         let all_traffic = rules.iter().filter(|rule| rule.protocol == Protocol::All).map(ToString::to_string);
-        let open = packets(&[]).into_iter().filter(|packet| is_open(&rules, *packet));
+        let open = packets(&[]).into_iter().filter(|packet| is_open(rules, *packet));
         open.map(|packet| format!("{packet:?}")).chain(all_traffic).collect()
     }
 }

@@ -65,7 +65,7 @@ async fn a_group_is_what_ec2_says_it_is_however_it_was_named() {
         assert!(names.iter().eq(["front", "web"]), "{names:?}");
         let tags = SecurityGroupOpenAdminPort::tags(&client, &seen).await.unwrap();
         assert!(tags.keys().eq(["Name", "aws:cloudformation:stack-name"]), "{tags:?}");
-        assert_eq!(seen.state.inbound.everyone.len(), 1);
+        assert_eq!(seen.state.everyone.len(), 1);
     }
 }
 
@@ -303,4 +303,49 @@ fn one_thing_more_is_a_sighting_that_nobody_was_shown() {
     // A service that gets one more interface is the same service.
     let one = [interface(1, Some("ELB app/web/1"))];
     assert_eq!(whats(&one), whats(&[&one[..], &[interface(2, Some("ELB app/web/1"))]].concat()));
+}
+
+#[tokio::test]
+async fn a_group_that_closes_the_ports_by_its_own_description_is_asked_for_nothing_more() {
+    let closed: &[&str] = &[
+        "tcp 0-21 0.0.0.0/0",
+        "udp 23-3388 ::/0",
+        "icmp - 0.0.0.0/0",
+        "47 - 0.0.0.0/0",
+        "tcp 22-22 sg-0123abcd",
+        "tcp 443-443 pl-1",
+        "tcp 443-443 10.0.0.0/8",
+    ];
+    let client = client(&[&groups_with(&[closed])], &[]);
+    let seen = look(&client, GROUP).await.unwrap();
+    assert_eq!(
+        seen.state.everyone,
+        inbound(&closed[..3]).everyone.into_iter().map(|(rule, _)| rule).collect::<Vec<_>>()
+    );
+    assert!(plan_of(&seen, &[SSH, RDP], &Settings::default()).complies());
+}
+
+#[tokio::test]
+async fn a_group_that_opens_an_admin_port_to_anybody_is_asked_for_all_its_rules() {
+    for open in [
+        "tcp 22-22 0.0.0.0/0",
+        "tcp 0-65535 ::/0",
+        "udp 3389-3389 10.0.0.0/8",
+        "-1 - 128.0.0.0/1",
+        "6 20-30 pl-1",
+        "tcp - 0.0.0.0/0",
+    ] {
+        let (rules, lists) = (looks(&[&[WEB, open]]), entries("pl-1", None, &[], None));
+        let client = client(&[&groups_with(&[&[WEB, open]]), &rules, &lists, &vpc(false)], &[]);
+        look(&client, GROUP).await.unwrap();
+        assert_eq!(rules.num_calls(), 1, "{open}");
+    }
+    let broken = mock!(Ec2::describe_security_groups).then_output(|| {
+        let permission = IpPermission::builder().ip_protocol("tcp").from_port(80).to_port(80);
+        let permission = permission.ip_ranges(IpRange::builder().build()).build();
+        let found = SecurityGroup::builder().group_id(GROUP).owner_id(OURS).ip_permissions(permission).build();
+        DescribeSecurityGroupsOutput::builder().security_groups(found).build()
+    });
+    let error = look(&client(&[&broken], &[]), GROUP).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, "ec2:DescribeSecurityGroups"));
 }

@@ -269,10 +269,9 @@ fn a_side_goes_by_the_rules_that_are_taken_and_given_as_sets() {
         (&two, &["tcp 22-22 10.0.0.0/8"], Side::After),
     ] {
         let mut state = seen(inbound(present)).state;
-        for (number, (rule, id)) in state.inbound.everyone.iter_mut().enumerate() {
+        for rule in &mut state.everyone {
             rule.description = Some("other words".into());
             rule.tags.insert("owner".into(), "ops".into());
-            *id = format!("sgr-{number}");
         }
         let of_undo = match side {
             Side::Before => Side::After,
