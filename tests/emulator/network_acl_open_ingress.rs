@@ -230,8 +230,8 @@ async fn the_plan_and_the_report_say_who_is_cut_off_whatever_the_pages() {
     let cut_off = |(subnet, name)| format!("{subnet} {CUT_OFF} ({name})");
     let notes = [(&first, "subnet 1"), (&second, "subnet 2")].map(cut_off);
     assert_eq!(report.findings[0].notes, notes);
-    let stored = of.central.json(&of.bucket, &report.plan.as_ref().unwrap().key).await.unwrap();
-    assert_eq!(stored["findings"][0]["notes"], json!(notes), "{stored}");
+    let plan = of.plan::<NetworkAclOpenIngress>(&report).await.unwrap();
+    assert_eq!(plan.resources[0].sightings.iter().map(ToString::to_string).collect::<Vec<_>>(), notes);
 }
 
 #[tokio::test]
@@ -401,7 +401,7 @@ async fn an_entry_that_took_the_number_since_is_neither_deleted_nor_replaced() {
     let report = of.run_with::<NetworkAclOpenIngress>(warn(), of.batch(&[&acl]), Mode::Plan).await;
     let stored = of.central.json(&of.bucket, &report.plan.as_ref().unwrap().key).await.unwrap();
     let plan: Plan<<NetworkAclOpenIngress as Rule>::Change> = serde_json::from_value(stored).unwrap();
-    let change = &plan.findings[0].changes[0].change;
+    let change = &plan.resources[0].changes[0].change;
     assert_eq!((change.number, change.source), (100, Family::Ipv4));
     acls.remove(&acl, 100).await.unwrap();
     acls.add(&acl, 100, Allow, "6 443-443", ALL_IPV4).await.unwrap();

@@ -263,7 +263,9 @@ async fn a_wide_rule_that_is_found_for_both_ports_at_once_loses_both() {
     let mut batch = of.batch_of(SSH, &[&group]);
     batch.findings.push(of.finding_of(RDP, &group));
     let report = of.run::<SecurityGroupOpenAdminPort>(batch, Mode::Apply).await;
-    assert_eq!((report.count(Outcome::Fixed), report.plans.len()), (2, 2), "{report:?}");
+    assert_eq!(report.count(Outcome::Fixed), 2, "{report:?}");
+    let plan = of.plan::<SecurityGroupOpenAdminPort>(&report).await.unwrap();
+    assert_eq!((plan.resources.len(), plan.resources[0].findings.len()), (1, 2), "one plan for both: {plan:?}");
     let left = [
         "icmp -1 0.0.0.0/0",
         "tcp 0-21 0.0.0.0/0",
@@ -382,7 +384,7 @@ async fn narrower_rules_that_are_there_are_no_error_and_undo_leaves_them() {
     let client = of.write_client::<SecurityGroupOpenAdminPort>().await.unwrap();
     let plan = of.central.json(&of.bucket, &key).await.unwrap();
     let resource = of.look::<SecurityGroupOpenAdminPort>(&client, &group).await.unwrap().resource;
-    for planned in plan["findings"][0]["changes"].as_array().unwrap().iter().rev() {
+    for planned in plan["resources"][0]["changes"].as_array().unwrap().iter().rev() {
         let change = serde_json::from_value(planned["change"].clone()).unwrap();
         let undo = SecurityGroupOpenAdminPort::undo(&change);
         SecurityGroupOpenAdminPort::apply(&client, &resource, &undo).await.unwrap();

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use remediation::{Approval, Batch, BatchId, Outcome, POLICY_KEY, Report};
+use remediation::{Approval, Approved, Batch, BatchId, Outcome, POLICY_KEY, Report};
 use serde_json::{Value, json};
 use testkit::paths;
 use tokio::process::Command;
@@ -126,7 +126,8 @@ impl Pipeline {
             self.command(approver, &["approve", &plan, "--reason", "ticket 4711", "--yes", "--wait", "60"]).await;
         assert_eq!(code, Some(2), "{document}");
         let report: Report = serde_json::from_value(document["reports"][0]["report"].clone()).unwrap();
-        let approval = report.approval.as_ref().unwrap();
+        let Approved { approval, stored_by } = report.approval.as_ref().unwrap();
+        assert!(stored_by.is_some(), "S3's event says who stored it");
         assert!(approval.by.contains(":assumed-role/approver/") && approval.reason == "ticket 4711", "{approval:?}");
         let outcomes: Vec<_> = report.findings.iter().map(|row| row.outcome).collect();
         assert_eq!(outcomes, [Outcome::Fixed, Outcome::Held], "{report:?}");
@@ -181,7 +182,7 @@ impl Pipeline {
         let provider = aws_sdk_s3::config::SharedCredentialsProvider::new(credentials);
         let s3 = aws_sdk_s3::Client::new(&config.credentials_provider(provider).build());
         let mut refused = Vec::new();
-        for folder in ["policy.json", "findings/", "plans/", "reports/", "exemptions/", "fixes/", "ledgers/"] {
+        for folder in ["policy.json", "findings/", "plans/", "reports/", "resources/", "ledgers/"] {
             let key = if folder.ends_with('/') { format!("{folder}x/y.json") } else { folder.to_owned() };
             let put = s3.put_object().bucket(bucket).key(&key).body(b"{}".to_vec().into()).send().await;
             refused.push(put.is_err());
@@ -189,7 +190,7 @@ impl Pipeline {
         refused.push(s3.delete_object().bucket(bucket).key("approvals/x/y.json").send().await.is_err());
         let findings = self.deployment.home().account.keys(bucket, "findings/").await.unwrap();
         refused.push(s3.get_object().bucket(bucket).key(&findings[0]).send().await.is_err());
-        assert_eq!(refused, [true; 9], "an approver may do more than approve");
+        assert_eq!(refused, [true; 8], "an approver may do more than approve");
         let findings = self.findings_file("approver").await;
         let (code, document) = self.command(approver, &["plan", "--findings", &findings]).await;
         let says = document["reports"][0]["report"]["findings"][0]["detail"].as_str().unwrap_or_default();
@@ -245,7 +246,7 @@ impl Pipeline {
             .account
             .json(&self.deployment.home().bucket, &report.plan.as_ref().unwrap().key)
             .await;
-        let notes = plan.unwrap()["findings"][0]["notes"].to_string();
+        let notes = plan.unwrap()["resources"][0]["sightings"].to_string();
         assert!(notes.contains("start.html") && !self.is_fixed(&buckets[0]).await, "{notes}");
     }
 
