@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::RuleAction::{Allow, Deny};
 use network_acl_open_ingress::{Family, NetworkAclOpenIngress, Settings};
 use remediation::{ErrorKind, Guard, Mode, Outcome, Plan, Report, Rule, Side};
-use serde_json::{Value, json};
+use serde_json::Value;
 use testkit::Result;
 use testkit::cases::Subject;
 use testkit::emulator::Emulator;

@@ -13,7 +13,7 @@ const RUN: &str = "01999999-9999-7999-8999-999999999999";
 const EARLIER: &str = "01999999-0000-7999-8999-999999999999";
 const RULE: &str = "s3-public-bucket";
 /// The digest of the plan's fixture: a plan of yesterday is believed by it.
-const DIGEST: &str = "DIGEST";
+const DIGEST: &str = "4457bb6870836f80c9b94dd21f13ad28e8b651added9d3654a19472c45ca956e";
 
 const PLAN: &str = include_str!("../../fixtures/records/plan-2.json");
 const REPORT: &str = include_str!("../../fixtures/records/report-2.json");
