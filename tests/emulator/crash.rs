@@ -104,8 +104,10 @@ async fn calls(of: &Organization, id: &BatchId) -> Vec<(String, String, usize)> 
         let principal = decision["principal"].as_str().unwrap();
         let account = accounts.iter().find(|account| principal.contains(&format!("::{account}:assumed-role/")));
         let action = decision["action"].as_str().unwrap().to_owned();
-        // A part of AssumeRole, not a call.
-        if let (Some(account), true) = (account, action != "sts:SetSourceIdentity") {
+        // What AssumeRole and a PutObject with If-Match need beside their own permission is no call.
+        // <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+        let is_of_put = action == "s3:GetObject" && calls.last().is_some_and(|(_, last, _)| last == "s3:PutObject");
+        if let (Some(account), false) = (account, is_of_put || action == "sts:SetSourceIdentity") {
             let before = calls.iter().filter(|(of, other, _)| of == *account && *other == action).count();
             calls.push(((*account).clone(), action, before));
         }
