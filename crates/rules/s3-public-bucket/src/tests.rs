@@ -63,8 +63,16 @@ fn website(website: GetBucketWebsiteOutput) -> MockRule {
 
 fn session() -> Target {
     let config = SdkConfig::builder().region(SdkRegion::from_static("us-east-1")).build();
-    let (account, region, run) = ("222222222222".parse().unwrap(), "us-east-1".into(), RunId::start());
-    Target { config, account, region, partition: "aws", role_arn: "arn:aws:iam::222222222222:role/r".into(), run }
+    let (account, region, session_name) =
+        ("222222222222".parse().unwrap(), "us-east-1".into(), "autoremediate-a-test".to_owned());
+    Target {
+        config,
+        account,
+        region,
+        partition: "aws",
+        role_arn: "arn:aws:iam::222222222222:role/r".into(),
+        session_name,
+    }
 }
 
 fn client(rules: &[&MockRule]) -> Client {
