@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use remediation::{Mode, Outcome, Plan, Report, StoredPlan};
-use s3_public_bucket::{Change, S3PublicBucket};
+use rules::s3_public_bucket::{Change, S3PublicBucket};
 use serde_json::{Value, json};
 use testkit::emulator::Emulator;
 use testkit::lambda::Invocation;

@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
+use remediation::Manifest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -240,11 +241,10 @@ fn succeeded(what: &str, output: &Output) -> Result<()> {
 fn copy_terraform(to: &Path) -> Result<()> {
     let repository = paths::repository();
     copy_folder(&repository.join("terraform"), &to.join("terraform"))?;
-    for rule in std::fs::read_dir(repository.join("crates/rules"))? {
-        let rule = rule?;
-        let folder = to.join("crates/rules").join(rule.file_name());
-        std::fs::create_dir_all(&folder)?;
-        std::fs::copy(rule.path().join("rule.json"), folder.join("rule.json"))?;
+    for Manifest { id, .. } in manifests()? {
+        let manifest = Path::new("crates/rules").join(id).join("rule.json");
+        std::fs::create_dir_all(to.join(&manifest).with_file_name(""))?;
+        std::fs::copy(repository.join(&manifest), to.join(&manifest))?;
     }
     Ok(())
 }
