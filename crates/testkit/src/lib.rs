@@ -15,6 +15,7 @@ pub mod netskope;
 pub mod organization;
 pub mod pages;
 pub mod paths;
+pub mod readme;
 pub mod settings;
 pub mod subjects;
 pub mod violations;
