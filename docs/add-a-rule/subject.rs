@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{CreateVolumePermission, OperationType, SnapshotAttributeName};
-use ebs_public_snapshot::EbsPublicSnapshot;
+use ebs_public_snapshot_example::EbsPublicSnapshot;
 use serde_json::{Value, json};
 
 use testkit::Result;

@@ -2,38 +2,47 @@
 
 use std::fs;
 
+use ebs_public_snapshot_example::EbsPublicSnapshot;
+use remediation::{Manifest, Rule};
 use testkit::paths;
 
 #[path = "../../docs/add-a-rule/subject.rs"]
 mod ebs_public_snapshot;
 
-/// What the subject says here, and what it says in the harness, where it is one of many.
-const IN_THE_HARNESS: [(&str, &str); 3] = [
-    ("use ebs_public_snapshot::", "use rules::ebs_public_snapshot::"),
-    ("\nuse testkit::Result;\nuse testkit::account::Account;\nuse testkit::subjects::{AnySubject, Subject};\n",
-        "\nuse super::{AnySubject, Subject};\nuse crate::Result;\nuse crate::account::Account;\n"),
-    ("testkit::", "crate::"),
+/// What a file says here, and what it says on the page, where the rule is one of the list and its subject a module of the
+/// harness. Its crate has another name here, so that whoever follows the page to the letter has room for it.
+const ON_THE_PAGE: [(&str, &str); 5] = [
+    ("use ebs_public_snapshot_example::", "use rules::ebs_public_snapshot::"),
+    ("ebs_public_snapshot_example", "ebs_public_snapshot"),
+    ("ebs-public-snapshot-example", "ebs-public-snapshot"),
+    (
+        "use testkit::Result;\nuse testkit::account::Account;\nuse testkit::subjects::{AnySubject, Subject};\n",
+        "use super::{AnySubject, Subject};\nuse crate::Result;\nuse crate::account::Account;\n",
+    ),
+    ("testkit::rule_cases!", "crate::rule_cases!"),
 ];
 
 #[test]
 fn the_page_shows_the_files() {
     let folder = paths::repository().join("docs");
     let page = fs::read_to_string(folder.join("add-a-rule.md")).unwrap();
-    let file = |name: &str| fs::read_to_string(folder.join("add-a-rule").join(name)).unwrap();
-    let mut subject = file("subject.rs");
-    for (here, there) in IN_THE_HARNESS {
-        assert!(subject.contains(here), "{here}");
-        subject = subject.replace(here, there);
-    }
-    let of_the_rule = |name: &str| file(&format!("ebs-public-snapshot/{name}"));
-    for (language, text) in [
-        ("json", of_the_rule("rule.json")),
-        ("toml", of_the_rule("Cargo.toml")),
-        ("rust", of_the_rule("src/lib.rs")),
-        ("rust", of_the_rule("src/main.rs")),
-        ("rust", subject),
+    for (language, name) in [
+        ("json", "ebs-public-snapshot/rule.json"),
+        ("toml", "ebs-public-snapshot/Cargo.toml"),
+        ("rust", "ebs-public-snapshot/src/lib.rs"),
+        ("rust", "ebs-public-snapshot/src/main.rs"),
+        ("rust", "subject.rs"),
     ] {
-        let block = format!("```{language}\n{text}```\n");
-        assert!(page.contains(&block), "docs/add-a-rule.md should have this block:\n{block}");
+        let file = fs::read_to_string(folder.join("add-a-rule").join(name)).unwrap();
+        let shown = ON_THE_PAGE.iter().fold(file, |text, (here, there)| text.replace(here, there));
+        let block = format!("```{language}\n{shown}```\n");
+        assert!(page.contains(&block), "docs/add-a-rule.md should show {name} as this block:\n{block}");
     }
+}
+
+#[test]
+fn its_subjects_stand_for_its_controls() {
+    let controls = Manifest::from_json(EbsPublicSnapshot::MANIFEST).unwrap().controls;
+    let subjects: Vec<_> = ebs_public_snapshot::SUBJECTS.iter().map(|subject| subject.control).collect();
+    assert!(subjects.into_iter().eq(0..controls.len()));
 }

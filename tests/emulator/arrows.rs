@@ -25,7 +25,7 @@ const CRATES: [(&str, &[&str]); 14] = [
 /// Stands for the crate of any rule.
 const RULE: &str = "a rule";
 /// The rule that the page about adding a rule adds. It is in no list of rules.
-const RULE_OF_THE_PAGE: &str = "ebs-public-snapshot";
+const RULE_OF_THE_PAGE: &str = "ebs-public-snapshot-example";
 /// The rooms of `remediation`. Each may use those before it, and the text that people wrote is read alike in all.
 const ROOMS: [&str; 4] = ["aws", "domain", "policy", "records"];
 
@@ -91,7 +91,8 @@ fn rooms_of_remediation_use_only_those_before_them() {
         assert!(!sources.is_empty(), "no room {room}");
         for source in sources.into_iter().chain([library.join(room).with_extension("rs")]) {
             let text = fs::read_to_string(&source).unwrap();
-            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let code = text.lines().take_while(|line| *line != "#[cfg(test)]");
+            let code = code.filter(|line| !line.trim_start().starts_with("//"));
             for line in code.filter(|line| line.contains("crate::")) {
                 assert!(may.iter().any(|may| line.contains(may.as_str())), "{}: {line}", source.display());
             }

@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn the_laws_hold() {
-        let (owner, region, id) = (ACCOUNT.parse().unwrap(), remediation::Region::code(REGION), "snap-00000001".to_owned());
+        let (owner, region, id) =
+            (ACCOUNT.parse().unwrap(), remediation::Region::code(REGION), "snap-00000001".to_owned());
         let arn = format!("arn:aws:ec2:{region}::snapshot/{id}");
         let snapshot = Resource { arn, owner, region, id, names: BTreeSet::new() };
         for access in [Access::Public, Access::Private] {
