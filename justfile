@@ -83,12 +83,20 @@ lint: (_needs "lint")
 # Whether everything is formatted
 check-format: (_needs "check-format")
     cargo fmt --check
+    rustfmt --check --edition 2024 crates/testkit/src/subjects/*.rs
     "$TERRAFORM" fmt -check -recursive terraform
 
-# Format everything
+# Format everything; a macro declares the modules of the subjects, where cargo fmt does not see them
 format: (_needs "format")
     cargo fmt
+    rustfmt --edition 2024 crates/testkit/src/subjects/*.rs
     "$TERRAFORM" fmt -recursive terraform
+
+# Write what follows from the rules: the README's table of rules and the policy's JSON Schema
+generate: build-binaries
+    "$CARGO_TARGET_DIR/debug/generate"
+    "$CARGO_TARGET_DIR/debug/autoremediate" policy schema > policy.schema.json.new
+    mv policy.schema.json.new terraform/modules/catalog/policy.schema.json
 
 # Release packages of the Lambdas in dist/ (--target for another architecture)
 package *arguments: (_needs "package")

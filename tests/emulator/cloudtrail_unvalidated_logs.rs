@@ -2,130 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use cloudtrail_unvalidated_logs::CloudTrailUnvalidatedLogs;
 use remediation::{Mode, Outcome, Region, Rule};
-use serde_json::{Value, json};
-use testkit::Result;
+use rules::cloudtrail_unvalidated_logs::CloudTrailUnvalidatedLogs;
+use serde_json::json;
 use testkit::account::{Account, REGION};
-use testkit::cases::Subject;
 use testkit::emulator::Emulator;
 use testkit::organization::Organization;
-use testkit::rule_cases;
-use testkit::trails::{TrailScope, Trails};
+use testkit::subjects::Subject;
+use testkit::subjects::cloudtrail_unvalidated_logs::{OrganizationTrail, RegionalTrail, TrailScope, Trails, arn};
 
 /// A region that is not the one in which tests work.
 const ELSEWHERE: &str = "eu-west-1";
 
-struct Trail;
-
-impl Subject for Trail {
-    type Rule = CloudTrailUnvalidatedLogs;
-    const THROTTLED: (&str, &[&str]) = (
-        "ThrottlingException",
-        &["cloudtrail:DescribeTrails", "ssm:StartAutomationExecution", "ssm:GetAutomationExecution"],
-    );
-
-    async fn violating(of: &Organization, name: &str) -> Result<String> {
-        Trails::of(&of.target).make(name, false, TrailScope::Region).await?;
-        Ok(name.to_owned())
+#[tokio::test]
+async fn what_the_runbooks_own_role_needs_for_it_is_named() {
+    let of = organization().await;
+    for (number, action) in
+        ["iam:GetRole", "iam:CreateServiceLinkedRole", "organizations:ListAWSServiceAccessForOrganization"]
+            .into_iter()
+            .enumerate()
+    {
+        let trail = OrganizationTrail::violating(&of.target, &format!("denied-{number}")).await.unwrap();
+        let taken = of.target.take_away(&of.service_role(), action).await.unwrap();
+        let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&trail]), Mode::Apply).await;
+        assert_eq!(report.count(Outcome::Failed), 1, "{action}: {report:?}");
+        assert!(report.findings[0].detail.as_ref().unwrap().contains(action), "{action}: {report:?}");
+        of.target.give_back(&of.service_role(), taken).await.unwrap();
     }
-
-    async fn complying(of: &Organization, name: &str) -> Result<String> {
-        Trails::of(&of.target).make(name, true, TrailScope::Region).await?;
-        Ok(name.to_owned())
-    }
-
-    fn gone(of: &Organization) -> String {
-        arn(of, REGION, "gone")
-    }
-
-    fn names(of: &Organization, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), arn(of, REGION, resource)]
-    }
-
-    async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-        of.target.tag_trail(&arn(of, REGION, resource), key, value).await
-    }
-
-    async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-        let trail = Trails::of(&of.target).get(resource).await?;
-        Ok(json!({"all": format!("{trail:?}"), "validated": trail.log_file_validation_enabled}))
-    }
-}
-
-rule_cases!(Trail: a_violating_resource_is_fixed, a_complying_resource_is_left_alone, a_resource_that_is_gone_is_gone,
-    every_form_of_the_name_works, throttled_and_then_fine, run_twice_the_second_finds_nothing_to_do,
-    two_runs_at_once_end_in_the_same_state, undone_it_is_as_it_was_also_twice, the_engine_takes_a_run_back,
-    mode_plan_writes_nothing, its_tags_are_read);
-
-mod of_an_organization {
-    use super::*;
-
-    /// An organization's trail in the management account: to change it takes every permission of the manifest.
-    struct OrganizationTrail;
-
-    impl Subject for OrganizationTrail {
-        type Rule = CloudTrailUnvalidatedLogs;
-        const THROTTLED: (&str, &[&str]) = Trail::THROTTLED;
-
-        async fn violating(of: &Organization, name: &str) -> Result<String> {
-            make(of, name, false).await
-        }
-
-        async fn complying(of: &Organization, name: &str) -> Result<String> {
-            make(of, name, true).await
-        }
-
-        fn gone(of: &Organization) -> String {
-            Trail::gone(of)
-        }
-
-        fn names(of: &Organization, resource: &str) -> Vec<String> {
-            Trail::names(of, resource)
-        }
-
-        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-            Trail::tag(of, resource, key, value).await
-        }
-
-        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-            Trail::describe(of, resource).await
-        }
-    }
-
-    async fn make(of: &Organization, name: &str, validated: bool) -> Result<String> {
-        let emulator = Emulator::shared().await?;
-        if !of.target.has_organization(emulator).await {
-            of.target.make_organization(emulator).await?;
-        }
-        Trails::of(&of.target).make(name, validated, TrailScope::Organization).await?;
-        Ok(name.to_owned())
-    }
-
-    rule_cases!(OrganizationTrail: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
-        each_permission_taken_away_is_named, the_manifest_has_exactly_the_permissions_that_are_used,
-        undone_it_is_as_it_was_also_twice, the_engine_takes_a_run_back);
-
-    #[tokio::test]
-    async fn what_the_runbooks_own_role_needs_for_it_is_named() {
-        let of = organization().await;
-        for (number, action) in
-            ["iam:GetRole", "iam:CreateServiceLinkedRole", "organizations:ListAWSServiceAccessForOrganization"]
-                .into_iter()
-                .enumerate()
-        {
-            let trail = OrganizationTrail::violating(&of, &format!("denied-{number}")).await.unwrap();
-            let taken = of.target.take_away(&of.service_role(), action).await.unwrap();
-            let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&trail]), Mode::Apply).await;
-            assert_eq!(report.count(Outcome::Failed), 1, "{action}: {report:?}");
-            assert!(report.findings[0].detail.as_ref().unwrap().contains(action), "{action}: {report:?}");
-            of.target.give_back(&of.service_role(), taken).await.unwrap();
-        }
-    }
-}
-
-fn arn(of: &Organization, region: &str, trail: &str) -> String {
-    format!("arn:aws:cloudtrail:{region}:{}:trail/{trail}", of.target.id)
 }
 
 async fn organization() -> Organization {
@@ -146,9 +49,10 @@ async fn tags(of: &Organization, trail: &str) -> BTreeMap<String, String> {
 async fn a_trail_is_changed_in_its_home_region_wherever_it_was_found() {
     let of = organization().await;
     let home = Trails::of(&of.target.in_region(ELSEWHERE));
-    for (name, named) in [("by-name", "by-name".to_owned()), ("by-arn", arn(&of, ELSEWHERE, "by-arn"))] {
+    for (name, named) in [("by-name", "by-name".to_owned()), ("by-arn", arn(&of.target.in_region(ELSEWHERE), "by-arn"))]
+    {
         let trail = home.make(name, false, TrailScope::AllRegions).await.unwrap();
-        of.target.in_region(ELSEWHERE).tag_trail(&trail, "name", name).await.unwrap();
+        Trails::of(&of.target.in_region(ELSEWHERE)).tag(&trail, "name", name).await.unwrap();
         assert_eq!(tags(&of, &named).await, [("name".to_owned(), name.to_owned())].into());
         let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&named]), Mode::Apply).await;
         assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
@@ -176,7 +80,7 @@ async fn an_organizations_trail_is_not_touched_in_a_member_account() {
     let management = Account::fresh(emulator);
     let member = management.make_organization(emulator).await.unwrap();
     let trail = Trails::of(&management).make("everybodys", false, TrailScope::Organization).await.unwrap();
-    management.tag_trail(&trail, "keep", "yes").await.unwrap();
+    Trails::of(&management).tag(&trail, "keep", "yes").await.unwrap();
     let in_member = Organization::with_target::<CloudTrailUnvalidatedLogs>(emulator, Account::new(emulator, &member));
     let in_member = in_member.await.unwrap();
     let report =
@@ -191,7 +95,7 @@ async fn an_organizations_trail_is_not_touched_in_a_member_account() {
     Trails::of(&in_member.target).make("everybodys", false, TrailScope::Region).await.unwrap();
     let report = in_member.run::<CloudTrailUnvalidatedLogs>(in_member.batch(&["everybodys"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
-    assert!(is_validated(&in_member.target, REGION, &arn(&in_member, REGION, "everybodys")).await);
+    assert!(is_validated(&in_member.target, REGION, &arn(&in_member.target, "everybodys")).await);
     assert!(!is_validated(&management, REGION, "everybodys").await);
 
     let in_management = Organization::with_target::<CloudTrailUnvalidatedLogs>(emulator, management.clone());
@@ -205,7 +109,7 @@ async fn an_organizations_trail_is_not_touched_in_a_member_account() {
 #[tokio::test]
 async fn what_the_runbooks_own_role_may_not_do_is_named() {
     let of = organization().await;
-    let trail = Trail::violating(&of, "denied").await.unwrap();
+    let trail = RegionalTrail::violating(&of.target, "denied").await.unwrap();
     let taken = of.target.take_away(&of.service_role(), "cloudtrail:UpdateTrail").await.unwrap();
     let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&trail]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Failed), 1, "{report:?}");
@@ -224,8 +128,8 @@ async fn what_the_runbooks_own_role_may_not_do_is_named() {
 #[tokio::test]
 async fn an_arn_is_looked_for_in_its_own_region_and_account() {
     let of = organization().await;
-    let trail = Trail::violating(&of, "ours").await.unwrap();
-    let elsewhere = arn(&of, ELSEWHERE, "ours");
+    let trail = RegionalTrail::violating(&of.target, "ours").await.unwrap();
+    let elsewhere = arn(&of.target.in_region(ELSEWHERE), "ours");
     let theirs = "arn:aws:cloudtrail:us-east-1:999999999999:trail/ours";
     let unknown = "nobodys";
     let report =
@@ -260,7 +164,7 @@ async fn a_finding_without_a_region_goes_by_its_arn() {
 #[tokio::test]
 async fn where_there_is_no_runbook_the_trail_is_changed_directly() {
     let of = organization().await;
-    let trail = Trail::violating(&of, "direct").await.unwrap();
+    let trail = RegionalTrail::violating(&of.target, "direct").await.unwrap();
     let runbook = &of.manifest.runbook.as_ref().unwrap().name;
     of.target.set(Emulator::shared().await.unwrap(), "missing_runbooks", json!([runbook])).await.unwrap();
     let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&trail]), Mode::Apply).await;

@@ -2,7 +2,7 @@
 
 use assert_cmd::Command;
 use remediation::Batch;
-use s3_public_bucket::S3PublicBucket;
+use rules::s3_public_bucket::S3PublicBucket;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::emulator::Emulator;

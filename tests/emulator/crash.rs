@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::{card_key, read};
 use remediation::{BatchId, Card, Mode, Outcome, Plan, Report, Resource, RunId};
-use s3_public_bucket::{Change, S3PublicBucket};
+use rules::s3_public_bucket::{Change, S3PublicBucket};
 use serde_json::{Value, json};
 use testkit::emulator::Emulator;
 use testkit::lambda::Invocation;

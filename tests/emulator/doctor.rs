@@ -5,7 +5,7 @@ use aws_sdk_s3::types::{
     Event, FilterRule, FilterRuleName, LambdaFunctionConfiguration, NotificationConfiguration,
     NotificationConfigurationFilter, S3KeyFilter,
 };
-use redshift_public_cluster::RedshiftPublicCluster;
+use rules::redshift_public_cluster::RedshiftPublicCluster;
 use serde_json::{Value, json};
 use testkit::account::fresh_account;
 use testkit::emulator::Emulator;

@@ -1,52 +1,15 @@
 //! The rule `iam-stale-access-key` through the engine.
 
-use iam_stale_access_key::{IamStaleAccessKey, Settings};
 use remediation::{Guard, Mode, Outcome, Region};
-use serde_json::Value;
+use rules::iam_stale_access_key::{IamStaleAccessKey, Settings};
 use testkit::Result;
-use testkit::access_keys::set_last_use;
-use testkit::cases::Subject;
 use testkit::emulator::Emulator;
 use testkit::organization::{Organization, Proposed};
-use testkit::rule_cases;
-
-struct User;
-
-impl Subject for User {
-    type Rule = IamStaleAccessKey;
-    const THROTTLED: (&str, &[&str]) =
-        ("Throttling", &["iam:GetUser", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:UpdateAccessKey"]);
-
-    async fn violating(of: &Organization, name: &str) -> Result<String> {
-        user(of, name, &[91]).await
-    }
-
-    async fn complying(of: &Organization, name: &str) -> Result<String> {
-        user(of, name, &[89]).await
-    }
-
-    fn gone(_: &Organization) -> String {
-        "gone".into()
-    }
-
-    fn names(of: &Organization, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), arn(of, resource)]
-    }
-
-    async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-        of.target.tag_user(resource, key, value).await
-    }
-
-    async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-        of.target.access_keys(resource).await
-    }
-}
-
-rule_cases!(User);
+use testkit::subjects::iam_stale_access_key::set_last_use;
 
 /// A user below a path, with an active key of each age in days.
 async fn user(of: &Organization, name: &str, ages: &[i64]) -> Result<String> {
-    of.target.make_user(Emulator::shared().await?, "/of/a/path/", name, ages).await?;
+    of.target.make_user("/of/a/path/", name, ages).await?;
     Ok(name.to_owned())
 }
 
@@ -102,7 +65,7 @@ async fn every_page_of_the_keys_is_read() {
 #[tokio::test]
 async fn a_key_that_was_never_used_is_as_stale_as_any() {
     let of = organization().await;
-    let ids = of.target.make_user(Emulator::shared().await.unwrap(), "/", "unused", &[91]).await.unwrap();
+    let ids = of.target.make_user("/", "unused", &[91]).await.unwrap();
     let used = of.target.iam.get_access_key_last_used().access_key_id(&ids[0]).send().await.unwrap();
     assert!(used.access_key_last_used.is_none_or(|used| used.last_used_date.is_none()));
     let report = of.run::<IamStaleAccessKey>(of.batch(&["unused"]), Mode::Apply).await;
@@ -113,7 +76,7 @@ async fn a_key_that_was_never_used_is_as_stale_as_any() {
 async fn the_guard_warns_of_a_key_in_use_holds_it_or_does_not_look() {
     let (of, emulator) = (organization().await, Emulator::shared().await.unwrap());
     let used = async |name: &str| {
-        let ids = of.target.make_user(emulator, "/", name, &[91, 4000]).await.unwrap();
+        let ids = of.target.make_user("/", name, &[91, 4000]).await.unwrap();
         set_last_use(emulator, &ids[0], 3, "s3", "eu-central-1").await.unwrap();
         set_last_use(emulator, &ids[1], 40, "ec2", "us-east-1").await.unwrap();
         ids[0].clone()
@@ -150,8 +113,7 @@ async fn the_guard_warns_of_a_key_in_use_holds_it_or_does_not_look() {
 async fn an_inactive_key_and_a_user_without_keys_comply() {
     let of = organization().await;
     user(&of, "keyless", &[]).await.unwrap();
-    let emulator = Emulator::shared().await.unwrap();
-    let ids = of.target.make_user(emulator, "/", "inactive", &[4000]).await.unwrap();
+    let ids = of.target.make_user("/", "inactive", &[4000]).await.unwrap();
     let update = of.target.iam.update_access_key().user_name("inactive").access_key_id(&ids[0]);
     update.status("Inactive".into()).send().await.unwrap();
     let report = of.run::<IamStaleAccessKey>(of.batch(&["keyless", "inactive"]), Mode::Apply).await;

@@ -1,5 +1,7 @@
 //! What the product does, seen from outside: on the emulator, with IAM enforced.
 
+mod add_a_rule;
+mod arrows;
 mod aws_configuration;
 mod cloudtrail_unvalidated_logs;
 mod command_line;

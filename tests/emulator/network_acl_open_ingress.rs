@@ -1,14 +1,13 @@
 //! The rule `network-acl-open-ingress` through the engine.
 
 use aws_sdk_ec2::types::RuleAction::{Allow, Deny};
-use network_acl_open_ingress::{Family, NetworkAclOpenIngress, Settings};
 use remediation::{ErrorKind, Guard, Mode, Outcome, Plan, Report, Rule, Side};
+use rules::network_acl_open_ingress::{Family, NetworkAclOpenIngress, Settings};
 use serde_json::Value;
 use testkit::Result;
-use testkit::cases::Subject;
 use testkit::emulator::Emulator;
-use testkit::network_acls::NetworkAcls;
 use testkit::organization::Organization;
+use testkit::subjects::network_acl_open_ingress::NetworkAcls;
 
 /// The controls, by their place in the manifest.
 const DEFAULT: usize = 0;
@@ -17,100 +16,6 @@ const ALL_IPV4: &str = "0.0.0.0/0";
 const ALL_IPV6: &str = "::/0";
 /// What the guard says of a subnet.
 const CUT_OFF: &str = "is cut off: its last inbound allow goes, return traffic included";
-
-const THROTTLED: (&str, &[&str]) =
-    ("RequestLimitExceeded", &["ec2:DescribeNetworkAcls", "ec2:DescribeSubnets", "ec2:DeleteNetworkAclEntry"]);
-
-mod default_acl {
-    use super::*;
-
-    /// A default ACL, as EC2 makes it, with a subnet.
-    struct DefaultAcl;
-
-    impl Subject for DefaultAcl {
-        type Rule = NetworkAclOpenIngress;
-        const THROTTLED: (&str, &[&str]) = THROTTLED;
-
-        fn settings() -> Settings {
-            warn()
-        }
-
-        async fn violating(of: &Organization, name: &str) -> Result<String> {
-            acls(of).make_default(name, false).await
-        }
-
-        async fn complying(of: &Organization, name: &str) -> Result<String> {
-            let acl = acls(of).make_default(name, false).await?;
-            acls(of).remove(&acl, 100).await?;
-            Ok(acl)
-        }
-
-        fn gone(_: &Organization) -> String {
-            "acl-0123456789abcdef0".into()
-        }
-
-        fn names(of: &Organization, resource: &str) -> Vec<String> {
-            vec![resource.to_owned(), arn(of, resource), "named".into()]
-        }
-
-        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-            of.target.tag_ec2(resource, key, value).await
-        }
-
-        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-            acls(of).described(resource).await
-        }
-    }
-
-    testkit::rule_cases!(DefaultAcl);
-}
-
-mod subnets_acl {
-    use super::*;
-
-    /// An ACL that is no default, with a subnet, open to IPv4 and IPv6.
-    struct SubnetsAcl;
-
-    impl Subject for SubnetsAcl {
-        type Rule = NetworkAclOpenIngress;
-        const THROTTLED: (&str, &[&str]) = THROTTLED;
-
-        fn settings() -> Settings {
-            warn()
-        }
-
-        async fn violating(of: &Organization, name: &str) -> Result<String> {
-            let acl = subnets_acl(of, name).await?;
-            acls(of).add(&acl, 100, Allow, "-1", ALL_IPV4).await?;
-            acls(of).add(&acl, 200, Allow, "-1", ALL_IPV6).await?;
-            Ok(acl)
-        }
-
-        async fn complying(of: &Organization, name: &str) -> Result<String> {
-            let acl = subnets_acl(of, name).await?;
-            acls(of).add(&acl, 100, Allow, "-1", "10.0.0.0/8").await?;
-            Ok(acl)
-        }
-
-        fn gone(_: &Organization) -> String {
-            "acl-0123456789abcdef0".into()
-        }
-
-        fn names(of: &Organization, resource: &str) -> Vec<String> {
-            vec![resource.to_owned(), arn(of, resource), "named".into()]
-        }
-
-        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-            of.target.tag_ec2(resource, key, value).await
-        }
-
-        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-            acls(of).described(resource).await
-        }
-    }
-
-    testkit::rule_cases!(SubnetsAcl);
-}
 
 fn acls(of: &Organization) -> NetworkAcls {
     NetworkAcls::of(&of.target)
@@ -124,13 +29,7 @@ fn warn() -> Settings {
 /// An ACL with a subnet and without entries, and findings of the second control.
 async fn subnets_acl(of: &Organization, name: &str) -> Result<String> {
     of.choose_control(SUBNET);
-    let (vpc, acl) = acls(of).make_custom(name).await?;
-    acls(of).associate(&vpc, 1, &acl).await?;
-    Ok(acl)
-}
-
-fn arn(of: &Organization, acl: &str) -> String {
-    format!("arn:aws:ec2:us-east-1:{}:network-acl/{acl}", of.target.id)
+    acls(of).make_in_use(name).await
 }
 
 async fn organization() -> Organization {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use remediation::{Batch, BatchId, Finding, Manifest, Outcome, POLICY_KEY, Region, Report, Rule, RunId, Scope};
-use s3_public_bucket::S3PublicBucket;
+use rules::s3_public_bucket::S3PublicBucket;
 use serde_json::{Value, json};
 use testkit::account::{Account, REGION, fresh_account};
 use testkit::central::{Central, Done};
@@ -59,7 +59,7 @@ impl Pipeline {
         let netskope = FakeNetskope::start(TOKEN).await;
         let (mut violations, mut rows) = (Vec::new(), Vec::new());
         for target in &targets {
-            violations.extend(Violation::make_all(emulator, target, &regions).await.unwrap());
+            violations.extend(Violation::make_all(target, &regions).await.unwrap());
             for (kind, block) in KINDS {
                 let bucket = format!("{kind}-{}", target.id);
                 target.make_bucket(&bucket, Some(block)).await.unwrap();
@@ -74,7 +74,7 @@ impl Pipeline {
             central: fresh_account(),
             regions: regions.into(),
             targets: targets.iter().map(|target| target.id.clone()).collect(),
-            policy: violations::policy(),
+            policy: violations::policy().unwrap(),
             netskope: netskope.url(),
             token: TOKEN.into(),
         };

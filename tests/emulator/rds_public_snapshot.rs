@@ -1,177 +1,17 @@
 //! The rule `rds-public-snapshot` through the engine.
 
-use rds_public_snapshot::RdsPublicSnapshot;
 use remediation::{Mode, Outcome, Region};
-use serde_json::{Value, json};
+use rules::rds_public_snapshot::RdsPublicSnapshot;
 use testkit::Result;
 use testkit::account::Account;
-use testkit::cases::Subject;
 use testkit::emulator::Emulator;
 use testkit::organization::Organization;
-use testkit::snapshots::{Database, Databases};
-
-/// An account that the owner listed by name.
-const PARTNER: &str = "999999999999";
-
-/// The cases of the shared table that one database goes through.
-macro_rules! database_cases {
-    ($subject:ty) => {
-        testkit::rule_cases!($subject: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
-            a_resource_that_is_gone_is_gone, every_form_of_the_name_works, throttled_and_then_fine,
-            run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
-            undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing, its_tags_are_read);
-    };
-}
-
-mod instance {
-    use super::*;
-
-    struct Instance;
-
-    impl Subject for Instance {
-        type Rule = RdsPublicSnapshot;
-        const THROTTLED: (&str, &[&str]) = (
-            "Throttling",
-            &[
-                "rds:DescribeDBInstances",
-                "rds:DescribeDBSnapshots",
-                "rds:DescribeDBSnapshotAttributes",
-                "rds:ModifyDBSnapshotAttribute",
-            ],
-        );
-
-        async fn violating(of: &Organization, name: &str) -> Result<String> {
-            database(of, Database::Instance, name, &["all", PARTNER]).await
-        }
-
-        async fn complying(of: &Organization, name: &str) -> Result<String> {
-            database(of, Database::Instance, name, &[PARTNER]).await
-        }
-
-        fn gone(of: &Organization) -> String {
-            arn(of, "db", "gone")
-        }
-
-        fn names(of: &Organization, resource: &str) -> Vec<String> {
-            vec![resource.to_owned(), arn(of, "db", resource)]
-        }
-
-        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-            of.target.tag_rds(&arn(of, "db", resource), key, value).await
-        }
-
-        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-            Ok(json!(restore(of, Database::Instance, resource).await?))
-        }
-    }
-
-    database_cases!(Instance);
-}
-
-mod cluster {
-    use super::*;
-
-    struct Cluster;
-
-    impl Subject for Cluster {
-        type Rule = RdsPublicSnapshot;
-        const THROTTLED: (&str, &[&str]) = (
-            "Throttling",
-            &[
-                "rds:DescribeDBClusters",
-                "rds:DescribeDBClusterSnapshots",
-                "rds:DescribeDBClusterSnapshotAttributes",
-                "rds:ModifyDBClusterSnapshotAttribute",
-            ],
-        );
-
-        async fn violating(of: &Organization, name: &str) -> Result<String> {
-            database(of, Database::Cluster, name, &["all", PARTNER]).await
-        }
-
-        async fn complying(of: &Organization, name: &str) -> Result<String> {
-            database(of, Database::Cluster, name, &[PARTNER]).await
-        }
-
-        fn gone(of: &Organization) -> String {
-            arn(of, "cluster", "gone")
-        }
-
-        fn names(of: &Organization, resource: &str) -> Vec<String> {
-            vec![resource.to_owned(), arn(of, "cluster", resource)]
-        }
-
-        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-            of.target.tag_rds(&arn(of, "cluster", resource), key, value).await
-        }
-
-        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-            Ok(json!(restore(of, Database::Cluster, resource).await?))
-        }
-    }
-
-    database_cases!(Cluster);
-}
-
-mod permissions {
-    use super::*;
-
-    /// A name of an instance that is gone and left a public snapshot, and of a cluster with one: all the calls in one
-    /// finding.
-    struct Both;
-
-    impl Subject for Both {
-        type Rule = RdsPublicSnapshot;
-        const THROTTLED: (&str, &[&str]) = ("Throttling", &[]);
-
-        async fn violating(of: &Organization, name: &str) -> Result<String> {
-            database(of, Database::Cluster, name, &["all"]).await?;
-            database(of, Database::Instance, name, &["all"]).await?;
-            Databases::of(&of.target).delete(Database::Instance, name).await?;
-            Ok(name.to_owned())
-        }
-
-        async fn complying(of: &Organization, name: &str) -> Result<String> {
-            database(of, Database::Cluster, name, &[]).await
-        }
-
-        fn gone(of: &Organization) -> String {
-            arn(of, "db", "gone")
-        }
-
-        fn names(_: &Organization, resource: &str) -> Vec<String> {
-            vec![resource.to_owned()]
-        }
-
-        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-            // What is left of the instance has a word, too.
-            of.target.tag_rds(&arn(of, "snapshot", &format!("{resource}-manual")), key, value).await?;
-            of.target.tag_rds(&arn(of, "cluster", resource), key, value).await
-        }
-
-        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-            let instance = restore(of, Database::Instance, resource).await?;
-            Ok(json!([instance, restore(of, Database::Cluster, resource).await?]))
-        }
-    }
-
-    testkit::rule_cases!(Both: each_permission_taken_away_is_named, a_violating_resource_is_fixed,
-        the_manifest_has_exactly_the_permissions_that_are_used, undone_it_is_as_it_was_also_twice, its_tags_are_read);
-}
+use testkit::subjects::rds_public_snapshot::{Database, Databases, PARTNER, arn, restore};
 
 /// A database with one manual snapshot that these may restore.
 async fn database(of: &Organization, kind: Database, name: &str, restore: &[&str]) -> Result<String> {
     Databases::of(&of.target).make(kind, name, false, restore).await?;
     Ok(name.to_owned())
-}
-
-/// Who may restore the snapshot of a database.
-async fn restore(of: &Organization, kind: Database, name: &str) -> Result<Vec<String>> {
-    Databases::of(&of.target).restore(kind, &format!("{name}-manual")).await
-}
-
-fn arn(of: &Organization, kind: &str, name: &str) -> String {
-    format!("arn:aws:rds:us-east-1:{}:{kind}:{name}", of.target.id)
 }
 
 async fn organization() -> Organization {
@@ -226,7 +66,8 @@ async fn another_accounts_public_snapshot_is_not_touched() {
     let report = of.run::<RdsPublicSnapshot>(of.batch(&["orders"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::AlreadyCompliant), 1, "{report:?}");
     let elsewhere = organization().await;
-    let batch = elsewhere.batch(&[&arn(&elsewhere, "db", "orders"), &arn(&elsewhere, "snapshot", "orders-manual")]);
+    let batch = elsewhere
+        .batch(&[&arn(&elsewhere.target, "db", "orders"), &arn(&elsewhere.target, "snapshot", "orders-manual")]);
     let report = elsewhere.run::<RdsPublicSnapshot>(batch, Mode::Apply).await;
     assert_eq!(report.count(Outcome::Gone), 2, "{report:?}");
     assert_eq!(theirs.restore(Database::Instance, "orders-manual").await.unwrap(), ["all"]);
@@ -240,7 +81,7 @@ async fn what_an_instance_that_is_gone_has_left_is_fixed_and_only_then_it_compli
     for outcome in [Outcome::Fixed, Outcome::AlreadyCompliant] {
         let report = of.run::<RdsPublicSnapshot>(of.batch(&["left"]), Mode::Apply).await;
         assert_eq!(report.count(outcome), 1, "{report:?}");
-        assert_eq!(restore(&of, Database::Instance, "left").await.unwrap(), [PARTNER]);
+        assert_eq!(restore(&of.target, Database::Instance, "left").await.unwrap(), [PARTNER]);
     }
 }
 
@@ -272,7 +113,7 @@ async fn an_instance_of_a_cluster_leads_to_its_clusters_snapshots() {
     database(&of, Database::Cluster, "sales", &[]).await.unwrap();
     databases.make_member("sales", "sales-writer").await.unwrap();
     let id = databases.resource_id(Database::Instance, "sales-writer").await.unwrap();
-    let names = ["sales-writer", &id, &arn(&of, "db", "sales-writer")];
+    let names = ["sales-writer", &id, &arn(&of.target, "db", "sales-writer")];
     each_leads_to(&of, &names, Database::Cluster, "sales-manual").await;
 }
 
@@ -296,7 +137,7 @@ async fn a_renamed_database_leads_to_what_was_taken_before() {
         database(&of, kind, &before, &[]).await.unwrap();
         let id = databases.resource_id(kind, &before).await.unwrap();
         databases.rename(kind, &before, &after).await.unwrap();
-        let names = [&after, &id, &arn(&of, of_arn, &after), &before, &arn(&of, of_arn, &before)];
+        let names = [&after, &id, &arn(&of.target, of_arn, &after), &before, &arn(&of.target, of_arn, &before)];
         each_leads_to(&of, &names.map(String::as_str), kind, &format!("{before}-manual")).await;
         // Once it is gone, its snapshots know it still.
         databases.delete(kind, &after).await.unwrap();
@@ -311,7 +152,7 @@ async fn a_snapshot_leads_to_itself_by_its_name_and_its_arn() {
         let name = format!("{of_arn}-of");
         database(&of, kind, &name, &[]).await.unwrap();
         let snapshot = format!("{name}-manual");
-        each_leads_to(&of, &[&snapshot, &arn(&of, of_arn, &snapshot)], kind, &snapshot).await;
+        each_leads_to(&of, &[&snapshot, &arn(&of.target, of_arn, &snapshot)], kind, &snapshot).await;
     }
 }
 
@@ -335,7 +176,7 @@ async fn a_snapshot_that_is_copied_is_deferred_and_the_others_are_fixed() {
         let copy = format!("{name}-copy");
         database(&of, kind, name, &["all"]).await.unwrap();
         databases.make_snapshot(kind, name, &copy, &["all"]).await.unwrap();
-        emulator.set_status(&arn(&of, of_arn, &copy), "copying").await.unwrap();
+        emulator.set_status(&arn(&of.target, of_arn, &copy), "copying").await.unwrap();
     }
     let batch = of.batch(&kinds.map(|(_, _, name)| name));
     let report = of.run::<RdsPublicSnapshot>(batch, Mode::Apply).await;
@@ -344,11 +185,11 @@ async fn a_snapshot_that_is_copied_is_deferred_and_the_others_are_fixed() {
         let detail = finding.detail.as_ref().unwrap();
         assert!(detail.contains(&format!("{name}-copy is copying")) && detail.contains("next poll"), "{detail}");
         assert_eq!(finding.written, 1, "{finding:?}");
-        assert!(restore(&of, kind, name).await.unwrap().is_empty());
+        assert!(restore(&of.target, kind, name).await.unwrap().is_empty());
     }
     // The next poll finds them available.
     for (_, of_arn, name) in kinds {
-        emulator.set_status(&arn(&of, of_arn, &format!("{name}-copy")), "available").await.unwrap();
+        emulator.set_status(&arn(&of.target, of_arn, &format!("{name}-copy")), "available").await.unwrap();
     }
     let report = of.run::<RdsPublicSnapshot>(of.batch(&kinds.map(|(_, _, name)| name)), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 2, "{report:?}");
@@ -359,7 +200,7 @@ async fn a_finding_without_a_region_goes_by_its_arn() {
     let of = organization().await;
     let elsewhere = Databases::of(&of.target.in_region("eu-west-1"));
     elsewhere.make(Database::Instance, "afar", false, &["all"]).await.unwrap();
-    let arn = arn(&of, "db", "afar").replace("us-east-1", "eu-west-1");
+    let arn = arn(&of.target, "db", "afar").replace("us-east-1", "eu-west-1");
     let mut batch = of.batch(&[&arn, "afar"]);
     batch.findings.iter_mut().for_each(|finding| finding.region = Region::global());
     let report = of.run::<RdsPublicSnapshot>(batch, Mode::Apply).await;

@@ -1,18 +1,23 @@
 //! What the README says of the rules, held against their manifests.
 
-use remediation::Manifest;
-use testkit::paths;
+use testkit::{manifests, paths, readme};
+
+fn text() -> String {
+    std::fs::read_to_string(paths::repository().join("README.md")).unwrap()
+}
 
 #[test]
 fn the_table_of_rules_says_what_the_manifests_say() {
-    let readme = std::fs::read_to_string(paths::repository().join("README.md")).unwrap();
-    for Manifest { id, controls, read, write, extra, .. } in testkit::manifests().unwrap() {
-        let controls: Vec<_> = controls.into_iter().map(|control| control.short_name).collect();
-        let mut needs: Vec<_> =
-            [read, write, extra].into_iter().flatten().map(|permission| permission.action).collect();
-        // An action on two kinds of resources is two permissions.
-        needs.dedup();
-        let row = format!("| {id} | {} | {} |", controls.join(", "), needs.join(", "));
-        assert!(readme.contains(&row), "the README's table of rules should have this row:\n{row}");
+    let text = text();
+    assert!(readme::with_table(&text).unwrap() == text, "the README's table of rules is old: run `./justw generate`");
+}
+
+#[test]
+fn each_rule_says_how_it_is_undone_by_hand() {
+    let text = text();
+    let (_, by_hand) = text.split_once("\nBy hand, ").unwrap();
+    for manifest in manifests().unwrap() {
+        let row = format!("\n| {} | ", manifest.id);
+        assert!(by_hand.contains(&row), "the README's table of undo by hand lacks the rule {}", manifest.id);
     }
 }

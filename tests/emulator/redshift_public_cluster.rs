@@ -1,59 +1,17 @@
 //! The rule `redshift-public-cluster` through the engine.
 
-use redshift_public_cluster::RedshiftPublicCluster;
 use remediation::{Mode, Outcome, Region};
-use serde_json::{Value, json};
+use rules::redshift_public_cluster::RedshiftPublicCluster;
+use serde_json::json;
 use testkit::Result;
-use testkit::cases::Subject;
-use testkit::clusters::Clusters;
 use testkit::emulator::Emulator;
 use testkit::organization::Organization;
-use testkit::rule_cases;
-
-struct Cluster;
-
-impl Subject for Cluster {
-    type Rule = RedshiftPublicCluster;
-    const THROTTLED: (&str, &[&str]) = (
-        "ThrottlingException",
-        &["redshift:DescribeClusters", "ssm:StartAutomationExecution", "ssm:GetAutomationExecution"],
-    );
-
-    async fn violating(of: &Organization, name: &str) -> Result<String> {
-        cluster(of, name, true).await
-    }
-
-    async fn complying(of: &Organization, name: &str) -> Result<String> {
-        cluster(of, name, false).await
-    }
-
-    fn gone(of: &Organization) -> String {
-        arn(of, "gone")
-    }
-
-    fn names(of: &Organization, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), resource.to_uppercase(), arn(of, resource)]
-    }
-
-    async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-        of.target.tag_redshift(&arn(of, resource), key, value).await
-    }
-
-    async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-        let cluster = Clusters::of(&of.target).settled(resource).await?;
-        Ok(json!({"all": format!("{cluster:?}"), "public": cluster.publicly_accessible}))
-    }
-}
-
-rule_cases!(Cluster);
+use testkit::subjects::Subject;
+use testkit::subjects::redshift_public_cluster::{Clusters, Warehouse, arn};
 
 async fn cluster(of: &Organization, name: &str, public: bool) -> Result<String> {
     Clusters::of(&of.target).make(name, public).await?;
     Ok(name.to_owned())
-}
-
-fn arn(of: &Organization, cluster: &str) -> String {
-    format!("arn:aws:redshift:us-east-1:{}:cluster:{cluster}", of.target.id)
 }
 
 async fn organization() -> Organization {
@@ -70,7 +28,7 @@ async fn a_cluster_that_is_not_available_is_deferred_with_its_status_and_fixed_l
     let emulator = Emulator::shared().await.unwrap();
     for (name, status) in [("paused", "paused"), ("resizing", "resizing")] {
         cluster(&of, name, true).await.unwrap();
-        emulator.set_status(&arn(&of, name), status).await.unwrap();
+        emulator.set_status(&arn(&of.target, name), status).await.unwrap();
     }
     cluster(&of, "other", true).await.unwrap();
     let report = of.run::<RedshiftPublicCluster>(of.batch(&["paused", "resizing", "other"]), Mode::Apply).await;
@@ -80,7 +38,7 @@ async fn a_cluster_that_is_not_available_is_deferred_with_its_status_and_fixed_l
         assert!(finding.detail.as_ref().unwrap().contains(status), "{finding:?}");
     }
     assert!(is_public(&of, "paused").await);
-    emulator.set_status(&arn(&of, "paused"), "available").await.unwrap();
+    emulator.set_status(&arn(&of.target, "paused"), "available").await.unwrap();
     let report = of.run::<RedshiftPublicCluster>(of.batch(&["paused"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
     assert!(!is_public(&of, "paused").await);
@@ -151,14 +109,14 @@ async fn an_elastic_ip_is_in_the_plan_and_comes_back_with_an_undo() {
     let of = organization().await;
     let clusters = Clusters::of(&of.target);
     let address = clusters.make_at_elastic_ip("known").await.unwrap();
-    let before = Cluster::describe(&of, "known").await.unwrap();
+    let before = Warehouse::describe(&of.target, "known").await.unwrap();
     let report = of.run::<RedshiftPublicCluster>(of.batch(&["known"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
     assert!(report.findings[0].changes[0].contains(&format!("Elastic IP {address}")), "{report:?}");
     assert!(clusters.settled("known").await.unwrap().elastic_ip_status.is_none());
     let undone = of.undo::<RedshiftPublicCluster>(&report, Mode::Apply).await.unwrap();
     assert_eq!(undone.count(Outcome::Undone), 1, "{undone:?}");
-    assert_eq!(Cluster::describe(&of, "known").await.unwrap(), before);
+    assert_eq!(Warehouse::describe(&of.target, "known").await.unwrap(), before);
 }
 
 #[tokio::test]
@@ -197,7 +155,7 @@ async fn a_finding_without_a_region_goes_by_its_arn() {
     let of = organization().await;
     let elsewhere = of.target.in_region("eu-west-1");
     Clusters::of(&elsewhere).make("afar", true).await.unwrap();
-    let arn = arn(&of, "afar").replace("us-east-1", "eu-west-1");
+    let arn = arn(&of.target, "afar").replace("us-east-1", "eu-west-1");
     let mut batch = of.batch(&[&arn, "afar"]);
     batch.findings.iter_mut().for_each(|finding| finding.region = Region::global());
     let report = of.run::<RedshiftPublicCluster>(batch, Mode::Apply).await;

@@ -1,56 +1,17 @@
 //! The rule `s3-public-bucket` through the engine.
 
 use remediation::{ErrorKind, Guard, Mode, Outcome, Region, Rule, RunId, SessionKind};
-use s3_public_bucket::{S3PublicBucket, Settings};
-use serde_json::{Value, json};
+use rules::s3_public_bucket::{S3PublicBucket, Settings};
+use serde_json::json;
 use testkit::Result;
 use testkit::account::{Account, REGION};
-use testkit::cases::Subject;
 use testkit::emulator::Emulator;
 use testkit::organization::{Decision, Organization};
-use testkit::rule_cases;
-
-const FIXED: [bool; 4] = [false, true, false, true];
-
-struct Bucket;
-
-impl Subject for Bucket {
-    type Rule = S3PublicBucket;
-    const THROTTLED: (&str, &[&str]) =
-        ("SlowDown", &["s3:GetBucketPublicAccessBlock", "s3:GetBucketWebsite", "s3:PutBucketPublicAccessBlock"]);
-
-    async fn violating(of: &Organization, name: &str) -> Result<String> {
-        bucket(of, name, None).await
-    }
-
-    async fn complying(of: &Organization, name: &str) -> Result<String> {
-        bucket(of, name, Some(FIXED)).await
-    }
-
-    fn gone(of: &Organization) -> String {
-        format!("gone-{}", of.target.id)
-    }
-
-    fn names(_: &Organization, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), format!("arn:aws:s3:::{resource}")]
-    }
-
-    async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-        of.target.tag_bucket(resource, key, value).await
-    }
-
-    async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-        Ok(json!(of.target.public_access_block(resource).await?))
-    }
-}
-
-rule_cases!(Bucket);
+use testkit::subjects::s3_public_bucket::{FIXED, make};
 
 /// A bucket with this public access block in the target account.
 async fn bucket(of: &Organization, name: &str, block: Option<[bool; 4]>) -> Result<String> {
-    let name = format!("{name}-{}", of.target.id);
-    of.target.make_bucket(&name, block).await?;
-    Ok(name)
+    make(&of.target, name, block).await
 }
 
 async fn organization() -> Organization {

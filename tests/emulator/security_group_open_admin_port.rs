@@ -1,171 +1,20 @@
 //! The rule `security-group-open-admin-port` through the engine.
 
 use remediation::{ErrorKind, Guard, Mode, Outcome, ReportedFinding, Rule, Seen, Side, Sighting};
-use security_group_open_admin_port::{
+use rules::security_group_open_admin_port::{
     AdminPort, Change, Protocol, SecurityGroupOpenAdminPort, Settings, State, WideRules,
 };
 use serde_json::Value;
 use testkit::Result;
 use testkit::account::Account;
-use testkit::cases::Subject;
 use testkit::emulator::Emulator;
 use testkit::organization::Organization;
-use testkit::rule_cases;
-use testkit::security_groups::SecurityGroups;
+use testkit::subjects::security_group_open_admin_port::SecurityGroups;
 
 const SSH: usize = 0;
 const RDP: usize = 1;
 /// What everyone may do in a group that complies.
 const WEB: &str = "tcp 443-443 0.0.0.0/0";
-
-/// A group in the default VPC with a rule for the port alone: the runbook's.
-mod by_runbook {
-    use super::*;
-
-    struct Group;
-
-    impl Subject for Group {
-        type Rule = SecurityGroupOpenAdminPort;
-        const THROTTLED: (&str, &[&str]) = (
-            "RequestLimitExceeded",
-            &[
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeSecurityGroupRules",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeVpcs",
-                "ec2:RevokeSecurityGroupIngress",
-            ],
-        );
-
-        async fn violating(of: &Organization, name: &str) -> Result<String> {
-            let group = in_default_vpc(of, name, &[WEB, "tcp 22-22 ::/0 from home, too"]).await?;
-            groups(of).allow(&group, "tcp 22-22 0.0.0.0/0 from home", &[("owner", "ops")]).await?;
-            Ok(group)
-        }
-
-        async fn complying(of: &Organization, name: &str) -> Result<String> {
-            in_default_vpc(of, name, &[WEB, "tcp 22-22 10.0.0.0/8"]).await
-        }
-
-        fn gone(_: &Organization) -> String {
-            "sg-00000000000000000".into()
-        }
-
-        fn names(of: &Organization, resource: &str) -> Vec<String> {
-            vec![resource.to_owned(), arn(of, resource), "named".into()]
-        }
-
-        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-            of.target.tag_ec2(resource, key, value).await
-        }
-
-        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-            groups(of).describe(resource).await
-        }
-    }
-
-    rule_cases!(Group: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
-        a_resource_that_is_gone_is_gone, every_form_of_the_name_works, throttled_and_then_fine,
-        run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
-        undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing, its_tags_are_read);
-}
-
-/// A group in another VPC with a wide rule.
-mod narrowed {
-    use super::*;
-
-    struct Group;
-
-    impl Subject for Group {
-        type Rule = SecurityGroupOpenAdminPort;
-        const THROTTLED: (&str, &[&str]) = (
-            "RequestLimitExceeded",
-            &[
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeSecurityGroupRules",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:AuthorizeSecurityGroupIngress",
-                "ec2:ModifySecurityGroupRules",
-            ],
-        );
-
-        async fn violating(of: &Organization, name: &str) -> Result<String> {
-            let group = in_other_vpc(of, name, &[WEB, "tcp 22-22 10.0.0.0/8"]).await?;
-            groups(of).allow(&group, "-1 - 0.0.0.0/0 for now", &[("owner", "ops"), ("until", "")]).await?;
-            groups(of).allow(&group, "tcp 20-30 ::/0", &[]).await?;
-            Ok(group)
-        }
-
-        async fn complying(of: &Organization, name: &str) -> Result<String> {
-            in_other_vpc(of, name, &[WEB, "tcp 0-21 0.0.0.0/0", "tcp 23-65535 0.0.0.0/0", "udp 22-22 ::/0"]).await
-        }
-
-        fn gone(of: &Organization) -> String {
-            arn(of, "sg-00000000000000000")
-        }
-
-        fn names(of: &Organization, resource: &str) -> Vec<String> {
-            vec![resource.to_owned(), arn(of, resource), "named".into()]
-        }
-
-        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-            of.target.tag_ec2(resource, key, value).await
-        }
-
-        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-            groups(of).describe(resource).await
-        }
-    }
-
-    rule_cases!(Group: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
-        a_resource_that_is_gone_is_gone, every_form_of_the_name_works, throttled_and_then_fine,
-        run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
-        undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing, its_tags_are_read);
-}
-
-/// A group that takes every call.
-mod permissions {
-    use super::*;
-
-    struct Group;
-
-    impl Subject for Group {
-        type Rule = SecurityGroupOpenAdminPort;
-        const THROTTLED: (&str, &[&str]) = ("ThrottlingException", &["ssm:StartAutomationExecution"]);
-
-        async fn violating(of: &Organization, name: &str) -> Result<String> {
-            let group = in_default_vpc(of, name, &[WEB, "tcp 22-22 0.0.0.0/0"]).await?;
-            groups(of).allow(&group, "tcp 0-65535 ::/0 for now", &[("owner", "ops")]).await?;
-            let office = groups(of).make_prefix_list(name, &["10.0.0.0/8"]).await?;
-            groups(of).allow(&group, &format!("tcp 22-22 {office}"), &[]).await?;
-            Ok(group)
-        }
-
-        async fn complying(of: &Organization, name: &str) -> Result<String> {
-            in_default_vpc(of, name, &[WEB]).await
-        }
-
-        fn gone(_: &Organization) -> String {
-            "sg-0000abcd".into()
-        }
-
-        fn names(_: &Organization, resource: &str) -> Vec<String> {
-            vec![resource.to_owned()]
-        }
-
-        async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-            of.target.tag_ec2(resource, key, value).await
-        }
-
-        async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-            groups(of).describe(resource).await
-        }
-    }
-
-    rule_cases!(Group: each_permission_taken_away_is_named, a_violating_resource_is_fixed,
-        a_resource_that_is_gone_is_gone, the_manifest_has_exactly_the_permissions_that_are_used, throttled_and_then_fine,
-        undone_it_is_as_it_was_also_twice);
-}
 
 async fn organization() -> Organization {
     Organization::new::<SecurityGroupOpenAdminPort>(Emulator::shared().await.unwrap()).await.unwrap()
@@ -180,13 +29,11 @@ fn arn(of: &Organization, id: &str) -> String {
 }
 
 async fn in_default_vpc(of: &Organization, name: &str, rules: &[&str]) -> Result<String> {
-    let groups = groups(of);
-    groups.make(name, &groups.default_vpc().await?, rules).await
+    groups(of).make_in_default_vpc(name, rules).await
 }
 
 async fn in_other_vpc(of: &Organization, name: &str, rules: &[&str]) -> Result<String> {
-    let groups = groups(of);
-    groups.make(name, &groups.make_vpc().await?, rules).await
+    groups(of).make_in_other_vpc(name, rules).await
 }
 
 /// What is planned for a group that is listed by both controls.

@@ -3,69 +3,14 @@
 use std::time::Duration;
 
 use remediation::{Mode, Outcome, Plan, Report, Rule};
+use rules::vpc_without_flow_logs::{Settings, Traffic, VpcWithoutFlowLogs};
 use serde_json::{Value, json};
-use testkit::Result;
-use testkit::cases::Subject;
 use testkit::emulator::Emulator;
 use testkit::organization::Organization;
-use testkit::rule_cases;
-use testkit::vpcs::Vpcs;
-use vpc_without_flow_logs::{Settings, Traffic, VpcWithoutFlowLogs};
-
-struct Vpc;
-
-impl Subject for Vpc {
-    type Rule = VpcWithoutFlowLogs;
-    const THROTTLED: (&str, &[&str]) = (
-        "RequestLimitExceeded",
-        &[
-            "ec2:DescribeVpcs",
-            "ec2:DescribeFlowLogs",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:CreateFlowLogs",
-            "logs:DescribeLogGroups",
-            "logs:DescribeLogStreams",
-            "logs:CreateLogGroup",
-            "logs:PutRetentionPolicy",
-        ],
-    );
-
-    async fn violating(of: &Organization, name: &str) -> Result<String> {
-        vpcs(of).make_in_use(name).await
-    }
-
-    async fn complying(of: &Organization, name: &str) -> Result<String> {
-        let vpc = vpcs(of).make(name, false).await?;
-        let role = of.service_role();
-        vpcs(of).make_flow_log(&vpc, "/autoremediate/vpc-flow-logs/theirs", &role).await?;
-        Ok(vpc)
-    }
-
-    fn gone(_: &Organization) -> String {
-        "vpc-0123456789abcdef0".into()
-    }
-
-    fn names(of: &Organization, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), arn(of, resource), "named".into()]
-    }
-
-    async fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> Result<()> {
-        of.target.tag_ec2(resource, key, value).await
-    }
-
-    async fn describe(of: &Organization, resource: &str) -> Result<Value> {
-        vpcs(of).described(resource).await
-    }
-}
-
-rule_cases!(Vpc);
+use testkit::subjects::vpc_without_flow_logs::Vpcs;
 
 fn vpcs(of: &Organization) -> Vpcs {
     Vpcs::of(&of.target)
-}
-
-fn arn(of: &Organization, vpc: &str) -> String {
-    format!("arn:aws:ec2:us-east-1:{}:vpc/{vpc}", of.target.id)
 }
 
 /// The log group of a VPC.

@@ -1,34 +1,16 @@
-//! The rules that this build has. A new rule is one line in [`RULES`].
+//! The rules of this build, each without its type, so that a command can take whichever it is asked for.
 
 use std::sync::Arc;
 
-use cloudtrail_unvalidated_logs::CloudTrailUnvalidatedLogs;
 use futures::future::BoxFuture;
-use iam_stale_access_key::IamStaleAccessKey;
-use network_acl_open_ingress::NetworkAclOpenIngress;
-use rds_public_snapshot::RdsPublicSnapshot;
-use redshift_public_cluster::RedshiftPublicCluster;
 use remediation::{
     Approval, Batch, BatchId, Bounds, Deadline, Engine, Finding, Guard, Ledger, Manifest, Mode, Plan, Policy,
     PolicyError, PolicyRecord, Progress, Records, Report, Rule, Sessions, Undo,
 };
-use s3_public_bucket::S3PublicBucket;
+use rules::Visitor;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use security_group_open_admin_port::SecurityGroupOpenAdminPort;
-use vpc_without_flow_logs::VpcWithoutFlowLogs;
 
 use crate::error::Error;
-
-const RULES: &[RuleEntry] = &[
-    RuleEntry::of::<CloudTrailUnvalidatedLogs>(),
-    RuleEntry::of::<IamStaleAccessKey>(),
-    RuleEntry::of::<NetworkAclOpenIngress>(),
-    RuleEntry::of::<RdsPublicSnapshot>(),
-    RuleEntry::of::<RedshiftPublicCluster>(),
-    RuleEntry::of::<S3PublicBucket>(),
-    RuleEntry::of::<SecurityGroupOpenAdminPort>(),
-    RuleEntry::of::<VpcWithoutFlowLogs>(),
-];
 
 /// A rule without its type.
 struct RuleEntry {
@@ -103,9 +85,14 @@ impl<R: Rule> Remediate for Engine<R> {
     }
 }
 
-impl RuleEntry {
-    const fn of<R: Rule>() -> Self {
-        Self {
+/// Makes the entry of a rule.
+struct MakeEntry;
+
+impl Visitor for MakeEntry {
+    type Output = RuleEntry;
+
+    fn visit<R: Rule>(&self) -> RuleEntry {
+        RuleEntry {
             manifest: R::MANIFEST,
             engine: engine::<R>,
             guard: |policy, rule| Ok(R::guard(&policy.settings::<R>(rule)?)),
@@ -128,7 +115,7 @@ fn engine<R: Rule>(parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
 /// A rule of this build, with its manifest read.
 pub(crate) struct LoadedRule {
     pub(crate) manifest: Manifest,
-    entry: &'static RuleEntry,
+    entry: RuleEntry,
 }
 
 impl LoadedRule {
@@ -150,8 +137,8 @@ impl LoadedRule {
 
 /// Every rule.
 pub(crate) fn all() -> Result<Vec<LoadedRule>, Error> {
-    let load = |entry: &'static RuleEntry| Ok(LoadedRule { manifest: Manifest::from_json(entry.manifest)?, entry });
-    RULES.iter().map(load).collect()
+    let load = |entry: RuleEntry| Ok(LoadedRule { manifest: Manifest::from_json(entry.manifest)?, entry });
+    rules::visit(&MakeEntry).into_iter().map(load).collect()
 }
 
 /// The rules of the IDs `asked`; every rule where none is asked for.
@@ -174,20 +161,6 @@ pub(crate) fn ids(rules: &[LoadedRule]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_rule_of_the_workspace_is_in_the_list_once() {
-        let folders = std::fs::read_dir(format!("{}/../rules", std::env::var("CARGO_MANIFEST_DIR").unwrap())).unwrap();
-        let mut folders: Vec<_> = folders
-            .map(|folder| folder.unwrap().path())
-            .filter(|folder| folder.join("rule.json").exists())
-            .map(|folder| folder.file_name().unwrap().to_str().unwrap().to_owned())
-            .collect();
-        folders.sort();
-        let mut listed: Vec<_> = all().unwrap().into_iter().map(|rule| rule.manifest.id).collect();
-        listed.sort();
-        assert_eq!(listed, folders);
-    }
 
     #[test]
     fn an_unknown_rule_is_refused_with_those_that_there_are() {

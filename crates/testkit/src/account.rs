@@ -1,11 +1,7 @@
-//! AWS accounts of the emulator with the resources that tests need.
+//! AWS accounts of the emulator, with what tests of every rule need in them.
 
 use aws_config::{Region, SdkConfig};
-use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::types::{
-    BucketLocationConstraint, CreateBucketConfiguration, IndexDocument, PublicAccessBlockConfiguration,
-    WebsiteConfiguration,
-};
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use percent_encoding::percent_decode_str;
 use remediation::{Permission, ServiceRole};
 use serde_json::{Value, json};
@@ -127,22 +123,6 @@ impl Account {
         Ok(())
     }
 
-    /// Makes a bucket with a policy that lets everyone read, and with the public access block given (none: without one).
-    /// `settings` are BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets.
-    ///
-    /// # Errors
-    ///
-    /// S3 refuses.
-    pub async fn make_bucket(&self, name: &str, settings: Option<[bool; 4]>) -> Result<()> {
-        self.make_private_bucket(name).await?;
-        self.set_public_access_block(name, None).await?;
-        let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
-            "Resource": format!("arn:aws:s3:::{name}/*")});
-        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
-        self.s3.put_bucket_policy().bucket(name).policy(policy).send().await?;
-        self.set_public_access_block(name, settings).await
-    }
-
     /// Makes a bucket as S3 makes it: private.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
     ///
@@ -159,58 +139,15 @@ impl Account {
         Ok(())
     }
 
-    /// Replaces a bucket's public access block.
+    /// Gives a resource of EC2 one more tag.
     ///
     /// # Errors
     ///
-    /// S3 refuses.
-    pub async fn set_public_access_block(&self, bucket: &str, settings: Option<[bool; 4]>) -> Result<()> {
-        let Some([block_acls, ignore_acls, block_policy, restrict]) = settings else {
-            self.s3.delete_public_access_block().bucket(bucket).send().await?;
-            return Ok(());
-        };
-        let configuration = PublicAccessBlockConfiguration::builder()
-            .block_public_acls(block_acls)
-            .ignore_public_acls(ignore_acls)
-            .block_public_policy(block_policy)
-            .restrict_public_buckets(restrict)
-            .build();
-        let put = self.s3.put_public_access_block().bucket(bucket);
-        put.public_access_block_configuration(configuration).send().await?;
+    /// EC2 refuses.
+    pub async fn tag_ec2(&self, id: &str, key: &str, value: &str) -> Result<()> {
+        let tag = aws_sdk_ec2::types::Tag::builder().key(key).value(value).build();
+        aws_sdk_ec2::Client::new(&self.config).create_tags().resources(id).tags(tag).send().await?;
         Ok(())
-    }
-
-    /// Makes a bucket a website with this index document.
-    ///
-    /// # Errors
-    ///
-    /// S3 refuses.
-    pub async fn make_website(&self, bucket: &str, index: &str) -> Result<()> {
-        let index = IndexDocument::builder().suffix(index).build()?;
-        let website = WebsiteConfiguration::builder().index_document(index).build();
-        self.s3.put_bucket_website().bucket(bucket).website_configuration(website).send().await?;
-        Ok(())
-    }
-
-    /// A bucket's public access block; none where it has none.
-    ///
-    /// # Errors
-    ///
-    /// S3 refuses.
-    pub async fn public_access_block(&self, bucket: &str) -> Result<Option<[bool; 4]>> {
-        match self.s3.get_public_access_block().bucket(bucket).send().await {
-            Ok(answer) => Ok(answer.public_access_block_configuration.map(|found| {
-                let settings = [
-                    found.block_public_acls,
-                    found.ignore_public_acls,
-                    found.block_public_policy,
-                    found.restrict_public_buckets,
-                ];
-                settings.map(Option::unwrap_or_default)
-            })),
-            Err(error) if error.code() == Some("NoSuchPublicAccessBlockConfiguration") => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// The keys of the objects in `bucket` below `prefix`.

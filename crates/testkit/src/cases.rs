@@ -1,42 +1,16 @@
-//! The table of cases that every rule is tested by, on the emulator with IAM enforced. A rule's test module implements
-//! [`Subject`] and calls [`rule_cases!`](crate::rule_cases); what is special about the rule it tests itself.
+//! The table of cases that every rule is tested by, on the emulator with IAM enforced. A module of
+//! [`subjects`](crate::subjects) implements [`Subject`] and calls [`rule_cases!`](crate::rule_cases). What is special about
+//! a rule has tests of its own in `tests/emulator`.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use remediation::{Mode, Outcome, Report, ReportedFinding, Rule, ServiceRole};
 use serde_json::Value;
 
-use crate::Result;
 use crate::emulator::Emulator;
 use crate::organization::Organization;
-
-/// A rule under test, and how its resources are made and looked at, with the full rights of their account.
-pub trait Subject {
-    /// The rule.
-    type Rule: Rule;
-    /// The code by which the rule's service throttles, and the actions that the fix of a violating resource calls.
-    const THROTTLED: (&str, &[&str]);
-
-    /// The settings under which the violating resource is fixed without a person: guards that hold by default warn.
-    fn settings() -> <Self::Rule as Rule>::Settings {
-        <Self::Rule as Rule>::Settings::default()
-    }
-
-    /// Makes a resource that violates, and gives its name as a finding has it.
-    fn violating(of: &Organization, name: &str) -> impl Future<Output = Result<String>>;
-    /// Makes a resource that complies, and gives its name as a finding has it.
-    fn complying(of: &Organization, name: &str) -> impl Future<Output = Result<String>>;
-    /// The name of a resource that does not exist.
-    fn gone(of: &Organization) -> String;
-    /// Every form in which a finding may name the resource.
-    fn names(of: &Organization, resource: &str) -> Vec<String>;
-    /// Gives the resource a tag.
-    fn tag(of: &Organization, resource: &str, key: &str, value: &str) -> impl Future<Output = Result<()>>;
-    /// What of the resource the rule is about.
-    fn describe(of: &Organization, resource: &str) -> impl Future<Output = Result<Value>>;
-}
+use crate::subjects::Subject;
 
 /// Makes a test of each case for a [`Subject`].
 #[macro_export]
@@ -60,7 +34,9 @@ macro_rules! rule_cases {
 }
 
 async fn organization<S: Subject>() -> Organization {
-    Organization::new::<S::Rule>(Emulator::shared().await.unwrap()).await.unwrap()
+    let of = Organization::new::<S::Rule>(Emulator::shared().await.unwrap()).await.unwrap();
+    of.choose_control(S::CONTROL);
+    of
 }
 
 async fn apply<S: Subject>(of: &Organization, resource: &str) -> ReportedFinding {
@@ -68,7 +44,8 @@ async fn apply<S: Subject>(of: &Organization, resource: &str) -> ReportedFinding
 }
 
 async fn run<S: Subject>(of: &Organization, resources: &[&str], mode: Mode) -> Report {
-    of.run_with::<S::Rule>(S::settings(), of.batch(resources), mode).await
+    let settings = serde_json::from_value(S::settings()).unwrap();
+    of.run_with::<S::Rule>(settings, of.batch(resources), mode).await
 }
 
 fn only(mut report: Report) -> ReportedFinding {
@@ -77,24 +54,29 @@ fn only(mut report: Report) -> ReportedFinding {
 }
 
 async fn describe<S: Subject>(of: &Organization, resource: &str) -> Value {
-    S::describe(of, resource).await.unwrap()
+    S::describe(&of.target, resource).await.unwrap()
+}
+
+async fn complies<S: Subject>(of: &Organization, resource: &str) -> bool {
+    S::complies(&of.target, resource).await.unwrap()
 }
 
 /// Violating: fixed, proved, and as a complying one is.
 pub async fn a_violating_resource_is_fixed<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::violating(&of, "violating").await.unwrap();
-    let before = describe::<S>(&of, &resource).await;
+    let resource = S::violating(&of.target, "violating").await.unwrap();
+    assert!(!complies::<S>(&of, &resource).await);
     let finding = apply::<S>(&of, &resource).await;
     assert_eq!(finding.outcome, Outcome::Fixed, "{finding:?}");
     assert!(finding.verification.is_some() && finding.written == finding.changes.len(), "{finding:?}");
-    assert_ne!(describe::<S>(&of, &resource).await, before);
+    assert!(complies::<S>(&of, &resource).await);
 }
 
 /// Complying: nothing written.
 pub async fn a_complying_resource_is_left_alone<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::complying(&of, "complying").await.unwrap();
+    let resource = S::complying(&of.target, "complying").await.unwrap();
+    assert!(complies::<S>(&of, &resource).await);
     let before = describe::<S>(&of, &resource).await;
     let finding = apply::<S>(&of, &resource).await;
     assert_eq!(finding.outcome, Outcome::AlreadyCompliant, "{finding:?}");
@@ -104,8 +86,8 @@ pub async fn a_complying_resource_is_left_alone<S: Subject>() {
 /// Gone: said so, and the others go on.
 pub async fn a_resource_that_is_gone_is_gone<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::violating(&of, "here").await.unwrap();
-    let report = run::<S>(&of, &[&S::gone(&of), &resource], Mode::Apply).await;
+    let resource = S::violating(&of.target, "here").await.unwrap();
+    let report = run::<S>(&of, &[&S::gone(&of.target), &resource], Mode::Apply).await;
     let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
     assert_eq!(outcomes, [Outcome::Gone, Outcome::Fixed], "{report:?}");
 }
@@ -113,8 +95,8 @@ pub async fn a_resource_that_is_gone_is_gone<S: Subject>() {
 /// By ID, name and ARN; and every ARN is one that the manifest knows of.
 pub async fn every_form_of_the_name_works<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::violating(&of, "named").await.unwrap();
-    for name in S::names(&of, &resource) {
+    let resource = S::violating(&of.target, "named").await.unwrap();
+    for name in S::names(&of.target, &resource) {
         assert!(!name.starts_with("arn:") || of.is_of_manifest(&name), "{name} is not in {:?}", of.manifest.arns);
         let planned = only(run::<S>(&of, &[&name], Mode::Plan).await);
         assert_eq!(planned.outcome, Outcome::Planned, "{name}: {planned:?}");
@@ -124,16 +106,16 @@ pub async fn every_form_of_the_name_works<S: Subject>() {
 /// Its tags are told, by every form of its name, in a session that may only read.
 pub async fn its_tags_are_read<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::violating(&of, "named").await.unwrap();
+    let resource = S::violating(&of.target, "named").await.unwrap();
     let (key, value) = ("autoremediate:exempt", "by a test");
     let untagged = tags::<S>(&of, &resource).await.unwrap();
     assert!(!untagged.contains_key(key), "{untagged:?}");
-    S::tag(&of, &resource, key, value).await.unwrap();
-    for name in S::names(&of, &resource) {
+    S::tag(&of.target, &resource, key, value).await.unwrap();
+    for name in S::names(&of.target, &resource) {
         let tags = tags::<S>(&of, &name).await.unwrap();
         assert_eq!(tags.get(key).map(String::as_str), Some(value), "{name}: {tags:?}");
     }
-    let error = tags::<S>(&of, &S::gone(&of)).await.unwrap_err();
+    let error = tags::<S>(&of, &S::gone(&of.target)).await.unwrap_err();
     assert!(error.is_gone(), "{error}");
 }
 
@@ -147,7 +129,7 @@ async fn tags<S: Subject>(of: &Organization, name: &str) -> Result<BTreeMap<Stri
 pub async fn each_permission_taken_away_is_named<S: Subject>() {
     let of = organization::<S>().await;
     for (number, action) in of.actions().iter().enumerate() {
-        let resource = S::violating(&of, &format!("denied-{number}")).await.unwrap();
+        let resource = S::violating(&of.target, &format!("denied-{number}")).await.unwrap();
         let taken = of.take_away(action).await.unwrap();
         let report = run::<S>(&of, &[&resource], Mode::Apply).await;
         if report.count(Outcome::Fixed) == 1 {
@@ -188,7 +170,7 @@ async fn complies_in_the_end<S: Subject>(of: &Organization, resource: &str) {
 /// Not one permission too many, not one too few: a fix, its undo and the look for tags call each.
 pub async fn the_manifest_has_exactly_the_permissions_that_are_used<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::violating(&of, "used").await.unwrap();
+    let resource = S::violating(&of.target, "used").await.unwrap();
     let report = run::<S>(&of, &[&resource], Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
     undo::<S>(&of, &report).await.unwrap();
@@ -208,7 +190,7 @@ pub async fn throttled_and_then_fine<S: Subject>() {
     let emulator = Emulator::shared().await.unwrap();
     let (code, actions) = S::THROTTLED;
     for (number, action) in actions.iter().enumerate() {
-        let resource = S::violating(&of, &format!("throttled-{number}")).await.unwrap();
+        let resource = S::violating(&of.target, &format!("throttled-{number}")).await.unwrap();
         emulator.fail(&of.target.id, action, code).await.unwrap();
         let finding = apply::<S>(&of, &resource).await;
         assert_eq!(finding.outcome, Outcome::Fixed, "{action}: {finding:?}");
@@ -219,7 +201,7 @@ pub async fn throttled_and_then_fine<S: Subject>() {
 /// Twice: the second run finds nothing to do.
 pub async fn run_twice_the_second_finds_nothing_to_do<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::violating(&of, "twice").await.unwrap();
+    let resource = S::violating(&of.target, "twice").await.unwrap();
     assert_eq!(apply::<S>(&of, &resource).await.outcome, Outcome::Fixed);
     let fixed = describe::<S>(&of, &resource).await;
     assert_eq!(apply::<S>(&of, &resource).await.outcome, Outcome::AlreadyCompliant);
@@ -230,7 +212,7 @@ pub async fn run_twice_the_second_finds_nothing_to_do<S: Subject>() {
 /// under way, defers.
 pub async fn two_runs_at_once_end_in_the_same_state<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::violating(&of, "at-once").await.unwrap();
+    let resource = S::violating(&of.target, "at-once").await.unwrap();
     let both = <[_; 2]>::from(tokio::join!(apply::<S>(&of, &resource), apply::<S>(&of, &resource)));
     let outcomes = both.each_ref().map(|finding| finding.outcome);
     assert!(outcomes.contains(&Outcome::Fixed), "{both:?}");
@@ -244,7 +226,7 @@ pub async fn two_runs_at_once_end_in_the_same_state<S: Subject>() {
 /// Undone from the stored plan alone: as it was, also when it is undone twice.
 pub async fn undone_it_is_as_it_was_also_twice<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::violating(&of, "undone").await.unwrap();
+    let resource = S::violating(&of.target, "undone").await.unwrap();
     let before = describe::<S>(&of, &resource).await;
     let report = run::<S>(&of, &[&resource], Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
@@ -258,7 +240,7 @@ pub async fn undone_it_is_as_it_was_also_twice<S: Subject>() {
 /// By the engine: shown first, then written and proved, and left alone where it is undone already or has changed since.
 pub async fn the_engine_takes_a_run_back<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::violating(&of, "taken-back").await.unwrap();
+    let resource = S::violating(&of.target, "taken-back").await.unwrap();
     let before = describe::<S>(&of, &resource).await;
     let report = run::<S>(&of, &[&resource], Mode::Apply).await;
     let fixed = describe::<S>(&of, &resource).await;
@@ -286,7 +268,7 @@ async fn undo<S: Subject>(of: &Organization, report: &Report) -> Result<(), reme
 /// Mode `plan`: the change is stored, nothing is written, and no session that could write is asked for.
 pub async fn mode_plan_writes_nothing<S: Subject>() {
     let of = organization::<S>().await;
-    let resource = S::violating(&of, "planned").await.unwrap();
+    let resource = S::violating(&of.target, "planned").await.unwrap();
     let before = describe::<S>(&of, &resource).await;
     let report = run::<S>(&of, &[&resource], Mode::Plan).await;
     let plan = of.plan::<S::Rule>(&report).await.unwrap();

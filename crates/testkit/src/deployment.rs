@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
+use remediation::Manifest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -240,10 +241,10 @@ fn succeeded(what: &str, output: &Output) -> Result<()> {
 fn copy_terraform(to: &Path) -> Result<()> {
     let repository = paths::repository();
     copy_folder(&repository.join("terraform"), &to.join("terraform"))?;
-    for manifest in paths::manifests()? {
-        let copy = to.join(manifest.strip_prefix(&repository)?);
-        std::fs::create_dir_all(copy.parent().unwrap_or(to))?;
-        std::fs::copy(&manifest, copy)?;
+    for Manifest { id, .. } in manifests()? {
+        let manifest = Path::new("crates/rules").join(id).join("rule.json");
+        std::fs::create_dir_all(to.join(&manifest).with_file_name(""))?;
+        std::fs::copy(repository.join(&manifest), to.join(&manifest))?;
     }
     Ok(())
 }

@@ -4,29 +4,23 @@
 //! Invariants: whatever is started here ends with the process that started it, also when that is killed; every test
 //! has AWS accounts of its own, so tests share an emulator without meeting.
 
-pub mod access_keys;
 pub mod account;
 pub mod cases;
 pub mod central;
-pub mod clusters;
 pub mod deployment;
 pub mod emulator;
 pub mod lambda;
 pub mod members;
 pub mod netskope;
-pub mod network_acls;
 pub mod organization;
 pub mod pages;
 pub mod paths;
-pub mod security_groups;
+pub mod readme;
 pub mod settings;
-pub mod snapshots;
-mod tags;
-pub mod trails;
+pub mod subjects;
 pub mod violations;
-pub mod vpcs;
 
-use remediation::Manifest;
+use remediation::{Manifest, Rule};
 
 /// Why the harness could not do its part.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -45,16 +39,19 @@ pub async fn get(url: &str) -> Result<String> {
     Ok(reqwest::Client::new().get(url).timeout(ANSWER_WITHIN).send().await?.error_for_status()?.text().await?)
 }
 
-/// The manifests of all rules of the repository, sorted by ID.
+/// The manifests of all rules, sorted by ID.
 ///
 /// # Errors
 ///
 /// One cannot be read.
 pub fn manifests() -> Result<Vec<Manifest>> {
-    let mut manifests = Vec::new();
-    for file in paths::manifests()? {
-        manifests.push(Manifest::from_json(&std::fs::read_to_string(file)?)?);
+    struct Read;
+    impl rules::Visitor for Read {
+        type Output = Result<Manifest>;
+
+        fn visit<R: Rule>(&self) -> Result<Manifest> {
+            Ok(Manifest::from_json(R::MANIFEST)?)
+        }
     }
-    manifests.sort_by(|one, other| one.id.cmp(&other.id));
-    Ok(manifests)
+    rules::visit(&Read).into_iter().collect()
 }

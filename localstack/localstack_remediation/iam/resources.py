@@ -40,8 +40,12 @@ EC2_RESOURCES = {
     "GroupId": "security-group",
     "NetworkAclId": "network-acl",
     "PrefixListId": "prefix-list",
+    "SnapshotId": "snapshot",
     "VpcId": "vpc",
 }
+
+# Anyone may be allowed to use them, and their ARNs do not say whose they are
+EC2_WITHOUT_ACCOUNT = {"snapshot"}
 
 # Of CreateFlowLogs, by ResourceType
 FLOW_LOG_SOURCES = {"NetworkInterface": "network-interface", "Subnet": "subnet", "VPC": "vpc"}
@@ -185,7 +189,7 @@ def _tagged_trails(call: Call) -> list[str | None]:
 def _ec2(call: Call) -> str | None:
     for parameter, kind in EC2_RESOURCES.items():
         if id_ := call.first(parameter):
-            return call.arn("ec2", f"{kind}/{id_}")
+            return call.arn("ec2", f"{kind}/{id_}", account="" if kind in EC2_WITHOUT_ACCOUNT else None)
     return None
 
 

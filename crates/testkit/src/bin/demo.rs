@@ -70,13 +70,13 @@ async fn show(emulator: &Emulator, keep: bool, step: impl Fn(&str)) -> Result<()
     let violations = violate(emulator, &netskope, &regions).await?;
     let (made, accounts, regions_named) = (violations.len(), TARGETS.len(), REGIONS.join(" and "));
     step(&format!("made {made} resources that violate a control, in {accounts} accounts, in {regions_named}"));
-    step("the policy is mode apply, with the guards that hold by default set to warn");
+    step("the policy is mode apply, with a guard set to warn where it would hold one of them");
     step("terraform apply: the roles of each target account, then the central account in both regions (two minutes)");
     let settings = Settings {
         central: CENTRAL.into(),
         regions: regions.into(),
         targets: TARGETS.map(String::from).into(),
-        policy: violations::policy(),
+        policy: violations::policy()?,
         netskope: netskope.url(),
         token,
     };
@@ -101,7 +101,7 @@ async fn violate(emulator: &Emulator, netskope: &FakeNetskope, regions: &[String
     let (mut violations, mut rows) = (Vec::new(), Vec::new());
     for id in TARGETS {
         let account = Account::new(emulator, id);
-        violations.extend(Violation::make_all(emulator, &account, regions).await?);
+        violations.extend(Violation::make_all(&account, regions).await?);
         let bucket = format!("{CLEAN_BUCKET}-{id}");
         account.make_bucket(&bucket, Some([true; 4])).await?;
         rows.push(row(BUCKET_CONTROL, id, display_name(REGIONS[0])?, &bucket));

@@ -1,12 +1,75 @@
-//! VPCs with subnets and flow logs, for tests.
+//! VPCs with subnets and flow logs: `vpc-without-flow-logs`.
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{FlowLog, FlowLogsResourceType, ResourceType, Tag, TagSpecification, TrafficType};
+use remediation::ServiceRole;
+use rules::vpc_without_flow_logs::VpcWithoutFlowLogs;
 use serde_json::{Value, json};
 
+use super::{AnySubject, Subject};
 use crate::Result;
 use crate::account::Account;
 use crate::emulator::Emulator;
+
+/// The subject of each control.
+pub const SUBJECTS: &[AnySubject] = &[AnySubject::of::<Vpc>()];
+
+/// A VPC.
+#[derive(Debug)]
+pub struct Vpc;
+
+impl Subject for Vpc {
+    type Rule = VpcWithoutFlowLogs;
+    const NAME: &'static str = "frontend";
+    const FOUND: &'static str = "a VPC without a flow log";
+    const THROTTLED: (&str, &[&str]) = (
+        "RequestLimitExceeded",
+        &[
+            "ec2:DescribeVpcs",
+            "ec2:DescribeFlowLogs",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:CreateFlowLogs",
+            "logs:DescribeLogGroups",
+            "logs:DescribeLogStreams",
+            "logs:CreateLogGroup",
+            "logs:PutRetentionPolicy",
+        ],
+    );
+
+    async fn violating(account: &Account, name: &str) -> Result<String> {
+        Vpcs::of(account).make_in_use(name).await
+    }
+
+    async fn complying(account: &Account, name: &str) -> Result<String> {
+        let vpc = Vpcs::of(account).make(name, false).await?;
+        // Another role would do, but this one exists and may deliver.
+        let role = format!("autoremediate-vpc-without-flow-logs{}", ServiceRole::NAME_SUFFIX);
+        Vpcs::of(account).make_flow_log(&vpc, "/autoremediate/vpc-flow-logs/theirs", &role).await?;
+        Ok(vpc)
+    }
+
+    fn gone(_: &Account) -> String {
+        "vpc-0123456789abcdef0".into()
+    }
+
+    fn names(account: &Account, resource: &str) -> Vec<String> {
+        let arn = format!("arn:aws:ec2:{}:{}:vpc/{resource}", account.region, account.id);
+        vec![resource.to_owned(), arn, "named".into()]
+    }
+
+    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
+        account.tag_ec2(resource, key, value).await
+    }
+
+    async fn describe(account: &Account, resource: &str) -> Result<Value> {
+        Vpcs::of(account).described(resource).await
+    }
+
+    async fn complies(account: &Account, resource: &str) -> Result<bool> {
+        let flow_logs = Vpcs::of(account).flow_logs(resource).await?;
+        Ok(flow_logs.iter().any(|of| of.deliver_logs_status() == Some("SUCCESS")))
+    }
+}
 
 /// The VPCs of one account, with its full rights.
 #[derive(Debug)]
@@ -140,4 +203,11 @@ impl Vpcs {
 pub(crate) fn named(kind: ResourceType, name: &str) -> TagSpecification {
     let name = Tag::builder().key("Name").value(name).build();
     TagSpecification::builder().resource_type(kind).tags(name).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::rule_cases!(Vpc);
 }

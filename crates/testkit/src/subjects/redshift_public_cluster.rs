@@ -1,16 +1,74 @@
-//! Redshift clusters, for tests.
+//! Redshift clusters: `redshift-public-cluster`.
 
 use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types::DomainType;
 use aws_sdk_redshift::Client;
-use aws_sdk_redshift::types::Cluster;
+use aws_sdk_redshift::types::{Cluster, Tag};
+use rules::redshift_public_cluster::RedshiftPublicCluster;
+use serde_json::{Value, json};
 
+use super::{AnySubject, Subject};
 use crate::Result;
 use crate::account::Account;
 
+/// The subject of each control.
+pub const SUBJECTS: &[AnySubject] = &[AnySubject::of::<Warehouse>()];
 /// How long a change may take until the cluster is available again.
 const AVAILABLE_WITHIN: Duration = Duration::from_secs(30);
+
+/// A cluster.
+#[derive(Debug)]
+pub struct Warehouse;
+
+impl Subject for Warehouse {
+    type Rule = RedshiftPublicCluster;
+    const NAME: &'static str = "warehouse";
+    const FOUND: &'static str = "a cluster that is publicly accessible";
+    const THROTTLED: (&str, &[&str]) = (
+        "ThrottlingException",
+        &["redshift:DescribeClusters", "ssm:StartAutomationExecution", "ssm:GetAutomationExecution"],
+    );
+
+    async fn violating(account: &Account, name: &str) -> Result<String> {
+        Clusters::of(account).make(name, true).await?;
+        Ok(name.to_owned())
+    }
+
+    async fn complying(account: &Account, name: &str) -> Result<String> {
+        Clusters::of(account).make(name, false).await?;
+        Ok(name.to_owned())
+    }
+
+    fn gone(account: &Account) -> String {
+        arn(account, "gone")
+    }
+
+    fn names(account: &Account, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), resource.to_uppercase(), arn(account, resource)]
+    }
+
+    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
+        let tag = Tag::builder().key(key).value(value).build();
+        let redshift = Clusters::of(account).redshift;
+        redshift.create_tags().resource_name(arn(account, resource)).tags(tag).send().await?;
+        Ok(())
+    }
+
+    async fn describe(account: &Account, resource: &str) -> Result<Value> {
+        let cluster = Clusters::of(account).settled(resource).await?;
+        Ok(json!({"all": format!("{cluster:?}"), "public": cluster.publicly_accessible}))
+    }
+
+    async fn complies(account: &Account, resource: &str) -> Result<bool> {
+        Ok(Clusters::of(account).settled(resource).await?.publicly_accessible == Some(false))
+    }
+}
+
+/// The ARN of a cluster.
+pub fn arn(account: &Account, cluster: &str) -> String {
+    format!("arn:aws:redshift:{}:{}:cluster:{cluster}", account.region, account.id)
+}
 
 /// The clusters of one account, with its full rights.
 #[derive(Debug)]
@@ -72,4 +130,11 @@ impl Clusters {
             }
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::rule_cases!(Warehouse);
 }

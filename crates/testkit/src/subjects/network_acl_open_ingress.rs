@@ -1,12 +1,134 @@
-//! Network ACLs with entries, for tests.
+//! Network ACLs with entries: `network-acl-open-ingress`.
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, NetworkAcl, NetworkAclEntry, PortRange, ResourceType, RuleAction, Tag};
+use rules::network_acl_open_ingress::NetworkAclOpenIngress;
 use serde_json::{Value, json};
 
+use super::vpc_without_flow_logs::{Vpcs, named};
+use super::{AnySubject, Subject};
 use crate::Result;
 use crate::account::Account;
-use crate::vpcs::{Vpcs, named};
+
+/// The subject of each control.
+pub const SUBJECTS: &[AnySubject] = &[AnySubject::of::<DefaultAcl>(), AnySubject::of::<SubnetsAcl>()];
+/// All addresses, of both families.
+const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+const THROTTLED: (&str, &[&str]) =
+    ("RequestLimitExceeded", &["ec2:DescribeNetworkAcls", "ec2:DescribeSubnets", "ec2:DeleteNetworkAclEntry"]);
+
+/// A default ACL, as EC2 makes it, with a subnet.
+#[derive(Debug)]
+pub struct DefaultAcl;
+
+impl Subject for DefaultAcl {
+    type Rule = NetworkAclOpenIngress;
+    const NAME: &'static str = "office";
+    const FOUND: &'static str = "a default ACL as AWS makes it: everything may come in";
+    const THROTTLED: (&str, &[&str]) = THROTTLED;
+
+    fn settings() -> Value {
+        settings()
+    }
+
+    async fn violating(account: &Account, name: &str) -> Result<String> {
+        NetworkAcls::of(account).make_default(name, false).await
+    }
+
+    async fn complying(account: &Account, name: &str) -> Result<String> {
+        let acls = NetworkAcls::of(account);
+        let acl = acls.make_default(name, false).await?;
+        acls.remove(&acl, 100).await?;
+        Ok(acl)
+    }
+
+    fn gone(_: &Account) -> String {
+        "acl-0123456789abcdef0".into()
+    }
+
+    fn names(account: &Account, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), arn(account, resource), "named".into()]
+    }
+
+    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
+        account.tag_ec2(resource, key, value).await
+    }
+
+    async fn describe(account: &Account, resource: &str) -> Result<Value> {
+        NetworkAcls::of(account).described(resource).await
+    }
+
+    async fn complies(account: &Account, resource: &str) -> Result<bool> {
+        complies(account, resource).await
+    }
+}
+
+/// An ACL that is no default, with a subnet, open to IPv4 and IPv6.
+#[derive(Debug)]
+pub struct SubnetsAcl;
+
+impl Subject for SubnetsAcl {
+    type Rule = NetworkAclOpenIngress;
+    const CONTROL: usize = 1;
+    const NAME: &'static str = "backend";
+    const FOUND: &'static str = "a subnet's ACL that lets everything in";
+    const THROTTLED: (&str, &[&str]) = THROTTLED;
+
+    fn settings() -> Value {
+        settings()
+    }
+
+    async fn violating(account: &Account, name: &str) -> Result<String> {
+        let acls = NetworkAcls::of(account);
+        let acl = acls.make_in_use(name).await?;
+        acls.add(&acl, 100, RuleAction::Allow, "-1", "0.0.0.0/0").await?;
+        acls.add(&acl, 200, RuleAction::Allow, "-1", "::/0").await?;
+        Ok(acl)
+    }
+
+    async fn complying(account: &Account, name: &str) -> Result<String> {
+        let acls = NetworkAcls::of(account);
+        let acl = acls.make_in_use(name).await?;
+        acls.add(&acl, 100, RuleAction::Allow, "-1", "10.0.0.0/8").await?;
+        Ok(acl)
+    }
+
+    fn gone(_: &Account) -> String {
+        "acl-0123456789abcdef0".into()
+    }
+
+    fn names(account: &Account, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), arn(account, resource), "named".into()]
+    }
+
+    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
+        account.tag_ec2(resource, key, value).await
+    }
+
+    async fn describe(account: &Account, resource: &str) -> Result<Value> {
+        NetworkAcls::of(account).described(resource).await
+    }
+
+    async fn complies(account: &Account, resource: &str) -> Result<bool> {
+        complies(account, resource).await
+    }
+}
+
+/// The last inbound allow goes without a person's approval.
+fn settings() -> Value {
+    json!({"guard_last_allow": "warn"})
+}
+
+fn arn(account: &Account, acl: &str) -> String {
+    format!("arn:aws:ec2:{}:{}:network-acl/{acl}", account.region, account.id)
+}
+
+/// Whether no entry lets in everything from everywhere.
+async fn complies(account: &Account, acl: &str) -> Result<bool> {
+    let allowed = NetworkAcls::of(account).allowed(acl).await?;
+    let is_open = |entry: &String| EVERYWHERE.iter().any(|from| entry.ends_with(&format!(" -1 {from}")));
+    Ok(!allowed.iter().any(is_open))
+}
 
 /// The network ACLs of one account, with its full rights.
 #[derive(Debug)]
@@ -50,6 +172,17 @@ impl NetworkAcls {
         let made = call.tag_specifications(named(ResourceType::NetworkAcl, name)).send().await?;
         let acl = made.network_acl.and_then(|acl| acl.network_acl_id).ok_or("CreateNetworkAcl gave no ACL")?;
         Ok((vpc, acl))
+    }
+
+    /// Makes such an ACL with a subnet, and gives its ID.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn make_in_use(&self, name: &str) -> Result<String> {
+        let (vpc, acl) = self.make_custom(name).await?;
+        self.associate(&vpc, 1, &acl).await?;
+        Ok(acl)
     }
 
     /// Makes the `number`th subnet of the VPC and associates it with the ACL; gives the subnet's ID.
@@ -137,5 +270,18 @@ impl NetworkAcls {
         let filters = filters.iter().map(|(name, value)| Filter::builder().name(*name).values(*value).build());
         let found = self.ec2.describe_network_acls().set_filters(Some(filters.collect())).send().await?;
         Ok(found.network_acls.unwrap_or_default().into_iter().next().ok_or("there is no such network ACL")?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    mod default_acl {
+        crate::rule_cases!(super::DefaultAcl);
+    }
+
+    mod subnets_acl {
+        crate::rule_cases!(super::SubnetsAcl);
     }
 }

@@ -1,14 +1,174 @@
-//! Security groups and their inbound rules, for tests.
+//! Security groups and their inbound rules: `security-group-open-admin-port`.
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
     AddPrefixListEntry, Filter, IpPermission, IpRange, Ipv6Range, NetworkInterface, PrefixListId, ResourceType,
     SecurityGroupRule, Tag, TagSpecification, UserIdGroupPair,
 };
+use rules::security_group_open_admin_port::SecurityGroupOpenAdminPort;
 use serde_json::{Value, json};
 
+use super::{AnySubject, Subject};
 use crate::Result;
 use crate::account::Account;
+
+/// The subject of each control.
+pub const SUBJECTS: &[AnySubject] = &[AnySubject::of::<Revoked>(), AnySubject::of::<Narrowed>()];
+/// What everyone may do in a group that complies.
+const WEB: &str = "tcp 443-443 0.0.0.0/0";
+
+/// A group in the default VPC with rules for port 22 alone: the runbook's.
+#[derive(Debug)]
+pub struct Revoked;
+
+impl Subject for Revoked {
+    type Rule = SecurityGroupOpenAdminPort;
+    const NAME: &'static str = "bastion";
+    const FOUND: &'static str = "port 22 open to the world";
+    const THROTTLED: (&str, &[&str]) = (
+        "RequestLimitExceeded",
+        &[
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSecurityGroupRules",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeVpcs",
+            "ec2:RevokeSecurityGroupIngress",
+        ],
+    );
+
+    async fn violating(account: &Account, name: &str) -> Result<String> {
+        let groups = SecurityGroups::of(account);
+        let group = groups.make_in_default_vpc(name, &[WEB, "tcp 22-22 ::/0 from home, too"]).await?;
+        groups.allow(&group, "tcp 22-22 0.0.0.0/0 from home", &[("owner", "ops")]).await?;
+        Ok(group)
+    }
+
+    async fn complying(account: &Account, name: &str) -> Result<String> {
+        SecurityGroups::of(account).make_in_default_vpc(name, &[WEB, "tcp 22-22 10.0.0.0/8"]).await
+    }
+
+    fn gone(_: &Account) -> String {
+        "sg-00000000000000000".into()
+    }
+
+    fn names(account: &Account, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), arn(account, resource), "named".into()]
+    }
+
+    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
+        account.tag_ec2(resource, key, value).await
+    }
+
+    async fn describe(account: &Account, resource: &str) -> Result<Value> {
+        SecurityGroups::of(account).describe(resource).await
+    }
+
+    async fn complies(account: &Account, resource: &str) -> Result<bool> {
+        Ok(!SecurityGroups::of(account).is_open(resource, 22).await?)
+    }
+}
+
+/// A group in another VPC with rules that open port 3389 among others.
+#[derive(Debug)]
+pub struct Narrowed;
+
+impl Subject for Narrowed {
+    type Rule = SecurityGroupOpenAdminPort;
+    const CONTROL: usize = 1;
+    const NAME: &'static str = "desktops";
+    const FOUND: &'static str = "all ports open to the world, 3389 among them";
+    const THROTTLED: (&str, &[&str]) = (
+        "RequestLimitExceeded",
+        &[
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSecurityGroupRules",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:AuthorizeSecurityGroupIngress",
+            "ec2:ModifySecurityGroupRules",
+        ],
+    );
+
+    async fn violating(account: &Account, name: &str) -> Result<String> {
+        let groups = SecurityGroups::of(account);
+        let group = groups.make_in_other_vpc(name, &[WEB, "tcp 3389-3389 10.0.0.0/8"]).await?;
+        groups.allow(&group, "-1 - 0.0.0.0/0 for now", &[("owner", "ops"), ("until", "")]).await?;
+        groups.allow(&group, "tcp 3380-3395 ::/0", &[]).await?;
+        Ok(group)
+    }
+
+    async fn complying(account: &Account, name: &str) -> Result<String> {
+        let around = ["tcp 0-3388 0.0.0.0/0", "tcp 3390-65535 0.0.0.0/0", "udp 22-22 ::/0"];
+        SecurityGroups::of(account).make_in_other_vpc(name, &around).await
+    }
+
+    fn gone(account: &Account) -> String {
+        arn(account, "sg-00000000000000000")
+    }
+
+    fn names(account: &Account, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), arn(account, resource), "named".into()]
+    }
+
+    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
+        account.tag_ec2(resource, key, value).await
+    }
+
+    async fn describe(account: &Account, resource: &str) -> Result<Value> {
+        SecurityGroups::of(account).describe(resource).await
+    }
+
+    async fn complies(account: &Account, resource: &str) -> Result<bool> {
+        Ok(!SecurityGroups::of(account).is_open(resource, 3389).await?)
+    }
+}
+
+/// A group whose fix takes every call.
+#[derive(Debug)]
+pub struct Mixed;
+
+impl Subject for Mixed {
+    type Rule = SecurityGroupOpenAdminPort;
+    const NAME: &'static str = "jump-host";
+    const FOUND: &'static str = "port 22 open to the world, alone and among others";
+    const THROTTLED: (&str, &[&str]) = ("ThrottlingException", &["ssm:StartAutomationExecution"]);
+
+    async fn violating(account: &Account, name: &str) -> Result<String> {
+        let groups = SecurityGroups::of(account);
+        let group = groups.make_in_default_vpc(name, &[WEB, "tcp 22-22 0.0.0.0/0"]).await?;
+        groups.allow(&group, "tcp 0-65535 ::/0 for now", &[("owner", "ops")]).await?;
+        let office = groups.make_prefix_list(name, &["10.0.0.0/8"]).await?;
+        groups.allow(&group, &format!("tcp 22-22 {office}"), &[]).await?;
+        Ok(group)
+    }
+
+    async fn complying(account: &Account, name: &str) -> Result<String> {
+        SecurityGroups::of(account).make_in_default_vpc(name, &[WEB]).await
+    }
+
+    fn gone(_: &Account) -> String {
+        "sg-0000abcd".into()
+    }
+
+    fn names(_: &Account, resource: &str) -> Vec<String> {
+        vec![resource.to_owned()]
+    }
+
+    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
+        account.tag_ec2(resource, key, value).await
+    }
+
+    async fn describe(account: &Account, resource: &str) -> Result<Value> {
+        SecurityGroups::of(account).describe(resource).await
+    }
+
+    async fn complies(account: &Account, resource: &str) -> Result<bool> {
+        Ok(!SecurityGroups::of(account).is_open(resource, 22).await?)
+    }
+}
+
+fn arn(account: &Account, group: &str) -> String {
+    format!("arn:aws:ec2:{}:{}:security-group/{group}", account.region, account.id)
+}
 
 /// The security groups of one account, with its full rights.
 #[derive(Debug)]
@@ -55,6 +215,24 @@ impl SecurityGroups {
             self.allow(&group, rule, &[]).await?;
         }
         Ok(group)
+    }
+
+    /// The same in the default VPC.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn make_in_default_vpc(&self, name: &str, rules: &[&str]) -> Result<String> {
+        self.make(name, &self.default_vpc().await?, rules).await
+    }
+
+    /// The same in a new VPC that is not a default one.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn make_in_other_vpc(&self, name: &str, rules: &[&str]) -> Result<String> {
+        self.make(name, &self.make_vpc().await?, rules).await
     }
 
     /// Makes a prefix list with these entries; gives its ID.
@@ -165,6 +343,21 @@ impl SecurityGroups {
         Ok(rules)
     }
 
+    /// Whether a group lets everyone in to a port by TCP.
+    ///
+    /// # Errors
+    ///
+    /// EC2 refuses.
+    pub async fn is_open(&self, group: &str, port: u16) -> Result<bool> {
+        let opens = |rule: &String| {
+            let [protocol, ports, peer] = rule.splitn(3, ' ').collect::<Vec<_>>()[..] else { return true };
+            let range = ports.split_once('-').and_then(|(from, to)| Some(from.parse::<u16>().ok()?..=to.parse().ok()?));
+            let in_range = protocol == "tcp" && range.is_some_and(|range| range.contains(&port));
+            ["0.0.0.0/0", "::/0"].contains(&peer) && (protocol == "-1" || in_range)
+        };
+        Ok(self.rules(group).await?.iter().any(opens))
+    }
+
     /// All that there is to say of a group's inbound rules but their IDs, in an order of its own.
     ///
     /// # Errors
@@ -205,4 +398,33 @@ fn peer(rule: &SecurityGroupRule) -> &str {
 
 fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The cases that a group goes through which does not take every call.
+    macro_rules! group_cases {
+        ($subject:ty) => {
+            crate::rule_cases!($subject: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
+                a_resource_that_is_gone_is_gone, every_form_of_the_name_works, throttled_and_then_fine,
+                run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
+                undone_it_is_as_it_was_also_twice, mode_plan_writes_nothing, its_tags_are_read);
+        };
+    }
+
+    mod revoked {
+        group_cases!(super::Revoked);
+    }
+
+    mod narrowed {
+        group_cases!(super::Narrowed);
+    }
+
+    mod mixed {
+        crate::rule_cases!(super::Mixed: each_permission_taken_away_is_named, a_violating_resource_is_fixed,
+            a_resource_that_is_gone_is_gone, the_manifest_has_exactly_the_permissions_that_are_used,
+            throttled_and_then_fine, undone_it_is_as_it_was_also_twice);
+    }
 }
