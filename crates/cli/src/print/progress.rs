@@ -1,4 +1,4 @@
-//! The progress bar, and logs that do not tear it.
+//! The progress bar on standard error, and the log lines above it.
 
 use std::io::{self, Write};
 
@@ -9,26 +9,32 @@ use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::print::page::Format;
+use crate::print::text::{escaped, escaped_lines};
+
 /// A bar on standard error; drawn on a terminal only.
 #[derive(Clone)]
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
-    /// A bar that is not drawn yet, or never where `hidden`.
-    pub(crate) fn new(hidden: bool) -> Self {
-        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    /// A bar that is not drawn yet. Beside JSON it never is: a script reads that.
+    pub(crate) fn new(format: Format) -> Self {
+        let target = match format {
+            Format::Table => ProgressDrawTarget::stderr(),
+            Format::Json => ProgressDrawTarget::hidden(),
+        };
         let bar = ProgressBar::with_draw_target(None, target);
-        // The template is a constant that a test parses; the plain bar does as well.
+        // A test parses the constant template; without it, the plain bar would do.
         let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
         Self(bar.with_style(style))
     }
 
-    /// Says what is under way.
-    pub(crate) fn on(&self, what: String) {
-        self.0.set_prefix(what);
+    /// Shows what is being worked on.
+    pub(crate) fn on(&self, what: &str) {
+        self.0.set_prefix(escaped(what));
     }
 
-    /// Takes the bar off the screen.
+    /// Removes the bar from the screen.
     pub(crate) fn clear(&self) {
         self.0.finish_and_clear();
     }
@@ -56,30 +62,36 @@ impl Progress for Bar {
     }
 }
 
-/// Standard error above the bar.
-struct AboveBar(ProgressBar);
+/// Writes log lines, escaped, above the bar.
+struct AboveBar<W> {
+    bar: ProgressBar,
+    to: W,
+}
 
-impl Write for AboveBar {
+impl<W: Write> Write for AboveBar<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write(bytes))
+        let lines = escaped_lines(&String::from_utf8_lossy(bytes));
+        self.bar.suspend(|| self.to.write_all(lines.as_bytes()))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        self.to.flush()
     }
 }
 
-/// What is logged where `RUST_LOG` does not say. Credentials that cannot be loaded are an error of the command, told
-/// once.
+/// What is logged unless `RUST_LOG` is set. Credentials that cannot be loaded are an error of the command, which
+/// reports them once.
 const LEVEL: &str = "warn,aws_config=error";
 
-/// Sends logs to standard error: warnings and errors, or what `RUST_LOG` says; never what travels on a connection.
+/// Sends logs to standard error: warnings and errors, or what `RUST_LOG` selects; never what travels on a connection.
 pub(crate) fn log_above(bar: &Bar) {
     let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LEVEL));
     let bar = bar.0.clone();
     let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        .with_writer(move || AboveBar(bar.clone()))
+        // Colours would not survive the escaping.
+        .with_ansi(false)
+        .with_writer(move || AboveBar { bar: bar.clone(), to: io::stderr() })
         .with_filter(level.and(filter_fn(|metadata| logging::is_safe(metadata.target()))));
     tracing_subscriber::registry().with(lines).init();
 }
@@ -96,11 +108,20 @@ mod tests {
 
     #[test]
     fn a_step_starts_from_nothing() {
-        let bar = Bar::new(true);
+        let bar = Bar::new(Format::Json);
         bar.planning(3);
         bar.done();
         assert_eq!((bar.0.position(), bar.0.length()), (1, Some(3)));
         bar.applying(2);
         assert_eq!((bar.0.position(), bar.0.length()), (0, Some(2)));
+    }
+
+    #[test]
+    fn a_log_line_is_escaped_and_whole() {
+        let mut log = Vec::new();
+        let line = "WARN role \u{1b}[2Jx\u{202e}\n";
+        let written = AboveBar { bar: ProgressBar::hidden(), to: &mut log }.write(line.as_bytes()).unwrap();
+        assert_eq!(written, line.len());
+        assert_eq!(String::from_utf8(log).unwrap(), "WARN role \\u{1b}[2Jx\\u{202e}\n");
     }
 }

@@ -1,9 +1,9 @@
-//! `policy`: whether a policy can be used, and the JSON Schema of every policy.
+//! `policy`: what is wrong with a policy, and the JSON Schema of policies.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use clap::Subcommand;
 use remediation::{Policy, line_at, nearest, utf8};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -11,9 +11,59 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::commands::arguments::OutputArgs;
+use crate::commands::help::{self, SIMPLE_EXIT_CODES};
 use crate::error::Error;
-use crate::output::{Exit, print_json};
-use crate::rules::{self, LoadedRule};
+use crate::exit::Exit;
+use crate::print::page::{Format, Page};
+use crate::session::rules::{self, LoadedRule};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Report what is wrong with a policy: the line, and what was probably meant.
+    Check {
+        /// A policy.json, or a .tfvars.json that sets the variable `policy`; can be repeated.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Print the JSON Schema of policies.
+    Schema,
+}
+
+impl PolicyCommand {
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::Check { output, .. } => output.format,
+            Self::Schema => Format::Json,
+        }
+    }
+}
+
+pub(crate) fn help() -> String {
+    help::below(
+        SIMPLE_EXIT_CODES,
+        "
+  Check a policy before it is deployed:
+    autoremediate policy check policy.json
+    autoremediate policy check eu-west-1.tfvars.json
+
+  Let an editor complete and check the keys of a policy:
+    autoremediate policy schema > policy.schema.json",
+    )
+}
+
+/// Carries out a command on policies.
+pub(crate) fn policy(command: &PolicyCommand, page: &mut Page<'_>) -> Result<Exit, Error> {
+    match command {
+        PolicyCommand::Check { files, output } => check(files, output.format, page),
+        PolicyCommand::Schema => {
+            page.json(&schema(&rules::all()?))?;
+            Ok(Exit::NothingLeft)
+        }
+    }
+}
 
 /// What is wrong with a file.
 #[derive(Debug, Serialize)]
@@ -29,30 +79,29 @@ struct Variables<'a> {
     policy: &'a RawValue,
 }
 
-/// Says what is wrong with the policies in `files`.
-pub(crate) fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<Exit, Error> {
+fn check(files: &[PathBuf], format: Format, page: &mut Page<'_>) -> Result<Exit, Error> {
     let rules = rules::all()?;
     let mut checked = Vec::new();
     for file in files {
         let text = read(file).map_err(|source| Error::PolicyFile { path: file.clone(), source })?;
         checked.push(Checked { file: file.clone(), problems: problems(&policy_text(file, &text)?, &rules) });
     }
-    if json {
-        print_json(&checked, out)?;
-    } else {
-        for Checked { file, problems } in &checked {
-            print_checked(file, problems, out)?;
-        }
+    match format {
+        Format::Json => page.json(&checked)?,
+        Format::Table => checked.iter().try_for_each(|checked| checked.print(page))?,
     }
-    let is_fine = checked.iter().all(|checked| checked.problems.is_empty());
-    Ok(if is_fine { Exit::NothingLeft } else { Exit::Failed })
+    let is_usable = checked.iter().all(|checked| checked.problems.is_empty());
+    Ok(if is_usable { Exit::NothingLeft } else { Exit::Failed })
 }
 
-fn print_checked(file: &Path, problems: &[String], out: &mut impl Write) -> io::Result<()> {
-    if problems.is_empty() {
-        writeln!(out, "{}: fine", file.display())?;
+impl Checked {
+    fn print(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let file = self.file.display();
+        if self.problems.is_empty() {
+            page.line(format!("{file}: ok"))?;
+        }
+        self.problems.iter().try_for_each(|problem| page.line(format!("{file}: {problem}")))
     }
-    problems.iter().try_for_each(|problem| writeln!(out, "{}: {problem}", file.display()))
 }
 
 fn read(file: &Path) -> io::Result<String> {
@@ -60,7 +109,7 @@ fn read(file: &Path) -> io::Result<String> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// The policy of the file: all of it, or the variable `policy` of a `.tfvars.json`, in the lines where it stands.
+/// The policy in the file: all of it, or the variable `policy` of a `.tfvars.json`, on the lines where it stands.
 fn policy_text(file: &Path, text: &str) -> Result<String, Error> {
     if !file.to_string_lossy().ends_with(".tfvars.json") {
         return Ok(text.to_owned());
@@ -79,7 +128,7 @@ fn problems(text: &str, rules: &[LoadedRule]) -> Vec<String> {
     let named = policy.rules_named().into_iter().filter(|(rule, _)| !known().any(|known| known == rule));
     let unknown = named.map(|(rule, line)| {
         let meant = nearest(&rule, known())
-            .map_or_else(|| format!("there are: {}", rules::ids(rules)), |meant| format!("is `{meant}` meant?"));
+            .map_or_else(|| format!("the rules are: {}", rules::ids(rules)), |meant| format!("is `{meant}` meant?"));
         let line = line.map(|line| format!(" in line {line}")).unwrap_or_default();
         format!("there is no rule `{rule}`{line}; {meant}")
     });
@@ -87,13 +136,7 @@ fn problems(text: &str, rules: &[LoadedRule]) -> Vec<String> {
     unknown.chain(settings).collect()
 }
 
-/// Prints the JSON Schema of a policy.
-pub(crate) fn print_schema(out: &mut impl Write) -> Result<Exit, Error> {
-    print_json(&schema(&rules::all()?), out)?;
-    Ok(Exit::NothingLeft)
-}
-
-/// The JSON Schema of a policy, with the settings of each of the rules.
+/// The JSON Schema of a policy, with the settings of each rule.
 fn schema(rules: &[LoadedRule]) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut root = Policy::json_schema(&mut generator).to_value();
@@ -110,7 +153,7 @@ fn schema(rules: &[LoadedRule]) -> Value {
     root
 }
 
-/// The schema of what a policy says of one rule: that of any rule, with the rule's own settings.
+/// The schema of a policy's part for one rule: that of any rule, with the rule's own settings.
 fn rule_schema(rule: &LoadedRule, settings: &Schema) -> Value {
     json!({
         "description": rule.manifest.title,
@@ -131,8 +174,7 @@ mod tests {
     /// Where it fails, `autoremediate policy schema` prints what the file must be.
     #[test]
     fn the_published_schema_is_that_of_the_types() {
-        let crates = std::env::var("CARGO_MANIFEST_DIR").unwrap();
-        let file = Path::new(&crates).join("../../terraform/modules/catalog/policy.schema.json");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../terraform/modules/catalog/policy.schema.json");
         let published: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
         assert_eq!(published, schema(&rules::all().unwrap()), "run autoremediate policy schema > {}", file.display());
     }
@@ -143,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typo_is_told_with_its_line_and_the_nearest_known_word() {
+    fn a_typo_is_reported_with_its_line_and_the_nearest_known_word() {
         for (text, says) in [
             ("{\n\"pauzed\": true}", ["unknown field `pauzed`", "line 2", "is `paused` meant?"]),
             (
@@ -156,7 +198,7 @@ mod tests {
             ),
             (
                 "{\"exemptions\": [\n{\"rules\": [\"nonsense\"], \"reason\": \"r\", \"owner\": \"o\"}]}",
-                ["no rule `nonsense`", "line 2", "there are: cloudtrail"],
+                ["no rule `nonsense`", "line 2", "the rules are: cloudtrail"],
             ),
         ] {
             let problems = of(text);
@@ -173,18 +215,19 @@ mod tests {
             for bytes in [text.into_bytes(), utf16] {
                 let file = folder.path().join(name);
                 fs::write(&file, bytes).unwrap();
-                assert_eq!(check(&[file], false, &mut Vec::new()).unwrap(), Exit::NothingLeft);
+                let exit = check(&[file], Format::Table, &mut Page::new(&mut Vec::new())).unwrap();
+                assert_eq!(exit, Exit::NothingLeft);
             }
         }
     }
 
     #[test]
-    fn terraforms_variables_are_checked_in_their_own_lines() {
+    fn terraforms_variables_are_checked_on_their_own_lines() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("eu-west-1.tfvars.json");
         fs::write(&file, "{\n\"home_region\": \"eu-west-1\",\n\"policy\": {\n\"mood\": \"plan\"}}").unwrap();
         let mut out = Vec::new();
-        assert_eq!(check(std::slice::from_ref(&file), false, &mut out).unwrap(), Exit::Failed);
+        assert_eq!(check(&[file], Format::Table, &mut Page::new(&mut out)).unwrap(), Exit::Failed);
         let out = String::from_utf8(out).unwrap();
         assert!(out.contains("unknown field `mood`") && out.contains("line 4"), "{out}");
     }

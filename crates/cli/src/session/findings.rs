@@ -1,32 +1,52 @@
-//! Where findings come from: a file, or Netskope.
+//! Findings, from a file or from Netskope.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
-use netskope::{Endpoint, Options};
+use netskope::Options;
 use poller::{Answer, PollError, Poller, TokenSource};
 use remediation::{AccountId, Batch, BatchError, BatchId, Records, Region};
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::args::{RecordsPlace, RunArgs, SourceArgs};
 use crate::error::Error;
-use crate::progress::Bar;
-use crate::rules::{self, LoadedRule};
+use crate::session::records::RecordsPlace;
+use crate::session::rules::{self, LoadedRule};
+use crate::session::tenant::{self, Tenant};
 
-/// What there is to do, and what is left out.
+/// Where findings come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A file; `-` is standard input.
+    File(PathBuf),
+    Netskope(Tenant),
+}
+
+/// Which findings are asked for.
+pub(crate) struct Query<'a> {
+    pub(crate) source: Source,
+    pub(crate) rules: &'a [LoadedRule],
+    /// The region's code.
+    pub(crate) region: &'a str,
+    /// The accounts; all of them where none is named.
+    pub(crate) accounts: &'a [AccountId],
+    /// Where the records are kept.
+    pub(crate) place: &'a RecordsPlace,
+}
+
+/// The findings to work on, and what is left out.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     pub(crate) batches: Vec<Batch>,
     pub(crate) skipped: Skipped,
-    /// What kept a rule's findings from being read. The other rules go on.
+    /// What kept a rule's findings from being read. The other rules are worked on.
     pub(crate) problems: Vec<String>,
 }
 
-/// Rows and findings that are not acted on, by the reason.
+/// How many rows and findings are not acted on, by the reason.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Skipped {
     /// They are in other regions.
@@ -35,31 +55,31 @@ pub(crate) struct Skipped {
     pub(crate) other_accounts: usize,
     /// They are in regions of these names, which are not known.
     pub(crate) unknown_regions: BTreeMap<String, usize>,
-    /// They say again what another row said.
+    /// They repeat another row.
     pub(crate) duplicates: usize,
     /// They lack an account, a region or a resource, or cannot be read.
     pub(crate) invalid: usize,
-    /// They are not of what was asked for, or somebody else's to act on.
+    /// They are not about what was asked for, or are not ours to act on.
     #[serde(flatten)]
     pub(crate) rows: netskope::Skipped,
 }
 
-/// The longest time in which a rule's list is read: somebody is waiting.
+/// The longest time for reading a rule's list: a person is waiting.
 const LIST_TIME: Duration = Duration::from_secs(240);
 
-/// Reads the findings that `args` ask for, of `region`.
-pub(crate) async fn gather(args: &RunArgs, rules: &[LoadedRule], region: &str, bar: &Bar) -> Result<Gathered, Error> {
-    let mut gathered = match &args.source.findings {
-        Some(path) => from_file(path, rules)?,
-        None => from_netskope(args, rules, region, bar).await?,
+/// Reads the findings of the query; `on` is told what is being read.
+pub(crate) async fn gather(query: &Query<'_>, on: impl Fn(&str)) -> Result<Gathered, Error> {
+    let mut gathered = match &query.source {
+        Source::File(path) => from_file(path, query.rules)?,
+        Source::Netskope(tenant) => from_netskope(tenant, query, on).await?,
     };
-    gathered.keep(region, &args.accounts);
+    gathered.keep(query.region, query.accounts);
     Ok(gathered)
 }
 
 impl Gathered {
-    /// Leaves out what is not of `region` or of `accounts`. What is global stays: there is no other region's run that
-    /// would take it.
+    /// Leaves out what is not in `region` or in `accounts`. Global findings stay: no other region's run would work on
+    /// them.
     fn keep(&mut self, region: &str, accounts: &[AccountId]) {
         let own = Region::code(region);
         for batch in &mut self.batches {
@@ -112,20 +132,20 @@ fn read_batch(path: &Path, bytes: &[u8], rules: &[LoadedRule]) -> Result<Batch, 
     Err(Error::Rule { rule: found, known: rules::ids(&every) })
 }
 
-/// Polls as the poller does. What it lists goes to a folder in any case: a batch that appears in the central bucket
-/// starts the rule's Lambda.
-async fn from_netskope(args: &RunArgs, rules: &[LoadedRule], region: &str, bar: &Bar) -> Result<Gathered, Error> {
+/// Polls as the poller's Lambda does. The batches go to a folder in any case: one that appears in the bucket would
+/// start the rule's Lambda.
+async fn from_netskope(tenant: &Tenant, query: &Query<'_>, on: impl Fn(&str)) -> Result<Gathered, Error> {
     let scratch = tempfile::tempdir().map_err(Error::Scratch)?;
-    let folder = match &args.records {
+    let folder = match query.place {
         RecordsPlace::Folder(folder) => folder.clone(),
         RecordsPlace::Bucket(_) => scratch.path().to_owned(),
     };
-    let poller = poller(&args.source, rules, region, folder, token(env::var("NETSKOPE_TOKEN").ok())?)?;
+    let poller = poller(tenant, query, folder, tenant::token()?)?;
     let mut gathered = Gathered::default();
-    for LoadedRule { manifest, .. } in rules {
-        bar.on(format!("{}: reading Netskope's list", manifest.id));
+    for LoadedRule { manifest, .. } in query.rules {
+        on(&format!("{}: reading Netskope's list", manifest.id));
         match poll(&poller, &manifest.id).await {
-            Ok((answer, batches)) => {
+            Ok(Polled { answer, batches }) => {
                 gathered.skip(answer);
                 gathered.batches.extend(batches);
             }
@@ -139,11 +159,17 @@ async fn from_netskope(args: &RunArgs, rules: &[LoadedRule], region: &str, bar: 
     Ok(gathered)
 }
 
-/// Why there are no findings of a rule.
+/// A rule's list.
+struct Polled {
+    answer: Answer,
+    batches: Vec<Batch>,
+}
+
+/// Why a rule's list was not read.
 enum Unpolled {
-    /// Nothing answers, for no rule.
+    /// Netskope does not answer, so no other rule's list can be read either.
     Unreachable(String),
-    /// This rule's list cannot be had.
+    /// This rule's list cannot be read.
     Rule(String),
 }
 
@@ -152,7 +178,7 @@ impl From<PollError> for Unpolled {
         match error {
             PollError::Incomplete(broken) => {
                 let broken = broken.join("; ");
-                Self::Rule(format!("the list is not whole, so nothing of it was used: {broken}"))
+                Self::Rule(format!("the list is incomplete, so none of it was used: {broken}"))
             }
             error if error.is_unreachable() => Self::Unreachable(error.to_string()),
             error => Self::Rule(error.to_string()),
@@ -160,7 +186,7 @@ impl From<PollError> for Unpolled {
     }
 }
 
-async fn poll(poller: &Poller, rule: &str) -> Result<(Answer, Vec<Batch>), Unpolled> {
+async fn poll(poller: &Poller, rule: &str) -> Result<Polled, Unpolled> {
     let answer = poller.poll(rule, Instant::now() + LIST_TIME).await?;
     let mut batches = Vec::new();
     for batch in 1..=answer.batches {
@@ -168,48 +194,24 @@ async fn poll(poller: &Poller, rule: &str) -> Result<(Answer, Vec<Batch>), Unpol
         let bytes = poller.records.get(&id.findings_key()).await.map_err(PollError::from)?;
         batches.push(Batch::from_ndjson(&bytes, rule).map_err(|error| Unpolled::Rule(error.to_string()))?);
     }
-    Ok((answer, batches))
+    Ok(Polled { answer, batches })
 }
 
-fn poller(
-    source: &SourceArgs,
-    rules: &[LoadedRule],
-    region: &str,
-    folder: PathBuf,
-    token: SecretString,
-) -> Result<Poller, Error> {
-    let endpoint = endpoint(source.netskope_tenant.as_deref(), source.netskope_endpoint.as_deref())?;
+fn poller(tenant: &Tenant, query: &Query<'_>, folder: PathBuf, token: SecretString) -> Result<Poller, Error> {
     Ok(Poller {
-        manifests: rules.iter().map(|rule| rule.manifest.clone()).collect(),
+        manifests: query.rules.iter().map(|rule| rule.manifest.clone()).collect(),
         records: Records::Folder(folder),
         token: TokenSource::given(token),
-        endpoint,
+        endpoint: tenant.endpoint()?,
         options: Options::default(),
-        region: region.to_owned(),
+        region: query.region.to_owned(),
         is_home: true,
     })
-}
-
-/// The API of the tenant, or at another address.
-pub(crate) fn endpoint(tenant: Option<&str>, address: Option<&str>) -> Result<Endpoint, Error> {
-    Ok(match tenant {
-        Some(tenant) => Endpoint::tenant(tenant)?,
-        None => Endpoint::url(address.unwrap_or_default())?,
-    })
-}
-
-/// The token, from the value of its environment variable.
-pub(crate) fn token(variable: Option<String>) -> Result<SecretString, Error> {
-    // A file that Windows wrote begins with a byte order mark.
-    let token = variable.map(|token| token.trim_start_matches('\u{feff}').trim().to_owned());
-    let token = token.filter(|token| !token.is_empty());
-    token.map(SecretString::from).ok_or(Error::NoToken)
 }
 
 #[cfg(test)]
 mod tests {
     use remediation::{Finding, RunId};
-    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -254,20 +256,18 @@ mod tests {
         let text = batch("iam-public-user", Vec::new()).to_ndjson().unwrap();
         let error = read_batch(Path::new("x"), &text, &rules).unwrap_err().to_string();
         let known = rules::ids(&rules);
-        assert!(error.contains(&format!("`iam-public-user`; there are: {known}")), "{error}");
+        assert!(error.contains(&format!("`iam-public-user`; the rules are: {known}")), "{error}");
         let error = read_batch(Path::new("findings.ndjson"), b"not a batch", &rules).unwrap_err().to_string();
         assert!(error.contains("findings.ndjson") && error.contains("line 1"), "{error}");
     }
 
     #[test]
-    fn the_token_comes_from_the_environment_and_is_never_shown() {
-        assert!(matches!(token(None), Err(Error::NoToken)));
-        assert!(matches!(token(Some(" \n".into())), Err(Error::NoToken)));
-        let source =
-            SourceArgs { findings: None, netskope_tenant: Some("example.goskope.com".into()), netskope_endpoint: None };
-        let token = token(Some("\u{feff}s3cr3t-token\r\n".into())).unwrap();
-        assert_eq!(token.expose_secret(), "s3cr3t-token");
-        let poller = poller(&source, &[], "eu-central-1", "folder".into(), token).unwrap();
+    fn a_poller_does_not_show_its_token() {
+        let tenant = Tenant::Domain("example.goskope.com".into());
+        let place = RecordsPlace::Folder("folder".into());
+        let source = Source::Netskope(tenant.clone());
+        let query = Query { source, rules: &[], region: "eu-central-1", accounts: &[], place: &place };
+        let poller = poller(&tenant, &query, "folder".into(), SecretString::from("s3cr3t-token")).unwrap();
         assert!(!format!("{poller:?}").contains("s3cr3t"));
     }
 }

@@ -1,15 +1,14 @@
-//! Colours of a table's cells. The table leaves them out by itself where standard output is no terminal.
+//! Colours of a table's cells. The table leaves them out by itself where standard output is not a terminal.
 
 use std::env;
 use std::ffi::OsStr;
 
 use comfy_table::{Cell, Color};
 
-use crate::output::Exit;
+use crate::exit::Exit;
 
-/// A cell in the colour of how good or bad it is.
-pub(crate) fn cell(text: &str, how: Exit) -> Cell {
-    let cell = Cell::new(text);
+/// The cell in the colour of how good or bad it is.
+pub(crate) fn coloured(cell: Cell, how: Exit) -> Cell {
     if !are_wanted(env::var_os("NO_COLOR").as_deref(), env::var_os("TERM").as_deref()) {
         return cell;
     }

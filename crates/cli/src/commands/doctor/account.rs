@@ -1,4 +1,4 @@
-//! A target account: its roles, who may take them, what they may do, and the runbooks.
+//! A target account: its roles, who may assume them, what they may do, and the runbooks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,50 +12,70 @@ use remediation::{
 };
 use serde_json::Value;
 
-use crate::aws;
-use crate::doctor::DoctorArgs;
-use crate::doctor::check::{Area, Check};
+use crate::commands::doctor::check::{Area, Check};
+use crate::print::text::counted;
+use crate::session::access::Access;
 
-/// What stands for any name in the ARNs that are simulated: whoever may do it to every resource may do it to this one.
+/// The name in the ARNs that are simulated: whoever may do it to every resource may do it to this one.
 const ANY: &str = "autoremediate-doctor";
-/// What AWS does not have in China, and the rule does directly there.
+/// A runbook that AWS does not have in China, where the rule works without it.
 /// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-aws-disablepublicaccessforsecuritygroup.html>
 const NOT_IN_CHINA: &str = "AWS-DisablePublicAccessForSecurityGroup";
-/// What an external ID begins with that nobody has.
+/// The beginning of an external ID that nobody has.
 const WRONG: &str = "not-";
 
-/// What is looked for in every account.
+/// What is checked in every account.
 pub(super) struct Visit<'a> {
-    args: &'a DoctorArgs,
+    access: Access,
+    doctor_role: String,
     manifests: &'a [&'a Manifest],
     config: SdkConfig,
     region: String,
     run: RunId,
 }
 
-/// What the doctor's role can ask in one account.
+/// The doctor's role in one account.
 struct Look {
     iam: aws_sdk_iam::Client,
     ssm: aws_sdk_ssm::Client,
+}
+
+/// What a permission is for.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Scope<'p> {
+    /// The resource's ARN, or `*`.
+    resource: String,
+    condition: &'p Condition,
 }
 
 /// A condition, in the form of an IAM policy's.
 type Condition = BTreeMap<String, BTreeMap<String, String>>;
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(args: &'a DoctorArgs, manifests: &'a [&'a Manifest], config: SdkConfig, region: String) -> Self {
-        Self { args, manifests, config, region, run: RunId::start() }
+    pub(super) fn new(
+        access: Access,
+        doctor_role: String,
+        manifests: &'a [&'a Manifest],
+        config: SdkConfig,
+        region: String,
+    ) -> Self {
+        Self { access, doctor_role, manifests, config, region, run: RunId::start() }
     }
 
-    /// Every check of one account.
+    /// Checks one account.
     pub(super) async fn check(&self, account: &AccountId) -> Vec<Check> {
         let check = Check::of(Area::Account, "doctor's role").in_account(account);
-        let role = self.args.doctor_role_name.as_str();
-        let (check, look) = match self.assume(account, role, self.args.access.external_id.as_deref()).await {
-            Ok(credentials) => (check, Some(self.look(credentials))),
-            Err(error) => (check.failed(error.to_string(), self.let_in(account)), None),
+        let mut checks = Vec::new();
+        let look = match self.assume(account, &self.doctor_role, self.access.external_id.as_deref()).await {
+            Ok(credentials) => {
+                checks.push(check);
+                Some(self.look(credentials))
+            }
+            Err(error) => {
+                checks.push(check.failed(error.to_string(), self.admit(account)));
+                None
+            }
         };
-        let mut checks = vec![check];
         for manifest in self.manifests {
             checks.extend(self.rule(account, manifest, look.as_ref()).await);
         }
@@ -64,7 +84,7 @@ impl<'a> Visit<'a> {
 
     async fn rule(&self, account: &AccountId, manifest: &Manifest, look: Option<&Look>) -> Vec<Check> {
         let check = |name| Check::of(Area::Account, name).in_account(account).for_rule(&manifest.id);
-        let role = aws::target_role(&self.args.access, &manifest.id);
+        let role = self.access.role(&manifest.id);
         let service =
             manifest.service_role.as_ref().map(|of| (of, format!("{}{}", role.name, ServiceRole::NAME_SUFFIX)));
         let Some(look) = look else {
@@ -75,19 +95,19 @@ impl<'a> Visit<'a> {
             checks.extend(self.runbook_of(manifest).map(|_| unknown("runbook")));
             return checks;
         };
-        let found = look.trust_policy(&role.name).await;
-        let is_there = found.is_ok();
-        let mut checks = vec![match found {
-            Ok(_) => check("role").ok(role.name.clone()),
-            Err(error) => check("role").failed(format!("{}: {error}", role.name), self.apply(account)),
-        }];
-        if is_there {
-            checks.push(self.trust(account, manifest, &role, check("trust")).await);
-            let permissions: Vec<_> =
-                [&manifest.read, &manifest.write, &manifest.extra].into_iter().flatten().collect();
-            checks.push(self.permissions(account, &role.name, &permissions, look, check("permissions")).await);
-        } else {
-            checks.extend(["trust", "permissions"].map(|name| check(name).skipped("the role was not found")));
+        let mut checks = Vec::new();
+        match look.trust_policy(&role.name).await {
+            Ok(_) => {
+                checks.push(check("role").ok(role.name.clone()));
+                checks.push(self.trust(account, manifest, &role, check("trust")).await);
+                let permissions: Vec<_> =
+                    [&manifest.read, &manifest.write, &manifest.extra].into_iter().flatten().collect();
+                checks.push(self.permissions(account, &role.name, &permissions, look, check("permissions")).await);
+            }
+            Err(error) => {
+                checks.push(check("role").failed(format!("{}: {error}", role.name), self.apply(account)));
+                checks.extend(["trust", "permissions"].map(|name| check(name).skipped("the role was not found")));
+            }
         }
         if let Some((of, name)) = service {
             checks.push(self.service_role(account, of, &name, look, check("service role")).await);
@@ -105,12 +125,12 @@ impl<'a> Visit<'a> {
         (!is_missing).then_some(&runbook.name)
     }
 
-    /// Whether the role lets in who has the external ID, as a run does it, and nobody without.
+    /// Whether the role can be assumed with the external ID, as a run assumes it, and not without.
     async fn trust(&self, account: &AccountId, manifest: &Manifest, role: &TargetRole, check: Check) -> Check {
         let sessions = Sessions::new(self.config.clone(), role.clone(), manifest, self.run);
         let session = sessions.target(account, &Region::code(&self.region), SessionKind::Read).await;
         if let Err(error) = session {
-            return check.failed(error.to_string(), self.let_in(account));
+            return check.failed(error.to_string(), self.admit(account));
         }
         let Some(right) = &role.external_id else {
             return check.failed("it can be assumed without an external ID", self.close(account));
@@ -122,10 +142,10 @@ impl<'a> Visit<'a> {
             match self.assume(account, &role.name, external_id).await {
                 Ok(_) => return check.failed(format!("it can be assumed {what}"), self.close(account)),
                 Err(Error { kind: ErrorKind::AccessDenied, .. }) => {}
-                Err(error) => return check.failed(format!("{what}: {error}"), "run this again"),
+                Err(error) => return check.failed(format!("{what}: {error}"), "run doctor again"),
             }
         }
-        check.ok("with the external ID, and not without it or with another")
+        check.ok("it can be assumed with the external ID, and not without it or with another")
     }
 
     /// Whether IAM would allow everything that the manifest lists.
@@ -139,33 +159,35 @@ impl<'a> Visit<'a> {
     ) -> Check {
         let role = format!("arn:{}:iam::{account}:role/{role}", partition(&self.region));
         let mut denied = Vec::new();
-        for ((resource, condition), actions) in self.by_scope(permissions, account) {
+        for (Scope { resource, condition }, actions) in self.by_scope(permissions, account) {
             match look.simulate(&role, &actions, &resource, condition).await {
                 Ok(results) => denied.extend(results.iter().filter_map(|result| refusal(result, &resource))),
                 Err(error) => return check.failed(error.to_string(), self.apply(account)),
             }
         }
         if denied.is_empty() {
-            return check.ok(format!("{} action(s) allowed", permissions.len()));
+            return check.ok(format!("all {} allowed", counted(permissions.len(), "permission")));
         }
-        let fix = format!("{}; where it is applied, see the permissions boundary and the SCPs", self.apply(account));
+        let fix =
+            format!("{}; if it is applied already, check the permissions boundary and the SCPs", self.apply(account));
         check.failed(format!("not allowed: {}", denied.join(", ")), fix)
     }
 
-    /// The actions of each resource and condition, which one call can ask for.
-    fn by_scope<'p>(
-        &self,
-        permissions: &[&'p Permission],
-        account: &AccountId,
-    ) -> BTreeMap<(String, &'p Condition), Vec<String>> {
+    /// The actions of each scope, which one call can simulate.
+    fn by_scope<'p>(&self, permissions: &[&'p Permission], account: &AccountId) -> BTreeMap<Scope<'p>, Vec<String>> {
         let mut scopes = BTreeMap::<_, Vec<_>>::new();
         for Permission { action, resource, condition } in permissions {
-            scopes.entry((self.fill(resource, account), condition)).or_default().push(action.clone());
+            scopes.entry(Scope { resource: self.fill(resource, account), condition }).or_default().push(action.clone());
         }
         scopes
     }
 
-    /// A manifest's ARN, with its parts filled in and one name for whatever it leaves open.
+    /// What the names of the roles begin with, as Terraform's `name_prefix`.
+    fn name_prefix(&self) -> &str {
+        self.access.role_name.strip_suffix("-{rule}").unwrap_or("autoremediate")
+    }
+
+    /// A manifest's ARN with its parts filled in, and one name for whatever it leaves open.
     fn fill(&self, resource: &str, account: &AccountId) -> String {
         if resource == "*" {
             return resource.to_owned();
@@ -174,13 +196,13 @@ impl<'a> Visit<'a> {
             ("{partition}", partition(&self.region)),
             ("{region}", self.region.as_str()),
             ("{account}", account.as_ref()),
-            ("{prefix}", self.args.name_prefix()),
+            ("{prefix}", self.name_prefix()),
             ("*", ANY),
         ];
         parts.iter().fold(resource.to_owned(), |text, (part, value)| text.replace(part, value))
     }
 
-    /// Whether the role that is passed on is there, for its service and for nobody else.
+    /// Whether the role that is passed to a service exists, and trusts that service alone.
     async fn service_role(
         &self,
         account: &AccountId,
@@ -207,7 +229,7 @@ impl<'a> Visit<'a> {
             Err(error) if error.code.as_deref() == Some("InvalidDocument") => missing(check, name, &self.region),
             Err(error) => check.failed(
                 format!("{name}: {error}"),
-                "apply terraform/deploy/targets with this rule enabled, so that the doctor's role may ask for it",
+                "apply terraform/deploy/targets with this rule enabled, so that the doctor's role may describe it",
             ),
         }
     }
@@ -241,14 +263,14 @@ impl<'a> Visit<'a> {
         format!("apply terraform/deploy/targets for account {account}")
     }
 
-    /// What lets the person who runs this in.
-    fn let_in(&self, account: &AccountId) -> String {
+    /// How the person who runs this gets to assume the roles.
+    fn admit(&self, account: &AccountId) -> String {
         let apply = self.apply(account);
-        format!("set EXTERNAL_ID to its external_id, have your role in its operator_role_arns, and {apply}")
+        format!("set EXTERNAL_ID to its external_id, add your role to its operator_role_arns, and {apply}")
     }
 
     fn close(&self, account: &AccountId) -> String {
-        format!("{}: its trust policies ask for the external ID, and this one does not", self.apply(account))
+        format!("{}: its trust policies require the external ID, and this one does not", self.apply(account))
     }
 }
 
@@ -259,7 +281,7 @@ impl Look {
         let answer = answer.map_err(|error| Error::api("iam:GetRole", error))?;
         let document = answer.role.and_then(|role| role.assume_role_policy_document).unwrap_or_default();
         let text = percent_decode_str(&document).decode_utf8_lossy();
-        serde_json::from_str(&text).map_err(|_| Error::unusable("iam:GetRole", "no trust policy that is JSON"))
+        serde_json::from_str(&text).map_err(|_| Error::unusable("iam:GetRole", "the trust policy is not JSON"))
     }
 
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>
@@ -305,10 +327,10 @@ impl Look {
 /// A runbook that is not in the region.
 fn missing(check: Check, name: &str, region: &str) -> Check {
     if name == NOT_IN_CHINA && partition(region) == "aws-cn" {
-        return check.ok(format!("{name} is not in China; the rule does without it"));
+        return check.ok(format!("{name} does not exist in China; the rule works without it there"));
     }
-    let fix = "set this rule's mode to \"off\" in this region's terraform/deploy/central, and apply it";
-    check.failed(format!("{name} is not in {region}"), fix)
+    let fix = "set this rule's mode to \"off\" in this region's terraform/deploy/central, and apply that";
+    check.failed(format!("{name} does not exist in {region}"), fix)
 }
 
 /// The action and what denies it; nothing where it is allowed.
@@ -330,7 +352,7 @@ fn refusal(result: &EvaluationResult, resource: &str) -> Option<String> {
     Some(format!("{} on {resource} ({why})", result.eval_action_name))
 }
 
-/// Whom a trust policy lets in, each with its kind.
+/// Whom a trust policy allows to assume the role, each with its kind.
 fn trusted(policy: &Value) -> BTreeSet<String> {
     let allows = |statement: &&Value| statement["Effect"] == "Allow";
     listed(&policy["Statement"])
@@ -349,7 +371,7 @@ fn principals(principal: &Value) -> Vec<String> {
     kinds.iter().flat_map(names).collect()
 }
 
-/// A policy has one of a thing, or a list of them.
+/// A policy has one of something, or a list.
 fn listed(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |list| list.iter().collect())
 }
@@ -360,7 +382,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::doctor::check::CheckResult;
+    use crate::commands::doctor::check::CheckResult;
 
     #[test]
     fn a_runbook_is_missing_where_the_rule_cannot_do_without_it() {
@@ -376,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trust_policy_lets_in_every_principal_that_a_statement_allows() {
+    fn a_trust_policy_trusts_every_principal_that_a_statement_allows() {
         let service = json!({"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}});
         let several = json!({"Effect": "Allow", "Principal": {"AWS": ["111111111111", "222222222222"]}});
         let anybody = json!({"Effect": "Allow", "Principal": "*"});

@@ -5,30 +5,39 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{FilterRuleName, LambdaFunctionConfiguration};
 use remediation::{Error, Guard, Manifest, Mode, POLICY_KEY, Policy, Records};
 
-use crate::doctor::check::{Area, Check};
-use crate::rules::LoadedRule;
+use crate::commands::doctor::check::{Area, Check};
+use crate::session::rules::{self, LoadedRule};
 
 const APPLY: &str = "apply terraform/deploy/central";
-/// What starts a rule's Lambda, by the key's first part.
-const STARTS: [(&str, &str); 2] = [("findings", "starts on findings"), ("approvals", "starts on approvals")];
+/// What starts a rule's Lambda.
+const STARTS: [Start; 2] = [
+    Start { folder: "findings", check: "starts on findings" },
+    Start { folder: "approvals", check: "starts on approvals" },
+];
 
-/// The checks of the bucket `name`, if there is one to look at.
+/// A folder of the bucket whose new keys start a rule's Lambda.
+#[derive(Clone, Copy)]
+struct Start {
+    folder: &'static str,
+    check: &'static str,
+}
+
+/// Checks the bucket `name`, if there is one.
 pub(super) async fn check(name: Option<&str>, rules: &[LoadedRule], config: &SdkConfig) -> Vec<Check> {
     let reachable = Check::of(Area::Bucket, "reachable");
-    let Some(name) = name else { return vec![reachable.skipped("no bucket was given: --records s3://<bucket>")] };
+    let Some(name) = name else { return vec![reachable.skipped("no bucket given: --records s3://<bucket>")] };
     let client = Client::new(config);
-    // Of the plans alone, because an operator may list no more than the folders that there are.
+    // Only the plans: an operator may list the folders of records, not the whole bucket.
     // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     let listed = client.list_objects_v2().bucket(name).prefix("plans/").max_keys(1).send().await;
     if let Err(error) = listed.map_err(|error| Error::api("s3:ListBucket", error)) {
-        let fix = "give the output `bucket` of terraform/deploy/central and its region, and let your role s3:ListBucket, \
-                   s3:GetObject and s3:GetBucketNotification it";
+        let fix = "give the output `bucket` of terraform/deploy/central and its region, and allow your role \
+                   s3:ListBucket, s3:GetObject and s3:GetBucketNotification on it";
         return vec![reachable.failed(format!("s3://{name}: {error}"), fix)];
     }
     let mut checks = vec![reachable.ok(format!("s3://{name}"))];
     checks.extend(policy(&client, name, rules).await);
-    let manifests: Vec<_> = rules.iter().map(|rule| &rule.manifest).collect();
-    checks.extend(notifications(&client, name, &manifests).await);
+    checks.extend(notifications(&client, name, &rules::manifests(rules)).await);
     checks
 }
 
@@ -38,23 +47,23 @@ async fn policy(client: &Client, name: &str, rules: &[LoadedRule]) -> Vec<Check>
     let bytes = match records.get(POLICY_KEY).await {
         Ok(bytes) => bytes,
         Err(error) => {
-            return vec![check.failed(error.to_string(), format!("{APPLY}, and let your role s3:GetObject it"))];
+            return vec![check.failed(error.to_string(), format!("{APPLY}, and allow your role s3:GetObject on it"))];
         }
     };
     match Policy::from_json(&bytes) {
         Ok(policy) => [check].into_iter().chain(rules.iter().filter_map(|rule| held_by_guard(&policy, rule))).collect(),
-        Err(error) => vec![check.failed(error.to_string(), format!("{APPLY}, of the same version as this command"))],
+        Err(error) => vec![check.failed(error.to_string(), format!("{APPLY} from the same version as this command"))],
     }
 }
 
-/// What is said of a rule that may write and whose guard holds what would cut a service off.
+/// A check of a rule that may write and whose guard holds fixes that would cut a service off.
 fn held_by_guard(policy: &Policy, rule: &LoadedRule) -> Option<Check> {
     let id = &rule.manifest.id;
     let check = Check::of(Area::Bucket, "guard").for_rule(id);
     match rule.guard(policy) {
-        Err(error) => Some(check.failed(error.to_string(), format!("{APPLY}, with settings that the rule knows"))),
+        Err(error) => Some(check.failed(error.to_string(), format!("correct the rule's settings, and {APPLY}"))),
         Ok(Guard::Hold) if policy.mode_of_rule(id) == Mode::Apply => Some(check.warn(
-            "its guard holds a fix that would cut a service off, until a person approves that plan",
+            "its guard holds a fix that would cut off a service, until a person approves the plan",
             format!("approve such plans, or set the rule's guard_… setting in the policy to \"warn\", and {APPLY}"),
         )),
         Ok(_) => None,
@@ -68,13 +77,13 @@ async fn notifications(client: &Client, name: &str, manifests: &[&Manifest]) -> 
         Ok(answer) => answer,
         Err(error) => {
             let check = Check::of(Area::Bucket, "notifications");
-            return vec![check.failed(error.to_string(), "let your role s3:GetBucketNotification it")];
+            return vec![check.failed(error.to_string(), "allow your role s3:GetBucketNotification on the bucket")];
         }
     };
     let lambdas = answer.lambda_function_configurations();
-    let check = |manifest: &Manifest, (kind, check): (&str, &'static str)| {
+    let check = |manifest: &Manifest, Start { folder, check }: Start| {
         let (check, prefix) =
-            (Check::of(Area::Bucket, check).for_rule(&manifest.id), format!("{kind}/{}/", manifest.id));
+            (Check::of(Area::Bucket, check).for_rule(&manifest.id), format!("{folder}/{}/", manifest.id));
         match lambdas.iter().find(|lambda| prefix_of(lambda) == Some(&prefix)) {
             Some(lambda) => check.ok(format!("{prefix} starts {}", lambda.lambda_function_arn())),
             None => check.failed(format!("no Lambda starts on {prefix}"), format!("{APPLY}, with this rule enabled")),
@@ -83,7 +92,7 @@ async fn notifications(client: &Client, name: &str, manifests: &[&Manifest]) -> 
     manifests.iter().flat_map(|manifest| STARTS.map(|start| check(manifest, start))).collect()
 }
 
-/// What a key begins with that starts this Lambda.
+/// The prefix of the keys that start this Lambda.
 fn prefix_of(lambda: &LambdaFunctionConfiguration) -> Option<&str> {
     let rules = lambda.filter()?.key()?.filter_rules();
     // "prefix" by the reference; S3 itself answers "Prefix".
@@ -94,10 +103,9 @@ fn prefix_of(lambda: &LambdaFunctionConfiguration) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::check::CheckResult;
-    use crate::rules;
+    use crate::commands::doctor::check::CheckResult;
 
-    /// The rules of which something is said under this policy, and whether that is a warning.
+    /// The rules that have a check under this policy, and its result.
     fn said(policy: &str) -> Vec<(String, CheckResult)> {
         let policy = Policy::from_json(policy.as_bytes()).unwrap();
         let checks = rules::all().unwrap();

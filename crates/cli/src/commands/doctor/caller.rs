@@ -9,24 +9,37 @@ use aws_sdk_sts::error::BoxError;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::args::AccessArgs;
-use crate::aws;
-use crate::doctor::check::{Area, Check};
+use crate::commands::doctor::check::{Area, Check};
+use crate::session::access::Access;
 
-/// AWS refuses what is signed at another time than this.
+/// AWS refuses requests whose signature is further off than this.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
 const REFUSED: SignedDuration = SignedDuration::from_mins(5);
-/// From here on a clock is not one that is kept right.
+/// A clock that is further off than this is not synchronized.
 const SUSPICIOUS: SignedDuration = SignedDuration::from_mins(1);
-const SET_CLOCK: &str = "set this machine's clock, and let NTP keep it right";
+const SET_CLOCK: &str = "set this machine's clock, and keep it synchronized with NTP";
 
-/// The checks, and whether the credentials are good for the other calls.
-pub(super) async fn check(config: &SdkConfig, access: &AccessArgs) -> (Vec<Check>, bool) {
+/// What was found out about whoever runs this.
+pub(super) struct Caller {
+    pub(super) checks: Vec<Check>,
+    pub(super) credentials: Credentials,
+}
+
+/// Whether AWS accepts the credentials, so that other calls make sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Credentials {
+    Accepted,
+    Refused,
+}
+
+/// Checks the credentials and the clock.
+pub(super) async fn check(config: &SdkConfig, access: &Access) -> Caller {
     let who = Check::of(Area::Caller, "credentials");
     let clock = Check::of(Area::Caller, "clock");
-    if let Err(error) = aws::credentials(config, access).await {
-        let not_asked = clock.skipped("without credentials AWS is not asked");
-        return (vec![who.failed(error.reason, error.advice), not_asked], false);
+    if let Err(error) = access.credentials(config).await {
+        let not_asked = clock.skipped("without credentials, AWS cannot be asked");
+        let checks = vec![who.failed(error.reason, error.advice), not_asked];
+        return Caller { checks, credentials: Credentials::Refused };
     }
     let date = Date::default();
     let sts = aws_sdk_sts::config::Builder::from(config).interceptor(date.clone()).build();
@@ -34,21 +47,26 @@ pub(super) async fn check(config: &SdkConfig, access: &AccessArgs) -> (Vec<Check
     let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
     let answer = answer.map_err(|error| remediation::Error::api("sts:GetCallerIdentity", error));
     let clock = match date.seen() {
-        Some((theirs, ours)) => judge(clock, ours.duration_since(theirs)),
-        None => clock.warn("AWS's answer has no date", "see whether a proxy takes it out"),
+        Some(Dated { theirs, ours }) => judge(clock, ours.duration_since(theirs)),
+        None => clock.warn("AWS's answer has no date", "check whether a proxy removes it"),
     };
     match answer {
-        Ok(answer) => (vec![who.ok(answer.arn.unwrap_or_default()), clock], true),
+        Ok(answer) => {
+            let checks = vec![who.ok(answer.arn.unwrap_or_default()), clock];
+            Caller { checks, credentials: Credentials::Accepted }
+        }
         Err(error) => {
-            let fix = "give credentials that AWS takes: --profile, AWS_PROFILE, or the environment; and see the clock";
-            (vec![who.failed(error.to_string(), fix), clock], false)
+            let fix =
+                "give credentials that AWS accepts (--profile, AWS_PROFILE, or the environment), and check the clock";
+            let checks = vec![who.failed(error.to_string(), fix), clock];
+            Caller { checks, credentials: Credentials::Refused }
         }
     }
 }
 
 /// How far off the clock is.
 fn judge(clock: Check, ahead: SignedDuration) -> Check {
-    let found = format!("{} s from AWS's", ahead.as_secs().abs());
+    let found = format!("{} s off AWS's clock", ahead.as_secs().abs());
     match ahead.abs() {
         off if off > REFUSED => clock.failed(found, SET_CLOCK),
         off if off > SUSPICIOUS => clock.warn(found, SET_CLOCK),
@@ -56,12 +74,19 @@ fn judge(clock: Check, ahead: SignedDuration) -> Check {
     }
 }
 
-/// The date of the last answer, and this machine's time when it came.
+/// When an answer was sent, by AWS's clock, and when it came, by this machine's.
+#[derive(Debug, Clone, Copy)]
+struct Dated {
+    theirs: Timestamp,
+    ours: Timestamp,
+}
+
+/// The date of the last answer.
 #[derive(Debug, Clone, Default)]
-struct Date(Arc<Mutex<Option<(Timestamp, Timestamp)>>>);
+struct Date(Arc<Mutex<Option<Dated>>>);
 
 impl Date {
-    fn seen(&self) -> Option<(Timestamp, Timestamp)> {
+    fn seen(&self) -> Option<Dated> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -78,7 +103,8 @@ impl Intercept for Date {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let theirs = context.response().headers().get("date").and_then(date);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = theirs.map(|theirs| (theirs, Timestamp::now()));
+        let dated = theirs.map(|theirs| Dated { theirs, ours: Timestamp::now() });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = dated;
         Ok(())
     }
 }
@@ -91,7 +117,7 @@ fn date(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::check::CheckResult;
+    use crate::commands::doctor::check::CheckResult;
 
     #[test]
     fn the_clock_may_be_off_by_a_minute_and_must_not_by_more_than_five() {

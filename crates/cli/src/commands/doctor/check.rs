@@ -1,14 +1,13 @@
-//! One check, what came of it, and how all of them are told.
+//! One check, its result, and how all of them are printed.
 
-use std::io::Write;
-
-use comfy_table::Cell;
 use remediation::AccountId;
 use serde::Serialize;
 
-use crate::colour;
 use crate::error::Error;
-use crate::output::{self, Exit, printable};
+use crate::exit::Exit;
+use crate::print::page::{Format, Page};
+use crate::print::table::{Cell, Table};
+use crate::print::text::{Count, counted, listed};
 
 /// The version of the JSON document that `doctor` prints.
 const CHECKS_SCHEMA: u32 = 1;
@@ -25,7 +24,18 @@ pub(super) enum Area {
     Account,
 }
 
-/// What came of a check.
+impl Area {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Netskope => "netskope",
+            Self::Bucket => "bucket",
+            Self::Account => "account",
+        }
+    }
+}
+
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum CheckResult {
@@ -43,14 +53,14 @@ pub(super) struct Check {
     pub(super) rule: Option<String>,
     pub(super) check: &'static str,
     pub(super) result: CheckResult,
-    /// What was found, or why it was not looked at.
+    /// What was found, or why nothing was checked.
     pub(super) found: Option<String>,
     /// What to do about it.
     pub(super) fix: Option<String>,
 }
 
 impl Check {
-    /// A check that is in order unless something else is said.
+    /// A check that passes unless one of the methods below changes that.
     pub(super) fn of(area: Area, check: &'static str) -> Self {
         Self { area, account: None, rule: None, check, result: CheckResult::Ok, found: None, fix: None }
     }
@@ -63,7 +73,7 @@ impl Check {
         Self { rule: Some(rule.to_owned()), ..self }
     }
 
-    /// In order, with what was found.
+    /// It passes, with what was found.
     pub(super) fn ok(self, found: impl Into<String>) -> Self {
         Self { found: Some(found.into()), ..self }
     }
@@ -94,13 +104,12 @@ impl CheckResult {
         }
     }
 
-    /// The result, coloured on a terminal.
     fn cell(self) -> Cell {
         match self {
-            Self::Ok => colour::cell(self.word(), Exit::NothingLeft),
-            Self::Warn => colour::cell(self.word(), Exit::Left),
-            Self::Failed => colour::cell(self.word(), Exit::Failed),
-            Self::Skipped => Cell::new(self.word()),
+            Self::Ok => Cell::judged(self.word(), Exit::NothingLeft),
+            Self::Warn => Cell::judged(self.word(), Exit::Left),
+            Self::Failed => Cell::judged(self.word(), Exit::Failed),
+            Self::Skipped => Cell::text(self.word()),
         }
     }
 }
@@ -117,32 +126,37 @@ struct Document<'a> {
 }
 
 impl Checks {
-    /// Prints them; gives how the command ended.
-    pub(super) fn print(&self, json: bool, out: &mut impl Write) -> Result<Exit, Error> {
+    /// Prints them; returns how the command ended.
+    pub(super) fn print(&self, format: Format, page: &mut Page<'_>) -> Result<Exit, Error> {
         let exit = if self.count(CheckResult::Failed) > 0 { Exit::Failed } else { Exit::NothingLeft };
-        if json {
-            output::print_json(&Document { schema: CHECKS_SCHEMA, exit_code: exit.code(), checks: &self.0 }, out)?;
-            return Ok(exit);
+        match format {
+            Format::Json => {
+                page.json(&Document { schema: CHECKS_SCHEMA, exit_code: exit.code(), checks: &self.0 })?;
+            }
+            Format::Table => {
+                page.table(&self.table())?;
+                let counts = CheckResult::ALL.map(|result| Count::of(self.count(result), result.word()));
+                page.line(format!("{}: {}", counted(self.0.len(), "check"), listed(counts)))?;
+            }
         }
-        let mut table = output::table(["area", "account", "rule", "check", "result", "found", "fix"]);
+        Ok(exit)
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new(["area", "account", "rule", "check", "result", "found", "fix"]);
+        let text = |text: &Option<String>| Cell::text(text.as_deref().unwrap_or_default());
         for Check { area, account, rule, check, result, found, fix } in &self.0 {
-            let text = |text: &Option<String>| Cell::new(printable(text.as_deref().unwrap_or_default()));
-            let account = account.as_ref().map(ToString::to_string);
-            let area = format!("{area:?}").to_lowercase();
-            table.add_row([
-                Cell::new(area),
-                text(&account),
+            table.row([
+                Cell::text(area.word()),
+                Cell::text(account.as_ref().map(AccountId::as_ref).unwrap_or_default()),
                 text(rule),
-                Cell::new(check),
+                Cell::text(check),
                 result.cell(),
                 text(found),
                 text(fix),
             ]);
         }
-        writeln!(out, "{table}")?;
-        let counts = CheckResult::ALL.map(|result| (self.count(result), result.word().to_owned()));
-        writeln!(out, "{} check(s): {}", self.0.len(), output::listed(counts.into_iter()))?;
-        Ok(exit)
+        table
     }
 
     fn count(&self, result: CheckResult) -> usize {
@@ -160,25 +174,25 @@ mod tests {
         Check::of(Area::Account, "role").in_account(&"111111111111".parse().unwrap()).for_rule("open-door")
     }
 
-    fn printed(checks: Vec<Check>, json: bool) -> (Exit, String) {
+    fn printed(checks: Vec<Check>, format: Format) -> (Exit, String) {
         let mut out = Vec::new();
-        let exit = Checks(checks).print(json, &mut out).unwrap();
+        let exit = Checks(checks).print(format, &mut Page::new(&mut out)).unwrap();
         (exit, String::from_utf8(out).unwrap())
     }
 
     #[test]
     fn only_a_failed_check_is_a_failure() {
         let fine = vec![check(), check().warn("a bit late", "be on time"), check().skipped("nobody asked")];
-        assert_eq!(printed(fine.clone(), false).0, Exit::NothingLeft);
+        assert_eq!(printed(fine.clone(), Format::Table).0, Exit::NothingLeft);
         let failed = [fine, vec![check().failed("it is missing", "apply it")]].concat();
-        let (exit, text) = printed(failed.clone(), false);
+        let (exit, text) = printed(failed.clone(), Format::Table);
         assert_eq!(exit, Exit::Failed);
         for part in
-            ["111111111111", "open-door", "it is missing", "apply it", "4 check(s): 1 ok, 1 warn, 1 failed, 1 skipped"]
+            ["111111111111", "open-door", "it is missing", "apply it", "4 checks: 1 ok, 1 warn, 1 failed, 1 skipped"]
         {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let (exit, text) = printed(failed, true);
+        let (exit, text) = printed(failed, Format::Json);
         let document: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((exit, &document["exit_code"]), (Exit::Failed, &Value::from(1)));
         assert_eq!(document["checks"][3]["result"], "failed");
@@ -187,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_terminal_is_sent_no_commands_from_what_was_found() {
-        let (_, text) = printed(vec![check().failed("x\u{1b}[2J", "y\u{1b}")], false);
+        let (_, text) = printed(vec![check().failed("x\u{1b}[2J", "y\u{1b}")], Format::Table);
         assert!(!text.contains('\u{1b}'), "{text:?}");
     }
 }

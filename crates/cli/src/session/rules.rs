@@ -1,4 +1,4 @@
-//! The rules that this build has. A new rule is one line in [`RULES`].
+//! The rules of this version. A new rule is one line in [`RULES`].
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ type MakeEngine = fn(EngineParts) -> Result<Box<dyn Remediate>, Error>;
 type GuardOf = fn(&Policy, &str) -> Result<Guard, PolicyError>;
 type SettingsSchema = fn(&mut SchemaGenerator) -> Schema;
 
-/// What an engine is made of, beside the rule.
+/// What an engine is made of, apart from the rule.
 pub(crate) struct EngineParts {
     pub(crate) manifest: Manifest,
     pub(crate) sessions: Sessions,
@@ -52,7 +52,7 @@ pub(crate) struct EngineParts {
     pub(crate) progress: Arc<dyn Progress>,
 }
 
-/// The policy that a command keeps to, and where it is read again before each write.
+/// The policy in force, and where it is read again before each write.
 #[derive(Debug, Clone)]
 pub(crate) struct PolicyInForce {
     pub(crate) policy: Policy,
@@ -71,7 +71,7 @@ pub(crate) trait Remediate: Send + Sync {
     fn undo<'a>(&'a self, undo: UndoPlan<'a>) -> BoxFuture<'a, serde_json::Result<Report>>;
 }
 
-/// What is to be taken back.
+/// What to undo.
 pub(crate) struct UndoPlan<'a> {
     /// The batch of the undo's own run.
     pub(crate) id: BatchId,
@@ -79,7 +79,7 @@ pub(crate) struct UndoPlan<'a> {
     pub(crate) key: &'a str,
     /// The plan.
     pub(crate) plan: &'a [u8],
-    /// Which of its findings are meant.
+    /// Which of its findings to undo.
     pub(crate) wanted: &'a (dyn Fn(&Finding) -> bool + Sync),
     pub(crate) how: Undo,
 }
@@ -125,7 +125,7 @@ fn engine<R: Rule>(parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
     }))
 }
 
-/// A rule of this build, with its manifest read.
+/// A rule of this version, with its manifest read.
 pub(crate) struct LoadedRule {
     pub(crate) manifest: Manifest,
     entry: &'static RuleEntry,
@@ -164,6 +164,11 @@ pub(crate) fn select(asked: &[String]) -> Result<Vec<LoadedRule>, Error> {
     }
     rules.retain(|rule| asked.is_empty() || asked.contains(&rule.manifest.id));
     Ok(rules)
+}
+
+/// The manifests of `rules`.
+pub(crate) fn manifests(rules: &[LoadedRule]) -> Vec<&Manifest> {
+    rules.iter().map(|rule| &rule.manifest).collect()
 }
 
 /// The IDs of `rules`, for people.

@@ -1,32 +1,29 @@
-//! Netskope: whether the token is taken, and by which names the tenant knows the controls.
+//! Netskope: whether it accepts the token, and the names by which the tenant knows the controls.
 
-use std::env;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use netskope::{Client, Options};
 use remediation::{Control, Manifest};
 
-use crate::doctor::DoctorArgs;
-use crate::doctor::check::{Area, Check};
+use crate::commands::doctor::check::{Area, Check};
 use crate::error::Error;
-use crate::source;
+use crate::print::text::counted;
+use crate::session::tenant::{self, Tenant};
 
-/// How long a page is waited for.
+/// The longest wait for a page.
 const PAGE_TIME: Duration = Duration::from_secs(120);
-const REACH: &str = "see the tenant's name, and whether this machine reaches it";
-const SET_TOKEN: &str = "set NETSKOPE_TOKEN to the tenant's REST API v1 token (Settings > Tools > Rest API), and in the \
-                         deployment TF_VAR_netskope_token and netskope_token_version";
+const REACH: &str = "check the tenant's name, and that this machine can reach it";
+const SET_TOKEN: &str = "set NETSKOPE_TOKEN to the tenant's REST API v1 token (Settings > Tools > Rest API); in the \
+                         deployment, set TF_VAR_netskope_token and raise netskope_token_version";
 
 /// The checks of the token and of every control.
-pub(super) async fn check(args: &DoctorArgs, manifests: &[&Manifest]) -> Vec<Check> {
+pub(super) async fn check(tenant: Option<&Tenant>, manifests: &[&Manifest]) -> Vec<Check> {
     let token = Check::of(Area::Netskope, "token");
-    if args.netskope_tenant.is_none() && args.netskope_endpoint.is_none() {
-        return vec![token.skipped("no tenant was given: --netskope-tenant")];
-    }
-    let client = match client(args) {
+    let Some(tenant) = tenant else { return vec![token.skipped("no tenant given: --netskope-tenant")] };
+    let client = match client(tenant) {
         Ok(client) => client,
-        Err(error @ Error::NoToken) => return vec![token.failed("there is none", error.to_string())],
+        Err(error @ Error::NoToken) => return vec![token.failed("no token is set", error.to_string())],
         Err(error) => return vec![token.failed(error.to_string(), "give the tenant's domain name: --netskope-tenant")],
     };
     let mut checks = Vec::new();
@@ -34,29 +31,28 @@ pub(super) async fn check(args: &DoctorArgs, manifests: &[&Manifest]) -> Vec<Che
         for control in &manifest.controls {
             let check = Check::of(Area::Netskope, "control").for_rule(&manifest.id);
             match spelling(&client, control).await {
-                Ok(name) => checks.push(told(check, control, name)),
+                Ok(name) => checks.push(known_as(check, control, name)),
                 Err(error) if error.is_refused() => return vec![token.failed(error.to_string(), SET_TOKEN)],
                 Err(error) if error.is_unreachable() => return vec![token.failed(error.to_string(), REACH)],
                 Err(error) => checks.push(check.failed(format!("{}: {error}", control.short_name), REACH)),
             }
         }
     }
-    // A tenant that never answered has not taken the token.
-    let is_taken = checks.iter().any(|check| check.fix.is_none());
-    let token = if is_taken { token } else { token.skipped("the tenant did not answer") };
+    // A tenant that never answered has not accepted the token.
+    let is_accepted = checks.iter().any(|check| check.fix.is_none());
+    let token = if is_accepted { token } else { token.skipped("the tenant did not answer") };
     checks.insert(0, token);
     checks
 }
 
-fn client(args: &DoctorArgs) -> Result<Client, Error> {
-    let endpoint = source::endpoint(args.netskope_tenant.as_deref(), args.netskope_endpoint.as_deref())?;
-    let token = source::token(env::var("NETSKOPE_TOKEN").ok())?;
-    // One row is enough to know.
+fn client(tenant: &Tenant) -> Result<Client, Error> {
+    let (endpoint, token) = (tenant.endpoint()?, tenant::token()?);
+    // One row is enough.
     let options = Options { page_size: 1, timeout: Duration::from_secs(30), retries: 2, ..Options::default() };
     Ok(Client::new(endpoint, token, options)?)
 }
 
-/// The spelling of the control's name that the tenant has violations of, asked for in the poller's order.
+/// The spelling of the control's name under which the tenant lists violations, tried in the poller's order.
 async fn spelling<'a>(client: &Client, control: &'a Control) -> Result<Option<&'a str>, netskope::Error> {
     let now = Timestamp::now().as_second();
     for name in &control.rule_names {
@@ -68,13 +64,13 @@ async fn spelling<'a>(client: &Client, control: &'a Control) -> Result<Option<&'
     Ok(None)
 }
 
-fn told(check: Check, control: &Control, name: Option<&str>) -> Check {
+fn known_as(check: Check, control: &Control, name: Option<&str>) -> Check {
     match name {
         Some(name) => check.ok(format!("{}: the tenant calls it \"{name}\"", control.short_name)),
         None => check.ok(format!(
-            "{}: no violation now, by none of its {} name(s); so nothing tells whether the tenant knows it",
+            "{}: no violation now under {}, so whether the tenant knows the control is unknown",
             control.short_name,
-            control.rule_names.len()
+            counted(control.rule_names.len(), "name")
         )),
     }
 }
