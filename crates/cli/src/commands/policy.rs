@@ -1,5 +1,6 @@
 //! `policy`: what is wrong with a policy, and the JSON Schema of policies.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -137,6 +138,9 @@ fn problems(text: &str, rules: &[LoadedRule]) -> Vec<String> {
 }
 
 /// The JSON Schema of a policy, with the settings of each rule.
+///
+/// Its keys are sorted here. serde_json sorts them or keeps the order of insertion, depending on the features of the
+/// build, and what is printed must not depend on those.
 fn schema(rules: &[LoadedRule]) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut root = Policy::json_schema(&mut generator).to_value();
@@ -150,7 +154,19 @@ fn schema(rules: &[LoadedRule]) -> Value {
     root["properties"]["rules"]["properties"] = Value::Object(of_rules);
     root["properties"]["rules"]["additionalProperties"] = json!(false);
     root["$defs"] = Value::Object(generator.take_definitions(true));
-    root
+    sorted(root)
+}
+
+/// The value with the keys of every object in order.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        Value::Object(entries) => {
+            let entries: BTreeMap<_, _> = entries.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            entries.into_iter().collect()
+        }
+        plain => plain,
+    }
 }
 
 /// The schema of a policy's part for one rule: that of any rule, with the rule's own settings.
@@ -173,10 +189,28 @@ mod tests {
 
     /// Where it fails, `autoremediate policy schema` prints what the file must be.
     #[test]
-    fn the_published_schema_is_that_of_the_types() {
+    fn the_published_schema_is_what_is_printed() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../terraform/modules/catalog/policy.schema.json");
-        let published: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-        assert_eq!(published, schema(&rules::all().unwrap()), "run autoremediate policy schema > {}", file.display());
+        let mut printed = Vec::new();
+        policy(&PolicyCommand::Schema, &mut Page::new(&mut printed)).unwrap();
+        let published = fs::read_to_string(&file).unwrap();
+        let is_same = published == String::from_utf8(printed).unwrap();
+        assert!(is_same, "run: autoremediate policy schema > {}", file.display());
+    }
+
+    /// Only a build in which serde_json keeps the order of insertion can show that the keys are sorted.
+    #[test]
+    fn the_keys_of_the_schema_are_sorted_however_it_was_built() {
+        let entries =
+            |pairs: [(&str, Value); 2]| pairs.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+        let inner = Value::Object(entries([("d", json!(1)), ("c", json!([2, 1]))]));
+        let value = Value::Object(entries([("b", json!([inner])), ("a", Value::Null)]));
+        assert_eq!(
+            value.to_string(),
+            r#"{"b":[{"d":1,"c":[2,1]}],"a":null}"#,
+            "serde_json sorts in this build, so the next line shows nothing"
+        );
+        assert_eq!(sorted(value).to_string(), r#"{"a":null,"b":[{"c":[2,1],"d":1}]}"#);
     }
 
     #[test]
