@@ -91,7 +91,21 @@ fn no_files_use_each_other_in_a_circle() {
             .filter(|(module, used)| used.iter().all(|used| used == *module || !left.contains_key(used)))
             .map(|(module, _)| module.clone())
             .collect();
-        assert!(!free.is_empty(), "a circle: {left:#?}");
+        assert!(!free.is_empty(), "a circle: {}", circle(&left).join(" → "));
         left.retain(|module, _| !free.contains(module));
+    }
+}
+
+/// Modules that use each other, where each one uses another of them.
+fn circle(uses: &BTreeMap<String, BTreeSet<String>>) -> Vec<&str> {
+    let mut path: Vec<&str> = uses.keys().take(1).map(String::as_str).collect();
+    loop {
+        let last = path[path.len() - 1];
+        let next = uses[last].iter().find(|used| *used != last && uses.contains_key(*used)).unwrap();
+        let seen = path.iter().position(|module| module == next);
+        path.push(next);
+        if let Some(start) = seen {
+            return path.split_off(start);
+        }
     }
 }
