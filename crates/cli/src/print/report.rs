@@ -7,8 +7,8 @@ use crate::print::table::{Cell, Table};
 use crate::print::text::counted;
 use crate::print::time;
 
-/// A row for each finding that needs attention. One that complies or is gone is only counted, unless it has a note; what
-/// stopped all findings of an account is shown once, by [`accounts`].
+/// A row for each finding that needs attention. One that complies or is gone is only counted, unless it has a note.
+/// What stopped all findings of an account is shown once, by [`accounts`].
 pub(crate) fn table<'a>(reports: impl IntoIterator<Item = &'a Report>, manifests: &[&Manifest]) -> Table {
     let mut table = Table::new(["control", "account", "region", "resource", "change", "outcome", "detail"]);
     // An account and a region, to copy.
