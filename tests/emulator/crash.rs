@@ -64,8 +64,11 @@ async fn a_killed_run_is_finished_by_the_next_and_every_write_has_a_plan() {
     assert_eq!(plans.len(), 2, "the second plan must not replace the first: {plans:?}");
     for key in &plans {
         let plan: Plan<Change> = serde_json::from_value(of.central.json(&of.bucket, key).await.unwrap()).unwrap();
-        for change in plan.findings.into_iter().flat_map(|finding| finding.changes) {
-            planned.entry(change.change.bucket.clone()).or_insert(change.change);
+        for finding in plan.findings {
+            let bucket = finding.resource.id;
+            for change in finding.changes {
+                planned.entry(bucket.clone()).or_insert(change.change);
+            }
         }
     }
     assert!(planned.keys().eq(std::collections::BTreeSet::from_iter(&buckets)), "every write has a plan");

@@ -118,7 +118,7 @@ async fn the_guard_warns_of_a_website_holds_it_or_does_not_look() {
 
     let seen = website("seen").await;
     let held = of.propose::<S3PublicBucket>(Settings { guard_website: Guard::Hold }, &seen).await.unwrap();
-    assert_eq!(held.sights, [saw]);
+    assert_eq!(held.sights.iter().map(ToString::to_string).collect::<Vec<_>>(), [saw]);
     let warned = apply(Guard::Warn, &seen).await;
     assert_eq!((warned.count(Outcome::Fixed), &warned.findings[0].notes[..]), (1, &[saw.to_owned()][..]));
     let stored = of.central.json(&of.bucket, &warned.plans[0].key).await.unwrap();
@@ -194,6 +194,6 @@ async fn the_read_only_session_cannot_write() {
     let client = S3PublicBucket::client(&session);
     let seen = S3PublicBucket::look(&client, &finding).await.unwrap();
     let changes = S3PublicBucket::plan(&seen, &[], &Settings::default()).changes;
-    let error = S3PublicBucket::apply(&client, &changes[0]).await.unwrap_err();
+    let error = S3PublicBucket::apply(&client, &seen.resource, &changes[0]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::AccessDenied, "{error}");
 }

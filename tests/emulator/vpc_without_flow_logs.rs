@@ -86,8 +86,9 @@ async fn undo(of: &Organization, report: &Report) {
     let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
     let plan: Plan<<VpcWithoutFlowLogs as Rule>::Change> = serde_json::from_value(stored).unwrap();
     let client = of.write_client::<VpcWithoutFlowLogs>().await.unwrap();
-    let undo = VpcWithoutFlowLogs::undo(&plan.findings[0].changes[0].change).unwrap();
-    VpcWithoutFlowLogs::apply(&client, &undo).await.unwrap();
+    let planned = &plan.findings[0];
+    let undo = VpcWithoutFlowLogs::undo(&planned.changes[0].change);
+    VpcWithoutFlowLogs::apply(&client, &planned.resource, &undo).await.unwrap();
 }
 
 /// What the rule makes, as it is described.

@@ -279,9 +279,9 @@ async fn undo<S: Subject>(of: &Organization, report: &Report) -> Result<(), reme
     let stored = of.central.json(&of.bucket, key).await.unwrap();
     let plan: Plan<<S::Rule as Rule>::Change> = serde_json::from_value(stored).unwrap();
     let client = of.write_client::<S::Rule>().await.unwrap();
-    for planned in plan.findings[0].changes.iter().rev() {
-        let undo = S::Rule::undo(&planned.change).expect("a change that can be taken back");
-        S::Rule::apply(&client, &undo).await?;
+    let planned = &plan.findings[0];
+    for change in planned.changes.iter().rev() {
+        S::Rule::apply(&client, &planned.resource, &S::Rule::undo(&change.change)).await?;
     }
     Ok(())
 }
