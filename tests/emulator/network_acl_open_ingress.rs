@@ -207,7 +207,7 @@ async fn each_control_leaves_the_acls_of_the_other_alone() {
         [(DEFAULT, &custom, "is not the default network ACL"), (SUBNET, &unused, "no subnet is associated")]
     {
         let report = of.run_with::<NetworkAclOpenIngress>(warn(), of.batch_of(control, &[acl]), Mode::Apply).await;
-        assert_eq!((report.count(Outcome::AlreadyCompliant), &report.plans), (1, &vec![]), "{report:?}");
+        assert_eq!((report.count(Outcome::AlreadyCompliant), &report.plan), (1, &None), "{report:?}");
         assert!(report.findings[0].notes[0].contains(says), "{report:?}");
         assert_eq!(acls.allowed(acl).await.unwrap(), ["100 -1 0.0.0.0/0"]);
     }
@@ -230,8 +230,8 @@ async fn the_plan_and_the_report_say_who_is_cut_off_whatever_the_pages() {
     let cut_off = |(subnet, name)| format!("{subnet} {CUT_OFF} ({name})");
     let notes = [(&first, "subnet 1"), (&second, "subnet 2")].map(cut_off);
     assert_eq!(report.findings[0].notes, notes);
-    let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
-    assert_eq!(stored["findings"][0]["notes"], json!(notes), "{stored}");
+    let plan = of.plan::<NetworkAclOpenIngress>(&report).await.unwrap();
+    assert_eq!(plan.resources[0].sightings.iter().map(ToString::to_string).collect::<Vec<_>>(), notes);
 }
 
 #[tokio::test]
@@ -335,7 +335,7 @@ async fn an_acl_that_is_open_in_pieces_is_held_with_their_numbers() {
         let before = acls.described(&acl).await.unwrap();
         let report = apply(&of, &acl).await;
         let row = &report.findings[0];
-        assert_eq!((row.outcome, row.written, &report.plans), (Outcome::Held, 0, &vec![]), "{name}: {report:?}");
+        assert_eq!((row.outcome, row.written, &report.plan), (Outcome::Held, 0, &None), "{name}: {report:?}");
         assert!(row.detail.as_ref().is_some_and(|detail| detail.contains(says)), "{name}: {report:?}");
         assert_eq!(acls.described(&acl).await.unwrap(), before, "{name}");
         // Dead behind a deny of all, it is open no more.
@@ -375,7 +375,7 @@ async fn an_acl_that_another_account_shares_is_held_and_not_planned() {
     owners.vpcs.share_subnet(emulator, &subnet, &of.target.id).await.unwrap();
     let before = owners.described(&acl).await.unwrap();
     let report = of.run_with::<NetworkAclOpenIngress>(warn(), of.batch_of(SUBNET, &[&acl]), Mode::Apply).await;
-    assert_eq!((report.count(Outcome::Held), &report.plans), (1, &vec![]), "{report:?}");
+    assert_eq!((report.count(Outcome::Held), &report.plan), (1, &None), "{report:?}");
     let detail = report.findings[0].detail.as_ref().unwrap();
     assert!(detail.contains(&format!("belongs to the account {}", owner.id)), "{detail}");
     assert_eq!(owners.described(&acl).await.unwrap(), before);
@@ -399,9 +399,9 @@ async fn an_entry_that_took_the_number_since_is_neither_deleted_nor_replaced() {
     let of = organization().await;
     let (acls, acl) = (acls(&of), acls(&of).make_default("taken", false).await.unwrap());
     let report = of.run_with::<NetworkAclOpenIngress>(warn(), of.batch(&[&acl]), Mode::Plan).await;
-    let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
+    let stored = of.central.json(&of.bucket, &report.plan.as_ref().unwrap().key).await.unwrap();
     let plan: Plan<<NetworkAclOpenIngress as Rule>::Change> = serde_json::from_value(stored).unwrap();
-    let change = &plan.findings[0].changes[0].change;
+    let change = &plan.resources[0].changes[0].change;
     assert_eq!((change.number, change.source), (100, Family::Ipv4));
     acls.remove(&acl, 100).await.unwrap();
     acls.add(&acl, 100, Allow, "6 443-443", ALL_IPV4).await.unwrap();

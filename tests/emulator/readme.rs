@@ -6,9 +6,7 @@ use testkit::paths;
 #[test]
 fn the_table_of_rules_says_what_the_manifests_say() {
     let readme = std::fs::read_to_string(paths::repository().join("README.md")).unwrap();
-    for folder in std::fs::read_dir(paths::repository().join("crates/rules")).unwrap() {
-        let manifest = std::fs::read_to_string(folder.unwrap().path().join("rule.json")).unwrap();
-        let Manifest { id, controls, read, write, extra, .. } = Manifest::from_json(&manifest).unwrap();
+    for Manifest { id, controls, read, write, extra, .. } in testkit::manifests().unwrap() {
         let controls: Vec<_> = controls.into_iter().map(|control| control.short_name).collect();
         let mut needs: Vec<_> =
             [read, write, extra].into_iter().flatten().map(|permission| permission.action).collect();

@@ -88,7 +88,7 @@ async fn a_complying_bucket_costs_one_call_and_one_session_and_no_plan() {
     let of = organization().await;
     let bucket = bucket(&of, "clean", Some([true; 4])).await.unwrap();
     let report = of.run::<S3PublicBucket>(of.batch(&[&bucket]), Mode::Apply).await;
-    assert_eq!((report.count(Outcome::AlreadyCompliant), report.plans), (1, vec![]));
+    assert_eq!((report.count(Outcome::AlreadyCompliant), report.plan), (1, None));
     let calls = of.decisions().await.unwrap();
     let others = count(&calls, "s3:GetBucketWebsite") + count(&calls, "s3:GetBucketTagging");
     assert_eq!((count(&calls, "s3:GetBucketPublicAccessBlock"), others, assumed(&calls)), (1, 0, 1), "{calls:?}");
@@ -121,8 +121,8 @@ async fn the_guard_warns_of_a_website_holds_it_or_does_not_look() {
     assert_eq!(held.sights.iter().map(ToString::to_string).collect::<Vec<_>>(), [saw]);
     let warned = apply(Guard::Warn, &seen).await;
     assert_eq!((warned.count(Outcome::Fixed), &warned.findings[0].notes[..]), (1, &[saw.to_owned()][..]));
-    let stored = of.central.json(&of.bucket, &warned.plans[0].key).await.unwrap();
-    assert_eq!(stored["findings"][0]["notes"], json!([saw]));
+    let plan = of.plan::<S3PublicBucket>(&warned).await.unwrap();
+    assert_eq!(plan.resources[0].sightings.iter().map(ToString::to_string).collect::<Vec<_>>(), [saw]);
 
     let plain = bucket(&of, "plain", None).await.unwrap();
     let nothing = of.propose::<S3PublicBucket>(Settings { guard_website: Guard::Hold }, &plain).await.unwrap();

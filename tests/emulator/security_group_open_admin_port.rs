@@ -263,7 +263,9 @@ async fn a_wide_rule_that_is_found_for_both_ports_at_once_loses_both() {
     let mut batch = of.batch_of(SSH, &[&group]);
     batch.findings.push(of.finding_of(RDP, &group));
     let report = of.run::<SecurityGroupOpenAdminPort>(batch, Mode::Apply).await;
-    assert_eq!((report.count(Outcome::Fixed), report.plans.len()), (2, 2), "{report:?}");
+    assert_eq!(report.count(Outcome::Fixed), 2, "{report:?}");
+    let plan = of.plan::<SecurityGroupOpenAdminPort>(&report).await.unwrap();
+    assert_eq!((plan.resources.len(), plan.resources[0].findings.len()), (1, 2), "one plan for both: {plan:?}");
     let left = [
         "icmp -1 0.0.0.0/0",
         "tcp 0-21 0.0.0.0/0",
@@ -297,7 +299,8 @@ async fn both_controls_together_are_one_change_that_an_undo_takes_back() {
 #[tokio::test]
 async fn both_controls_together_are_the_runbooks_in_any_vpc_where_all_its_rules_are_there() {
     let all = ["tcp 22-22 0.0.0.0/0", "tcp 22-22 ::/0", "tcp 3389-3389 0.0.0.0/0", "tcp 3389-3389 ::/0"];
-    for (is_default, rules, started) in [(true, &all[..], 1), (true, &all[1..], 1), (false, &all, 1), (false, &all[1..], 0)]
+    for (is_default, rules, started) in
+        [(true, &all[..], 1), (true, &all[1..], 1), (false, &all, 1), (false, &all[1..], 0)]
     {
         let of = organization().await;
         let group =
@@ -381,7 +384,7 @@ async fn narrower_rules_that_are_there_are_no_error_and_undo_leaves_them() {
     let client = of.write_client::<SecurityGroupOpenAdminPort>().await.unwrap();
     let plan = of.central.json(&of.bucket, &key).await.unwrap();
     let resource = of.look::<SecurityGroupOpenAdminPort>(&client, &group).await.unwrap().resource;
-    for planned in plan["findings"][0]["changes"].as_array().unwrap().iter().rev() {
+    for planned in plan["resources"][0]["changes"].as_array().unwrap().iter().rev() {
         let change = serde_json::from_value(planned["change"].clone()).unwrap();
         let undo = SecurityGroupOpenAdminPort::undo(&change);
         SecurityGroupOpenAdminPort::apply(&client, &resource, &undo).await.unwrap();

@@ -11,6 +11,9 @@ mod report;
 mod schema;
 mod store;
 
+#[cfg(test)]
+mod fixtures;
+
 pub use approval::{APPROVAL_SCHEMA, Approval, ApprovalError, Approved};
 pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError};
 pub use card::{CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, Waiting, Write};

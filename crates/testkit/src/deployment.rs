@@ -240,11 +240,10 @@ fn succeeded(what: &str, output: &Output) -> Result<()> {
 fn copy_terraform(to: &Path) -> Result<()> {
     let repository = paths::repository();
     copy_folder(&repository.join("terraform"), &to.join("terraform"))?;
-    for rule in std::fs::read_dir(repository.join("crates/rules"))? {
-        let rule = rule?;
-        let folder = to.join("crates/rules").join(rule.file_name());
-        std::fs::create_dir_all(&folder)?;
-        std::fs::copy(rule.path().join("rule.json"), folder.join("rule.json"))?;
+    for manifest in paths::manifests()? {
+        let copy = to.join(manifest.strip_prefix(&repository)?);
+        std::fs::create_dir_all(copy.parent().unwrap_or(to))?;
+        std::fs::copy(&manifest, copy)?;
     }
     Ok(())
 }

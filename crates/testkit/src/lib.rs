@@ -52,9 +52,8 @@ pub async fn get(url: &str) -> Result<String> {
 /// One cannot be read.
 pub fn manifests() -> Result<Vec<Manifest>> {
     let mut manifests = Vec::new();
-    for folder in std::fs::read_dir(paths::repository().join("crates/rules"))? {
-        let text = std::fs::read_to_string(folder?.path().join("rule.json"))?;
-        manifests.push(Manifest::from_json(&text)?);
+    for file in paths::manifests()? {
+        manifests.push(Manifest::from_json(&std::fs::read_to_string(file)?)?);
     }
     manifests.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(manifests)

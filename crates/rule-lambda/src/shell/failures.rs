@@ -42,7 +42,11 @@ fn whole(report: &Report) -> Option<String> {
         return None;
     }
     let accounts = report.accounts.iter().map(|problem| format!("{}: {}", problem.account, problem.reason));
-    Some(format!("none of its {} finding(s) could be worked on: {}", rows.len(), told(accounts.chain(reasons(by_store)))))
+    Some(format!(
+        "none of its {} finding(s) could be worked on: {}",
+        rows.len(),
+        told(accounts.chain(reasons(by_store)))
+    ))
 }
 
 /// The cards that only a person can mend. One that could not be read or written for a moment is left to the next poll.
@@ -59,7 +63,8 @@ fn unapproved(report: &Report) -> Option<String> {
     let deferred: Vec<_> = report.findings.iter().filter(|row| row.outcome == Outcome::Deferred).collect();
     let named = deferred.iter().map(|row| format!("{}: {}", row.finding.resource, row.detail.as_deref().unwrap_or("")));
     let count = deferred.len();
-    (count > 0).then(|| format!("{count} finding(s) of the approval were deferred, and are tried again: {}", told(named)))
+    (count > 0)
+        .then(|| format!("{count} finding(s) of the approval were deferred, and are tried again: {}", told(named)))
 }
 
 fn is_of_store(row: &ReportedFinding) -> bool {
@@ -90,10 +95,13 @@ mod tests {
     use super::*;
 
     const NO_ROLE: &str = "sts:AssumeRole: AccessDenied: not for you";
-    const CORRUPT: &str = "its card cannot be read, so nothing is written: resources/x.json: the card cannot be read: e";
-    const NO_PLAN: &str = "the plan could not be stored, so nothing was written: s3://b/plans/x: s3:PutObject: AccessDenied";
+    const CORRUPT: &str =
+        "its card cannot be read, so nothing is written: resources/x.json: the card cannot be read: e";
+    const NO_PLAN: &str =
+        "the plan could not be stored, so nothing was written: s3://b/plans/x: s3:PutObject: AccessDenied";
     const NO_LEDGER: &str = "the limits could not be checked, so nothing was written: s3://b/ledgers/x: s3:ListBucket";
-    const NO_CLAIM: &str = "it could not be claimed, so nothing was written: s3://b/resources/x: s3:PutObject: SlowDown";
+    const NO_CLAIM: &str =
+        "it could not be claimed, so nothing was written: s3://b/resources/x: s3:PutObject: SlowDown";
     const LATE: &str = "no time was left to plan it; the next poll will";
     const BUSY: &str = "the run r is at work on it, until 10:00 at most; the next poll looks again";
 

@@ -22,7 +22,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use remediation::{
-    Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, RunId, Seen, Side, Tags, Target,
+    Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ pub struct Client {
     ec2: aws_sdk_ec2::Client,
     logs: aws_sdk_cloudwatchlogs::Client,
     delivery_role: String,
-    run: RunId,
+    session_name: String,
 }
 
 /// Whether the rule's flow log is there.
@@ -69,6 +69,13 @@ pub struct Change {
     pub after: Presence,
 }
 
+/// The end of the session's name, which no other run's has, and the VPC: a token has at most 64 characters.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html>
+fn client_token(session_name: &str, vpc: &str) -> String {
+    let (name, most) = (format!("{session_name}-{vpc}"), 64);
+    name.chars().skip(name.chars().count().saturating_sub(most)).collect()
+}
+
 impl Rule for VpcWithoutFlowLogs {
     const MANIFEST: &'static str = include_str!("../rule.json");
     type Settings = Settings;
@@ -82,7 +89,7 @@ impl Rule for VpcWithoutFlowLogs {
             ec2: aws_sdk_ec2::Client::new(&target.config),
             logs: aws_sdk_cloudwatchlogs::Client::new(&target.config),
             delivery_role: target.service_role_arn(),
-            run: target.run,
+            session_name: target.session_name.clone(),
         }
     }
 
@@ -140,7 +147,7 @@ impl Rule for VpcWithoutFlowLogs {
             Presence::Present => {
                 make_log_group(&client.logs, change).await?;
                 // Of the run, because EC2 would answer a later one, after an undo, with the flow log that is deleted.
-                api::create(&client.ec2, vpc, change, &format!("{}-{vpc}", client.run)).await
+                api::create(&client.ec2, vpc, change, &client_token(&client.session_name, vpc)).await
             }
             Presence::Absent => {
                 for id in api::ours(&client.ec2, vpc, log_group).await? {

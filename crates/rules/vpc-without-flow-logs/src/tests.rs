@@ -176,7 +176,7 @@ fn client(ec2: &[&MockRule], logs: &[&MockRule]) -> Client {
         ec2: mock_client!(aws_sdk_ec2, RuleMode::MatchAny, ec2),
         logs: mock_client!(aws_sdk_cloudwatchlogs, RuleMode::MatchAny, logs),
         delivery_role: ROLE.into(),
-        run: RunId::start(),
+        session_name: "autoremediate-01999999-9999-7999-8999-999999999999".into(),
     }
 }
 
