@@ -42,14 +42,20 @@ pub(crate) enum Error {
     Caller(remediation::Error),
     #[error("no report after {seconds} s. The approval is stored; the report will be at {report}")]
     NoReportYet { report: String, seconds: u64 },
+    #[error("cannot use {place}: {source}")]
+    Broken { place: String, source: serde_json::Error },
     #[error("cannot read the policy {}: {source}", path.display())]
     PolicyFile { path: PathBuf, source: io::Error },
     #[error("{0}. To use another policy, give --policy")]
     Policy(#[from] PolicyError),
     #[error(transparent)]
     Unreadable(#[from] Box<RecordError>),
-    #[error("cannot use {place}: {source}")]
-    Broken { place: String, source: serde_json::Error },
+    #[error(
+        "nothing was changed: the records are in the folder `{}`, where no run of the deployment and no other person sees \
+         what this command is at work on. Give the deployment's bucket, s3://<bucket>; or, if nobody else is at work on \
+         these resources, give --alone", folder.display()
+    )]
+    NotAlone { folder: PathBuf },
     #[error("{0} names no plan: its run had nothing to change, so there is nothing to undo")]
     NoPlan(String),
     #[error("cannot read the findings in {}: {source}", path.display())]

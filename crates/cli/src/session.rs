@@ -4,7 +4,9 @@
 pub(crate) mod access;
 pub(crate) mod connection;
 pub(crate) mod findings;
+pub(crate) mod plans;
 pub(crate) mod records;
 pub(crate) mod rules;
+pub(crate) mod runs;
 pub(crate) mod tenant;
 pub(crate) mod workplace;

@@ -1,19 +1,19 @@
 //! `approve`: a stored plan in, an approval beside it. In the bucket, the approval starts the rule's Lambda on the
 //! plan; where the records are in a folder, this command carries the plan out.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args};
-use remediation::{Approval, Mode, Plan, Records, Report};
+use remediation::{Approval, Approved, Mode, Records, Report, RunId};
 use serde::Serialize;
-use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::commands::arguments::{AccessArgs, OutputArgs, PolicyArgs, consent};
+use crate::commands::arguments::{AccessArgs, CompanyArgs, OutputArgs, PolicyArgs, consent};
 use crate::commands::help::{self, RUN_EXIT_CODES};
-use crate::commands::results::{Results, StoredReport};
+use crate::commands::results::{Diff, Results, StoredReport};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page};
@@ -22,6 +22,7 @@ use crate::print::progress::Bar;
 use crate::print::question::{self, Consent};
 use crate::print::text::counted;
 use crate::session::connection::Connection;
+use crate::session::plans::{PlanInHand, Shown};
 use crate::session::records::{RecordAt, RecordsPlace, locate};
 use crate::session::rules::{self, LoadedRule};
 use crate::session::workplace::Workplace;
@@ -38,7 +39,7 @@ pub(crate) struct ApproveArgs {
     /// Why you approve it. The reason is recorded.
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
-    /// Approve without showing the plan and asking. Required without a terminal, and with --json.
+    /// Approve what is printed without being asked. Required without a terminal, and with --json.
     #[arg(long = "yes", action = ArgAction::SetTrue, value_parser = consent())]
     consent: Consent,
     /// Wait up to this many seconds for the report of the rule's Lambda.
@@ -48,6 +49,8 @@ pub(crate) struct ApproveArgs {
     access: AccessArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    company: CompanyArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -60,67 +63,95 @@ pub(crate) fn help() -> String {
     autoremediate approve s3://bucket/plans/s3-public-bucket/2026-01-02/RUN-1.json --reason TICKET-4711
 
   Without being asked; then wait until the rule's Lambda is done, and show its report:
-    autoremediate approve s3://bucket/plans/s3-public-bucket/2026-01-02/RUN-1.json --reason T-4711 --yes --wait 300",
+    autoremediate approve s3://bucket/plans/s3-public-bucket/2026-01-02/RUN-1.json --reason T-4711 --yes --wait 300
+
+  A plan in a folder, which this command carries out itself:
+    autoremediate approve autoremediate-records/plans/s3-public-bucket/2026-01-02/RUN-1.json --reason T-4711 --alone",
     )
 }
 
 /// What `--json` prints where the rule's Lambda carries out the plan, and the command does not wait for it.
 #[derive(Serialize)]
-struct Approved<'a> {
+struct Waiting<'a> {
     approval_at: String,
     report_at: String,
     approval: &'a Approval,
+    shown: &'a Shown,
 }
 
-/// Approves a plan; without consent, after a question that shows it.
+/// The plan as it is approved.
+enum Read {
+    /// The rule's Lambda carries it out.
+    ForLambda(Shown),
+    /// This command carries it out.
+    InHand(Box<dyn PlanInHand>),
+}
+
+impl Read {
+    fn shown(&self) -> &Shown {
+        match self {
+            Self::ForLambda(shown) => shown,
+            Self::InHand(plan) => plan.shown(),
+        }
+    }
+}
+
+/// Approves a plan: the one that is printed, of which it is read once.
 pub(crate) async fn approve(args: &ApproveArgs, bar: &Bar, page: &mut Page<'_>) -> Result<Exit, Error> {
+    args.plan.place.may_write(args.company.company)?;
     if args.consent == Consent::Ask && !question::can_ask(args.output.format) {
         return Err(Error::Unapproved);
     }
     let rules = rules::select(&[args.plan.rule().to_owned()])?;
+    let Some(rule) = rules.first() else { return Err(Error::Plan(args.plan.key.clone())) };
     let connection = Connection::open(args.access.access(), args.plan.place.clone()).await?;
+    let policy = args.policy.policy.as_deref();
+    let (run, format) = (RunId::start(), args.output.format);
+    let (read, connection) = read(args, rule, run, connection, policy, bar).await?;
     let records = &connection.records;
-    let bytes = records.get(&args.plan.key).await.map_err(Box::new)?;
-    let plan = waiting(&bytes, || connection.locate(&args.plan.key))?;
-    if args.consent == Consent::Ask {
-        page.table(&plan::table(&plan, &rules::manifests(&rules)))?;
-        let question = format!("Approve these changes to {}?", counted(plan.findings.len(), "resource"));
-        if !question::is_confirmed(&question)? {
-            return Ok(Exit::Left);
-        }
+    let asked = waiting(read.shown());
+    if asked.resources.is_empty() {
+        return Err(Error::NothingAwaits(connection.locate(&args.plan.key)));
+    }
+    if format == Format::Table {
+        page.table(&plan::table(&asked.resources, &rules::manifests(&rules)))?;
+    }
+    let question = format!("Approve these changes to {}?", counted(asked.resources.len(), "resource"));
+    if args.consent == Consent::Ask && !question::is_confirmed(&question)? {
+        return Ok(Exit::Left);
     }
     let by = connection.caller().await?;
-    let approval = Approval::new(&plan.id, &args.plan.key, &plan.hash, by, args.reason.clone());
+    let mut approval = Approval::new(&asked.id, &args.plan.key, &asked.digest, by, args.reason.clone());
+    approval.run = run;
     let stored = serde_json::to_vec_pretty(&approval)?;
     let key = records.put_new(&Approval::key(&args.plan.key), stored).await.map_err(Box::new)?;
-    let approved = Approved {
-        approval_at: connection.locate(&key),
-        report_at: connection.locate(&approval.id().report_key()),
-        approval: &approval,
-    };
-    let results = match (&connection.place, args.wait) {
-        (RecordsPlace::Folder(_), _) => {
-            let policy = connection.policy(args.policy.policy.as_deref()).await?;
-            let workplace = Workplace { connection, policy, progress: Arc::new(bar.clone()) };
-            let results = carry_out(&workplace, &rules, &approval, &bytes).await?;
+    let report_at = connection.locate(&approval.id().report_key());
+    let mut results = Results::of(Mode::Approve);
+    match (read, args.wait) {
+        (Read::InHand(plan), _) => {
+            let report = plan.fix_approved(Approved { approval, stored_by: None }).await;
+            results.store(report, records).await;
             bar.clear();
-            results
         }
-        (RecordsPlace::Bucket(_), Some(seconds)) => {
+        (Read::ForLambda(_), Some(seconds)) => {
             let report = await_report(records, &approval, seconds).await?;
-            let reports = vec![StoredReport::of(report, records, Some(approved.report_at))];
-            Results { reports, ..Results::of(Mode::Approve) }
+            results.reports.push(StoredReport::of(report, records, Some(report_at)));
         }
-        (RecordsPlace::Bucket(_), None) => {
-            approved.print(args.output.format, page)?;
+        (Read::ForLambda(_), None) => {
+            let approval_at = connection.locate(&key);
+            Waiting { approval_at, report_at, approval: &approval, shown: &asked }.print(format, page)?;
             return Ok(Exit::NothingLeft);
         }
-    };
-    results.print(args.output.format, &rules, page)?;
+    }
+    if format == Format::Json {
+        let what = format!("Approved, of {}:", args.plan.key);
+        results.diffs = vec![Diff { what, shown: asked }];
+    }
+    results.print(format, &rules, page)?;
     Ok(results.exit())
 }
 
-impl Approved<'_> {
+impl Waiting<'_> {
     fn print(&self, format: Format, page: &mut Page<'_>) -> Result<(), Error> {
         match format {
             Format::Json => page.json(self)?,
@@ -133,33 +164,31 @@ impl Approved<'_> {
     }
 }
 
-/// What of the plan is waiting for an approval.
-fn waiting(plan: &[u8], place: impl Fn() -> String) -> Result<Plan<Value>, Error> {
-    let broken = |source| Error::Broken { place: place(), source };
-    let mut plan: Plan<Value> = serde_json::from_slice(plan).map_err(broken)?;
-    plan.findings.retain(|planned| !planned.awaits.is_empty());
-    if plan.findings.is_empty() {
-        return Err(Error::NothingAwaits(place()));
+/// Reads the plan, with the engine that carries it out where this command does.
+async fn read(
+    args: &ApproveArgs,
+    rule: &LoadedRule,
+    run: RunId,
+    connection: Connection,
+    policy: Option<&Path>,
+    bar: &Bar,
+) -> Result<(Read, Connection), Error> {
+    let key = &args.plan.key;
+    if matches!(connection.place, RecordsPlace::Bucket(_)) {
+        let shown = rule.show(&connection.records, key).await.map_err(Box::new)?;
+        return Ok((Read::ForLambda(shown), connection));
     }
-    Ok(plan)
+    let policy = connection.policy(policy).await?;
+    let workplace = Workplace { connection, policy, progress: Arc::new(bar.clone()) };
+    let engine = workplace.engine(rule, run, None)?;
+    let plan = engine.read(&workplace.connection.records, key).await.map_err(Box::new)?;
+    Ok((Read::InHand(plan), workplace.connection))
 }
 
-/// Carries out the approved plan.
-async fn carry_out(
-    workplace: &Workplace,
-    rules: &[LoadedRule],
-    approval: &Approval,
-    plan: &[u8],
-) -> Result<Results, Error> {
-    let mut results = Results::of(Mode::Approve);
-    let connection = &workplace.connection;
-    for rule in rules {
-        let engine = workplace.engine(rule, approval.run, None)?;
-        let broken = |source| Error::Broken { place: connection.locate(&approval.plan), source };
-        let report = engine.run_approved(approval, plan).await.map_err(broken)?;
-        results.store(report, &connection.records).await;
-    }
-    Ok(results)
+/// What of the plan waits for an approval. Its digest is that of the whole plan.
+fn waiting(plan: &Shown) -> Shown {
+    let waits = plan.resources.iter().filter(|planned| !planned.awaits.is_empty());
+    Shown { resources: waits.cloned().collect(), ..plan.clone() }
 }
 
 /// The report of the rule's Lambda.
@@ -167,8 +196,7 @@ async fn await_report(records: &Records, approval: &Approval, seconds: u64) -> R
     let (key, end) = (approval.id().report_key(), Instant::now() + Duration::from_secs(seconds));
     loop {
         if records.list(&key).await.map_err(Box::new)?.contains(&key) {
-            let broken = |source| Error::Broken { place: locate(records, &key), source };
-            return serde_json::from_slice(&records.get(&key).await.map_err(Box::new)?).map_err(broken);
+            return Ok(records.get_as(&key).await.map_err(Box::new)?);
         }
         if Instant::now() >= end {
             return Err(Error::NoReportYet { report: locate(records, &key), seconds });

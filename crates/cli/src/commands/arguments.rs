@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::print::page::Format;
 use crate::print::question::Consent;
 use crate::session::access::Access;
+use crate::session::records::Company;
 
 /// How AWS is reached.
 #[derive(Debug, Args)]
@@ -46,6 +47,20 @@ pub(crate) struct PolicyArgs {
     /// The policy to obey. Default: the bucket's policy.json; with records in a folder, none.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+}
+
+/// Whether anybody else may be at work on the same resources.
+#[derive(Debug, Args)]
+pub(crate) struct CompanyArgs {
+    /// Write although the records are in a folder: nobody else is at work on these resources, neither a person nor a
+    /// deployment. In a bucket, everybody sees who is at work on what.
+    #[arg(long = "alone", action = clap::ArgAction::SetTrue, value_parser = company())]
+    pub(crate) company: Company,
+}
+
+/// `--alone`.
+fn company() -> impl TypedValueParser<Value = Company> {
+    BoolValueParser::new().map(|is_given| if is_given { Company::Alone } else { Company::Perhaps })
 }
 
 /// How the result is printed.

@@ -13,9 +13,10 @@ mod tenant;
 use std::path::PathBuf;
 
 use clap::Args;
+use engine::Progress;
 use futures::StreamExt;
 use futures::stream;
-use remediation::{AccountId, Progress};
+use remediation::AccountId;
 
 use crate::commands::arguments::{AccessArgs, OutputArgs};
 use crate::commands::doctor::account::Visit;

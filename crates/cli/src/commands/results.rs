@@ -2,25 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use remediation::{Batch, Mode, Outcome, Records, Report};
+use remediation::{Mode, Outcome, Records, Report};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
-use crate::print::report;
+use crate::print::plan;
+use crate::print::report::{self, Planned};
 use crate::print::text::{Count, counted, listed};
 use crate::session::findings::Skipped;
+use crate::session::plans::Shown;
 use crate::session::records::locate;
 use crate::session::rules::{self, LoadedRule};
 
 /// The version of the JSON document that commands with reports print.
-const OUTPUT_SCHEMA: u32 = 1;
+const OUTPUT_SCHEMA: u32 = 2;
 
-/// A report, and where it and its plans are kept.
-#[derive(Debug, Serialize)]
+/// A report, and where it and its plan are kept.
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct StoredReport {
-    pub(crate) plans_at: Vec<String>,
+    pub(crate) plan_at: Option<String>,
     pub(crate) report_at: Option<String>,
     pub(crate) report: Report,
 }
@@ -28,16 +30,27 @@ pub(crate) struct StoredReport {
 impl StoredReport {
     /// A report that is stored at `report_at`, if it could be.
     pub(crate) fn of(report: Report, records: &Records, report_at: Option<String>) -> Self {
-        let plans_at = report.plans.iter().map(|plan| locate(records, &plan.key)).collect();
-        Self { plans_at, report_at, report }
+        let plan_at = report.plan.as_ref().map(|plan| locate(records, &plan.key));
+        Self { plan_at, report_at, report }
     }
 }
 
+/// What a question, or `--yes`, is about.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Diff {
+    /// What it would do, for people.
+    pub(crate) what: String,
+    #[serde(flatten)]
+    pub(crate) shown: Shown,
+}
+
 /// What came of all findings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Results {
     /// How the command treated them.
     pub(crate) mode: Mode,
+    /// What would be written, in that order, where somebody is asked about it.
+    pub(crate) diffs: Vec<Diff>,
     pub(crate) reports: Vec<StoredReport>,
     pub(crate) skipped: Skipped,
     pub(crate) problems: Vec<String>,
@@ -52,13 +65,15 @@ struct Document<'a> {
     counts: BTreeMap<Outcome, usize>,
     skipped: &'a Skipped,
     problems: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    shown: &'a [Diff],
     reports: &'a [StoredReport],
 }
 
 impl Results {
     /// Of no finding yet.
     pub(crate) fn of(mode: Mode) -> Self {
-        Self { mode, reports: Vec::new(), skipped: Skipped::default(), problems: Vec::new() }
+        Self { mode, diffs: Vec::new(), reports: Vec::new(), skipped: Skipped::default(), problems: Vec::new() }
     }
 
     /// Stores a report; one that cannot be stored is kept all the same, and is a problem.
@@ -80,7 +95,8 @@ impl Results {
         if !self.problems.is_empty() || self.skipped.invalid > 0 {
             return Exit::Failed;
         }
-        let outcomes = self.counts().into_keys().filter(|outcome| counts(*outcome));
+        let shown = (self.mode == Mode::Plan && self.shown() > 0).then_some(Outcome::Planned);
+        let outcomes = self.counts().into_keys().chain(shown).filter(|outcome| counts(*outcome));
         outcomes.map(Exit::of).max().unwrap_or(Exit::NothingLeft)
     }
 
@@ -89,14 +105,9 @@ impl Results {
         self.reports.iter().map(|stored| stored.report.count(outcome)).sum()
     }
 
-    /// The findings that a plan would change, as batches of their own.
-    pub(crate) fn planned_batches(&self) -> Vec<Batch> {
-        let planned = |report: &Report| {
-            let rows = report.findings.iter().filter(|row| row.outcome == Outcome::Planned);
-            Batch::new(report.id.clone(), rows.map(|row| row.finding.clone()).collect())
-        };
-        let batches = self.reports.iter().map(|stored| planned(&stored.report));
-        batches.filter(|batch| !batch.findings.is_empty()).collect()
+    /// How many resources would be written to.
+    pub(crate) fn shown(&self) -> usize {
+        self.diffs.iter().map(|diff| diff.shown.resources.len()).sum()
     }
 
     /// Prints the results, and on standard error what failed beside the findings.
@@ -118,6 +129,7 @@ impl Results {
             counts: self.counts(),
             skipped: &self.skipped,
             problems: &self.problems,
+            shown: &self.diffs,
             reports: &self.reports,
         }
     }
@@ -138,15 +150,21 @@ impl Results {
 
     fn print_table(&self, rules: &[LoadedRule], page: &mut Page<'_>) -> Result<(), Error> {
         let reports = || self.reports.iter().map(|stored| &stored.report);
-        let table = report::table(reports(), &rules::manifests(rules));
+        let manifests = rules::manifests(rules);
+        let planned = if self.diffs.is_empty() { Planned::Here } else { Planned::Apart };
+        let table = report::table(reports(), planned, &manifests);
         if !table.is_empty() {
             page.table(&table)?;
+        }
+        for Diff { what, shown } in self.diffs.iter().filter(|diff| !diff.shown.resources.is_empty()) {
+            page.line(what)?;
+            page.table(&plan::table(&shown.resources, &manifests))?;
         }
         for line in reports().flat_map(report::accounts) {
             page.line(line)?;
         }
-        for StoredReport { plans_at, report_at, .. } in &self.reports {
-            for plan in plans_at {
+        for StoredReport { plan_at, report_at, .. } in &self.reports {
+            if let Some(plan) = plan_at {
                 page.line(format!("plan: {plan}"))?;
             }
             if let Some(report) = report_at {
@@ -193,7 +211,10 @@ fn skipped(skipped: &Skipped) -> Vec<Count> {
 
 #[cfg(test)]
 mod tests {
-    use remediation::{AccountProblem, BatchId, BatchLineError, Finding, Region, RunId};
+    use remediation::{
+        AccountProblem, Batch, BatchId, BatchLineError, Finding, PlannedChange, PlannedResource, Region, Resource,
+        RunId,
+    };
     use serde_json::{Value, json};
 
     use super::*;
@@ -211,7 +232,7 @@ mod tests {
             first_seen: None,
             last_scanned: None,
         };
-        let held = Report::held(Batch::new(id, vec![finding; outcomes.len()]), "a reason");
+        let held = Report::untouched(Batch::new(id, vec![finding; outcomes.len()]), Outcome::Held, "a reason");
         let mut report = serde_json::to_value(held).unwrap();
         report["counts"] = json!({});
         for (place, outcome) in outcomes.iter().enumerate() {
@@ -226,7 +247,7 @@ mod tests {
             report["counts"][outcome] = json!(count + 1);
         }
         let report = serde_json::from_value(report).unwrap();
-        let stored = StoredReport { plans_at: vec!["plans/x".into()], report_at: Some("reports/x".into()), report };
+        let stored = StoredReport { plan_at: Some("plans/x".into()), report_at: Some("reports/x".into()), report };
         Results { reports: vec![stored], ..Results::of(Mode::Plan) }
     }
 
@@ -261,11 +282,39 @@ mod tests {
         assert_eq!(Results { skipped: others, ..results(&["fixed"]) }.exit(), Exit::NothingLeft);
     }
 
+    /// What somebody is asked about.
+    fn asking() -> Results {
+        let mut results = results(&["planned", "failed"]);
+        let resource = Resource::of_arn("test", "arn:aws:s3:eu-central-1:111122223333:bucket/x".into(), "x").unwrap();
+        let finding = results.reports[0].report.findings[0].finding.clone();
+        let change = PlannedChange { summary: "close it".to_owned(), change: json!({}) };
+        let planned = PlannedResource {
+            resource,
+            findings: vec![finding],
+            changes: vec![change],
+            awaits: Vec::new(),
+            held: Vec::new(),
+            sightings: Vec::new(),
+            notes: Vec::new(),
+        };
+        let shown = Shown { id: results.reports[0].report.id.clone(), digest: "d".into(), resources: vec![planned] };
+        results.diffs = vec![Diff { what: "to be changed:".into(), shown }];
+        results
+    }
+
     #[test]
-    fn only_planned_findings_are_applied_after_the_question() {
-        let results = results(&["already_compliant", "planned", "failed"]);
-        assert_eq!(results.planned_batches()[0].findings.len(), 1);
-        assert_eq!(results.exit_of(|outcome| outcome != Outcome::Planned), Exit::Failed);
+    fn what_somebody_is_asked_about_is_shown_once_and_left_until_it_is_written() {
+        let asking = asking();
+        let text = printed(&asking, Format::Table);
+        assert!(text.contains("to be changed:\n") && text.contains("bucket/x") && text.contains("close it"), "{text}");
+        assert_eq!(text.matches("turn on IgnorePublicAcls").count(), 1, "only of what failed: {text}");
+        let alone = Results { reports: Vec::new(), ..asking.clone() };
+        assert_eq!((asking.shown(), asking.exit(), alone.exit()), (1, Exit::Failed, Exit::Left));
+        assert_eq!(asking.exit_of(|outcome| outcome != Outcome::Planned), Exit::Failed);
+        assert_eq!(Results { mode: Mode::Apply, ..alone }.exit(), Exit::NothingLeft);
+        let document: Value = serde_json::from_str(&printed(&asking, Format::Json)).unwrap();
+        assert_eq!(document["shown"][0]["digest"], "d");
+        assert_eq!(document["shown"][0]["resources"][0]["changes"][0]["summary"], "close it");
     }
 
     #[test]
@@ -319,7 +368,7 @@ mod tests {
         let mut results = results(&["planned"]);
         results.reports[0].report.bad_lines.push(BatchLineError { line: 3, reason: "no JSON".into() });
         let document: Value = serde_json::from_str(&printed(&results, Format::Json)).unwrap();
-        assert_eq!(document["schema"], 1);
+        assert_eq!(document["schema"], 2);
         assert_eq!((&document["mode"], &document["exit_code"]), (&json!("plan"), &json!(2)));
         assert_eq!(document["counts"], json!({"planned": 1}));
         assert_eq!(document["reports"][0]["report_at"], "reports/x");

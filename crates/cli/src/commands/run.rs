@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use remediation::{AccountId, Ledger, Mode, Report, RunId};
+use remediation::{AccountId, Batch, Ledger, Mode, Outcome, Records, Report, RunId};
 
 use crate::commands::arguments::{AccessArgs, OutputArgs, PolicyArgs};
-use crate::commands::results::Results;
+use crate::commands::results::{Diff, Results};
 use crate::error::Error;
 use crate::print::progress::Bar;
 use crate::session::connection::Connection;
 use crate::session::findings::{self, Gathered, Query, Source};
+use crate::session::plans::PlanInHand;
 use crate::session::records::RecordsPlace;
-use crate::session::rules::{LoadedRule, Remediate};
+use crate::session::rules::{LoadedRule, Planned, Remediate};
 use crate::session::tenant::Tenant;
 use crate::session::workplace::Workplace;
 
@@ -86,11 +87,16 @@ pub(crate) struct Started<'a> {
     pub(crate) gathered: Gathered,
 }
 
-/// The engine of the last batch. Batches of one run share it, and with it the assumed roles.
-struct Running {
-    rule: String,
-    run: RunId,
-    engine: Box<dyn Remediate>,
+/// Plans in hand, and what came of planning.
+pub(crate) struct InHand {
+    pub(crate) results: Results,
+    pub(crate) plans: Vec<Box<dyn PlanInHand>>,
+}
+
+/// A batch, and the engine that works on it.
+struct Work {
+    engine: Arc<dyn Remediate>,
+    batch: Batch,
 }
 
 impl<'a> Runner<'a> {
@@ -114,29 +120,76 @@ impl<'a> Runner<'a> {
 
     /// Runs every batch; each has a report.
     pub(crate) async fn run(&self, gathered: Gathered, mode: Mode) -> Results {
-        let Gathered { batches, skipped, problems } = gathered;
-        let mut results = Results { skipped, problems, ..Results::of(mode) };
-        let (records, total) = (&self.workplace.connection.records, batches.len());
-        let mut last: Option<Running> = None;
-        for (number, batch) in (1..).zip(batches) {
-            let Some(rule) = self.rules.iter().find(|rule| rule.manifest.id == batch.id.rule) else { continue };
-            let (id, run) = (batch.id.rule.clone(), batch.id.run);
-            self.bar.on(&format!("{id}: batch {number} of {total},"));
-            let running = match last.take() {
-                Some(running) if running.rule == id && running.run == run => running,
-                _ => match self.workplace.engine(rule, run, Some(self.ledger.clone())) {
-                    Ok(engine) => Running { rule: id, run, engine },
-                    Err(error) => {
-                        results.store(Report::held(batch, &error.to_string()), records).await;
-                        results.problems.push(format!("{id}: {error}"));
-                        continue;
-                    }
-                },
-            };
-            results.store(running.engine.run(batch, mode).await, records).await;
-            last = Some(running);
+        let mut results = Results::of(mode);
+        for (number, Work { engine, batch }) in (1..).zip(self.works(gathered, &mut results).await) {
+            self.bar.on(&format!("{}: batch {number},", batch.id.rule));
+            results.store(engine.run(batch, mode).await, self.records()).await;
         }
         self.bar.clear();
         results
+    }
+
+    /// Plans every batch, and keeps the plans in hand: what is shown of them is what [`Runner::fix`] writes.
+    pub(crate) async fn plan(&self, gathered: Gathered) -> InHand {
+        let mut results = Results::of(Mode::Plan);
+        let mut plans = Vec::new();
+        for (number, Work { engine, batch }) in (1..).zip(self.works(gathered, &mut results).await) {
+            self.bar.on(&format!("{}: batch {number},", batch.id.rule));
+            let rule = batch.id.rule.clone();
+            match engine.plan(batch).await {
+                Ok(Planned { report, plan }) => {
+                    results.store(report, self.records()).await;
+                    plans.extend(plan);
+                }
+                Err(error) => results.problems.push(format!("{rule}: {error}")),
+            }
+        }
+        let diff = |plan: &Box<dyn PlanInHand>| {
+            let shown = plan.shown().clone();
+            Diff { what: format!("To be changed by {}:", shown.id.rule), shown }
+        };
+        results.diffs = plans.iter().map(diff).collect();
+        self.bar.clear();
+        InHand { results, plans }
+    }
+
+    /// Writes what the plans show.
+    pub(crate) async fn fix(&self, plans: Vec<Box<dyn PlanInHand>>) -> Results {
+        let mut results = Results::of(Mode::Apply);
+        for plan in plans {
+            self.bar.on(&format!("{}:", plan.shown().id.rule));
+            results.store(plan.fix().await, self.records()).await;
+        }
+        self.bar.clear();
+        results
+    }
+
+    /// The batches, each with its engine. Batches of one run share it, and with it the assumed roles.
+    async fn works(&self, gathered: Gathered, results: &mut Results) -> Vec<Work> {
+        let Gathered { batches, skipped, problems } = gathered;
+        results.skipped = skipped;
+        results.problems.extend(problems);
+        let mut works = Vec::<Work>::new();
+        for batch in batches {
+            let Some(rule) = self.rules.iter().find(|rule| rule.manifest.id == batch.id.rule) else { continue };
+            let last =
+                works.last().filter(|work| (&work.batch.id.rule, work.batch.id.run) == (&batch.id.rule, batch.id.run));
+            let engine = match last {
+                Some(work) => Ok(Arc::clone(&work.engine)),
+                None => self.workplace.engine(rule, batch.id.run, Some(self.ledger.clone())).map(Arc::from),
+            };
+            match engine {
+                Ok(engine) => works.push(Work { engine, batch }),
+                Err(error) => {
+                    results.problems.push(format!("{}: {error}", batch.id.rule));
+                    results.store(Report::untouched(batch, Outcome::Held, &error.to_string()), self.records()).await;
+                }
+            }
+        }
+        works
+    }
+
+    fn records(&self) -> &Records {
+        &self.workplace.connection.records
     }
 }

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use engine::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use remediation::Progress;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -39,9 +39,9 @@ impl Bar {
         self.0.finish_and_clear();
     }
 
-    fn start(&self, step: &'static str, findings: usize) {
+    fn start(&self, step: &'static str, resources: usize) {
         self.0.reset();
-        self.0.set_length(findings as u64);
+        self.0.set_length(resources as u64);
         self.0.set_message(step);
     }
 }
@@ -49,12 +49,12 @@ impl Bar {
 const TEMPLATE: &str = "{prefix} {msg} {bar:30} {pos}/{len} {elapsed}";
 
 impl Progress for Bar {
-    fn planning(&self, findings: usize) {
-        self.start("looking", findings);
+    fn planning(&self, resources: usize) {
+        self.start("looking", resources);
     }
 
-    fn applying(&self, findings: usize) {
-        self.start("fixing", findings);
+    fn applying(&self, resources: usize) {
+        self.start("fixing", resources);
     }
 
     fn done(&self) {

@@ -1,6 +1,7 @@
 //! A connection: credentials that work, the region, and the store of records.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use remediation::{Error as CallError, POLICY_KEY, Policy, PolicyRecord, Records};
@@ -54,15 +55,14 @@ impl Connection {
             (Some(file), _) => {
                 let folder = file.parent().unwrap_or(Path::new("")).to_owned();
                 let key = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                PolicyRecord { records: Records::Folder(folder), key }
+                PolicyRecord::new(Records::Folder(folder), key)
             }
-            (None, RecordsPlace::Bucket(_)) => {
-                PolicyRecord { records: self.records.clone(), key: POLICY_KEY.to_owned() }
-            }
+            (None, RecordsPlace::Bucket(_)) => PolicyRecord::new(self.records.clone(), POLICY_KEY),
             (None, RecordsPlace::Folder(_)) => {
                 return Ok(PolicyInForce { policy: Policy::unrestricted(), record: None });
             }
         };
-        Ok(PolicyInForce { policy: record.read().await?, record: Some(record) })
+        let policy = Arc::unwrap_or_clone(record.read().await?);
+        Ok(PolicyInForce { policy, record: Some(record) })
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Gathered {
 }
 
 /// How many rows and findings are not acted on, by the reason.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Skipped {
     /// They are in other regions.
     pub(crate) other_regions: usize,

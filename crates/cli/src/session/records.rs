@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use aws_config::SdkConfig;
-use remediation::Records;
+use remediation::{Folder, Records};
 
 use crate::error::Error;
 
@@ -15,7 +15,28 @@ pub(crate) enum RecordsPlace {
     Folder(PathBuf),
 }
 
+/// Who else may be at work on the same resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// Runs of the deployment, or other people.
+    Perhaps,
+    /// Nobody: `--alone`.
+    Alone,
+}
+
 impl RecordsPlace {
+    /// Whether something may be written to an account.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAlone`] in a folder, where nobody else sees what this command has claimed, unless there is nobody.
+    pub(crate) fn may_write(&self, company: Company) -> Result<(), Error> {
+        match (self, company) {
+            (Self::Folder(folder), Company::Perhaps) => Err(Error::NotAlone { folder: folder.clone() }),
+            _ => Ok(()),
+        }
+    }
+
     /// The store at this place.
     pub(crate) fn open(&self, config: &SdkConfig) -> Records {
         match self {
@@ -48,12 +69,12 @@ pub(crate) struct RecordAt {
 impl RecordAt {
     /// A report, or the plan of a run that left none.
     pub(crate) fn report_or_plan(text: &str) -> Result<Self, Error> {
-        Self::parse(text, &["reports", "plans"]).ok_or_else(|| Error::Report(text.to_owned()))
+        Self::parse(text, &[Folder::Reports, Folder::Plans]).ok_or_else(|| Error::Report(text.to_owned()))
     }
 
     /// A plan.
     pub(crate) fn plan(text: &str) -> Result<Self, Error> {
-        Self::parse(text, &["plans"]).ok_or_else(|| Error::Plan(text.to_owned()))
+        Self::parse(text, &[Folder::Plans]).ok_or_else(|| Error::Plan(text.to_owned()))
     }
 
     /// The ID of its rule.
@@ -62,7 +83,7 @@ impl RecordAt {
     }
 
     /// The last four parts are the key: `<kind>/<rule>/<date>/<run>-<batch>.json`.
-    fn parse(text: &str, kinds: &[&str]) -> Option<Self> {
+    fn parse(text: &str, kinds: &[Folder]) -> Option<Self> {
         let parts: Vec<_> = text.rsplitn(5, '/').collect();
         let [file, date, rule, kind, ..] = parts[..] else { return None };
         let place = match parts.get(4) {
@@ -70,7 +91,7 @@ impl RecordAt {
             Some(&"") => RecordsPlace::Folder("/".into()),
             Some(place) => place.parse().ok()?,
         };
-        kinds.contains(&kind).then(|| Self { place, key: format!("{kind}/{rule}/{date}/{file}") })
+        kinds.iter().any(|of| of.name() == kind).then(|| Self { place, key: format!("{kind}/{rule}/{date}/{file}") })
     }
 }
 
@@ -90,6 +111,15 @@ mod tests {
     fn records_are_in_a_bucket_or_a_folder() {
         assert_eq!("s3://records/".parse::<RecordsPlace>().unwrap(), RecordsPlace::Bucket("records".into()));
         assert_eq!("records".parse::<RecordsPlace>().unwrap(), RecordsPlace::Folder("records".into()));
+    }
+
+    #[test]
+    fn in_a_folder_only_who_is_alone_may_write() {
+        let (bucket, folder) = (RecordsPlace::Bucket("b".into()), RecordsPlace::Folder("./records".into()));
+        assert!(bucket.may_write(Company::Perhaps).is_ok() && bucket.may_write(Company::Alone).is_ok());
+        assert!(folder.may_write(Company::Alone).is_ok());
+        let error = folder.may_write(Company::Perhaps).unwrap_err().to_string();
+        assert!(["`./records`", "s3://<bucket>", "--alone"].iter().all(|part| error.contains(part)), "{error}");
     }
 
     #[test]

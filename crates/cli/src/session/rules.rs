@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use cloudtrail_unvalidated_logs::CloudTrailUnvalidatedLogs;
+use engine::{Bounds, Deadline, Done, Engine, Progress};
 use futures::future::BoxFuture;
 use iam_stale_access_key::IamStaleAccessKey;
 use network_acl_open_ingress::NetworkAclOpenIngress;
 use rds_public_snapshot::RdsPublicSnapshot;
 use redshift_public_cluster::RedshiftPublicCluster;
 use remediation::{
-    Approval, Batch, BatchId, Bounds, Deadline, Engine, Finding, Guard, Ledger, Manifest, Mode, Plan, Policy,
-    PolicyError, PolicyRecord, Progress, Records, Report, Rule, Sessions, Undo,
+    Batch, Guard, Ledger, Manifest, Mode, Policy, PolicyError, PolicyRecord, RecordError, Records, Report, Rule,
+    Sessions,
 };
 use s3_public_bucket::S3PublicBucket;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -18,6 +19,7 @@ use security_group_open_admin_port::SecurityGroupOpenAdminPort;
 use vpc_without_flow_logs::VpcWithoutFlowLogs;
 
 use crate::error::Error;
+use crate::session::plans::{self, PlanInHand, PlanOf, Shown};
 
 const RULES: &[RuleEntry] = &[
     RuleEntry::of::<CloudTrailUnvalidatedLogs>(),
@@ -36,11 +38,13 @@ struct RuleEntry {
     engine: MakeEngine,
     guard: GuardOf,
     settings_schema: SettingsSchema,
+    show: Show,
 }
 
 type MakeEngine = fn(EngineParts) -> Result<Box<dyn Remediate>, Error>;
 type GuardOf = fn(&Policy, &str) -> Result<Guard, PolicyError>;
 type SettingsSchema = fn(&mut SchemaGenerator) -> Schema;
+type Show = for<'a> fn(&'a Records, &'a str) -> BoxFuture<'a, Result<Shown, RecordError>>;
 
 /// What an engine is made of, apart from the rule.
 pub(crate) struct EngineParts {
@@ -64,41 +68,45 @@ pub(crate) trait Remediate: Send + Sync {
     /// [`Engine::run`], for as long as it takes.
     fn run(&self, batch: Batch, mode: Mode) -> BoxFuture<'_, Report>;
 
-    /// [`Engine::run_approved`] of a stored plan, as JSON.
-    fn run_approved<'a>(&'a self, approval: &'a Approval, plan: &'a [u8]) -> BoxFuture<'a, serde_json::Result<Report>>;
+    /// [`Engine::run`] in mode `plan`, with the plan in hand.
+    fn plan(&self, batch: Batch) -> BoxFuture<'_, serde_json::Result<Planned>>;
 
-    /// [`Engine::undo`] of the findings of a stored plan that are `wanted`, as JSON.
-    fn undo<'a>(&'a self, undo: UndoPlan<'a>) -> BoxFuture<'a, serde_json::Result<Report>>;
+    /// Reads a stored plan.
+    fn read<'a>(
+        &'a self,
+        records: &'a Records,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn PlanInHand>, RecordError>>;
 }
 
-/// What to undo.
-pub(crate) struct UndoPlan<'a> {
-    /// The batch of the undo's own run.
-    pub(crate) id: BatchId,
-    /// The plan's key.
-    pub(crate) key: &'a str,
-    /// The plan.
-    pub(crate) plan: &'a [u8],
-    /// Which of its findings to undo.
-    pub(crate) wanted: &'a (dyn Fn(&Finding) -> bool + Sync),
-    pub(crate) how: Undo,
+/// What was planned.
+pub(crate) struct Planned {
+    pub(crate) report: Report,
+    /// None where there is nothing to change.
+    pub(crate) plan: Option<Box<dyn PlanInHand>>,
 }
 
-impl<R: Rule> Remediate for Engine<R> {
+impl<R: Rule> Remediate for Arc<Engine<R>> {
     fn run(&self, batch: Batch, mode: Mode) -> BoxFuture<'_, Report> {
-        Box::pin(self.run(batch, mode, Deadline::never()))
+        Box::pin(async move { Engine::run(self, batch, mode, Deadline::never()).await.report })
     }
 
-    fn run_approved<'a>(&'a self, approval: &'a Approval, plan: &'a [u8]) -> BoxFuture<'a, serde_json::Result<Report>> {
-        Box::pin(async move { Ok(self.run_approved(approval, serde_json::from_slice(plan)?, Deadline::never()).await) })
-    }
-
-    fn undo<'a>(&'a self, undo: UndoPlan<'a>) -> BoxFuture<'a, serde_json::Result<Report>> {
-        let UndoPlan { id, key, plan, wanted, how } = undo;
+    fn plan(&self, batch: Batch) -> BoxFuture<'_, serde_json::Result<Planned>> {
         Box::pin(async move {
-            let mut plan: Plan<R::Change> = serde_json::from_slice(plan)?;
-            plan.findings.retain(|planned| wanted(&planned.finding));
-            Ok(self.undo(id, key, plan, how, Deadline::never()).await)
+            let Done { report, plan } = Engine::run(self, batch, Mode::Plan, Deadline::never()).await;
+            let plan = plan.map(|plan| PlanOf::new(Arc::clone(self), plan)).transpose()?;
+            Ok(Planned { report, plan: plan.map(|plan| Box::new(plan) as Box<dyn PlanInHand>) })
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        records: &'a Records,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn PlanInHand>, RecordError>> {
+        Box::pin(async move {
+            let plan = PlanOf::read(Arc::clone(self), records, key).await?;
+            Ok(Box::new(plan) as Box<dyn PlanInHand>)
         })
     }
 }
@@ -108,21 +116,22 @@ impl RuleEntry {
         Self {
             manifest: R::MANIFEST,
             engine: engine::<R>,
-            guard: |policy, rule| Ok(R::guard(&policy.settings::<R>(rule)?)),
+            guard: |policy, rule| Ok(R::guard(&policy.settings::<R::Settings>(rule)?)),
             settings_schema: R::Settings::json_schema,
+            show: |records, key| Box::pin(plans::show::<R>(records, key)),
         }
     }
 }
 
 fn engine<R: Rule>(parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
     let EngineParts { manifest, sessions, records, policy: PolicyInForce { policy, record }, ledger, progress } = parts;
-    let settings = policy.settings::<R>(&manifest.id)?;
+    let settings = policy.settings::<R::Settings>(&manifest.id)?;
     let engine = Engine::<R>::new(manifest, settings, sessions, records, Bounds::default())?;
     let engine = engine.under(policy, record).with_progress(progress);
-    Ok(Box::new(match ledger {
+    Ok(Box::new(Arc::new(match ledger {
         Some(ledger) => engine.with_ledger(ledger),
         None => engine,
-    }))
+    })))
 }
 
 /// A rule of this version, with its manifest read.
@@ -135,6 +144,11 @@ impl LoadedRule {
     /// An engine for one run of the rule.
     pub(crate) fn engine(&self, parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
         (self.entry.engine)(parts)
+    }
+
+    /// A stored plan of the rule, as it is shown.
+    pub(crate) async fn show(&self, records: &Records, key: &str) -> Result<Shown, RecordError> {
+        (self.entry.show)(records, key).await
     }
 
     /// What the rule's guard does under the policy, where the policy's settings of the rule can be used.

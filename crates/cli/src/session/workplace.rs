@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use remediation::{Ledger, Progress, RunId, Sessions};
+use engine::Progress;
+use remediation::{Ledger, RunId, Sessions};
 
 use crate::error::Error;
 use crate::session::connection::Connection;
@@ -24,7 +25,7 @@ impl Workplace {
         ledger: Option<Ledger>,
     ) -> Result<Box<dyn Remediate>, Error> {
         let Connection { access, config, records, .. } = &self.connection;
-        let sessions = Sessions::new(config.clone(), access.role(&rule.manifest.id), &rule.manifest, run);
+        let sessions = Sessions::new(config.clone(), rule.manifest.access(access.role(&rule.manifest.id), run));
         rule.engine(EngineParts {
             manifest: rule.manifest.clone(),
             sessions,

@@ -7,8 +7,8 @@ use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, Pol
 use aws_sdk_sts::config::{Credentials, IdentityCache, SharedCredentialsProvider};
 use percent_encoding::percent_decode_str;
 use remediation::{
-    AccountId, Error, ErrorKind, Manifest, Permission, Region, RunId, ServiceRole, SessionKind, Sessions, TargetRole,
-    partition,
+    AccountId, Error, ErrorKind, Manifest, Permission, Region, RunId, SERVICE_ROLE_SUFFIX, ServiceRole, SessionKind,
+    Sessions, TargetRole, partition,
 };
 use serde_json::Value;
 
@@ -85,8 +85,7 @@ impl<'a> Visit<'a> {
     async fn rule(&self, account: &AccountId, manifest: &Manifest, look: Option<&Look>) -> Vec<Check> {
         let check = |name| Check::of(Area::Account, name).in_account(account).for_rule(&manifest.id);
         let role = self.access.role(&manifest.id);
-        let service =
-            manifest.service_role.as_ref().map(|of| (of, format!("{}{}", role.name, ServiceRole::NAME_SUFFIX)));
+        let service = manifest.service_role.as_ref().map(|of| (of, format!("{}{}", role.name, SERVICE_ROLE_SUFFIX)));
         let Some(look) = look else {
             let unknown = |name| check(name).skipped("the doctor's role cannot be assumed");
             let mut checks = vec![unknown("role"), self.trust(account, manifest, &role, check("trust")).await];
@@ -127,7 +126,7 @@ impl<'a> Visit<'a> {
 
     /// Whether the role can be assumed with the external ID, as a run assumes it, and not without.
     async fn trust(&self, account: &AccountId, manifest: &Manifest, role: &TargetRole, check: Check) -> Check {
-        let sessions = Sessions::new(self.config.clone(), role.clone(), manifest, self.run);
+        let sessions = Sessions::new(self.config.clone(), manifest.access(role.clone(), self.run));
         let session = sessions.target(account, &Region::code(&self.region), SessionKind::Read).await;
         if let Err(error) = session {
             return check.failed(error.to_string(), self.admit(account));

@@ -3,7 +3,7 @@
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{FilterRuleName, LambdaFunctionConfiguration};
-use remediation::{Error, Guard, Manifest, Mode, POLICY_KEY, Policy, Records};
+use remediation::{Error, Folder, Guard, Manifest, Mode, POLICY_KEY, Policy, Records};
 
 use crate::commands::doctor::check::{Area, Check};
 use crate::session::rules::{self, LoadedRule};
@@ -11,14 +11,17 @@ use crate::session::rules::{self, LoadedRule};
 const APPLY: &str = "apply terraform/deploy/central";
 /// What starts a rule's Lambda.
 const STARTS: [Start; 2] = [
-    Start { folder: "findings", check: "starts on findings" },
-    Start { folder: "approvals", check: "starts on approvals" },
+    Start { folder: Folder::Findings, check: "starts on findings" },
+    Start { folder: Folder::Approvals, check: "starts on approvals" },
 ];
+
+/// The name of a card that no resource has, and the version that it is not of.
+const NO_CARD: &str = "autoremediate-doctor";
 
 /// A folder of the bucket whose new keys start a rule's Lambda.
 #[derive(Clone, Copy)]
 struct Start {
-    folder: &'static str,
+    folder: Folder,
     check: &'static str,
 }
 
@@ -27,18 +30,43 @@ pub(super) async fn check(name: Option<&str>, rules: &[LoadedRule], config: &Sdk
     let reachable = Check::of(Area::Bucket, "reachable");
     let Some(name) = name else { return vec![reachable.skipped("no bucket given: --records s3://<bucket>")] };
     let client = Client::new(config);
-    // Only the plans: an operator may list the folders of records, not the whole bucket.
     // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-    let listed = client.list_objects_v2().bucket(name).prefix("plans/").max_keys(1).send().await;
+    let plans = format!("{}/", Folder::Plans.name());
+    let listed = client.list_objects_v2().bucket(name).prefix(plans).max_keys(1).send().await;
     if let Err(error) = listed.map_err(|error| Error::api("s3:ListBucket", error)) {
         let fix = "give the output `bucket` of terraform/deploy/central and its region, and allow your role \
                    s3:ListBucket, s3:GetObject and s3:GetBucketNotification on it";
         return vec![reachable.failed(format!("s3://{name}: {error}"), fix)];
     }
     let mut checks = vec![reachable.ok(format!("s3://{name}"))];
+    if let Some(rule) = rules.first() {
+        checks.push(cards(&client, name, &rule.manifest).await);
+    }
     checks.extend(policy(&client, name, rules).await);
     checks.extend(notifications(&client, name, &rules::manifests(rules)).await);
     checks
+}
+
+/// Whether whoever runs this may write the cards of resources, without which no command changes anything.
+///
+/// It asks to replace a version of a card that there never was. S3 refuses that whoever asks, but says to those who may
+/// not write that they may not.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+async fn cards(client: &Client, name: &str, manifest: &Manifest) -> Check {
+    let check = Check::of(Area::Bucket, "cards");
+    let key = format!("{}{NO_CARD}", Folder::Resources.of(&manifest.id));
+    let put = client.put_object().bucket(name).key(&key).if_match(format!("\"{NO_CARD}\"")).send().await;
+    let Err(error) = put.map_err(|error| Error::api("s3:PutObject", error)) else {
+        return check
+            .failed(format!("{key} was written on a condition that does not hold"), "tell whoever runs this S3");
+    };
+    match error.code.as_deref() {
+        Some("NoSuchKey" | "PreconditionFailed") => check.ok(format!("you may write {}/", Folder::Resources.name())),
+        _ => check.warn(
+            format!("{key}: {error}"),
+            "to use apply and undo with this bucket, run as a role in operator_role_arns of terraform/deploy/central",
+        ),
+    }
 }
 
 async fn policy(client: &Client, name: &str, rules: &[LoadedRule]) -> Vec<Check> {
@@ -82,8 +110,7 @@ async fn notifications(client: &Client, name: &str, manifests: &[&Manifest]) -> 
     };
     let lambdas = answer.lambda_function_configurations();
     let check = |manifest: &Manifest, Start { folder, check }: Start| {
-        let (check, prefix) =
-            (Check::of(Area::Bucket, check).for_rule(&manifest.id), format!("{folder}/{}/", manifest.id));
+        let (check, prefix) = (Check::of(Area::Bucket, check).for_rule(&manifest.id), folder.of(&manifest.id));
         match lambdas.iter().find(|lambda| prefix_of(lambda) == Some(&prefix)) {
             Some(lambda) => check.ok(format!("{prefix} starts {}", lambda.lambda_function_arn())),
             None => check.failed(format!("no Lambda starts on {prefix}"), format!("{APPLY}, with this rule enabled")),
