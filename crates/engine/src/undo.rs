@@ -32,6 +32,8 @@ pub struct Taken<C> {
     pub plan: Plan<C>,
     /// The run's report; none where the run never came back to store one.
     pub report: Option<Report>,
+    /// The ARNs of the resources to take back; all of the plan where there is none. The digest is of the whole plan.
+    pub only: Vec<String>,
 }
 
 /// How a plan is taken back.
@@ -123,7 +125,7 @@ impl<R: Rule> Engine<R> {
         let writes = matches!(how, Undo::Write { .. });
         let mode = if writes { Mode::Apply } else { Mode::Plan };
         let started = Timestamp::now();
-        let Taken { key, plan, report } = taken;
+        let Taken { key, plan, report, only } = taken;
         let trip = Trip {
             run: plan.id.clone(),
             report: report.as_ref(),
@@ -132,7 +134,10 @@ impl<R: Rule> Engine<R> {
             how,
             deadline,
         };
-        let backs = plan.resources.into_iter().filter(|planned| !planned.findings.is_empty()).enumerate();
+        let is_meant = |planned: &PlannedResource<R::Change>| {
+            !planned.findings.is_empty() && (only.is_empty() || only.contains(&planned.resource.arn))
+        };
+        let backs = plan.resources.into_iter().filter(is_meant).enumerate();
         let backs: Vec<_> = backs
             .map(|(place, planned)| {
                 let state = State::Settled(Verdict::new(Outcome::Held, PAUSED));

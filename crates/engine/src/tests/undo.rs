@@ -11,7 +11,7 @@ use super::*;
 pub(super) async fn taken(world: &World, report: &Report) -> Taken<Change> {
     let key = report.plan.as_ref().unwrap().key.clone();
     let plan = world.records().get_as(&key).await.unwrap();
-    Taken { key, plan, report: Some(report.clone()) }
+    Taken { key, plan, report: Some(report.clone()), only: Vec::new() }
 }
 
 /// Fixes every house of the world in a run of its own.
