@@ -199,8 +199,8 @@ impl Aws {
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .build();
         let role_arn = format!("arn:aws:iam::{OURS}:role/r");
-        let (account, region, run) = (OURS.parse().unwrap(), "us-east-1".into(), RunId::start());
-        Session { target: Target { config, account, region, partition, role_arn, run } }
+        let (account, region, session_name) = (OURS.parse().unwrap(), "us-east-1".into(), "autoremediate-a-test".to_owned());
+        Session { target: Target { config, account, region, partition, role_arn, session_name } }
     }
 
     fn actions(&self) -> Vec<String> {

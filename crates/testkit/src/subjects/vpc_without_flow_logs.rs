@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{FlowLog, FlowLogsResourceType, ResourceType, Tag, TagSpecification, TrafficType};
-use remediation::ServiceRole;
+use remediation::SERVICE_ROLE_SUFFIX;
 use rules::vpc_without_flow_logs::VpcWithoutFlowLogs;
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ impl Subject for Vpc {
     async fn complying(account: &Account, name: &str) -> Result<String> {
         let vpc = Vpcs::of(account).make(name, false).await?;
         // Another role would do, but this one exists and may deliver.
-        let role = format!("autoremediate-vpc-without-flow-logs{}", ServiceRole::NAME_SUFFIX);
+        let role = format!("autoremediate-vpc-without-flow-logs{SERVICE_ROLE_SUFFIX}");
         Vpcs::of(account).make_flow_log(&vpc, "/autoremediate/vpc-flow-logs/theirs", &role).await?;
         Ok(vpc)
     }
