@@ -12,7 +12,7 @@ from twisted.internet import reactor, ssl
 from twisted.internet.threads import blockingCallFromThread
 from twisted.web.server import NOT_DONE_YET
 
-from . import tls
+from . import routes, tls
 
 ABORT = "remediation.abort"  # in a request's WSGI environment: resets the connection
 HANG_UP = "remediation.hang_up"  # and this closes it, once what was written before is sent
@@ -40,6 +40,7 @@ def _site(gateway) -> TwistedGateway:
 
 class ListenerOfOneHost(TwistedRuntimeServer):
     def register(self, gateway, listen, ssl_creds=None) -> None:
+        routes.enter_all(gateway)
         site = _site(gateway)
         for address in listen:
             reactor.listenTCP(address.port, site, interface=address.host)

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 """
 
 import pytest
+from botocore.exceptions import ClientError
 from functions import allow, deny, policy, trust
 from refusals import refusal
 
@@ -29,6 +30,15 @@ def set_policy(emulator, account, bucket):
 
 def to(principal, statement: dict) -> dict:
     return {**statement, "Principal": principal}
+
+
+def may(call, **parameters) -> bool:
+    try:
+        call(**parameters)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "AccessDenied", error
+        return False
+    return True
 
 
 def objects(bucket: str, folder: str = "") -> str:
@@ -89,6 +99,31 @@ class TestConditionalWrites:
         assert refusal(s3.put_object, **write)[0] == 403
         tag = s3.put_object(**write, IfNoneMatch="*")["ETag"]
         s3.put_object(**write, IfMatch=tag)
+
+    @pytest.mark.parametrize(
+        ("condition", "first", "over"),
+        [
+            ({"Null": {"s3:if-none-match": "false"}}, True, False),
+            ({"StringEquals": {"s3:if-none-match": "*"}}, True, False),
+            ({"Null": {"s3:if-match": "false"}}, False, True),
+            ({"StringEquals": {"s3:if-match": "of another object"}}, False, False),
+        ],
+    )
+    def test_what_is_allowed_with_a_header_only(
+        self, emulator, account, make_role, session_of, bucket, set_policy, condition, first, over
+    ):
+        """As the page's examples: the bucket's policy alone allows the write, with the header."""
+        role = make_role(account, "conditional", ANYONE)
+        s3, root = emulator.client("s3", session_of(role)), emulator.client("s3", account)
+        set_policy(
+            to({"AWS": role}, allow("s3:PutObject", objects(bucket), Condition=condition)),
+            to({"AWS": role}, allow("s3:GetObject", objects(bucket))),  # for If-Match
+        )
+        write = {"Bucket": bucket, "Key": "k", "Body": b"x"}
+        assert may(s3.put_object, **write, IfNoneMatch="*") == first
+        tag = root.put_object(**write)["ETag"]
+        assert may(s3.put_object, **write, IfMatch=tag) == over
+        assert not may(s3.put_object, **write)
 
     def test_multipart_uploads_can_be_spared(self, s3, bucket, set_policy):
         condition = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}

@@ -1,7 +1,7 @@
 """S3's refusals, as a fault names them: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
 
 import pytest
-from functions import allow, trust
+from functions import allow, policy, trust
 from refusals import code, refusal
 
 BLOCK = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
@@ -95,3 +95,29 @@ def test_a_missing_key_is_missing_only_for_who_may_list(emulator, account, make_
     assert found == {"none": denied, "some": denied, "every": ((404, "NoSuchKey"), 404)}
     s3 = emulator.client("s3", account)
     assert refusal(s3.get_object, Bucket=bucket, Key="missing")[:2] == (404, "NoSuchKey")
+
+
+@pytest.mark.parametrize(
+    ("condition", "of_missing"),
+    [
+        (None, (404, "NoSuchKey")),
+        ({"StringEquals": {"s3:prefix": ["", "k"]}}, (403, "AccessDenied")),
+        ({"StringLikeIfExists": {"s3:prefix": "reports/*"}}, (404, "NoSuchKey")),
+    ],
+)
+def test_so_it_is_where_the_bucket_lets_list(emulator, account, make_role, session_of, bucket, condition, of_missing):
+    """And what was deleted from a versioned bucket is missing, too. GetObject has no s3:prefix:
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+    """
+    root = emulator.client("s3", account)
+    root.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    role = make_role(account, "reads", trust({"AWS": "*"}), allow("s3:GetObject"))
+    lists = allow("s3:ListBucket", f"arn:aws:s3:::{bucket}", **({"Condition": condition} if condition else {}))
+    root.put_bucket_policy(Bucket=bucket, Policy=policy(lists | {"Principal": {"AWS": role}}))
+    root.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3, where = emulator.client("s3", session_of(role)), {"Bucket": bucket, "Key": "k"}
+    assert s3.get_object(**where)["Body"].read() == b"x"
+    root.delete_object(**where)
+    assert refusal(s3.get_object, **where)[:2] == of_missing
+    assert refusal(s3.head_object, **where)[0] == of_missing[0]

@@ -92,7 +92,8 @@ async fn the_guard_warns_of_a_key_in_use_holds_it_or_does_not_look() {
     let key = used("seen").await;
     let Proposed { sights, .. } = of.propose::<IamStaleAccessKey>(settings(Guard::Hold), "seen").await.unwrap();
     let [saw] = &sights[..] else { panic!("{sights:?}") };
-    let says = format!("access key {key} was used 3 days ago, by s3 in eu-central-1 (20");
+    let saw = saw.to_string();
+    let says = format!("access key {key} was used with s3 in eu-central-1 (3 days ago, on 20");
     assert!(saw.starts_with(&says), "{saw}");
     let longer = Settings { guard_recent_use_days: 41, ..settings(Guard::Hold) };
     assert_eq!(of.propose::<IamStaleAccessKey>(longer, "seen").await.unwrap().sights.len(), 2);

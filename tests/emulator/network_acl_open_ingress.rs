@@ -1,7 +1,7 @@
 //! The rule `network-acl-open-ingress` through the engine.
 
 use aws_sdk_ec2::types::RuleAction::{Allow, Deny};
-use remediation::{ErrorKind, Guard, Mode, Outcome, Plan, Report, Rule};
+use remediation::{ErrorKind, Guard, Mode, Outcome, Plan, Report, Rule, Side};
 use rules::network_acl_open_ingress::{Family, NetworkAclOpenIngress, Settings};
 use serde_json::Value;
 use testkit::Result;
@@ -14,6 +14,8 @@ const DEFAULT: usize = 0;
 const SUBNET: usize = 1;
 const ALL_IPV4: &str = "0.0.0.0/0";
 const ALL_IPV6: &str = "::/0";
+/// What the guard says of a subnet.
+const CUT_OFF: &str = "is cut off: its last inbound allow goes, return traffic included";
 
 fn acls(of: &Organization) -> NetworkAcls {
     NetworkAcls::of(&of.target)
@@ -104,7 +106,7 @@ async fn each_control_leaves_the_acls_of_the_other_alone() {
         [(DEFAULT, &custom, "is not the default network ACL"), (SUBNET, &unused, "no subnet is associated")]
     {
         let report = of.run_with::<NetworkAclOpenIngress>(warn(), of.batch_of(control, &[acl]), Mode::Apply).await;
-        assert_eq!((report.count(Outcome::AlreadyCompliant), &report.plans), (1, &vec![]), "{report:?}");
+        assert_eq!((report.count(Outcome::AlreadyCompliant), &report.plan), (1, &None), "{report:?}");
         assert!(report.findings[0].notes[0].contains(says), "{report:?}");
         assert_eq!(acls.allowed(acl).await.unwrap(), ["100 -1 0.0.0.0/0"]);
     }
@@ -124,10 +126,11 @@ async fn the_plan_and_the_report_say_who_is_cut_off_whatever_the_pages() {
     // By its name, which is looked for on every page.
     let report = of.run_with::<NetworkAclOpenIngress>(warn(), of.batch_of(SUBNET, &["edge"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
-    let who = format!("subnets {first} (subnet 1), {second} (subnet 2) are cut off, return traffic included");
-    assert_eq!(report.findings[0].notes, [format!("the last inbound allow: {who}")]);
-    let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
-    assert!(stored["findings"][0]["notes"][0].as_str().unwrap().contains(&who), "{stored}");
+    let cut_off = |(subnet, name)| format!("{subnet} {CUT_OFF} ({name})");
+    let notes = [(&first, "subnet 1"), (&second, "subnet 2")].map(cut_off);
+    assert_eq!(report.findings[0].notes, notes);
+    let plan = of.plan::<NetworkAclOpenIngress>(&report).await.unwrap();
+    assert_eq!(plan.resources[0].sightings.iter().map(ToString::to_string).collect::<Vec<_>>(), notes);
 }
 
 #[tokio::test]
@@ -147,8 +150,9 @@ async fn the_guard_warns_of_the_last_allow_holds_it_or_does_not_look() {
         (acls(&of).make_default("seen", false).await.unwrap(), acls(&of).make_default("kept", false).await.unwrap());
     let proposed = of.propose::<NetworkAclOpenIngress>(settings(Guard::Hold), &seen).await.unwrap();
     let [saw] = &proposed.sights[..] else { panic!("{proposed:?}") };
-    assert!(saw.starts_with("the last inbound allow: subnets subnet-"), "{saw}");
-    assert!(saw.ends_with(" (subnet of seen) are cut off, return traffic included"), "{saw}");
+    assert!(saw.what.starts_with("subnet-") && saw.what.ends_with(CUT_OFF), "{saw}");
+    assert_eq!(saw.now.as_deref(), Some("subnet of seen"));
+    let saw = saw.to_string();
     // Held unless the settings say otherwise.
     let batch = of.batch_of(DEFAULT, &[&seen]);
     let report = of.run::<NetworkAclOpenIngress>(batch, Mode::Apply).await;
@@ -178,7 +182,7 @@ async fn what_lets_nothing_in_cuts_nobody_off_and_saves_nobody() {
     let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
     assert_eq!(outcomes, [Outcome::Fixed, Outcome::Held], "{report:?}");
     assert!(report.findings[0].notes[0].contains("100, allow all from 0.0.0.0/0 lets nothing in"), "{report:?}");
-    assert!(report.findings[1].notes[0].starts_with("the last inbound allow: subnets subnet-"), "{report:?}");
+    assert!(report.findings[1].notes[0].contains(CUT_OFF), "{report:?}");
 }
 
 #[tokio::test]
@@ -193,11 +197,8 @@ async fn a_guard_that_may_not_see_the_names_says_the_ids() {
         let row = &report.findings[0];
         assert_eq!(row.outcome, outcome, "{report:?}");
         let note = &row.notes[0];
-        assert!(note.starts_with("the last inbound allow: subnets subnet-"), "{note}");
-        assert!(
-            note.contains("their names could not be looked up: ec2:DescribeSubnets: UnauthorizedOperation"),
-            "{note}"
-        );
+        assert!(note.starts_with("subnet-") && note.contains(CUT_OFF), "{note}");
+        assert!(note.contains("its name could not be read: ec2:DescribeSubnets: UnauthorizedOperation"), "{note}");
     }
 }
 
@@ -233,7 +234,7 @@ async fn an_acl_that_is_open_in_pieces_is_held_with_their_numbers() {
         let before = acls.described(&acl).await.unwrap();
         let report = apply(&of, &acl).await;
         let row = &report.findings[0];
-        assert_eq!((row.outcome, row.written, &report.plans), (Outcome::Held, 0, &vec![]), "{name}: {report:?}");
+        assert_eq!((row.outcome, row.written, &report.plan), (Outcome::Held, 0, &None), "{name}: {report:?}");
         assert!(row.detail.as_ref().is_some_and(|detail| detail.contains(says)), "{name}: {report:?}");
         assert_eq!(acls.described(&acl).await.unwrap(), before, "{name}");
         // Dead behind a deny of all, it is open no more.
@@ -273,7 +274,7 @@ async fn an_acl_that_another_account_shares_is_held_and_not_planned() {
     owners.vpcs.share_subnet(emulator, &subnet, &of.target.id).await.unwrap();
     let before = owners.described(&acl).await.unwrap();
     let report = of.run_with::<NetworkAclOpenIngress>(warn(), of.batch_of(SUBNET, &[&acl]), Mode::Apply).await;
-    assert_eq!((report.count(Outcome::Held), &report.plans), (1, &vec![]), "{report:?}");
+    assert_eq!((report.count(Outcome::Held), &report.plan), (1, &None), "{report:?}");
     let detail = report.findings[0].detail.as_ref().unwrap();
     assert!(detail.contains(&format!("belongs to the account {}", owner.id)), "{detail}");
     assert_eq!(owners.described(&acl).await.unwrap(), before);
@@ -297,17 +298,19 @@ async fn an_entry_that_took_the_number_since_is_neither_deleted_nor_replaced() {
     let of = organization().await;
     let (acls, acl) = (acls(&of), acls(&of).make_default("taken", false).await.unwrap());
     let report = of.run_with::<NetworkAclOpenIngress>(warn(), of.batch(&[&acl]), Mode::Plan).await;
-    let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
+    let stored = of.central.json(&of.bucket, &report.plan.as_ref().unwrap().key).await.unwrap();
     let plan: Plan<<NetworkAclOpenIngress as Rule>::Change> = serde_json::from_value(stored).unwrap();
-    let change = &plan.findings[0].changes[0].change;
+    let change = &plan.resources[0].changes[0].change;
     assert_eq!((change.number, change.source), (100, Family::Ipv4));
     acls.remove(&acl, 100).await.unwrap();
     acls.add(&acl, 100, Allow, "6 443-443", ALL_IPV4).await.unwrap();
     let client = of.write_client::<NetworkAclOpenIngress>().await.unwrap();
-    NetworkAclOpenIngress::apply(&client, change).await.unwrap();
+    let seen = of.look::<NetworkAclOpenIngress>(&client, &acl).await.unwrap();
+    assert_eq!(NetworkAclOpenIngress::side(change, &seen.state), Side::Neither);
+    NetworkAclOpenIngress::apply(&client, &seen.resource, change).await.unwrap();
     assert_eq!(acls.allowed(&acl).await.unwrap(), ["100 6 0.0.0.0/0"]);
-    let undo = NetworkAclOpenIngress::undo(change).unwrap();
-    let error = NetworkAclOpenIngress::apply(&client, &undo).await.unwrap_err();
+    let undo = NetworkAclOpenIngress::undo(change);
+    let error = NetworkAclOpenIngress::apply(&client, &seen.resource, &undo).await.unwrap_err();
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Permanent, "ec2:CreateNetworkAclEntry"), "{error}");
     assert!(error.message.contains("inbound entry 100, allow TCP 443-443 from 0.0.0.0/0"), "{error}");
     assert_eq!(acls.allowed(&acl).await.unwrap(), ["100 6 0.0.0.0/0"]);

@@ -150,7 +150,7 @@ impl Pipeline {
     async fn records_each_plan_before_the_first_write(&self) {
         for (region, done) in self.deployment.regions.iter().zip(&self.done) {
             for (_, report) in &done.reports {
-                let key = &report.plans[0].key;
+                let key = &report.plan.as_ref().unwrap().key;
                 let plan = region.account.json(&region.bucket, key).await.unwrap();
                 let proofs = report.findings.iter().filter_map(|finding| finding.verification.as_ref());
                 let proved = proofs.map(|proof| proof.at.to_string()).min().unwrap();

@@ -1,7 +1,10 @@
 //! The rule `security-group-open-admin-port` through the engine.
 
-use remediation::{Guard, Mode, Outcome, ReportedFinding, Rule};
-use rules::security_group_open_admin_port::{AdminPort, Protocol, SecurityGroupOpenAdminPort, Settings, WideRules};
+use remediation::{ErrorKind, Guard, Mode, Outcome, ReportedFinding, Rule, Seen, Side, Sighting};
+use rules::security_group_open_admin_port::{
+    AdminPort, Change, Protocol, SecurityGroupOpenAdminPort, Settings, State, WideRules,
+};
+use serde_json::Value;
 use testkit::Result;
 use testkit::account::Account;
 use testkit::emulator::Emulator;
@@ -31,6 +34,13 @@ async fn in_default_vpc(of: &Organization, name: &str, rules: &[&str]) -> Result
 
 async fn in_other_vpc(of: &Organization, name: &str, rules: &[&str]) -> Result<String> {
     groups(of).make_in_other_vpc(name, rules).await
+}
+
+/// What is planned for a group that is listed by both controls.
+fn plan_of_both(seen: &Seen<State>) -> Vec<Change> {
+    let [ssh, rdp] = [(22, vec![Protocol::Tcp]), (3389, vec![Protocol::Tcp, Protocol::Udp])];
+    let [ssh, rdp] = [ssh, rdp].map(|(port, protocols)| AdminPort { port, protocols });
+    SecurityGroupOpenAdminPort::plan(seen, &[&ssh, &rdp], &Settings::default()).changes
 }
 
 /// Fixes a group for one control.
@@ -100,7 +110,9 @@ async fn a_wide_rule_that_is_found_for_both_ports_at_once_loses_both() {
     let mut batch = of.batch_of(SSH, &[&group]);
     batch.findings.push(of.finding_of(RDP, &group));
     let report = of.run::<SecurityGroupOpenAdminPort>(batch, Mode::Apply).await;
-    assert_eq!((report.count(Outcome::Fixed), report.plans.len()), (2, 2), "{report:?}");
+    assert_eq!(report.count(Outcome::Fixed), 2, "{report:?}");
+    let plan = of.plan::<SecurityGroupOpenAdminPort>(&report).await.unwrap();
+    assert_eq!((plan.resources.len(), plan.resources[0].findings.len()), (1, 2), "one plan for both: {plan:?}");
     let left = [
         "icmp -1 0.0.0.0/0",
         "tcp 0-21 0.0.0.0/0",
@@ -109,6 +121,63 @@ async fn a_wide_rule_that_is_found_for_both_ports_at_once_loses_both() {
         "udp 0-3388 0.0.0.0/0",
         "udp 3390-65535 0.0.0.0/0",
     ];
+    assert_eq!(groups(&of).rules(&group).await.unwrap(), left);
+}
+
+#[tokio::test]
+async fn both_controls_together_are_one_change_that_an_undo_takes_back() {
+    let of = organization().await;
+    let group = in_other_vpc(&of, "joint", &["tcp 0-65535 0.0.0.0/0 for now"]).await.unwrap();
+    let before = groups(&of).describe(&group).await.unwrap();
+    let client = of.write_client::<SecurityGroupOpenAdminPort>().await.unwrap();
+    let look = async || of.look::<SecurityGroupOpenAdminPort>(&client, &group).await.unwrap();
+    let seen = look().await;
+    let [change] = &plan_of_both(&seen)[..] else { panic!("one change") };
+    SecurityGroupOpenAdminPort::apply(&client, &seen.resource, change).await.unwrap();
+    let left = ["tcp 0-21 0.0.0.0/0", "tcp 23-3388 0.0.0.0/0", "tcp 3390-65535 0.0.0.0/0"];
+    assert_eq!(groups(&of).rules(&group).await.unwrap(), left);
+    assert_eq!(SecurityGroupOpenAdminPort::side(change, &look().await.state), Side::After);
+    let undo = SecurityGroupOpenAdminPort::undo(change);
+    SecurityGroupOpenAdminPort::apply(&client, &seen.resource, &undo).await.unwrap();
+    assert_eq!(SecurityGroupOpenAdminPort::side(change, &look().await.state), Side::Before);
+    assert_eq!(groups(&of).describe(&group).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn both_controls_together_are_the_runbooks_in_any_vpc_where_all_its_rules_are_there() {
+    let all = ["tcp 22-22 0.0.0.0/0", "tcp 22-22 ::/0", "tcp 3389-3389 0.0.0.0/0", "tcp 3389-3389 ::/0"];
+    for (is_default, rules, started) in
+        [(true, &all[..], 1), (true, &all[1..], 1), (false, &all, 1), (false, &all[1..], 0)]
+    {
+        let of = organization().await;
+        let group =
+            if is_default { in_default_vpc(&of, "g", rules).await } else { in_other_vpc(&of, "g", rules).await };
+        let group = group.unwrap();
+        let client = of.write_client::<SecurityGroupOpenAdminPort>().await.unwrap();
+        let seen = of.look::<SecurityGroupOpenAdminPort>(&client, &group).await.unwrap();
+        for change in &plan_of_both(&seen) {
+            SecurityGroupOpenAdminPort::apply(&client, &seen.resource, change).await.unwrap();
+        }
+        assert_eq!(groups(&of).rules(&group).await.unwrap(), [""; 0], "{rules:?}");
+        assert_eq!(starts(&of).await, started, "{is_default} {rules:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_undo_does_not_open_what_somebody_else_has_closed() {
+    let of = organization().await;
+    let group = in_other_vpc(&of, "closed", &["tcp 0-65535 0.0.0.0/0"]).await.unwrap();
+    let client = of.write_client::<SecurityGroupOpenAdminPort>().await.unwrap();
+    let seen = of.look::<SecurityGroupOpenAdminPort>(&client, &group).await.unwrap();
+    let [change] = &plan_of_both(&seen)[..] else { panic!("one change") };
+    SecurityGroupOpenAdminPort::apply(&client, &seen.resource, change).await.unwrap();
+    let ids = groups(&of).ids(&group).await.unwrap();
+    let revoke = groups(&of).ec2.revoke_security_group_ingress().group_id(&group);
+    revoke.security_group_rule_ids(&ids[0]).send().await.unwrap();
+    let left = groups(&of).rules(&group).await.unwrap();
+    let undo = SecurityGroupOpenAdminPort::undo(change);
+    let error = SecurityGroupOpenAdminPort::apply(&client, &seen.resource, &undo).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Permanent, "{error}");
     assert_eq!(groups(&of).rules(&group).await.unwrap(), left);
 }
 
@@ -161,10 +230,11 @@ async fn narrower_rules_that_are_there_are_no_error_and_undo_leaves_them() {
     assert_eq!(groups(&of).rules(&group).await.unwrap(), after);
     let client = of.write_client::<SecurityGroupOpenAdminPort>().await.unwrap();
     let plan = of.central.json(&of.bucket, &key).await.unwrap();
-    for planned in plan["findings"][0]["changes"].as_array().unwrap().iter().rev() {
+    let resource = of.look::<SecurityGroupOpenAdminPort>(&client, &group).await.unwrap().resource;
+    for planned in plan["resources"][0]["changes"].as_array().unwrap().iter().rev() {
         let change = serde_json::from_value(planned["change"].clone()).unwrap();
-        let undo = SecurityGroupOpenAdminPort::undo(&change).unwrap();
-        SecurityGroupOpenAdminPort::apply(&client, &undo).await.unwrap();
+        let undo = SecurityGroupOpenAdminPort::undo(&change);
+        SecurityGroupOpenAdminPort::apply(&client, &resource, &undo).await.unwrap();
     }
     assert_eq!(groups(&of).describe(&group).await.unwrap(), before);
 }
@@ -253,11 +323,11 @@ async fn the_guard_warns_of_interfaces_in_use_holds_them_or_does_not_look() {
 
     let instance = interface.attachment().unwrap().instance_id().unwrap();
     let (id, subnet) = (interface.network_interface_id().unwrap(), interface.subnet_id().unwrap());
-    let saw = format!("the group protects 1 network interface in use: {id} ({instance}, {subnet})");
+    let saw = Sighting::new(format!("the group protects {instance}")).with(format!("{id} in {subnet}"));
     let proposed = of.propose::<SecurityGroupOpenAdminPort>(settings(Guard::Hold), &used).await.unwrap();
-    assert_eq!(proposed.sights, [saw.as_str()]);
+    assert_eq!(proposed.sights, [saw.clone()]);
     let finding = fix(&of, SSH, settings(Guard::Warn), &used).await;
-    assert_eq!((finding.outcome, finding.notes), (Outcome::Fixed, vec![saw]));
+    assert_eq!((finding.outcome, finding.notes), (Outcome::Fixed, vec![saw.to_string()]));
     assert!(of.used(&of.target_role()).await.unwrap().contains(action));
 
     let proposed = of.propose::<SecurityGroupOpenAdminPort>(settings(Guard::Hold), &unused).await.unwrap();
@@ -336,7 +406,7 @@ async fn the_fix_for_one_control_does_not_open_what_the_other_has_closed() {
     assert_eq!(fix(&of, SSH, Settings::default(), &group).await.outcome, Outcome::Fixed);
     let without_ssh = groups(&of).rules(&group).await.unwrap();
     for change in &stale.changes {
-        SecurityGroupOpenAdminPort::apply(&client, change).await.unwrap();
+        SecurityGroupOpenAdminPort::apply(&client, &seen.resource, change).await.unwrap();
     }
     assert_eq!(groups(&of).rules(&group).await.unwrap(), without_ssh);
     assert_eq!(fix(&of, RDP, Settings::default(), &group).await.outcome, Outcome::Fixed);

@@ -44,6 +44,28 @@ fn what_goes_into_a_pipe_has_no_colour() {
 }
 
 #[test]
+fn text_from_outside_reaches_no_terminal_unescaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy\u{1b}[2J.json");
+    std::fs::write(&policy, r#"{"rules": {"\u202e\u009b31m": {}}}"#).unwrap();
+    let policy = policy.to_str().unwrap();
+    let missing = "reports/r\u{1b}[2J/2026-01-02/\u{202e}x-1.json";
+    for (arguments, escaped) in [
+        (&["policy", "check", policy][..], "\\u{1b}[2J.json: "),
+        (&["policy", "check", policy, "--json"], "\\u202e\\u009b31m"),
+        (&["policy", "check", "\u{9b}31m"], "\\u{9b}31m"),
+        (&["plan", "--findings", "-", "--region", "\u{202e}\u{9b}2J"], "`\\u{202e}\\u{9b}2J`"),
+        (&["undo", missing, "--region", "us-east-1"], "r\\u{1b}[2J"),
+    ] {
+        let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+        let output = run(&autoremediate(), arguments, &keys);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.code() == Some(1) && text.contains(escaped), "{arguments:?} {text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}', '\u{9b}']), "{arguments:?} {text:?}");
+    }
+}
+
+#[test]
 fn a_shell_gets_a_script_that_knows_the_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = run(&autoremediate(), &["completions", shell], &[]);

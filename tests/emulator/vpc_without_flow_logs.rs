@@ -28,11 +28,12 @@ async fn apply(of: &Organization, vpc: &str) -> Report {
 
 /// Undoes the stored plan of a report.
 async fn undo(of: &Organization, report: &Report) {
-    let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
+    let stored = of.central.json(&of.bucket, &report.plan.as_ref().unwrap().key).await.unwrap();
     let plan: Plan<<VpcWithoutFlowLogs as Rule>::Change> = serde_json::from_value(stored).unwrap();
     let client = of.write_client::<VpcWithoutFlowLogs>().await.unwrap();
-    let undo = VpcWithoutFlowLogs::undo(&plan.findings[0].changes[0].change).unwrap();
-    VpcWithoutFlowLogs::apply(&client, &undo).await.unwrap();
+    let planned = &plan.resources[0];
+    let undo = VpcWithoutFlowLogs::undo(&planned.changes[0].change);
+    VpcWithoutFlowLogs::apply(&client, &planned.resource, &undo).await.unwrap();
 }
 
 /// What the rule makes, as it is described.
@@ -131,7 +132,7 @@ async fn a_flow_log_of_ours_that_fails_is_held_with_what_to_do_until_it_works() 
         assert!(report.findings[0].detail.as_ref().unwrap().starts_with(&detail), "{report:?}");
         // As long as it lasts; and no second one is made.
         let again = apply(&of, vpc).await;
-        assert_eq!((again.count(Outcome::Held), &again.plans), (1, &vec![]), "{again:?}");
+        assert_eq!((again.count(Outcome::Held), &again.plan), (1, &None), "{again:?}");
         assert_eq!(vpcs(&of).flow_logs(vpc).await.unwrap().len(), 1);
     }
     of.target.give_back(&of.service_role(), taken).await.unwrap();
@@ -174,7 +175,7 @@ async fn somebody_elses_flow_log_that_fails_is_held_and_nothing_is_made() {
     let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
     let id = vpcs(&of).make_flow_log(&vpc, "theirs", "missing").await.unwrap();
     let report = apply(&of, &vpc).await;
-    assert_eq!((report.count(Outcome::Held), &report.plans), (1, &vec![]), "{report:?}");
+    assert_eq!((report.count(Outcome::Held), &report.plan), (1, &None), "{report:?}");
     let detail = report.findings[0].detail.as_ref().unwrap();
     assert!(detail.starts_with(&format!("the flow log {id} to theirs delivers nothing: Access error.")), "{detail}");
     assert_eq!(vpcs(&of).log_groups("/").await.unwrap(), []);
@@ -196,7 +197,7 @@ async fn a_vpc_that_another_account_shares_is_held_before_anything_is_made() {
     owners.share_subnet(emulator, &subnet, &of.target.id).await.unwrap();
     for mode in [Mode::Plan, Mode::Apply] {
         let report = of.run::<VpcWithoutFlowLogs>(of.batch(&[&vpc]), mode).await;
-        assert_eq!((report.count(Outcome::Held), &report.plans), (1, &vec![]), "{report:?}");
+        assert_eq!((report.count(Outcome::Held), &report.plan), (1, &None), "{report:?}");
         let detail = report.findings[0].detail.as_ref().unwrap();
         assert!(detail.contains(&format!("belongs to the account {}", owner.id)), "{detail}");
     }
@@ -233,7 +234,7 @@ async fn somebody_elses_flow_logs_comply_are_noted_on_every_page_and_never_delet
         theirs.push(vpcs.make_flow_log(&vpc, group, "missing").await.unwrap());
     }
     let again = apply(&of, &vpc).await;
-    assert_eq!((again.count(Outcome::AlreadyCompliant), again.plans), (1, vec![]));
+    assert_eq!((again.count(Outcome::AlreadyCompliant), again.plan), (1, None));
     assert_eq!(again.findings[0].notes.len(), 2, "{:?}", again.findings[0]);
     for _ in 0..2 {
         undo(&of, &report).await;

@@ -5,78 +5,94 @@ use std::path::PathBuf;
 
 use remediation::{BatchError, ManifestError, PolicyError, RecordError};
 
-use crate::aws::NoCredentials;
-
-/// Why a command could not be carried out.
+/// Why a command could not be carried out, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("there is no rule `{rule}`; there are: {known}")]
+    #[error("there is no rule `{rule}`; the rules are: {known}")]
     Rule { rule: String, known: String },
     #[error(
-        "`{0}` is not a region that this build knows: give a code such as eu-central-1, or, where the region is newer \
-         than this build, set AWS_REGION instead"
+        "`{0}` is not a region that this version knows. Give a code such as eu-central-1; for a region newer than this \
+         version, set AWS_REGION instead"
     )]
     Region(String),
-    #[error("no region: give --region, or set AWS_REGION, AWS_DEFAULT_REGION or the profile's region")]
+    #[error("no region is set: give --region, or set AWS_REGION, AWS_DEFAULT_REGION or the profile's region")]
     NoRegion,
     #[error(transparent)]
     Credentials(#[from] NoCredentials),
-    #[error("the accounts in {}: {reason}", path.display())]
+    #[error("cannot use the accounts file {}: {reason}", path.display())]
     Accounts { path: PathBuf, reason: String },
-    #[error("`{0}` is no place for records: give s3://<bucket>, without a key, or a folder")]
+    #[error("`{0}` cannot hold records: give s3://<bucket>, without a key, or a folder")]
     Records(String),
     #[error(
-        "`{0}` is no report: give s3://<bucket>/reports/<rule>/<date>/<run>-<batch>.json, or such a file in a folder; \
-         or the plan of a run that left none"
+        "`{0}` is not a report: give s3://<bucket>/reports/<rule>/<date>/<run>-<batch>.json, or such a file in a \
+         folder. If the run left no report, give its plan"
     )]
     Report(String),
-    #[error("`{0}` is no plan: give s3://<bucket>/plans/<rule>/<date>/<run>-<batch>.json, or such a file in a folder")]
+    #[error(
+        "`{0}` is not a plan: give s3://<bucket>/plans/<rule>/<date>/<run>-<batch>.json, or such a file in a folder"
+    )]
     Plan(String),
-    #[error("the run of {0} has no reports: did it die? Then undo takes its plan, in plans/")]
+    #[error("the run of {0} has no reports. If it ended early, give its plan instead: the same path in plans/")]
     NoReports(String),
-    #[error("nothing in {0} waits for an approval")]
+    #[error("no change in {0} is waiting for approval")]
     NothingAwaits(String),
-    #[error("nothing was approved: approve asks, and there is no terminal to ask on; give --yes to approve")]
+    #[error("nothing was approved: there is no terminal to ask on. Give --yes to approve without being asked")]
     Unapproved,
-    #[error("who approves cannot be told: {0}")]
+    #[error("cannot find out who you are, which the approval records: {0}")]
     Caller(remediation::Error),
-    #[error("the report did not come within {seconds} s; it will be {report}")]
+    #[error("no report after {seconds} s. The approval is stored; the report will be at {report}")]
     NoReportYet { report: String, seconds: u64 },
-    #[error("the policy in {}: {source}", path.display())]
+    #[error("cannot use {place}: {source}")]
+    Broken { place: String, source: serde_json::Error },
+    #[error("cannot read the policy {}: {source}", path.display())]
     PolicyFile { path: PathBuf, source: io::Error },
-    #[error("{0}; --policy names another one")]
+    #[error("{0}. To use another policy, give --policy")]
     Policy(#[from] PolicyError),
     #[error(transparent)]
     Unreadable(#[from] Box<RecordError>),
-    #[error("{place} cannot be used: {source}")]
-    Broken { place: String, source: serde_json::Error },
-    #[error("{0} has no plan: its run had nothing to write, so there is nothing to put back")]
+    #[error(
+        "nothing was changed: the records are in the folder `{}`, where no run of the deployment and no other person sees \
+         what this command is at work on. Give the deployment's bucket, s3://<bucket>; or, if nobody else is at work on \
+         these resources, give --alone", folder.display()
+    )]
+    NotAlone { folder: PathBuf },
+    #[error("{0} names no plan: its run had nothing to change, so there is nothing to undo")]
     NoPlan(String),
-    #[error("the findings in {}: {source}", path.display())]
+    #[error("cannot read the findings in {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("the findings in {}: {source}", path.display())]
+    #[error("cannot use the findings in {}: {source}", path.display())]
     Batch { path: PathBuf, source: BatchError },
-    #[error("the findings in {} are of the rule `{found}`, and --rule asks for {asked} only", path.display())]
+    #[error("the findings in {} belong to the rule `{found}`, but --rule selects only {asked}", path.display())]
     OtherRule { path: PathBuf, found: String, asked: String },
     #[error(
-        "set NETSKOPE_TOKEN to the token of the tenant's REST API v1; it is no argument, because others could see it"
+        "there is no Netskope token: set NETSKOPE_TOKEN to the token of the tenant's REST API v1. It cannot be an \
+         argument, because other users of this machine could see it"
     )]
     NoToken,
     #[error(transparent)]
     Netskope(#[from] netskope::Error),
-    #[error("the folder for what Netskope lists cannot be made: {0}")]
+    #[error("cannot create a temporary folder for the findings from Netskope: {0}")]
     Scratch(io::Error),
     #[error(
-        "nothing was written: apply asks before it writes, and there is no terminal to ask on; give --yes to write \
-         without a question, or use plan"
+        "nothing was changed: there is no terminal to ask on. Give --yes to apply without being asked, or use plan to \
+         see the changes"
     )]
     Unasked,
-    #[error("a rule's manifest is broken: {0}")]
+    #[error("a rule's manifest cannot be used: {0}")]
     Manifest(#[from] ManifestError),
-    #[error("the asynchronous runtime cannot be started: {0}")]
+    #[error("cannot start the asynchronous runtime: {0}")]
     Runtime(io::Error),
-    #[error("the result cannot be printed: {0}")]
+    #[error("cannot print the result: {0}")]
     Output(#[from] io::Error),
-    #[error("the result cannot be printed as JSON: {0}")]
+    #[error("cannot write the record as JSON: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+/// Why there are no AWS credentials.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot load AWS credentials: {reason}; {advice}")]
+pub(crate) struct NoCredentials {
+    pub(crate) reason: String,
+    /// What to do about it.
+    pub(crate) advice: String,
 }

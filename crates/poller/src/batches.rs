@@ -1,14 +1,18 @@
-//! Findings gathered into batches by account, as they come.
+//! Findings gathered into batches: those of an account together, in the order of their resources' names.
+//!
+//! A rule makes one plan for a resource and all of its controls, but a list has one control after the other. So findings
+//! wait for those of the other lists, and findings that name the same resource are in the same batch. Of a poll that is
+//! longer than what may wait, the accounts with most findings go first; what then comes late of a resource is in another
+//! batch, and the resource's card keeps the two apart.
 
 use std::collections::BTreeMap;
-use std::mem;
 
 use remediation::{AccountId, Batch, BatchId, Finding, RecordError, Records, RunId};
 
 /// The most findings in a batch.
 pub const BATCH_SIZE: usize = 200;
-/// The most findings that wait for others of their account; then the largest accounts go first.
-pub(crate) const MOST_WAITING: usize = 10 * BATCH_SIZE;
+/// The most findings that wait for others: some four megabytes.
+pub(crate) const MOST_WAITING: usize = 50 * BATCH_SIZE;
 
 /// Writes the findings of one run of one rule.
 pub(crate) struct Batches<'a> {
@@ -25,42 +29,41 @@ impl<'a> Batches<'a> {
         Self { records, rule, run, waiting: BTreeMap::new(), count: 0, written: 0 }
     }
 
-    /// Takes a finding; writes a batch where an account has enough for one, or too many wait.
+    /// Takes a finding; writes a batch where too many wait.
     pub(crate) async fn add(&mut self, finding: Finding) -> Result<(), RecordError> {
-        let account = self.waiting.entry(finding.account.clone()).or_default();
-        account.push(finding);
+        self.waiting.entry(finding.account.clone()).or_default().push(finding);
         self.count += 1;
-        if account.len() >= BATCH_SIZE {
-            let full = mem::take(account);
-            self.write(full).await?;
-        } else if self.count >= MOST_WAITING {
-            let largest = self.take_largest();
-            self.write(largest).await?;
-        }
-        Ok(())
+        if self.count >= MOST_WAITING { self.write_one().await } else { Ok(()) }
     }
 
     /// Writes what is left.
     pub(crate) async fn finish(&mut self) -> Result<(), RecordError> {
         while self.count > 0 {
-            let largest = self.take_largest();
-            self.write(largest).await?;
+            self.write_one().await?;
         }
         Ok(())
     }
 
-    /// Up to a batch of findings from the accounts that have most.
-    fn take_largest(&mut self) -> Vec<Finding> {
+    async fn write_one(&mut self) -> Result<(), RecordError> {
+        let findings = self.take();
+        self.write(findings).await
+    }
+
+    /// A batch of the account that has most findings; or, where no account has enough for one, of as many whole accounts
+    /// as there is room for, those with most findings first.
+    fn take(&mut self) -> Vec<Finding> {
         let mut accounts: Vec<_> = self.waiting.iter().map(|(account, of)| (of.len(), account.clone())).collect();
-        accounts.sort_by(|a, b| b.cmp(a));
+        accounts.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.cmp(b)));
         let mut taken = Vec::with_capacity(BATCH_SIZE);
         for (count, account) in accounts {
-            let room = BATCH_SIZE - taken.len();
-            if room == 0 {
-                break;
+            let Some(of) = self.waiting.get_mut(&account) else { continue };
+            if count > BATCH_SIZE && taken.is_empty() {
+                sort(of);
+                return of.drain(..whole_resources(of)).collect();
             }
-            if let Some(of) = self.waiting.get_mut(&account) {
-                taken.extend(of.drain(..count.min(room)));
+            if count <= BATCH_SIZE - taken.len() {
+                sort(of);
+                taken.append(of);
             }
         }
         taken
@@ -79,6 +82,28 @@ impl<'a> Batches<'a> {
     }
 }
 
+fn sort(findings: &mut [Finding]) {
+    let key = |of: &Finding| (of.resource.clone(), of.region.to_string(), of.control.clone());
+    findings.sort_by_cached_key(key);
+}
+
+/// How many of these sorted findings fill a batch without a resource that is only in it in part. A resource with more
+/// findings than a batch has room for stays whole.
+fn whole_resources(findings: &[Finding]) -> usize {
+    let ends = (1..=findings.len()).filter(|end| match (&findings[end - 1], findings.get(*end)) {
+        (last, Some(next)) => last.resource != next.resource,
+        (_, None) => true,
+    });
+    let mut most = 0;
+    for end in ends {
+        if most > 0 && end > BATCH_SIZE {
+            break;
+        }
+        most = end;
+    }
+    most
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -87,26 +112,27 @@ mod tests {
 
     use super::*;
 
-    fn finding(account: usize, number: usize) -> Finding {
+    /// A finding of an account by the number of its resource and of its control.
+    fn listed(account: usize, resource: usize, control: usize) -> Finding {
         Finding {
-            control: "Ensure every door is closed.".into(),
+            control: format!("Ensure every door is closed, {control}."),
             account: format!("{account:012}").parse().unwrap(),
             region: Region::code("us-east-1"),
-            resource: format!("r{number}"),
+            resource: format!("r{resource}"),
             first_seen: None,
             last_scanned: None,
         }
     }
 
-    /// The batches that come of one finding for each of these accounts, in this order, and the most that waited.
-    async fn batches(accounts: &[usize]) -> (Vec<Batch>, usize) {
+    /// The batches that come of these findings, in this order, and the most that waited.
+    async fn batches_of(findings: &[Finding]) -> (Vec<Batch>, usize) {
         let folder = TempDir::new().unwrap();
         let records = Records::Folder(folder.path().into());
         let run = RunId::start();
         let mut batches = Batches::new(&records, "open-door", run);
         let mut most = 0;
-        for (number, account) in accounts.iter().enumerate() {
-            batches.add(finding(*account, number)).await.unwrap();
+        for finding in findings {
+            batches.add(finding.clone()).await.unwrap();
             assert_eq!(batches.count, batches.waiting.values().map(Vec::len).sum::<usize>());
             most = most.max(batches.count);
         }
@@ -121,8 +147,19 @@ mod tests {
         (read, most)
     }
 
+    /// The same of one finding for each of these accounts, each of another resource.
+    async fn batches(accounts: &[usize]) -> (Vec<Batch>, usize) {
+        let findings = accounts.iter().enumerate().map(|(number, account)| listed(*account, number, 0));
+        batches_of(&findings.collect::<Vec<_>>()).await
+    }
+
     fn sizes(batches: &[Batch]) -> Vec<usize> {
         batches.iter().map(|batch| batch.findings.len()).collect()
+    }
+
+    /// The places of the batches that have a finding of which this is so.
+    fn places(batches: &[Batch], is_it: impl Fn(&Finding) -> bool) -> Vec<usize> {
+        (0..batches.len()).filter(|place| batches[*place].findings.iter().any(&is_it)).collect()
     }
 
     #[tokio::test]
@@ -137,7 +174,7 @@ mod tests {
         let (batches, _) = batches(&accounts).await;
         assert_eq!(sizes(&batches), [200, 200, 100]);
         for (batch, account) in batches.iter().zip([0, 1]) {
-            assert!(batch.findings.iter().all(|of| of.account == finding(account, 0).account), "{account}");
+            assert!(batch.findings.iter().all(|of| of.account == listed(account, 0, 0).account), "{account}");
         }
     }
 
@@ -148,19 +185,55 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_large_account_is_not_split_to_fill_up_a_batch_of_small_ones() {
+    async fn no_account_is_split_to_fill_up_a_batch_of_others() {
         let accounts: Vec<_> = (0..150).map(|number| number % 5).chain([9; 150]).collect();
         let (batches, _) = batches(&accounts).await;
-        assert_eq!(sizes(&batches), [200, 100]);
-        let large = finding(9, 0).account;
-        assert_eq!(batches[0].findings.iter().filter(|of| of.account == large).count(), 150);
+        assert_eq!(sizes(&batches), [180, 120]);
+        for account in [0, 1, 2, 3, 4, 9] {
+            let account = listed(account, 0, 0).account;
+            assert_eq!(places(&batches, |of| of.account == account).len(), 1, "{account}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_two_lists_have_of_a_resource_is_in_one_batch() {
+        // A list of one control, then one of another, in another order.
+        let one = (0..300).map(|resource| listed(0, resource, 0));
+        let other = (0..300).rev().map(|resource| listed(0, resource, 1));
+        let (batches, _) = batches_of(&one.chain(other).collect::<Vec<_>>()).await;
+        assert_eq!(sizes(&batches), [200, 200, 200]);
+        for resource in 0..300 {
+            let name = format!("r{resource}");
+            assert_eq!(places(&batches, |of| of.resource == name).len(), 1, "{name}");
+        }
+        let names: Vec<_> = batches.iter().flat_map(|batch| &batch.findings).map(|of| &of.resource).collect();
+        assert!(names.is_sorted(), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn a_resource_is_not_cut_where_a_batch_would_end() {
+        // Two findings of the last resource that would be in the first batch, of which only one has room.
+        let mut findings: Vec<_> = (100..399).map(|resource| listed(0, resource, 0)).collect();
+        findings.push(listed(0, 299, 1));
+        let (batches, _) = batches_of(&findings).await;
+        assert_eq!(sizes(&batches), [199, 101]);
+        // One resource that has more findings than a batch has room for.
+        let many: Vec<_> = (0..201).map(|control| listed(0, 0, control)).chain([listed(0, 1, 0)]).collect();
+        assert_eq!(sizes(&batches_of(&many).await.0), [201, 1]);
     }
 
     #[tokio::test]
     async fn few_findings_wait_however_many_accounts_there_are() {
-        let accounts: Vec<_> = (0..5000).collect();
+        let accounts: Vec<_> = (0..12_000).collect();
         let (batches, most) = batches(&accounts).await;
-        assert_eq!(sizes(&batches), [BATCH_SIZE; 25]);
+        assert_eq!(sizes(&batches), [BATCH_SIZE; 60]);
+        assert!(most < MOST_WAITING, "{most}");
+    }
+
+    #[tokio::test]
+    async fn few_findings_wait_of_an_account_that_has_many() {
+        let (batches, most) = batches(&[7; 2 * MOST_WAITING]).await;
+        assert_eq!(sizes(&batches), [BATCH_SIZE; 100]);
         assert!(most < MOST_WAITING, "{most}");
     }
 
@@ -168,25 +241,44 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]
-        fn every_finding_is_in_exactly_one_batch_next_to_others_of_its_account(
-            accounts in (1..30_usize).prop_flat_map(|most| prop::collection::vec(0..most, 0..2500)),
+        fn every_finding_is_in_one_batch_with_its_resource_and_its_account_is_in_few(
+            rows in (1..30_usize, 1..400_usize).prop_flat_map(|(accounts, resources)| {
+                prop::collection::vec((0..accounts, 0..resources, 0..3_usize), 0..2500)
+            }),
         ) {
+            let mut rows = rows;
+            let mut known = std::collections::BTreeSet::new();
+            rows.retain(|row| known.insert(*row));
+            let findings: Vec<_> = rows.iter().map(|(account, resource, control)| listed(*account, *resource, *control)).collect();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let (batches, most) = runtime.block_on(batches(&accounts));
-            prop_assert!(most < MOST_WAITING);
-            for batch in &batches {
+            let (batches, _) = runtime.block_on(batches_of(&findings));
+            let (mut of_resource, mut of_account) = (BTreeMap::new(), BTreeMap::new());
+            for (place, batch) in batches.iter().enumerate() {
                 prop_assert!((1..=BATCH_SIZE).contains(&batch.findings.len()));
-                let mut runs: Vec<_> = batch.findings.iter().map(|of| of.account.clone()).collect();
-                runs.dedup();
-                let count = runs.len();
-                runs.sort();
-                runs.dedup();
-                prop_assert_eq!(count, runs.len(), "an account's findings are apart");
+                let mut accounts: Vec<_> = batch.findings.iter().map(|of| of.account.clone()).collect();
+                accounts.dedup();
+                for account in &accounts {
+                    of_account.entry(account.clone()).or_insert_with(Vec::new).push(place);
+                }
+                let count = accounts.len();
+                accounts.sort();
+                accounts.dedup();
+                prop_assert_eq!(count, accounts.len(), "an account's findings are apart");
+                for of in &batch.findings {
+                    let first = *of_resource.entry((of.account.clone(), of.resource.clone())).or_insert(place);
+                    prop_assert_eq!(first, place, "{} is in two batches", of.resource);
+                }
             }
-            let key = |of: &Finding| of.resource[1..].parse::<usize>().unwrap();
+            for (account, places) in of_account {
+                // A batch that ends before a resource that it has no room for lacks two findings at most.
+                let few = findings.iter().filter(|of| of.account == account).count().div_ceil(BATCH_SIZE - 2);
+                prop_assert!(places.len() <= few, "{} is in {} batches instead of {}", account, places.len(), few);
+            }
+            let key = |of: &Finding| (of.account.clone(), of.resource.clone(), of.control.clone());
             let mut written: Vec<_> = batches.into_iter().flat_map(|batch| batch.findings).collect();
+            let mut expected = findings;
             written.sort_by_key(key);
-            let expected: Vec<_> = accounts.iter().enumerate().map(|(n, account)| finding(*account, n)).collect();
+            expected.sort_by_key(key);
             prop_assert_eq!(written, expected);
         }
     }

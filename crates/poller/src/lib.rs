@@ -1,8 +1,8 @@
 //! The poller Lambda: reads the violations of a rule's controls from Netskope and writes this region's findings in
 //! batches to the bucket, where each object starts the rule's Lambda.
 //!
-//! Invariants: memory is bounded by one page and ten batches, whatever the list's length; every
-//! row is counted exactly once (kept, skipped, of another region, of an unknown region, invalid or a duplicate); a list
+//! Invariants: memory is bounded by one page, fifty batches and sixteen bytes a finding, whatever the list's length;
+//! what is listed of a resource by one name is in one batch while no more wait; every row is counted exactly once (kept, skipped, of another region, of an unknown region, invalid or a duplicate); a list
 //! that broke off, repeats itself or does not end is an error before the Lambda's own end, although the findings
 //! before the break are written: each is true by itself, and a rule looks at the resource before it writes.
 

@@ -9,34 +9,17 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{AccountId, Records, Rule};
+use crate::aws::AccountId;
+use crate::domain::Mode;
 
-pub use exemption::Exempted;
-pub(crate) use exemption::{About, Exemption, Names};
+pub use exemption::{About, Exemption, Names};
 pub use text::{PolicyError, line_at, nearest};
-
-/// The key of the policy in the bucket.
-pub const POLICY_KEY: &str = "policy.json";
 
 /// The version of the policy format that this build reads.
 const POLICY_SCHEMA: u32 = 1;
-
-/// What a rule may do, from the least to the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Not even read.
-    Off,
-    /// Say what would change; never write.
-    #[default]
-    Plan,
-    /// Say what would change, and write it when a person has approved that plan.
-    Approve,
-    /// Write the planned changes and verify them.
-    Apply,
-}
 
 /// The operator's policy.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -223,20 +206,20 @@ impl Policy {
         self.rules.get(rule).and_then(|policy| policy.mode).unwrap_or(self.mode)
     }
 
-    /// The settings of the rule `R` with the ID `id`.
+    /// The settings of the rule with the ID `id`.
     ///
     /// # Errors
     ///
     /// The rule does not know one of its settings, or its value; with the line.
-    pub fn settings<R: Rule>(&self, id: &str) -> Result<R::Settings, PolicyError> {
+    pub fn settings<S: DeserializeOwned + Default>(&self, id: &str) -> Result<S, PolicyError> {
         match self.rules.get(id).and_then(|policy| policy.settings.as_ref()) {
             Some(_) => text::settings(&self.json, id).map(Option::unwrap_or_default),
-            None => Ok(R::Settings::default()),
+            None => Ok(S::default()),
         }
     }
 
     /// What is left as it is.
-    pub(crate) fn exemptions(&self) -> &[Exemption] {
+    pub fn exemptions(&self) -> &[Exemption] {
         &self.exemptions
     }
 
@@ -270,26 +253,6 @@ impl TryFrom<OverrideText> for Override {
             return Err("an override names no rule, account, organizational unit or account tag: set `mode` instead");
         }
         Ok(Self(text))
-    }
-}
-
-/// Where the policy is kept, to be read anew.
-#[derive(Debug, Clone)]
-pub struct PolicyRecord {
-    /// The store.
-    pub records: Records,
-    /// The key in it.
-    pub key: String,
-}
-
-impl PolicyRecord {
-    /// Reads the policy.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read, or is none: nothing may be written then.
-    pub async fn read(&self) -> Result<Policy, PolicyError> {
-        Policy::from_json(&self.records.get(&self.key).await?)
     }
 }
 

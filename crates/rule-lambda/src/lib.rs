@@ -1,7 +1,8 @@
 //! The Lambda around any [`Rule`]: an S3 event names batches of findings, the engine takes each to a report.
 //!
-//! Invariants: a batch or a policy that cannot be used leaves a report that says so and fails the invocation, so that
-//! the failure queue has it; a bad line, batch or record of the event never stops the others.
+//! Invariants: a batch, a record or a policy that cannot be used leaves a report that says so and fails the invocation, so
+//! that Lambda tries again and the failure queue has it in the end; so does a batch that failed as a whole, and an
+//! approval of which a part was deferred. A bad line, batch or record never stops the others.
 
 mod shell;
 
@@ -16,6 +17,9 @@ pub enum Error {
     /// An environment variable is missing; Terraform sets them all.
     #[error("the environment variable {0} is not set")]
     Setting(&'static str),
+    /// An environment variable has nothing in it.
+    #[error("the environment variable {0} is empty")]
+    Empty(&'static str),
     /// The rule's own manifest is broken.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

@@ -2,23 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
-use aws_lambda_events::event::s3::S3Event;
+use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
+use engine::{Bounds, Deadline, Engine};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
 use remediation::{
-    Approval, Batch, BatchId, Bounds, Deadline, Engine, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan,
-    PolicyError, PolicyRecord, Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
+    Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan, PolicyError,
+    PolicyRecord, Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
 use tracing::Instrument;
 
 use crate::Error;
+use failures::failures;
 
-/// How the keys of approvals begin.
-const APPROVALS: &str = "approvals/";
+mod failures;
+
+/// The most characters of a principal's ID that are kept: a role's ID and a session's name have less than a hundred.
+const MOST_OF_PRINCIPAL: usize = 256;
 
 /// What the rule Lambda is made of; it lives as long as the process.
 #[derive(Debug)]
@@ -27,7 +32,32 @@ pub struct Shell<R> {
     manifest: Manifest,
     records: Records,
     role: TargetRole,
+    regions: Regions,
     rule: PhantomData<R>,
+}
+
+/// Which regions' resources this deployment changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Regions {
+    own: Vec<String>,
+    /// The region whose deployment changes what has no region.
+    home: String,
+}
+
+/// One invocation, of which the service may make several tries.
+#[derive(Debug)]
+struct Invocation {
+    deadline: Deadline,
+    /// The same for all of them, and of no other invocation.
+    request: String,
+}
+
+/// An object that an event is about.
+#[derive(Debug)]
+struct Object {
+    key: String,
+    /// Who has stored it.
+    stored_by: Option<String>,
 }
 
 /// What became of the batches of an event.
@@ -62,67 +92,68 @@ impl From<EventError> for Diagnostic {
 }
 
 impl<R: Rule> Shell<R> {
-    /// The shell as the environment describes it: `BUCKET`, `TARGET_ROLE_NAME`, `EXTERNAL_ID`.
+    /// The shell as the environment describes it: `BUCKET`, `TARGET_ROLE_NAME`, `EXTERNAL_ID`, `REGIONS` (the codes of
+    /// the regions whose resources it changes, with commas between them) and `HOME_REGION`.
     ///
     /// # Errors
     ///
-    /// A variable is missing, or the rule's manifest is broken.
+    /// A variable is missing or empty, or the rule's manifest is broken.
     pub async fn from_env() -> Result<Self, Error> {
         let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
         let role = TargetRole { name: setting("TARGET_ROLE_NAME")?, external_id: Some(setting("EXTERNAL_ID")?) };
+        let regions = Regions::new(&setting("REGIONS")?, setting("HOME_REGION")?)?;
         let bucket = setting("BUCKET")?;
         let manifest = Manifest::from_json(R::MANIFEST)?;
         let base = sdk_loader().load().await;
         let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket };
-        Ok(Self { base, manifest, records, role, rule: PhantomData })
+        Ok(Self { base, manifest, records, role, regions, rule: PhantomData })
     }
 
     /// Takes every batch of the event to its report.
     ///
     /// # Errors
     ///
-    /// A batch or the policy could not be used, or a report could not be stored. The other batches are done all the
-    /// same.
+    /// A batch, a record or the policy could not be used, a batch failed as a whole, a part of an approval was deferred,
+    /// or a report could not be stored. The other batches are done all the same.
     pub async fn handle(&self, event: LambdaEvent<S3Event>) -> Result<Answer, EventError> {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-        let deadline = Deadline::after(left);
+        let invocation = Invocation { deadline: Deadline::after(left), request: event.context.request_id };
         let (mut batches, mut failures) = (Vec::new(), Vec::new());
         for record in event.payload.records {
-            // Keys arrive as in an HTML form: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-            let encoded = record.s3.object.key.unwrap_or_default().replace('+', " ");
-            let key = percent_decode_str(&encoded).decode_utf8_lossy().into_owned();
-            batches.push(self.process(key, deadline, &mut failures).await);
+            batches.push(self.process(Object::of(record), &invocation, &mut failures).await);
         }
         if failures.is_empty() { Ok(Answer { batches }) } else { Err(EventError { failures }) }
     }
 
-    async fn process(&self, key: String, deadline: Deadline, failures: &mut Vec<String>) -> BatchAnswer {
-        let rule = &self.manifest.id;
+    async fn process(&self, object: Object, invocation: &Invocation, failed: &mut Vec<String>) -> BatchAnswer {
+        let (rule, key) = (&self.manifest.id, &object.key);
         // An object of another name still gets a report: under a run of its own.
         let unnamed = || BatchId { rule: rule.clone(), run: RunId::start(), batch: 0 };
-        let id = BatchId::from_findings_key(&key, rule).unwrap_or_else(unnamed);
+        let id = BatchId::from_findings_key(key, rule).unwrap_or_else(unnamed);
         let span = tracing::info_span!("batch", rule, run = %id.run, batch = id.batch);
         async {
             let mut fail = |what: String| {
                 tracing::error!(key, "{what}");
-                failures.push(format!("{key}: {what}"));
+                failed.push(format!("{key}: {what}"));
             };
-            let reported = if key.starts_with(APPROVALS) {
-                self.carry_out(&key, deadline).await
+            let reported = if Folder::Approvals.holds(key) {
+                self.carry_out(&object, invocation).await
             } else {
-                self.remediate(&key, deadline).await
+                self.remediate(key, invocation).await
             };
-            let report = reported.unwrap_or_else(|unusable| {
-                fail(unusable.error.clone());
-                match unusable.batch {
-                    Some((batch, outcome)) => Report::untouched(batch, outcome, &unusable.error),
-                    None => Report::unreadable(id, unusable.error),
+            let report = match reported {
+                Ok(report) => {
+                    failures(&report).into_iter().for_each(&mut fail);
+                    report
                 }
-            });
-            if !report.bad_lines.is_empty() {
-                let lines: Vec<_> = report.bad_lines.iter().map(ToString::to_string).collect();
-                fail(lines.join("; "));
-            }
+                Err(Unusable { error, batch }) => {
+                    fail(error.clone());
+                    match batch {
+                        Some((batch, outcome)) => Report::untouched(batch, outcome, &error),
+                        None => Report::unreadable(id, error),
+                    }
+                }
+            };
             let stored = self.records.store_report(&report).await;
             let stored = stored.map_err(|error| fail(format!("the report could not be stored: {error}"))).ok();
             tracing::info!(report = stored, outcomes = ?report.counts, "batch done");
@@ -133,42 +164,68 @@ impl<R: Rule> Shell<R> {
     }
 
     /// Takes a batch of findings to its report.
-    async fn remediate(&self, key: &str, deadline: Deadline) -> Result<Report, Unusable> {
+    async fn remediate(&self, key: &str, invocation: &Invocation) -> Result<Report, Unusable> {
         let bytes = self.records.get(key).await.map_err(Unusable::without_batch)?;
         let batch = Batch::from_ndjson(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
-        match self.engine(batch.id.run).await {
-            Ok(engine) => Ok(engine.run(batch, Mode::Apply, deadline).await),
+        match self.engine(batch.id.run, invocation).await {
+            Ok(engine) => Ok(engine.run(batch, Mode::Apply, invocation.deadline).await.report),
             Err(error) => Err(Unusable { error: error.to_string(), batch: Some((batch, error.outcome())) }),
         }
     }
 
     /// Takes an approval, and the plan that it is of, to a report.
-    async fn carry_out(&self, key: &str, deadline: Deadline) -> Result<Report, Unusable> {
+    async fn carry_out(&self, object: &Object, invocation: &Invocation) -> Result<Report, Unusable> {
         let rule = &self.manifest.id;
-        let bytes = self.records.get(key).await.map_err(Unusable::without_batch)?;
+        let bytes = self.records.get(&object.key).await.map_err(Unusable::without_batch)?;
         let approval = Approval::from_json(&bytes, rule).map_err(Unusable::without_batch)?;
-        if !approval.plan.starts_with(&format!("plans/{rule}/")) {
-            return Err(Unusable::without_batch(format!(
-                "the approval is of {}, which is no plan of {rule}",
-                approval.plan
-            )));
+        if !approval.plan.starts_with(&Folder::Plans.of(rule)) {
+            let why = format!("the approval is of {}, which is no plan of {rule}", approval.plan);
+            return Err(Unusable::without_batch(why));
         }
-        let plan = self.records.get(&approval.plan).await.map_err(Unusable::without_batch)?;
-        let plan: Plan<R::Change> = serde_json::from_slice(&plan)
-            .map_err(|error| Unusable::without_batch(format!("{} is no plan of {rule}: {error}", approval.plan)))?;
-        let engine = self.engine(approval.run).await.map_err(Unusable::without_batch)?;
-        Ok(engine.run_approved(&approval, plan, deadline).await)
+        let plan: Plan<R::Change> = self.records.get_as(&approval.plan).await.map_err(Unusable::without_batch)?;
+        let engine = self.engine(approval.run, invocation).await.map_err(Unusable::without_batch)?;
+        let approved = Approved { approval, stored_by: object.stored_by.clone() };
+        Ok(engine.run_approved(approved, plan, invocation.deadline).await.report)
     }
 
     /// An engine for one run, as the policy is now.
-    async fn engine(&self, run: RunId) -> Result<Engine<R>, NoEngine> {
+    async fn engine(&self, run: RunId, invocation: &Invocation) -> Result<Engine<R>, NoEngine> {
         let (manifest, records) = (self.manifest.clone(), self.records.clone());
-        let record = PolicyRecord { records: records.clone(), key: POLICY_KEY.into() };
+        let record = PolicyRecord::new(records.clone(), POLICY_KEY);
         let policy = record.read().await?;
-        let settings = policy.settings::<R>(&manifest.id)?;
-        let sessions = Sessions::new(self.base.clone(), self.role.clone(), &manifest, run);
+        let settings = policy.settings(&manifest.id)?;
+        let sessions = Sessions::new(self.base.clone(), manifest.access(self.role.clone(), run));
         let engine = Engine::new(manifest, settings, sessions, records, Bounds::default())?;
-        Ok(engine.under(policy, Some(record)))
+        let Regions { own, home } = self.regions.clone();
+        // The service's own retries go on with what the try before them has claimed; a duplicate of the event does not.
+        let engine = engine.in_regions(own, home).held_by(invocation.request.clone());
+        Ok(engine.under(Arc::unwrap_or_clone(policy), Some(record)))
+    }
+}
+
+impl Regions {
+    /// Those of a list with commas between them.
+    fn new(list: &str, home: String) -> Result<Self, Error> {
+        let own: Vec<_> = list.split(',').map(|code| code.trim().to_owned()).filter(|code| !code.is_empty()).collect();
+        if own.is_empty() {
+            return Err(Error::Empty("REGIONS"));
+        }
+        if home.is_empty() {
+            return Err(Error::Empty("HOME_REGION"));
+        }
+        Ok(Self { own, home })
+    }
+}
+
+impl Object {
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
+    fn of(record: S3EventRecord) -> Self {
+        // Keys arrive as in an HTML form.
+        let encoded = record.s3.object.key.unwrap_or_default().replace('+', " ");
+        let key = percent_decode_str(&encoded).decode_utf8_lossy().into_owned();
+        let principal = record.principal_id.principal_id.unwrap_or_default();
+        let stored_by: String = principal.escape_default().take(MOST_OF_PRINCIPAL).collect();
+        Self { key, stored_by: Some(stored_by).filter(|by| !by.is_empty()) }
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use aws_sdk_ssm::Client;
 use backon::{ExponentialBuilder, Retryable};
-use remediation::{Error, ErrorKind, Manifest, Result, Rule, RunId, RunbookUse, Target, call};
+use remediation::{Error, ErrorKind, Manifest, Result, Rule, RunbookUse, Target, call};
 use uuid::Uuid;
 
 use crate::execution::{Progress, judge};
@@ -39,7 +39,7 @@ const WAIT_AT_MOST: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone)]
 pub struct Runbooks {
     ssm: Client,
-    run: RunId,
+    session_name: String,
     partition: &'static str,
 }
 
@@ -57,12 +57,13 @@ pub fn of_rule<R: Rule>() -> Result<RunbookUse> {
 impl Runbooks {
     /// Those of a session.
     pub fn new(target: &Target) -> Self {
-        Self { ssm: Client::new(&target.config), run: target.run, partition: target.partition }
+        let session_name = target.session_name.clone();
+        Self { ssm: Client::new(&target.config), session_name, partition: target.partition }
     }
 
     /// The same over another client in the partition `aws`, for tests.
-    pub fn over(ssm: Client, run: RunId) -> Self {
-        Self { ssm, run, partition: "aws" }
+    pub fn over(ssm: Client, session_name: impl ToString) -> Self {
+        Self { ssm, session_name: session_name.to_string(), partition: "aws" }
     }
 
     /// The same in another partition, for tests.
@@ -125,7 +126,7 @@ impl Runbooks {
         for (name, value) in parameters {
             request = request.parameters(*name, vec![(*value).to_owned()]);
         }
-        let request = request.client_token(client_token(self.run, runbook, parameters));
+        let request = request.client_token(client_token(&self.session_name, runbook, parameters));
         match call(START, || request.clone().send()).await {
             Ok(answer) => answer.automation_execution_id.map(Some).ok_or_else(|| Error::unusable(START, "no ID")),
             // "The client token can't be reused": somebody of this run was faster.
@@ -155,9 +156,9 @@ fn is_missing(error: &Error) -> bool {
     error.action == START && error.code.as_deref().is_some_and(|code| MISSING.contains(&code))
 }
 
-/// The same for the same start of the same run, and for no other.
-fn client_token(run: RunId, runbook: &str, parameters: &[(&str, &str)]) -> String {
-    let name = format!("{run} {runbook} {parameters:?}");
+/// The same for the same start of the same run, whose sessions' name no other has, and for no other.
+fn client_token(session_name: &str, runbook: &str, parameters: &[(&str, &str)]) -> String {
+    let name = format!("{session_name} {runbook} {parameters:?}");
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
 }
 

@@ -14,6 +14,7 @@ use remediation::Outcome;
 
 use super::*;
 
+const SESSION: &str = "autoremediate-a-run";
 const RUNBOOK: &str = "AWSConfigRemediation-X";
 const PARAMETERS: [(&str, &str); 2] = [("TrailName", "t"), ("AutomationAssumeRole", "r")];
 
@@ -60,7 +61,7 @@ fn looks(executions: Vec<AutomationExecution>) -> MockRule {
 
 async fn run(rules: &[&MockRule]) -> Result<()> {
     let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules);
-    Runbooks::over(ssm, RunId::start()).run(RUNBOOK, &PARAMETERS).await
+    Runbooks::over(ssm, SESSION).run(RUNBOOK, &PARAMETERS).await
 }
 
 #[tokio::test]
@@ -175,7 +176,7 @@ async fn a_start_that_is_refused_says_what_it_is() {
 async fn or_directly(partition: &'static str, rules: &[&MockRule]) -> (Result<()>, u32) {
     let runbook = RunbookUse { name: RUNBOOK.into(), missing_in: vec!["aws-us-gov".into()] };
     let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules);
-    let runbooks = Runbooks::over(ssm, RunId::start()).in_partition(partition);
+    let runbooks = Runbooks::over(ssm, SESSION).in_partition(partition);
     let count = AtomicU32::new(0);
     let directly = || async {
         count.fetch_add(1, Ordering::Relaxed);
@@ -213,7 +214,7 @@ async fn where_there_is_no_runbook_its_work_is_done_directly() {
 #[tokio::test]
 async fn what_is_done_directly_can_fail() {
     let runbook = RunbookUse { name: RUNBOOK.into(), missing_in: vec!["aws".into()] };
-    let runbooks = Runbooks::over(mock_client!(aws_sdk_ssm, RuleMode::MatchAny, []), RunId::start());
+    let runbooks = Runbooks::over(mock_client!(aws_sdk_ssm, RuleMode::MatchAny, []), SESSION);
     let refused = Error::not_now("redshift:ModifyCluster", "it is paused");
     let result = runbooks.or_directly(&runbook, &PARAMETERS, || async { Err(refused.clone()) }).await;
     assert_eq!(result, Err(refused));
@@ -249,7 +250,7 @@ async fn a_look_that_fails_names_its_action() {
 proptest! {
     #[test]
     fn a_token_stands_for_one_start_of_one_run(runbook in "[a-z]{1,3}", value in "[a-z]{1,3}", other in "[a-z]{1,3}") {
-        let (run, second) = (RunId::start(), RunId::start());
+        let (run, second) = (SESSION, "autoremediate-another-run");
         let token = client_token(run, &runbook, &[("X", &value)]);
         prop_assert_eq!(&token, &client_token(run, &runbook, &[("X", &value)]));
         prop_assert_ne!(&token, &client_token(second, &runbook, &[("X", &value)]));

@@ -166,8 +166,27 @@ impl Account {
     ///
     /// S3 refuses, or it is no JSON.
     pub async fn json(&self, bucket: &str, key: &str) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.object(bucket, key).await?)?)
+    }
+
+    /// What an object holds.
+    ///
+    /// # Errors
+    ///
+    /// S3 refuses.
+    pub async fn object(&self, bucket: &str, key: &str) -> Result<Vec<u8>> {
         let object = self.s3.get_object().bucket(bucket).key(key).send().await?;
-        Ok(serde_json::from_slice(&object.body.collect().await?.into_bytes())?)
+        Ok(object.body.collect().await?.to_vec())
+    }
+
+    /// Stores an object.
+    ///
+    /// # Errors
+    ///
+    /// S3 refuses.
+    pub async fn put(&self, bucket: &str, key: &str, bytes: Vec<u8>) -> Result<()> {
+        self.s3.put_object().bucket(bucket).key(key).body(bytes.into()).send().await?;
+        Ok(())
     }
 }
 

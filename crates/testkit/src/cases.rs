@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use remediation::{Mode, Outcome, Plan, Report, ReportedFinding, Rule, ServiceRole, StoredPlan};
+use remediation::{Mode, Outcome, Report, ReportedFinding, Rule, ServiceRole};
 use serde_json::Value;
 
 use crate::emulator::Emulator;
@@ -208,8 +208,8 @@ pub async fn run_twice_the_second_finds_nothing_to_do<S: Subject>() {
     assert_eq!(describe::<S>(&of, &resource).await, fixed);
 }
 
-/// Twice at once: both say the truth, and the state is that of one run. One that meets the other's change under way may
-/// defer.
+/// Twice at once: both say the truth, and the state is that of one run. One that meets the other's claim, or its change
+/// under way, defers.
 pub async fn two_runs_at_once_end_in_the_same_state<S: Subject>() {
     let of = organization::<S>().await;
     let resource = S::violating(&of.target, "at-once").await.unwrap();
@@ -257,13 +257,10 @@ pub async fn the_engine_takes_a_run_back<S: Subject>() {
 
 /// Takes back what a run wrote, the last change first, from its stored plan alone and with the rule's own rights.
 async fn undo<S: Subject>(of: &Organization, report: &Report) -> Result<(), remediation::Error> {
-    let [StoredPlan { key, .. }] = &report.plans[..] else { panic!("one stored plan: {report:?}") };
-    let stored = of.central.json(&of.bucket, key).await.unwrap();
-    let plan: Plan<<S::Rule as Rule>::Change> = serde_json::from_value(stored).unwrap();
+    let plan = of.plan::<S::Rule>(report).await.unwrap();
     let client = of.write_client::<S::Rule>().await.unwrap();
-    for planned in plan.findings[0].changes.iter().rev() {
-        let undo = S::Rule::undo(&planned.change).expect("a change that can be taken back");
-        S::Rule::apply(&client, &undo).await?;
+    for change in plan.resources[0].changes().rev() {
+        S::Rule::apply(&client, &plan.resources[0].resource, &S::Rule::undo(change)).await?;
     }
     Ok(())
 }
@@ -274,8 +271,8 @@ pub async fn mode_plan_writes_nothing<S: Subject>() {
     let resource = S::violating(&of.target, "planned").await.unwrap();
     let before = describe::<S>(&of, &resource).await;
     let report = run::<S>(&of, &[&resource], Mode::Plan).await;
-    let stored = of.central.json(&of.bucket, &report.plans[0].key).await.unwrap();
-    assert_eq!(stored["findings"][0]["changes"].as_array().unwrap().len(), report.findings[0].changes.len());
+    let plan = of.plan::<S::Rule>(&report).await.unwrap();
+    assert_eq!(plan.resources[0].changes.len(), report.findings[0].changes.len());
     assert_eq!(only(report).outcome, Outcome::Planned);
     assert_eq!(describe::<S>(&of, &resource).await, before);
     let sessions = of.decisions().await.unwrap().iter().filter(|of| of.action == "sts:AssumeRole").count();

@@ -21,17 +21,25 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Starts `binary` with nothing but `environment`, and hands it `event`. It has `timeout` for it.
+    /// Starts `binary` with nothing but `environment`, and hands it `event`. It has `timeout` for it. A retry of the
+    /// service's has the same `request` as the try before it.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
     ///
     /// # Errors
     ///
     /// It does not start.
-    pub async fn start(binary: &Path, environment: &[(&str, &str)], event: &Value, timeout: Duration) -> Result<Self> {
+    pub async fn start(
+        binary: &Path,
+        environment: &[(&str, &str)],
+        event: &Value,
+        request: &str,
+        timeout: Duration,
+    ) -> Result<Self> {
         let api = MockServer::start().await;
         let deadline = (SystemTime::now() + timeout).duration_since(UNIX_EPOCH)?.as_millis();
         let arn = "arn:aws:lambda:us-east-1:111111111111:function:test";
         let next = ResponseTemplate::new(200)
-            .insert_header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+            .insert_header("Lambda-Runtime-Aws-Request-Id", request)
             .insert_header("Lambda-Runtime-Deadline-Ms", deadline.to_string().as_str())
             .insert_header("Lambda-Runtime-Invoked-Function-Arn", arn)
             .set_body_json(event);

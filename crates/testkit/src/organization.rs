@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use engine::{Bounds, Deadline, Engine, Taken, Undo};
 use jiff::{SignedDuration, Timestamp};
+use remediation::records::read;
 use remediation::{
-    Batch, BatchId, Bounds, Deadline, Engine, Finding, Manifest, Mode, Permission, Proposal, Records, Report, Rule,
-    RunId, Seen, ServiceRole, SessionKind, Sessions, TargetRole, Undo,
+    Batch, BatchId, Finding, Folder, Manifest, Mode, POLICY_KEY, Permission, Plan, Proposal, Records, Report, Rule,
+    RunId, SERVICE_ROLE_SUFFIX, Seen, SessionKind, Sessions, Sighting, TargetRole,
 };
 use serde_json::{Value, json};
 
@@ -60,7 +62,7 @@ pub struct Proposed<C> {
     /// What it proposes.
     pub proposal: Proposal<C>,
     /// What its guard sees; nothing where that is off.
-    pub sights: Vec<String>,
+    pub sights: Vec<Sighting>,
 }
 
 impl Organization {
@@ -83,7 +85,7 @@ impl Organization {
         let central = Account::fresh(emulator);
         let bucket = format!("autoremediate-{}-{REGION}", central.id);
         central.s3.create_bucket().bucket(&bucket).send().await?;
-        central.s3.put_object().bucket(&bucket).key("policy.json").body(policy(&manifest).into()).send().await?;
+        central.s3.put_object().bucket(&bucket).key(POLICY_KEY).body(policy(&manifest).into()).send().await?;
         let lambda = make_lambda_role(&central, &manifest, &bucket).await?;
         let (emulator_url, product_variables) = (emulator.url().to_owned(), emulator.variables());
         let control = AtomicUsize::new(0);
@@ -206,24 +208,45 @@ impl Organization {
 
     /// The same with settings of the operator's.
     pub async fn run_with<R: Rule>(&self, settings: R::Settings, batch: Batch, mode: Mode) -> Report {
-        self.engine::<R>(settings, batch.id.run).run(batch, mode, Deadline::never()).await
+        self.engine::<R>(settings, batch.id.run).run(batch, mode, Deadline::never()).await.report
     }
 
-    /// Takes back what the one plan of a report wrote, or shows it, as a person would: the rule's Lambda reads no plans.
+    /// Takes back what a run wrote, by its report and the plan that this names, or shows it, as a person would: the rule's
+    /// Lambda takes nothing back.
     ///
     /// # Errors
     ///
     /// The report has no plan, or it cannot be read.
     pub async fn undo<R: Rule>(&self, report: &Report, mode: Mode) -> Result<Report> {
-        let key = &report.plans.first().ok_or("the report has no plan")?.key;
-        let plan = serde_json::from_value(self.central.json(&self.bucket, key).await?)?;
+        let key = report.plan.as_ref().ok_or("the report has no plan")?.key.clone();
+        self.undo_plan::<R>(key, Some(report.clone()), mode).await
+    }
+
+    /// The same by the key of the plan; without a report, where the run never came back to store one.
+    ///
+    /// # Errors
+    ///
+    /// The plan cannot be read.
+    pub async fn undo_plan<R: Rule>(&self, key: String, report: Option<Report>, mode: Mode) -> Result<Report> {
+        let records = Records::Bucket { client: self.central.s3.clone(), bucket: self.bucket.clone() };
+        let plan: Plan<R::Change> = records.get_as(&key).await?;
         let id = BatchId { rule: self.manifest.id.clone(), run: RunId::start(), batch: 1 };
         let exempt_until = Timestamp::now() + SignedDuration::from_hours(24);
-        let how = Undo { write: mode == Mode::Apply, force: false, exempt_until };
-        let records = Records::Bucket { client: self.central.s3.clone(), bucket: self.bucket.clone() };
+        let write = Undo::Write { shown: None, force: false, exempt_until };
+        let how = if mode == Mode::Apply { write } else { Undo::Show };
         let (manifest, sessions) = (self.manifest.clone(), self.sessions(id.run));
         let engine = Engine::<R>::new(manifest, R::Settings::default(), sessions, records, Bounds::default())?;
-        Ok(engine.undo(id, key, plan, how, Deadline::never()).await)
+        Ok(engine.undo(id, Taken { key, plan, report }, &how, Deadline::never()).await.report)
+    }
+
+    /// The plan that a report names.
+    ///
+    /// # Errors
+    ///
+    /// The report has no plan, or it cannot be read.
+    pub async fn plan<R: Rule>(&self, report: &Report) -> Result<Plan<R::Change>> {
+        let key = &report.plan.as_ref().ok_or("the report has no plan")?.key;
+        Ok(read(&self.central.object(&self.bucket, key).await?)?)
     }
 
     fn engine<R: Rule>(&self, settings: R::Settings, run: RunId) -> Engine<R> {
@@ -235,7 +258,7 @@ impl Organization {
     /// Sessions in the target account, as the rule's Lambda has them.
     pub fn sessions(&self, run: RunId) -> Sessions {
         let role = TargetRole { name: self.target_role(), external_id: Some(EXTERNAL_ID.into()) };
-        Sessions::new(self.lambda.clone(), role, &self.manifest, run)
+        Sessions::new(self.lambda.clone(), self.manifest.access(role, run))
     }
 
     /// The rule's client in a session that may write.
@@ -327,6 +350,8 @@ impl Organization {
             ("BUCKET", &self.bucket),
             ("TARGET_ROLE_NAME", &self.target_role()),
             ("EXTERNAL_ID", EXTERNAL_ID),
+            ("REGIONS", REGION),
+            ("HOME_REGION", REGION),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Ok(self.product_variables.iter().cloned().chain(variables).collect())
@@ -376,7 +401,7 @@ impl Organization {
 
     /// The name of the role that the rule passes on to an AWS service.
     pub fn service_role(&self) -> String {
-        format!("{}{}", self.target_role(), ServiceRole::NAME_SUFFIX)
+        format!("{}{}", self.target_role(), SERVICE_ROLE_SUFFIX)
     }
 }
 
@@ -392,17 +417,16 @@ fn policy(manifest: &Manifest) -> Vec<u8> {
 async fn make_lambda_role(central: &Account, manifest: &Manifest, bucket: &str) -> Result<SdkConfig> {
     let (id, arn) = (&manifest.id, format!("arn:aws:s3:::{bucket}"));
     // What modules/central of the Terraform allows.
-    let objects = |folder| format!("{arn}/{folder}/{id}/*");
-    let mut read =
-        ["findings", "approvals", "plans", "reports", "exemptions", "fixes", "ledgers"].map(objects).to_vec();
-    read.push(format!("{arn}/policy.json"));
-    let recorded = ["plans", "reports", "fixes", "ledgers"].map(objects);
-    let listed = ["exemptions", "fixes", "ledgers"].map(|folder| format!("{folder}/{id}/*"));
+    let objects = |folder: Folder| format!("{arn}/{}*", folder.of(id));
+    let written = [Folder::Plans, Folder::Reports, Folder::Ledgers, Folder::Resources];
+    let read = [Folder::Findings, Folder::Approvals].into_iter().chain(written).map(objects);
+    let read: Vec<_> = read.chain([format!("{arn}/{POLICY_KEY}")]).collect();
+    let written = written.map(objects);
+    // Without a condition: else S3 does not tell that a record is not there.
     let allowed = json!([
         {"Effect": "Allow", "Action": "s3:GetObject", "Resource": read},
-        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": recorded},
-        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn,
-            "Condition": {"StringLike": {"s3:prefix": listed}}},
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": written},
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn},
         {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
             "Resource": format!("arn:aws:iam::*:role/autoremediate-{id}")},
     ]);

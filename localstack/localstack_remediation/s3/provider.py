@@ -6,15 +6,17 @@ from weakref import WeakSet
 
 from localstack.aws.api import RequestContext, ServiceException, handler
 from localstack.aws.api.s3 import AccessDenied, InvalidBucketName, NoSuchBucket
+from localstack.aws.api.s3 import NotImplemented as NotImplementedByS3
 from localstack.services.plugins import Service, aws_provider
 from localstack.services.s3 import provider as localstack_s3
 from localstack.services.s3.models import S3Bucket
 from localstack.services.s3.notifications import S3EventNotificationContext
-from localstack.services.s3.storage.ephemeral import EphemeralS3ObjectStore
 
 from .. import settings
 from ..iam import enforcement
 from . import names, notifications
+from .store import ObjectStore
+from .writes import Writes
 
 # Whether a name is valid depends on more than the name here: `create_bucket` below decides it.
 localstack_s3.is_bucket_name_valid = lambda bucket_name: True
@@ -27,6 +29,7 @@ class RemediationS3Provider(localstack_s3.S3Provider):
         super().__init__(storage_backend)
         self._made_with_eu: WeakSet[S3Bucket] = WeakSet()
         self._notification_dispatcher = notifications.Dispatcher()
+        self._writes = Writes()
 
     @handler("CreateBucket", expand=False)
     def create_bucket(self, context: RequestContext, request):
@@ -77,6 +80,39 @@ class RemediationS3Provider(localstack_s3.S3Provider):
         with _missing_only_for_who_may_list(context):
             return super().head_object(context, request)
 
+    @handler("PutObject", expand=False)
+    def put_object(self, context: RequestContext, request):
+        is_for_new = request.get("IfNoneMatch")
+        turn = self._writes.turn_of_new(request["Bucket"], request["Key"]) if is_for_new else self._writes.turn()
+        with turn:
+            return super().put_object(context, request)
+
+    @handler("CopyObject", expand=False)
+    def copy_object(self, context: RequestContext, request):
+        if any(header in context.request.headers for header in ("If-Match", "If-None-Match")):
+            raise NotImplementedByS3("The emulator knows no conditional copies.")  # LocalStack would make them
+        with self._writes.turn():
+            return super().copy_object(context, request)
+
+    def complete_multipart_upload(self, context, **parameters):
+        with self._writes.turn():
+            return super().complete_multipart_upload(context, **parameters)
+
+    def post_object(self, context, **parameters):
+        with self._writes.turn():
+            return super().post_object(context, **parameters)
+
+    def delete_object(self, context, bucket, key, **parameters):
+        with self._writes.turn_of_deletion(bucket, key):
+            return super().delete_object(context, bucket, key, **parameters)
+
+    def delete_objects(self, context, bucket, delete, **parameters):
+        objects = delete.get("Objects") or []
+        if any(each.get("ETag") for each in objects):
+            raise NotImplementedByS3("The emulator knows no conditional deletions.")  # LocalStack would make them
+        with self._writes.turn_of_deletion(bucket, *(each["Key"] for each in objects)):
+            return super().delete_objects(context, bucket, delete, **parameters)
+
     def _notify(self, context, s3_bucket, s3_object=None, s3_notif_ctx=None):
         if not s3_bucket.notification_configuration:
             return
@@ -112,5 +148,5 @@ def _missing_only_for_who_may_list(context: RequestContext):
 @aws_provider(name="remediation")
 def s3() -> Service:
     # LocalStack's own default is a fixed folder in /tmp, which every instance on the machine would share.
-    objects = EphemeralS3ObjectStore(tempfile.mkdtemp(prefix="s3-objects-"))
+    objects = ObjectStore(tempfile.mkdtemp(prefix="s3-objects-"))
     return Service.for_provider(RemediationS3Provider(objects))

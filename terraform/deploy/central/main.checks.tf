@@ -1,5 +1,5 @@
-# A warning only: a guard that holds is a choice. What it holds waits for a person, so whoever sets a rule to apply should
-# know which of its fixes do not go by themselves.
+# Only a warning: a guard that holds is a choice. The fixes that it holds wait for a person, so whoever sets a rule to
+# apply should know which of its fixes are not made automatically.
 
 locals {
   rules_that_a_guard_holds = sort([
@@ -14,9 +14,9 @@ check "no_rule_is_held_by_a_guard_unasked" {
   assert {
     condition = length(local.rules_that_a_guard_holds) == 0
     error_message = join(" ", [
-      "In mode apply, a guard holds fixes that would cut a service off until a person approves them:",
+      "In mode apply, guards of these rules hold fixes that would cut off a service until a person approves them:",
       join("; ", [for id in local.rules_that_a_guard_holds : "${id} (${join(", ", module.catalog.guards_that_hold[id])})"]),
-      "Set each of these settings in the policy: \"hold\" to keep it so, \"warn\" to have them fixed.",
+      "Set each of these settings in the policy: \"hold\" to keep this behavior, \"warn\" to have such resources fixed.",
     ])
   }
 }

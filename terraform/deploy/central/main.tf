@@ -1,7 +1,7 @@
-# The central deployment of one region. Apply it once a region, each with a state (or workspace) of its own.
+# The central deployment of one region. Apply it once for each region, each time with its own state or workspace.
 #
-# Credentials, and an emulator's endpoint (AWS_ENDPOINT_URL), come from the environment. The token comes by
-# TF_VAR_netskope_token, for every plan and every apply, and is kept in neither.
+# Credentials, and the endpoint of an emulator (AWS_ENDPOINT_URL), come from the environment. So does the token, as
+# TF_VAR_netskope_token: every plan and every apply needs it, and neither stores it.
 
 provider "aws" {
   region = var.region

@@ -1,5 +1,5 @@
 output "bucket" {
-  description = "Name of the bucket with findings, plans, reports and policy.json."
+  description = "Name of the bucket with findings, records and policy.json."
   value       = module.central.bucket
 }
 
@@ -14,7 +14,7 @@ output "poller_function_name" {
 }
 
 output "rule_function_names" {
-  description = "Name of the rule's Lambda by rule ID."
+  description = "Name of each rule's Lambda, by rule ID."
   value       = module.central.rule_function_names
 }
 
@@ -24,17 +24,17 @@ output "poller_role_arn" {
 }
 
 output "rule_role_arns" {
-  description = "ARN of the role of the rule's Lambda by rule ID. The target account's role trusts it."
+  description = "ARN of the role of each rule's Lambda, by rule ID. The role in the target account trusts it."
   value       = module.central.rule_role_arns
 }
 
 output "target_role_names" {
-  description = "Name, by rule ID, of the role that the rule's Lambda assumes in every target account."
+  description = "Name of the role that each rule's Lambda assumes in every target account, by rule ID."
   value       = module.central.target_role_names
 }
 
 output "failure_queue_url" {
-  description = "URL of the queue of invocations that died."
+  description = "URL of the queue of failed invocations."
   value       = module.central.failure_queue_url
 }
 
@@ -49,26 +49,26 @@ output "schedule_group" {
 }
 
 output "schedule_names" {
-  description = "Name of the schedule by rule ID."
+  description = "Name of each rule's schedule, by rule ID."
   value       = module.central.schedule_names
 }
 
 output "log_group_names" {
-  description = "Name of the log group by rule ID, and `poller`."
+  description = "Name of each Lambda's log group, by rule ID or `poller`."
   value       = module.central.log_group_names
 }
 
 output "approver_policy_arn" {
-  description = "ARN of the policy for those who approve plans."
+  description = "ARN of the policy for people who approve plans."
   value       = module.central.approver_policy_arn
 }
 
 output "operator_policy_arn" {
-  description = "ARN of the policy for those who plan, apply and undo from the command line. They cannot approve."
+  description = "ARN of the policy for people who plan, apply and undo from the command line. It does not let them approve."
   value       = module.central.operator_policy_arn
 }
 
 output "modes" {
-  description = "Mode by rule ID, as policy.json has it, where no override says otherwise."
+  description = "Mode of each rule, by rule ID, where no override sets another."
   value       = module.central.modes
 }

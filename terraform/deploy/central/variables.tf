@@ -2,7 +2,7 @@
 
 variable "region" {
   type        = string
-  description = "Code of the region to deploy in. Null takes it from the environment."
+  description = "Code of the region to deploy in. Null means the region of the environment."
   default     = null
 }
 
@@ -14,7 +14,7 @@ variable "netskope_tenant" {
 
 variable "netskope_token" {
   type        = string
-  description = "Token of the Netskope API. Kept in no plan and no state."
+  description = "Token for the Netskope API. It is stored in no plan and no state."
   nullable    = false
   ephemeral   = true
   sensitive   = true
@@ -22,60 +22,60 @@ variable "netskope_token" {
 
 variable "home_region" {
   type        = string
-  description = "Code of the region whose deployment acts on global findings, such as IAM's. The same in every region's deployment."
+  description = "Code of the region whose deployment fixes resources that have no region, such as IAM users. Must be the same in the deployments of all regions."
   nullable    = false
 }
 
 variable "external_id" {
   type        = string
-  description = "External ID that is sent when a target account's role is assumed. The same in the target accounts."
+  description = "External ID to send when assuming a role of a target account. Must be the same in the target accounts."
   nullable    = false
 }
 
 variable "rules" {
   type        = set(string)
-  description = "IDs of the rules to enable, such as `s3-public-bucket`. Null enables all of them."
+  description = "IDs of the rules to enable, such as `s3-public-bucket`. Null enables all rules."
   default     = null
 }
 
 variable "netskope_token_version" {
   type        = number
-  description = "Raise this number to write a new token to the secret: Terraform cannot see that the token has changed."
+  description = "Increase this number to write a new token to the secret: Terraform cannot see that the token has changed."
   default     = 1
   nullable    = false
 }
 
 variable "netskope_endpoint" {
   type        = string
-  description = "Another base URL for the Netskope API, for a proxy or a stand-in. Null for https:// and the tenant."
+  description = "Base URL of the Netskope API, if it is reached by a proxy or replaced in a test. Null means https:// and the tenant."
   default     = null
 }
 
 variable "schedule" {
   type        = string
-  description = "When to poll each rule: rate(…) or cron(…) of EventBridge Scheduler, in UTC."
+  description = "When to poll for each rule: a rate(…) or cron(…) expression of EventBridge Scheduler, in UTC."
   default     = "rate(30 minutes)"
   nullable    = false
 }
 
 variable "schedules" {
   type        = map(string)
-  description = "Schedules of single rules, by rule ID, instead of `schedule`."
+  description = "Schedules by rule ID, for rules that should not follow `schedule`."
   default     = {}
   nullable    = false
 }
 
-# Any type, because Terraform drops a key that a type does not name without a word: a typo would be a policy that is not
-# what it says. The modules say which keys there are.
+# Of any type, because Terraform silently drops a key that a type does not name, so that a typo would change what the
+# policy says. The catalog module lists the keys.
 variable "policy" {
   type        = any
-  description = "What the rules may do: modes, settings, exemptions and limits, as policy.json has them. By default every rule plans and none writes."
+  description = "What the rules may do: modes, settings, exemptions and limits. Stored as policy.json. By default every rule only plans and changes nothing."
   default     = {}
   nullable    = false
 
   validation {
     condition     = can(keys(var.policy))
-    error_message = "The policy is an object."
+    error_message = "The policy must be an object."
   }
 
   validation {
@@ -115,7 +115,7 @@ variable "policy" {
     ]))}."
   }
 
-  # A rule that there is not is for the module to refuse
+  # The module refuses a rule that does not exist
   validation {
     condition = alltrue(flatten(try([
       for id, rule in var.policy.rules : [
@@ -150,87 +150,87 @@ variable "policy" {
 
 variable "architecture" {
   type        = string
-  description = "Architecture of the Lambdas and their packages: \"x86_64\" or \"arm64\"."
+  description = "Architecture of the Lambdas and of their packages: \"x86_64\" or \"arm64\"."
   default     = "x86_64"
   nullable    = false
 }
 
 variable "package_dir" {
   type        = string
-  description = "Folder with the packages: <architecture>/poller.zip and <architecture>/<rule ID>.zip. Null for the repository's dist."
+  description = "Folder with the packages: <architecture>/poller.zip and <architecture>/<rule ID>.zip. Null means the repository's dist."
   default     = null
 }
 
 variable "name_prefix" {
   type        = string
-  description = "First part of every name. The same in the target accounts."
+  description = "First part of the name of every resource. Must be the same in the target accounts."
   default     = "autoremediate"
   nullable    = false
 }
 
 variable "permissions_boundary" {
   type        = string
-  description = "ARN of the policy to set as every role's permissions boundary. Null sets none."
+  description = "ARN of the policy to set as the permissions boundary of every role. Null sets none."
   default     = null
 }
 
 variable "kms_key_arn" {
   type        = string
-  description = "ARN of the KMS key that encrypts the secret. Null for the AWS managed key."
+  description = "ARN of the KMS key that encrypts the secret. Null means the AWS managed key."
   default     = null
 }
 
 variable "reserved_concurrency" {
   type        = number
-  description = "Concurrent executions that are reserved for each rule's Lambda, and at most used by it. Null for no limit."
+  description = "Concurrent executions to reserve for the Lambda of each rule, which cannot use more. Null reserves none and sets no limit."
   default     = null
 }
 
 variable "log_retention_days" {
   type        = number
-  description = "Days that the Lambdas' logs are kept."
+  description = "For how many days to keep the logs of the Lambdas."
   default     = 90
   nullable    = false
 }
 
 variable "findings_retention_days" {
   type        = number
-  description = "Days that batches of findings are kept."
+  description = "For how many days to keep batches of findings."
   default     = 30
   nullable    = false
 }
 
 variable "record_retention_days" {
   type        = number
-  description = "Days that plans and reports are kept. What is gone cannot be undone from."
+  description = "For how many days to keep plans, reports and approvals. A fix cannot be undone once its plan is gone. The card of a resource (its recent fixes, a waiting plan, an undo's exemption) is kept for as long after its last change, and never less than 30 days, the fight window or approval_hours."
   default     = 365
   nullable    = false
 }
 
 variable "alarm_actions" {
   type        = set(string)
-  description = "ARNs of what the failure alarm notifies, such as an SNS topic."
+  description = "ARNs that the failure alarm notifies, such as that of an SNS topic."
   default     = []
   nullable    = false
 }
 
 variable "force_destroy" {
   type        = bool
-  description = "Whether destroying deletes the bucket with all its records and the secret at once. For demonstrations."
+  description = "Whether `terraform destroy` deletes the secret at once, and the bucket with all its records. For demonstrations."
   default     = false
   nullable    = false
 }
 
 variable "organization_check" {
   type        = bool
-  description = "Whether to warn if this account is the organization's management account. Needs organizations:DescribeOrganization; set it to false in an account that is in no organization."
+  description = "Whether to warn if this account is the management account of its organization. Needs organizations:DescribeOrganization. Set it to false in an account that belongs to no organization."
   default     = true
   nullable    = false
 }
 
 variable "tags" {
   type        = map(string)
-  description = "Tags of every resource, beside the provider's default tags."
+  description = "Tags for every resource, in addition to the provider's default tags."
   default     = {}
   nullable    = false
 }

@@ -1,10 +1,10 @@
-# The roles of one target account. Apply it once an account, each in a workspace of its own, named like the account:
+# The roles of one target account. Apply it once for each account, each time in a workspace named after the account:
 #
 #   terraform workspace select -or-create 222222222222
 #   terraform apply -var account_id=222222222222
 #
-# Credentials, and an emulator's endpoint (AWS_ENDPOINT_URL), come from the environment: those of an account whose
-# callers may assume deploy_role_name in the target account, or with an empty deploy_role_name the target's own.
+# Credentials, and the endpoint of an emulator (AWS_ENDPOINT_URL), come from the environment. The credentials must be
+# allowed to assume deploy_role_name in the target account or, where deploy_role_name is empty, be the target's own.
 
 provider "aws" {
   alias  = "caller"
@@ -31,7 +31,7 @@ data "aws_partition" "caller" {
   provider = aws.caller
 }
 
-# The credentials decide where the roles go, so they are held against what was asked for before anything is planned
+# The credentials decide which account gets the roles, so they are checked before anything is planned
 data "aws_caller_identity" "target" {
   lifecycle {
     postcondition {
@@ -41,7 +41,7 @@ data "aws_caller_identity" "target" {
 
     postcondition {
       condition     = contains(["default", var.account_id], terraform.workspace)
-      error_message = "The workspace is ${terraform.workspace}, but the account is ${var.account_id}: each account has a workspace of its own."
+      error_message = "The workspace is ${terraform.workspace}, but the account is ${var.account_id}. Select the workspace that is named after the account."
     }
   }
 }

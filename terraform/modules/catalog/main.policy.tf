@@ -1,11 +1,11 @@
-# The keys that a policy may have, by the schema that the Rust side writes. Terraform drops a key that a type does not
-# name without a word, so whoever takes a policy compares its keys with these.
+# The keys that a policy may have, read from the schema that is generated from the Rust code. Terraform silently drops a
+# key that a type does not name, so callers compare the keys of a policy with these.
 
 locals {
   schema      = jsondecode(file("${path.module}/policy.schema.json"))
   definitions = { for name, definition in local.schema["$defs"] : "#/$defs/${name}" => definition }
 
-  # What a place holds comes first in an anyOf, before null; a reference stands for its definition
+  # Where a value may be null, anyOf lists its own schema first; a $ref is replaced by its definition
   rule_places  = { for id, place in local.schema.properties.rules.properties : id => try(place.anyOf[0], place) }
   rule_schemas = { for id, place in local.rule_places : id => try(local.definitions[place["$ref"]], place) }
 
@@ -28,7 +28,7 @@ locals {
     }
   }
 
-  # What a setting may be, as a pattern: some words or numbers, else by the type
+  # The values that a setting may have, as a pattern: those that the schema lists, else those of its type
   types = { boolean = "true|false", integer = "[1-9][0-9]*", string = ".*" }
   policy_settings = {
     for id, settings in local.setting_schemas : id => {
@@ -36,7 +36,7 @@ locals {
     }
   }
 
-  # The guards that hold unless the policy says otherwise
+  # The guards whose default is to hold
   guards_that_hold = {
     for id, settings in local.settings_schemas : id => sort([
       for name, place in try(settings.properties, {}) : name if startswith(name, "guard_") && try(place.default, null) == "hold"

@@ -1,7 +1,7 @@
-# The rules that this repository has, read from crates/rules/*/rule.json. Needs no provider.
+# The rules of this repository, read from crates/rules/*/rule.json. Needs no provider.
 #
-# This is the only place in Terraform that reads the manifests: a rule that gets a folder there is deployed without
-# a change here. The other modules take the map that this one returns.
+# Nothing else in Terraform reads the manifests: a new folder there is deployed without a change here. The other modules
+# take the map that this one returns.
 
 locals {
   directory = "${path.module}/../../../crates/rules"

@@ -1,19 +1,19 @@
 output "rules" {
-  description = "The enabled rules: the manifest (rule.json, decoded) by rule ID."
+  description = "The enabled rules by rule ID, each with its manifest (rule.json, decoded)."
   value       = { for id, manifest in local.manifests : id => manifest if var.rules == null ? true : contains(var.rules, id) }
 
   precondition {
     condition     = alltrue([for id, manifest in local.manifests : manifest.id == id])
-    error_message = "The id of a rule.json must be the name of its folder: ${join(", ", [for id, manifest in local.manifests : "${id} says ${manifest.id}" if manifest.id != id])}."
+    error_message = "The id in a rule.json must be the name of its folder: ${join(", ", [for id, manifest in local.manifests : "${id} says ${manifest.id}" if manifest.id != id])}."
   }
 
-  # The longest name made from an ID is a role, <prefix of 16>-<id>-<region of 15>, of 64 characters; "poller",
-  # "scheduler" and "doctor" are names of the deployment's own.
+  # The longest name made from an ID is a role's, <prefix of 16>-<id>-<region of 15>, which may have 64 characters. The
+  # deployment itself uses the names "poller", "scheduler" and "doctor".
   precondition {
     condition = alltrue([
       for id in local.ids : can(regex("^[a-z][a-z0-9-]{0,30}$", id)) && !contains(["poller", "scheduler", "doctor"], id)
     ])
-    error_message = "A rule ID has at most 31 lower-case letters, digits and hyphens, starts with a letter, and is not poller, scheduler or doctor."
+    error_message = "A rule ID must start with a letter, have at most 31 lower-case letters, digits and hyphens, and not be poller, scheduler or doctor."
   }
 }
 
@@ -23,16 +23,16 @@ output "ids" {
 }
 
 output "policy_keys" {
-  description = "The keys that a policy may have: under `policy` its own, and those of one entry of `rules`, `accounts`, `overrides`, `exemptions`, `limits` and `fight`."
+  description = "The keys that a policy may have: its own under `policy`, and those of one entry under `rules`, `accounts`, `overrides`, `exemptions`, `limits` and `fight`."
   value       = local.policy_keys
 }
 
 output "policy_settings" {
-  description = "The rule's settings by rule ID: by its name, the pattern that a setting's value has."
+  description = "The settings of each rule, by rule ID: for each name, the pattern that its value must match."
   value       = local.policy_settings
 }
 
 output "guards_that_hold" {
-  description = "By rule ID: the names of the settings that, unless the policy says otherwise, hold a fix until a person approves it."
+  description = "Names of the guard settings, by rule ID, that hold a fix until a person approves it unless the policy says otherwise."
   value       = { for id, names in local.guards_that_hold : id => names if length(names) > 0 }
 }

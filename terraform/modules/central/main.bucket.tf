@@ -1,4 +1,4 @@
-# Findings and approvals come in here; plans, reports and what else is recorded stay here.
+# Findings and approvals arrive here; plans, reports and the other records are kept here.
 
 resource "aws_s3_bucket" "this" {
   bucket        = local.bucket
@@ -63,42 +63,22 @@ resource "aws_s3_bucket_policy" "this" {
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
-  rule {
-    id     = "findings"
-    status = "Enabled"
-    filter { prefix = "findings/" }
-    expiration { days = var.findings_retention_days }
-    noncurrent_version_expiration { noncurrent_days = 1 }
-  }
-
-  # A record that was overwritten or deleted is kept as long as any other
+  # Current versions expire by the time since they were written, earlier ones by the time since they were replaced
   dynamic "rule" {
-    for_each = ["plans", "reports", "approvals", "fixes"]
+    for_each = local.folders
     content {
-      id     = rule.value
+      id     = rule.key
       status = "Enabled"
-      filter { prefix = "${rule.value}/" }
-      expiration { days = var.record_retention_days }
-      noncurrent_version_expiration { noncurrent_days = var.record_retention_days }
-    }
-  }
-
-  # An undo's exemption lasts hours or days, and a ledger one run
-  dynamic "rule" {
-    for_each = ["exemptions", "ledgers"]
-    content {
-      id     = rule.value
-      status = "Enabled"
-      filter { prefix = "${rule.value}/" }
-      expiration { days = 30 }
-      noncurrent_version_expiration { noncurrent_days = 1 }
+      filter { prefix = local.prefixes[rule.key] }
+      expiration { days = rule.value.days }
+      noncurrent_version_expiration { noncurrent_days = rule.value.noncurrent_days }
     }
   }
 
   rule {
     id     = "policy"
     status = "Enabled"
-    filter { prefix = "policy.json" }
+    filter { prefix = local.policy_key }
     noncurrent_version_expiration { noncurrent_days = var.record_retention_days }
   }
 

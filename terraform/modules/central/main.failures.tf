@@ -1,4 +1,5 @@
-# Invocations that died end in this queue. Nothing reads it but a person: the next poll is the retry.
+# Failed invocations end up in this queue: those of every Lambda, and polls that the scheduler could not start. Only
+# people read it, because the next poll is the retry. The alarm is on while there is a message.
 
 resource "aws_sqs_queue" "failures" {
   name                      = local.queue
@@ -25,7 +26,7 @@ resource "aws_sqs_queue_policy" "failures" {
 
 resource "aws_cloudwatch_metric_alarm" "failures" {
   alarm_name          = local.queue
-  alarm_description   = "autoremediate: an invocation died; its event is in the queue ${local.queue}."
+  alarm_description   = "autoremediate: an invocation failed. Its event and its error are in the queue ${local.queue}; the next poll tries again."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = local.queue }

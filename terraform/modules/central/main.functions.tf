@@ -1,4 +1,4 @@
-# The poller and one Lambda for each enabled rule: all the same but for what they are told and what they may do.
+# The poller and one Lambda for each enabled rule. They differ only in their environment and their permissions.
 
 locals {
   functions = merge(
@@ -10,7 +10,6 @@ locals {
           {
             NETSKOPE_TENANT  = var.netskope_tenant
             TOKEN_SECRET_ARN = aws_secretsmanager_secret.token.arn
-            HOME_REGION      = var.home_region
           },
           var.netskope_endpoint == null ? {} : { NETSKOPE_ENDPOINT = var.netskope_endpoint },
         )
@@ -23,11 +22,16 @@ locals {
               Resource = [aws_secretsmanager_secret.token.arn]
             },
             {
-              Sid    = "Findings"
-              Effect = "Allow"
-              # Read, too: a batch whose answer was lost is compared with what is stored, so that it is stored once
-              Action   = ["s3:GetObject", "s3:PutObject"]
-              Resource = ["${local.bucket_arn}/findings/*"]
+              Sid      = "Read"
+              Effect   = "Allow"
+              Action   = ["s3:GetObject"]
+              Resource = [for prefix in local.readable.poller : "${local.bucket_arn}/${prefix}*"]
+            },
+            {
+              Sid      = "Write"
+              Effect   = "Allow"
+              Action   = ["s3:PutObject"]
+              Resource = [for prefix in local.writable.poller : "${local.bucket_arn}/${prefix}*"]
             },
           ],
           [
@@ -49,29 +53,25 @@ locals {
         environment = {
           TARGET_ROLE_NAME = "${var.name_prefix}-${id}"
           EXTERNAL_ID      = var.external_id
+          REGIONS          = join(",", local.regions)
         }
         statements = [
           {
             Sid    = "Read"
             Effect = "Allow"
             Action = ["s3:GetObject"]
-            Resource = concat(["${local.bucket_arn}/policy.json"], [
-              for folder in ["findings", "approvals", "plans", "reports", "exemptions", "fixes", "ledgers"] : "${local.bucket_arn}/${folder}/${id}/*"
-            ])
+            Resource = concat(
+              ["${local.bucket_arn}/${local.policy_key}"],
+              [for prefix in local.readable.rule : "${local.bucket_arn}/${prefix}${id}/*"],
+            )
           },
           {
-            Sid      = "Record"
+            Sid      = "Write"
             Effect   = "Allow"
             Action   = ["s3:PutObject"]
-            Resource = [for folder in ["plans", "reports", "fixes", "ledgers"] : "${local.bucket_arn}/${folder}/${id}/*"]
+            Resource = [for prefix in local.writable.rule : "${local.bucket_arn}/${prefix}${id}/*"]
           },
-          {
-            Sid       = "List"
-            Effect    = "Allow"
-            Action    = ["s3:ListBucket"]
-            Resource  = [local.bucket_arn]
-            Condition = { StringLike = { "s3:prefix" = [for folder in ["exemptions", "fixes", "ledgers"] : "${folder}/${id}/*"] } }
-          },
+          local.list_bucket,
           {
             Sid      = "Target"
             Effect   = "Allow"
@@ -158,6 +158,7 @@ resource "aws_lambda_function" "function" {
   environment {
     variables = merge(each.value.environment, {
       BUCKET                       = local.bucket
+      HOME_REGION                  = var.home_region
       RUST_LOG                     = "info"
       AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
     })
@@ -166,11 +167,11 @@ resource "aws_lambda_function" "function" {
   lifecycle {
     precondition {
       condition     = fileexists(local.packages[each.key])
-      error_message = "There is no package ${local.packages[each.key]}: build the packages for ${var.architecture}, or set package_dir."
+      error_message = "The package ${local.packages[each.key]} does not exist. Build the packages for ${var.architecture}, or set package_dir."
     }
   }
 
-  # A log group that Lambda makes itself would keep logs for ever
+  # A log group that Lambda creates itself would keep its logs for ever
   depends_on = [aws_cloudwatch_log_group.function, aws_iam_role_policy.function]
 }
 

@@ -1,4 +1,4 @@
-# A new batch of findings starts the Lambda of its rule, and so does the approval of a plan.
+# A new batch of findings starts the Lambda of its rule, and so does an approval of a plan.
 
 resource "aws_lambda_permission" "bucket" {
   for_each = var.rules
@@ -20,7 +20,7 @@ resource "aws_s3_bucket_notification" "findings" {
       id                  = lambda_function.key
       lambda_function_arn = aws_lambda_function.function[lambda_function.key].arn
       events              = ["s3:ObjectCreated:*"]
-      filter_prefix       = "findings/${lambda_function.key}/"
+      filter_prefix       = "${local.prefixes.findings}${lambda_function.key}/"
       filter_suffix       = ".ndjson"
     }
   }
@@ -31,12 +31,12 @@ resource "aws_s3_bucket_notification" "findings" {
       id                  = "${lambda_function.key}-approvals"
       lambda_function_arn = aws_lambda_function.function[lambda_function.key].arn
       events              = ["s3:ObjectCreated:*"]
-      filter_prefix       = "approvals/${lambda_function.key}/"
+      filter_prefix       = "${local.prefixes.approvals}${lambda_function.key}/"
       filter_suffix       = ".json"
     }
   }
 
-  # The first batch may come at once
+  # The first batch may arrive at once
   depends_on = [
     aws_lambda_permission.bucket,
     aws_lambda_function_event_invoke_config.function,

@@ -1,18 +1,14 @@
-# What people may do on the bucket, to attach to their roles. Who may apply a plan of its own cannot approve one: give a
-# person both policies only if that is meant.
+# What people may do with the bucket: policies to attach to their roles. Whoever may make and apply plans cannot approve
+# any: give one person both policies only on purpose.
 
 locals {
   people = {
     approver = {
-      description = "autoremediate: reads plans and reports, and approves plans"
-      read        = ["plans", "reports", "approvals"]
-      write       = ["approvals"]
+      description = "autoremediate: reads plans, reports and cards, and approves plans"
       bucket      = []
     }
     operator = {
       description = "autoremediate: plans, applies and undoes from the command line"
-      read        = ["findings", "plans", "reports", "approvals", "exemptions", "fixes", "ledgers"]
-      write       = ["plans", "reports", "exemptions", "fixes", "ledgers"]
       bucket      = ["s3:GetBucketNotification"] # for doctor
     }
   }
@@ -32,21 +28,15 @@ resource "aws_iam_policy" "person" {
         Sid      = "Read"
         Effect   = "Allow"
         Action   = ["s3:GetObject"]
-        Resource = concat(["${local.bucket_arn}/policy.json"], [for folder in each.value.read : "${local.bucket_arn}/${folder}/*"])
+        Resource = concat(["${local.bucket_arn}/${local.policy_key}"], [for prefix in local.readable[each.key] : "${local.bucket_arn}/${prefix}*"])
       },
       {
         Sid      = "Write"
         Effect   = "Allow"
         Action   = ["s3:PutObject"]
-        Resource = [for folder in each.value.write : "${local.bucket_arn}/${folder}/*"]
+        Resource = [for prefix in local.writable[each.key] : "${local.bucket_arn}/${prefix}*"]
       },
-      {
-        Sid       = "List"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket"]
-        Resource  = [local.bucket_arn]
-        Condition = { StringLike = { "s3:prefix" = [for folder in each.value.read : "${folder}/*"] } }
-      },
+      local.list_bucket,
       ], [
       for action in each.value.bucket : {
         Sid      = "Bucket"

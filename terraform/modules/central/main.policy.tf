@@ -1,10 +1,10 @@
-# What the operator allows, read by every rule's Lambda. The file names every enabled rule with its mode, and leaves out
-# what is null or empty, so that a person can read it.
+# What the operator allows. Every rule's Lambda reads it. The file names every enabled rule with its mode and leaves out
+# whatever is null or empty, so that a person can read it.
 
 locals {
   modes = { for id in keys(var.rules) : id => coalesce(try(var.policy.rules[id].mode, null), var.policy.mode) }
 
-  # A rule that is off can still be on where an override says so
+  # A rule that is off can still be switched on somewhere by an override
   polled = {
     for id, mode in local.modes : id => mode != "off" || anytrue([
       for override in var.policy.overrides : override.mode != "off" && (length(override.rules) == 0 || contains(override.rules, id))
@@ -34,7 +34,7 @@ locals {
 
 resource "aws_s3_object" "policy" {
   bucket       = aws_s3_bucket.this.id
-  key          = "policy.json"
+  key          = local.policy_key
   content_type = "application/json"
 
   content = jsonencode(merge({ schema = 1, mode = var.policy.mode, rules = local.policy_rules }, local.policy_parts))
@@ -46,7 +46,7 @@ resource "aws_s3_object" "policy" {
     }
   }
 
-  # so that the first version has an ID, and is encrypted
+  # So that the first version has an ID and is encrypted
   depends_on = [
     aws_s3_bucket_versioning.this,
     aws_s3_bucket_server_side_encryption_configuration.this,

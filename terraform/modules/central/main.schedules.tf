@@ -1,4 +1,4 @@
-# One poll a rule. A rule that is off everywhere is not polled.
+# One schedule for each rule. A rule that is off everywhere is not polled for.
 
 resource "aws_iam_role" "scheduler" {
   name                 = "${var.name_prefix}-scheduler-${local.region}"
@@ -6,7 +6,7 @@ resource "aws_iam_role" "scheduler" {
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags
 
-  # The scheduler always sends aws:SourceAccount. "IfExists" is for emulators, which do not.
+  # The scheduler always sends aws:SourceAccount. "IfExists" is for emulators, which do not send it.
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -64,7 +64,7 @@ resource "aws_scheduler_schedule" "rule" {
     role_arn = aws_iam_role.scheduler.arn
     input    = jsonencode({ rule = each.key })
 
-    # Delivery to Lambda only; the next poll makes up for a lost one
+    # This is about the delivery to Lambda only; the next poll makes up for a lost one
     retry_policy {
       maximum_event_age_in_seconds = 600
       maximum_retry_attempts       = 3
@@ -75,7 +75,7 @@ resource "aws_scheduler_schedule" "rule" {
     }
   }
 
-  # A rate schedule fires as soon as it exists
+  # A rate schedule fires as soon as it exists, and a poll needs all of these
   depends_on = [
     aws_s3_bucket_notification.findings,
     aws_secretsmanager_secret_version.token,

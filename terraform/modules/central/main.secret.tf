@@ -1,4 +1,5 @@
-# Netskope's API token. Terraform writes it and never reads it: raise netskope_token_version to write it anew.
+# The token for Netskope's API. Terraform writes it and never reads it: to write a new one, increase
+# netskope_token_version.
 
 resource "aws_secretsmanager_secret" "token" {
   name                    = "${var.name_prefix}-netskope-token"

@@ -1,6 +1,6 @@
 variable "rules" {
   type        = map(object({ title = string }))
-  description = "The enabled rules, as the catalog module returns them: the manifest by rule ID."
+  description = "The enabled rules by rule ID, each with its manifest, as the catalog module returns them."
   nullable    = false
 
   validation {
@@ -16,7 +16,7 @@ variable "netskope_tenant" {
 
   validation {
     condition     = can(regex("^([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\\.)+[A-Za-z]{2,63}$", var.netskope_tenant))
-    error_message = "A tenant is given by its full domain name, without https:// and without a path."
+    error_message = "The tenant must be a full domain name, without https:// and without a path."
   }
 
   validation {
@@ -27,81 +27,81 @@ variable "netskope_tenant" {
 
 variable "netskope_token" {
   type        = string
-  description = "Token of the Netskope API. Kept in no plan and no state."
+  description = "Token for the Netskope API. It is stored in no plan and no state."
   nullable    = false
   ephemeral   = true
   sensitive   = true
 
   validation {
     condition     = can(regex("^[!-~]+$", var.netskope_token))
-    error_message = "A token has at least one character, all of them printable ASCII and none of them a space."
+    error_message = "The token must be one or more printable ASCII characters, without spaces."
   }
 }
 
 variable "netskope_token_version" {
   type        = number
-  description = "Raise this number to write a new token to the secret: Terraform cannot see that the token has changed."
+  description = "Increase this number to write a new token to the secret: Terraform cannot see that the token has changed."
   default     = 1
   nullable    = false
 
   validation {
     condition     = var.netskope_token_version >= 1 && floor(var.netskope_token_version) == var.netskope_token_version
-    error_message = "The token's version is a whole number from 1."
+    error_message = "The token's version must be a whole number, 1 or more."
   }
 }
 
 variable "netskope_endpoint" {
   type        = string
-  description = "Another base URL for the Netskope API, for a proxy or a stand-in. Null for https:// and the tenant."
+  description = "Base URL of the Netskope API, if it is reached by a proxy or replaced in a test. Null means https:// and the tenant."
   default     = null
 
   validation {
     condition     = var.netskope_endpoint == null ? true : can(regex("^(https://[0-9A-Za-z.-]+|http://(localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\]))(:[0-9]{1,5})?(/[^[:space:]?#]*)?$", var.netskope_endpoint))
-    error_message = "An endpoint is an https:// URL, or an http:// URL of the loopback interface, without user, query or fragment."
+    error_message = "The endpoint must be an https:// URL, or an http:// URL of the loopback interface, without user, query or fragment."
   }
 }
 
 variable "home_region" {
   type        = string
-  description = "Code of the region whose deployment acts on global findings, such as IAM's. The same in every region's deployment."
+  description = "Code of the region whose deployment fixes resources that have no region, such as IAM users. Must be the same in the deployments of all regions."
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", var.home_region))
-    error_message = "A region is given by its code, such as eu-west-1."
+    error_message = "A region must be a code, such as eu-west-1."
   }
 }
 
 variable "schedule" {
   type        = string
-  description = "When to poll each rule: rate(…) or cron(…) of EventBridge Scheduler, in UTC."
+  description = "When to poll for each rule: a rate(…) or cron(…) expression of EventBridge Scheduler, in UTC."
   default     = "rate(30 minutes)"
   nullable    = false
 
   validation {
     condition     = can(regex("^(rate\\([1-9][0-9]* (minute|hour|day)s?\\)|cron\\([^ ()]+( [^ ()]+){5}\\))$", var.schedule))
-    error_message = "A schedule is rate(number unit) or cron(minutes hours day month weekday year), such as rate(30 minutes)."
+    error_message = "A schedule must be rate(number unit) or cron(minutes hours day month weekday year), such as rate(30 minutes)."
   }
 }
 
 variable "schedules" {
   type        = map(string)
-  description = "Schedules of single rules, by rule ID, instead of `schedule`."
+  description = "Schedules by rule ID, for rules that should not follow `schedule`."
   default     = {}
   nullable    = false
 
   validation {
     condition     = alltrue([for schedule in values(var.schedules) : can(regex("^(rate\\([1-9][0-9]* (minute|hour|day)s?\\)|cron\\([^ ()]+( [^ ()]+){5}\\))$", schedule))])
-    error_message = "A schedule is rate(number unit) or cron(minutes hours day month weekday year), such as rate(30 minutes)."
+    error_message = "A schedule must be rate(number unit) or cron(minutes hours day month weekday year), such as rate(30 minutes)."
   }
 
   validation {
     condition     = length(setsubtract(keys(var.schedules), keys(var.rules))) == 0
-    error_message = "A schedule is given for a rule that is not enabled: ${join(", ", setsubtract(keys(var.schedules), keys(var.rules)))}."
+    error_message = "`schedules` names rules that are not enabled: ${join(", ", setsubtract(keys(var.schedules), keys(var.rules)))}."
   }
 }
 
-# A caller that takes the policy as it comes must look for unknown keys itself: this type drops them without a word.
+# A caller that accepts any policy must look for unknown keys itself: this type silently drops them.
 variable "policy" {
   type = object({
     schema = optional(number, 1)
@@ -109,7 +109,7 @@ variable "policy" {
     mode   = optional(string, "plan")
     rules = optional(map(object({
       mode     = optional(string)
-      settings = optional(map(string), {}) # numbers and booleans, too: they are again what they were in policy.json
+      settings = optional(map(string), {}) # numbers and booleans, too: policy.json has them as such again
     })), {})
     accounts = optional(map(object({
       organizational_units = optional(list(string), [])
@@ -145,13 +145,13 @@ variable "policy" {
       fixes       = optional(number)
     }), {})
   })
-  description = "What the rules may do: modes, settings, exemptions and limits, as policy.json has them."
+  description = "What the rules may do: modes, settings, exemptions and limits. Stored as policy.json."
   default     = {}
   nullable    = false
 
   validation {
     condition     = var.policy.schema == 1
-    error_message = "The schema of a policy is 1."
+    error_message = "The schema of the policy must be 1."
   }
 
   validation {
@@ -159,7 +159,7 @@ variable "policy" {
       for mode in concat([var.policy.mode], values(var.policy.rules)[*].mode, var.policy.overrides[*].mode) :
       mode == null ? true : contains(["off", "plan", "approve", "apply"], mode)
     ])
-    error_message = "A mode is \"off\", \"plan\", \"approve\" or \"apply\"."
+    error_message = "A mode must be \"off\", \"plan\", \"approve\" or \"apply\"."
   }
 
   validation {
@@ -178,12 +178,12 @@ variable "policy" {
       for account in concat(keys(var.policy.accounts), flatten(var.policy.overrides[*].accounts), flatten(var.policy.exemptions[*].accounts)) :
       can(regex("^[0-9]{12}$", account))
     ])
-    error_message = "An account is given by its ID of 12 digits, in quotes."
+    error_message = "An account must be an ID of 12 digits, in quotes."
   }
 
   validation {
     condition     = alltrue([for region in flatten(var.policy.exemptions[*].regions) : region == "global" || can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", region))])
-    error_message = "A region is given by its code, such as eu-west-1, or global for what is in none."
+    error_message = "A region must be a code, such as eu-west-1, or global for resources that have none."
   }
 
   validation {
@@ -191,7 +191,7 @@ variable "policy" {
       for override in var.policy.overrides :
       length(concat(override.rules, override.accounts, override.organizational_units, keys(override.account_tags))) > 0
     ])
-    error_message = "An override says where it holds: by rules, accounts, organizational_units or account_tags."
+    error_message = "An override must say where it applies: rules, accounts, organizational_units or account_tags."
   }
 
   validation {
@@ -199,20 +199,20 @@ variable "policy" {
       for exemption in var.policy.exemptions :
       length(concat(exemption.rules, exemption.accounts, exemption.regions, exemption.resources, keys(exemption.tags))) > 0
     ])
-    error_message = "An exemption says what it exempts: by rules, accounts, regions, resources or tags."
+    error_message = "An exemption must say what it exempts: rules, accounts, regions, resources or tags."
   }
 
   validation {
     condition     = alltrue([for exemption in var.policy.exemptions : trimspace(exemption.reason) != "" && trimspace(exemption.owner) != ""])
-    error_message = "An exemption has a reason and an owner."
+    error_message = "An exemption must have a reason and an owner."
   }
 
-  # formatdate knows how long a month is, and takes nothing but a whole timestamp
+  # formatdate knows how long each month is, and accepts only a whole timestamp
   validation {
     condition = alltrue([
       for date in var.policy.exemptions[*].expires : date == null ? true : can(formatdate("YYYY", "${date}T00:00:00Z"))
     ])
-    error_message = "An exemption expires on a date, such as 2027-01-31."
+    error_message = "An exemption must expire on a date, such as 2027-01-31."
   }
 
   validation {
@@ -220,18 +220,18 @@ variable "policy" {
       for number in concat(values(var.policy.limits), [var.policy.approval_hours], values(var.policy.fight)) :
       number == null ? true : number >= 1 && floor(number) == number
     ])
-    error_message = "A limit, the hours of an approval and what tells a fight are whole numbers from 1."
+    error_message = "All numbers in limits and fight, and approval_hours, must be whole numbers, 1 or more."
   }
 
   validation {
     condition     = var.policy.limits.failure_percent == null ? true : var.policy.limits.failure_percent <= 100
-    error_message = "The percentage of failures is at most 100."
+    error_message = "failure_percent must be at most 100."
   }
 }
 
 variable "external_id" {
   type        = string
-  description = "External ID that is sent when a target account's role is assumed. The same in the target accounts."
+  description = "External ID to send when assuming a role of a target account. Must be the same in the target accounts."
   nullable    = false
 
   validation {
@@ -241,19 +241,19 @@ variable "external_id" {
 
   validation {
     condition     = can(regex("^[0-9A-Za-z_+=,.@:/-]*$", var.external_id))
-    error_message = "An external ID has only letters, digits and the characters _+=,.@:/-."
+    error_message = "An external ID can contain only letters, digits and the characters _+=,.@:/-."
   }
 }
 
 variable "architecture" {
   type        = string
-  description = "Architecture of the Lambdas and their packages: \"x86_64\" or \"arm64\"."
+  description = "Architecture of the Lambdas and of their packages: \"x86_64\" or \"arm64\"."
   default     = "x86_64"
   nullable    = false
 
   validation {
     condition     = contains(["x86_64", "arm64"], var.architecture)
-    error_message = "An architecture is \"x86_64\" or \"arm64\"."
+    error_message = "The architecture must be \"x86_64\" or \"arm64\"."
   }
 }
 
@@ -264,58 +264,58 @@ variable "package_dir" {
 
   validation {
     condition     = length(var.package_dir) > 0
-    error_message = "The folder of the packages must be named."
+    error_message = "The folder of the packages must not be empty."
   }
 }
 
 variable "name_prefix" {
   type        = string
-  description = "First part of every name. The same in the target accounts."
+  description = "First part of the name of every resource. Must be the same in the target accounts."
   default     = "autoremediate"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,15}$", var.name_prefix))
-    error_message = "A name prefix has at most 16 lower-case letters, digits and hyphens, and starts with a letter."
+    error_message = "A name prefix must start with a letter and have at most 16 lower-case letters, digits and hyphens."
   }
 }
 
 variable "permissions_boundary" {
   type        = string
-  description = "ARN of the policy to set as every role's permissions boundary. Null sets none."
+  description = "ARN of the policy to set as the permissions boundary of every role. Null sets none."
   default     = null
 
   validation {
     condition     = var.permissions_boundary == null ? true : can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[0-9A-Za-z_+=,.@/-]+$", var.permissions_boundary))
-    error_message = "A permissions boundary is given by the ARN of an IAM policy."
+    error_message = "A permissions boundary must be the ARN of an IAM policy."
   }
 }
 
 variable "kms_key_arn" {
   type        = string
-  description = "ARN of the KMS key that encrypts the secret. Null for the AWS managed key."
+  description = "ARN of the KMS key that encrypts the secret. Null means the AWS managed key."
   default     = null
 
   validation {
     condition     = var.kms_key_arn == null ? true : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9A-Za-z-]+$", var.kms_key_arn))
-    error_message = "A key is given by its ARN, not by its ID or an alias."
+    error_message = "A key must be an ARN, not an ID or an alias."
   }
 }
 
 variable "reserved_concurrency" {
   type        = number
-  description = "Concurrent executions that are reserved for each rule's Lambda, and at most used by it. Null for no limit."
+  description = "Concurrent executions to reserve for the Lambda of each rule, which cannot use more. Null reserves none and sets no limit."
   default     = null
 
   validation {
     condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= 1 && floor(var.reserved_concurrency) == var.reserved_concurrency
-    error_message = "The reserved concurrency is a whole number from 1."
+    error_message = "The reserved concurrency must be a whole number, 1 or more."
   }
 }
 
 variable "log_retention_days" {
   type        = number
-  description = "Days that the Lambdas' logs are kept."
+  description = "For how many days to keep the logs of the Lambdas."
   default     = 90
   nullable    = false
 
@@ -327,77 +327,77 @@ variable "log_retention_days" {
 
 variable "findings_retention_days" {
   type        = number
-  description = "Days that batches of findings are kept."
+  description = "For how many days to keep batches of findings."
   default     = 30
   nullable    = false
 
   validation {
     condition     = var.findings_retention_days >= 1 && floor(var.findings_retention_days) == var.findings_retention_days
-    error_message = "Findings are kept for a whole number of days from 1."
+    error_message = "findings_retention_days must be a whole number, 1 or more."
   }
 }
 
 variable "record_retention_days" {
   type        = number
-  description = "Days that plans and reports are kept. What is gone cannot be undone from."
+  description = "For how many days to keep plans, reports and approvals. A fix cannot be undone once its plan is gone. The card of a resource (its recent fixes, a waiting plan, an undo's exemption) is kept for as long after its last change, and never less than 30 days, the fight window or approval_hours."
   default     = 365
   nullable    = false
 
   validation {
     condition     = var.record_retention_days >= 1 && floor(var.record_retention_days) == var.record_retention_days
-    error_message = "Records are kept for a whole number of days from 1."
+    error_message = "record_retention_days must be a whole number, 1 or more."
   }
 }
 
 variable "alarm_actions" {
   type        = set(string)
-  description = "ARNs of what the failure alarm notifies, such as an SNS topic."
+  description = "ARNs that the failure alarm notifies, such as that of an SNS topic."
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for arn in var.alarm_actions : can(regex("^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]{0,12}:.+$", arn))])
-    error_message = "An alarm action is given by an ARN."
+    error_message = "An alarm action must be an ARN."
   }
 }
 
 variable "force_destroy" {
   type        = bool
-  description = "Whether destroying deletes the bucket with all its records and the secret at once. For demonstrations."
+  description = "Whether `terraform destroy` deletes the secret at once, and the bucket with all its records. For demonstrations."
   default     = false
   nullable    = false
 }
 
 variable "organization_check" {
   type        = bool
-  description = "Whether to warn if this account is the organization's management account. Needs organizations:DescribeOrganization; set it to false in an account that is in no organization."
+  description = "Whether to warn if this account is the management account of its organization. Needs organizations:DescribeOrganization. Set it to false in an account that belongs to no organization."
   default     = true
   nullable    = false
 }
 
 variable "tags" {
   type        = map(string)
-  description = "Tags of every resource, beside the provider's default tags."
+  description = "Tags for every resource, in addition to the provider's default tags."
   default     = {}
   nullable    = false
 
   validation {
     condition     = alltrue([for key in keys(var.tags) : length(key) >= 1 && length(key) <= 128])
-    error_message = "A tag's key has 1 to 128 characters."
+    error_message = "The key of a tag has 1 to 128 characters."
   }
 
   validation {
     condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
-    error_message = "A tag's key must not start with aws:, which is reserved."
+    error_message = "The key of a tag must not start with aws:, which is reserved."
   }
 
   validation {
     condition     = alltrue([for value in values(var.tags) : length(value) <= 256])
-    error_message = "A tag's value has at most 256 characters."
+    error_message = "The value of a tag has at most 256 characters."
   }
 
   validation {
     condition     = alltrue([for text in concat(keys(var.tags), values(var.tags)) : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]*$", text))])
-    error_message = "A tag has only letters, digits, spaces and the characters _.:/=+-@."
+    error_message = "A tag can contain only letters, digits, spaces and the characters _.:/=+-@."
   }
 }

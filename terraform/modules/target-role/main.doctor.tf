@@ -1,9 +1,9 @@
-# The role of `autoremediate doctor`: what it asks IAM and Systems Manager, and nothing else.
+# The role of `autoremediate doctor`: it can ask IAM and Systems Manager what the command shows, and do nothing else.
 
 locals {
   doctor_roles = length(var.operator_role_arns) > 0 ? toset(["doctor"]) : toset([])
 
-  # Those that this partition has
+  # Those that exist in this partition
   runbooks = sort(distinct([
     for manifest in values(var.rules) : manifest.runbook.name
     if manifest.runbook == null ? false : !contains(manifest.runbook.missing_in, local.partition)
@@ -14,37 +14,12 @@ resource "aws_iam_role" "doctor" {
   for_each = local.doctor_roles
 
   name                 = "${var.name_prefix}-doctor"
-  description          = "autoremediate: lets operators see whether what the rules need is in this account"
+  description          = "autoremediate: lets operators check that this account has what the rules need"
   path                 = "/"
   max_session_duration = 3600
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags
-
-  # Two statements, as for a rule's role: an operator's session may have a source identity, which goes with it
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "Assume"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:${local.partition}:iam::${var.central_account_id}:root" }
-        Action    = "sts:AssumeRole"
-        Condition = {
-          ArnEquals    = { "aws:PrincipalArn" = sort(var.operator_role_arns) }
-          StringEquals = { "sts:ExternalId" = var.external_id }
-        }
-      },
-      {
-        Sid       = "KeepTheSource"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:${local.partition}:iam::${var.central_account_id}:root" }
-        Action    = "sts:SetSourceIdentity"
-        Condition = {
-          ArnEquals = { "aws:PrincipalArn" = sort(var.operator_role_arns) }
-        }
-      },
-    ]
-  })
+  assume_role_policy   = local.trust_policies[each.key]
 }
 
 resource "aws_iam_role_policy" "doctor" {
@@ -64,7 +39,7 @@ resource "aws_iam_role_policy" "doctor" {
           Resource = ["arn:${local.partition}:iam::${data.aws_caller_identity.this.account_id}:role/${var.name_prefix}-*"]
         },
       ],
-      # A runbook is Amazon's, so its ARN has no account
+      # Amazon owns the runbooks, so their ARNs have no account
       length(local.runbooks) == 0 ? [] : [
         {
           Sid      = "Runbooks"

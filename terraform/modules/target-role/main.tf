@@ -1,13 +1,12 @@
-# The roles of one target account, one a rule. Applied in the target account, once, whatever its number of regions.
-# A rule that passes a role on to an AWS service, such as Systems Manager for a runbook, has that service role, too.
+# The roles of one target account, one for each rule. Applied in the target account, once, however many regions it uses.
+# A rule that passes a role to an AWS service, such as Systems Manager for a runbook, has that service role as well.
 #
 # Invariants:
 # - a role allows exactly the actions of its rule's manifest (read, write and extra), and nothing else;
-# - a role trusts only the central roles of its own rule: the account, aws:PrincipalArn and the external ID must agree.
-#   People get in only by operator_role_arns, under the same conditions;
-# - a service role trusts only its service, and only for what is of this account;
-# - the doctor's role, with which the command line looks whether all of this is so, lets in operators alone, can look and
-#   nothing else, and is there only where there are operators.
+# - a role trusts only the central roles of its own rule and the roles in operator_role_arns (main.trust.tf);
+# - a service role trusts only its service, and only on behalf of this account;
+# - the doctor's role, with which the command line checks all of this, trusts only the operators, can only read, and
+#   exists only where there are operators.
 
 data "aws_caller_identity" "this" {}
 data "aws_partition" "this" {}
@@ -17,7 +16,7 @@ locals {
 
   role_names = { for id in keys(var.rules) : id => "${var.name_prefix}-${id}" }
 
-  # What the placeholders of a manifest's ARNs stand for
+  # The values of the placeholders in a manifest's ARNs
   placeholders = {
     "{partition}" = local.partition
     "{account}"   = data.aws_caller_identity.this.account_id
@@ -27,8 +26,8 @@ locals {
 
   service_roles = { for id, manifest in var.rules : id => manifest.service_role if manifest.service_role != null }
 
-  # The permissions of the manifest and of its service role, with the placeholders of their resources filled in. `scope`
-  # is what a statement is about: the resource and its condition.
+  # The permissions of each manifest and of its service role, with the placeholders of their resources filled in.
+  # `scope` is what a statement applies to: the resource and its condition.
   permissions = {
     for id, manifest in var.rules : id => flatten([
       for kind, listed in {
@@ -64,17 +63,6 @@ locals {
       ]
     }
   }
-
-  # aws:PrincipalArn of a session is the ARN of its role
-  trusted_arns = {
-    for id in keys(var.rules) : id => concat(
-      [
-        for region in sort(var.central_regions) :
-        "arn:${local.partition}:iam::${var.central_account_id}:role/${local.role_names[id]}-${region}"
-      ],
-      sort(var.operator_role_arns),
-    )
-  }
 }
 
 resource "aws_iam_role" "rule" {
@@ -86,34 +74,7 @@ resource "aws_iam_role" "rule" {
   max_session_duration = 3600
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags
-
-  # Two statements, because STS authorizes the two actions of an AssumeRole call one by one and gives
-  # sts:ExternalId only to AssumeRole: on SetSourceIdentity that condition would never hold. By itself,
-  # SetSourceIdentity opens nothing.
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "Assume"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:${local.partition}:iam::${var.central_account_id}:root" }
-        Action    = "sts:AssumeRole"
-        Condition = {
-          ArnEquals    = { "aws:PrincipalArn" = local.trusted_arns[each.key] }
-          StringEquals = { "sts:ExternalId" = var.external_id }
-        }
-      },
-      {
-        Sid       = "NameTheRun"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:${local.partition}:iam::${var.central_account_id}:root" }
-        Action    = "sts:SetSourceIdentity"
-        Condition = {
-          ArnEquals = { "aws:PrincipalArn" = local.trusted_arns[each.key] }
-        }
-      },
-    ]
-  })
+  assume_role_policy   = local.trust_policies[each.key]
 }
 
 resource "aws_iam_role_policy" "rule" {

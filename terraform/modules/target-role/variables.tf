@@ -13,7 +13,7 @@ variable "rules" {
       missing_in = optional(list(string), [])
     }))
   }))
-  description = "The enabled rules, as the catalog module returns them: the manifest by rule ID."
+  description = "The enabled rules by rule ID, each with its manifest, as the catalog module returns them."
   nullable    = false
 
   validation {
@@ -29,29 +29,29 @@ variable "central_account_id" {
 
   validation {
     condition     = can(regex("^[0-9]{12}$", var.central_account_id))
-    error_message = "An account ID has 12 digits."
+    error_message = "An account ID must have 12 digits."
   }
 }
 
 variable "central_regions" {
   type        = set(string)
-  description = "Codes of the regions that the central module is deployed in. Each has a role of its own for each rule."
+  description = "Codes of the regions that the central module is deployed in. In each region, each rule has its own central role, and the roles here trust only those."
   nullable    = false
 
   validation {
     condition     = length(var.central_regions) > 0
-    error_message = "There must be at least one central region."
+    error_message = "At least one central region must be named."
   }
 
   validation {
     condition     = alltrue([for region in var.central_regions : can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", region))])
-    error_message = "A region is given by its code, such as eu-west-1."
+    error_message = "A region must be a code, such as eu-west-1."
   }
 }
 
 variable "external_id" {
   type        = string
-  description = "External ID that the central roles send when they assume a role here. The same in the central deployment."
+  description = "External ID that the central roles send when they assume a role here. Must be the same in the central deployment."
   nullable    = false
 
   validation {
@@ -61,73 +61,73 @@ variable "external_id" {
 
   validation {
     condition     = can(regex("^[0-9A-Za-z_+=,.@:/-]*$", var.external_id))
-    error_message = "An external ID has only letters, digits and the characters _+=,.@:/-."
+    error_message = "An external ID can contain only letters, digits and the characters _+=,.@:/-."
   }
 }
 
 variable "operator_role_arns" {
   type        = set(string)
-  description = "ARNs of further roles of the central account that may assume the roles, for people who use the command line. They must send the external ID too. With any, the account has the role of `autoremediate doctor`."
+  description = "ARNs of roles of the central account for people who use the command line. They may assume the roles too, and must send the external ID as well. If there are any, the role for `autoremediate doctor` is created."
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for arn in var.operator_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,64}$", arn))])
-    error_message = "An operator is given by a role's ARN, without wildcards."
+    error_message = "An operator must be the ARN of a role, without wildcards."
   }
 
   validation {
     condition     = alltrue([for arn in var.operator_role_arns : try(split(":", arn)[4] == var.central_account_id, false)])
-    error_message = "An operator's role must be one of the central account."
+    error_message = "The role of an operator must belong to the central account."
   }
 }
 
 variable "name_prefix" {
   type        = string
-  description = "First part of every name. The same in the central deployment."
+  description = "First part of the name of every role. Must be the same in the central deployment."
   default     = "autoremediate"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,15}$", var.name_prefix))
-    error_message = "A name prefix has at most 16 lower-case letters, digits and hyphens, and starts with a letter."
+    error_message = "A name prefix must start with a letter and have at most 16 lower-case letters, digits and hyphens."
   }
 }
 
 variable "permissions_boundary" {
   type        = string
-  description = "ARN of the policy to set as every role's permissions boundary. Null sets none."
+  description = "ARN of the policy to set as the permissions boundary of every role. Null sets none."
   default     = null
 
   validation {
     condition     = var.permissions_boundary == null ? true : can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[0-9A-Za-z_+=,.@/-]+$", var.permissions_boundary))
-    error_message = "A permissions boundary is given by the ARN of an IAM policy."
+    error_message = "A permissions boundary must be the ARN of an IAM policy."
   }
 }
 
 variable "tags" {
   type        = map(string)
-  description = "Tags of every role, beside the provider's default tags."
+  description = "Tags for every role, in addition to the provider's default tags."
   default     = {}
   nullable    = false
 
   validation {
     condition     = alltrue([for key in keys(var.tags) : length(key) >= 1 && length(key) <= 128])
-    error_message = "A tag's key has 1 to 128 characters."
+    error_message = "The key of a tag has 1 to 128 characters."
   }
 
   validation {
     condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
-    error_message = "A tag's key must not start with aws:, which is reserved."
+    error_message = "The key of a tag must not start with aws:, which is reserved."
   }
 
   validation {
     condition     = alltrue([for value in values(var.tags) : length(value) <= 256])
-    error_message = "A tag's value has at most 256 characters."
+    error_message = "The value of a tag has at most 256 characters."
   }
 
   validation {
     condition     = alltrue([for text in concat(keys(var.tags), values(var.tags)) : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]*$", text))])
-    error_message = "A tag has only letters, digits, spaces and the characters _.:/=+-@."
+    error_message = "A tag can contain only letters, digits, spaces and the characters _.:/=+-@."
   }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use remediation::{Approval, Batch, BatchId, Outcome, POLICY_KEY, Report};
+use remediation::{Approval, Approved, Batch, BatchId, Outcome, POLICY_KEY, Report};
 use serde_json::{Value, json};
 use testkit::paths;
 use tokio::process::Command;
@@ -121,12 +121,13 @@ impl Pipeline {
         assert_eq!(held.count(Outcome::Held), 2, "{held:?}");
         assert!(!self.is_fixed(&buckets[0]).await && !self.is_fixed(&buckets[1]).await);
         self.targets[0].set_public_access_block(&buckets[1], Some([true, false, false, false])).await.unwrap();
-        let plan = self.place(&held.plans[0].key);
+        let plan = self.place(&held.plan.as_ref().unwrap().key);
         let (code, document) =
             self.command(approver, &["approve", &plan, "--reason", "ticket 4711", "--yes", "--wait", "60"]).await;
         assert_eq!(code, Some(2), "{document}");
         let report: Report = serde_json::from_value(document["reports"][0]["report"].clone()).unwrap();
-        let approval = report.approval.as_ref().unwrap();
+        let Approved { approval, stored_by } = report.approval.as_ref().unwrap();
+        assert!(stored_by.is_some(), "S3's event says who stored it");
         assert!(approval.by.contains(":assumed-role/approver/") && approval.reason == "ticket 4711", "{approval:?}");
         let outcomes: Vec<_> = report.findings.iter().map(|row| row.outcome).collect();
         assert_eq!(outcomes, [Outcome::Fixed, Outcome::Held], "{report:?}");
@@ -141,12 +142,12 @@ impl Pipeline {
         self.set_policy(json!({"mode": "approve"})).await;
         let buckets = self.open_buckets("stale", 1).await;
         let held = self.remediate(&buckets).await;
-        let plan = &held.plans[0];
+        let plan = held.plan.as_ref().unwrap();
         let approval = |hash: &str| Approval::new(&held.id, &plan.key, hash, "who".into(), "why".into());
-        let mut old = approval(&plan.hash);
+        let mut old = approval(&plan.digest);
         old.approved -= jiff::SignedDuration::from_hours(73);
         for (number, (approval, says)) in
-            [(old, "has expired"), (approval(&"0".repeat(64)), "hash is")].iter().enumerate()
+            [(old, "has expired"), (approval(&"0".repeat(64)), "digest is")].iter().enumerate()
         {
             let key = Approval::key(&plan.key).replace(".json", &format!(".by-hand-{number}.json"));
             self.put(&key, serde_json::to_string(approval).unwrap()).await;
@@ -181,7 +182,7 @@ impl Pipeline {
         let provider = aws_sdk_s3::config::SharedCredentialsProvider::new(credentials);
         let s3 = aws_sdk_s3::Client::new(&config.credentials_provider(provider).build());
         let mut refused = Vec::new();
-        for folder in ["policy.json", "findings/", "plans/", "reports/", "exemptions/", "fixes/", "ledgers/"] {
+        for folder in ["policy.json", "findings/", "plans/", "reports/", "resources/", "ledgers/"] {
             let key = if folder.ends_with('/') { format!("{folder}x/y.json") } else { folder.to_owned() };
             let put = s3.put_object().bucket(bucket).key(&key).body(b"{}".to_vec().into()).send().await;
             refused.push(put.is_err());
@@ -189,7 +190,7 @@ impl Pipeline {
         refused.push(s3.delete_object().bucket(bucket).key("approvals/x/y.json").send().await.is_err());
         let findings = self.deployment.home().account.keys(bucket, "findings/").await.unwrap();
         refused.push(s3.get_object().bucket(bucket).key(&findings[0]).send().await.is_err());
-        assert_eq!(refused, [true; 9], "an approver may do more than approve");
+        assert_eq!(refused, [true; 8], "an approver may do more than approve");
         let findings = self.findings_file("approver").await;
         let (code, document) = self.command(approver, &["plan", "--findings", &findings]).await;
         let says = document["reports"][0]["report"]["findings"][0]["detail"].as_str().unwrap_or_default();
@@ -239,8 +240,13 @@ impl Pipeline {
         let report = self.remediate(&buckets).await;
         let (outcome, says) = detail(&report);
         assert!(outcome == Outcome::Held && says.contains("needs an approval: the bucket serves a website"), "{says}");
-        let plan = self.deployment.home().account.json(&self.deployment.home().bucket, &report.plans[0].key).await;
-        let notes = plan.unwrap()["findings"][0]["notes"].to_string();
+        let plan = self
+            .deployment
+            .home()
+            .account
+            .json(&self.deployment.home().bucket, &report.plan.as_ref().unwrap().key)
+            .await;
+        let notes = plan.unwrap()["resources"][0]["sightings"].to_string();
         assert!(notes.contains("start.html") && !self.is_fixed(&buckets[0]).await, "{notes}");
     }
 

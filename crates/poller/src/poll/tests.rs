@@ -200,7 +200,7 @@ async fn the_same_row_on_another_page_is_a_duplicate_and_of_another_control_it_i
     ]);
     let answer = poll(&poller(&netskope.url(), 2, folder.path())).await.unwrap();
     assert_eq!((answer.received, answer.kept, answer.duplicates), (4, 3, 1));
-    assert_eq!(resources(folder.path()), ["h0", "h1", "h0"]);
+    assert_eq!(resources(folder.path()), ["h0", "h0", "h1"]);
 }
 
 #[tokio::test]

@@ -8,15 +8,16 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::{AccountId, Arn, Finding, Manifest, Region, Resource, partition};
+use crate::aws::{AccountId, Arn, Region, partition};
+use crate::domain::{Finding, Manifest, Resource};
 
 /// An exemption of the policy, where everything that is given applies: one of the rules, one of the accounts, one of
 /// the regions, one of the resources, all of the tags.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Text")]
-pub(crate) struct Exemption {
+pub struct Exemption {
     text: Text,
     globs: GlobSet,
 }
@@ -75,7 +76,7 @@ impl TryFrom<Text> for Exemption {
 
 /// Every name of a finding's resource, and every region.
 #[derive(Debug)]
-pub(crate) struct Names {
+pub struct Names {
     names: Vec<String>,
     regions: Vec<Region>,
 }
@@ -83,7 +84,7 @@ pub(crate) struct Names {
 impl Names {
     /// The names that follow from the finding alone: its own, its ID and the ARNs that the rule's manifest says such a
     /// resource can have. `home` is the region of what has none.
-    pub(crate) fn of_finding(finding: &Finding, manifest: &Manifest, home: &str) -> Self {
+    pub fn of_finding(finding: &Finding, manifest: &Manifest, home: &str) -> Self {
         let name = &finding.resource;
         let mut names = vec![name.clone()];
         match Arn::parse(name) {
@@ -104,7 +105,7 @@ impl Names {
     }
 
     /// The same, with what AWS says of the resource.
-    pub(crate) fn and(mut self, resource: &Resource) -> Self {
+    pub fn and(mut self, resource: &Resource) -> Self {
         self.names.extend(resource.all_names().map(str::to_owned));
         self.regions.push(resource.region.clone());
         self
@@ -113,20 +114,23 @@ impl Names {
 
 /// Whether an exemption is about a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum About {
+pub enum About {
+    /// It is.
     Yes,
+    /// It is not.
     No,
     /// Where the resource has its tags.
     IfTagged,
 }
 
 impl Exemption {
-    pub(crate) fn rules(&self) -> &[String] {
+    /// The IDs of rules that it names.
+    pub fn rules(&self) -> &[String] {
         &self.text.rules
     }
 
     /// Whether it is about the finding, were it only for what the finding says.
-    pub(crate) fn is_about(&self, rule: &str, finding: &Finding, names: &Names) -> About {
+    pub fn is_about(&self, rule: &str, finding: &Finding, names: &Names) -> About {
         let Text { rules, accounts, regions, resources, tags, .. } = &self.text;
         let is_about = (rules.is_empty() || rules.iter().any(|of| of == rule))
             && (accounts.is_empty() || accounts.contains(&finding.account))
@@ -140,12 +144,12 @@ impl Exemption {
     }
 
     /// Whether a resource with these tags has all of its own.
-    pub(crate) fn is_tagged(&self, tags: &BTreeMap<String, String>) -> bool {
+    pub fn is_tagged(&self, tags: &BTreeMap<String, String>) -> bool {
         self.text.tags.iter().all(|(key, value)| tags.get(key) == Some(value))
     }
 
     /// Whether it holds no more.
-    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+    pub fn is_expired(&self, now: Timestamp) -> bool {
         self.text.expires.is_some_and(|last| last < TimeZone::UTC.to_datetime(now).date())
     }
 }
@@ -156,29 +160,5 @@ impl fmt::Display for Exemption {
         write!(f, "{reason} (owner: {owner}")?;
         expires.map_or(Ok(()), |day| write!(f, "; until {day}"))?;
         f.write_str(")")
-    }
-}
-
-/// What an undo has put back and the next polls leave alone, as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exempted {
-    /// The version of the format.
-    pub schema: u32,
-    /// The findings.
-    pub findings: Vec<Finding>,
-    /// Until when they are left alone.
-    pub expires: Timestamp,
-    /// Why.
-    pub reason: String,
-}
-
-impl Exempted {
-    /// Whether it is about the finding, and holds.
-    pub(crate) fn holds_for(&self, finding: &Finding, now: Timestamp) -> bool {
-        let is_it = |of: &Finding| {
-            let place = |finding: &Finding| (finding.account.clone(), finding.region.clone());
-            place(of) == place(finding) && of.control == finding.control && of.resource == finding.resource
-        };
-        now < self.expires && self.findings.iter().any(is_it)
     }
 }

@@ -1,9 +1,43 @@
 //! Policies, as an operator writes them.
 
 use super::*;
-use crate::Resource;
-use crate::fake::{OpenDoor, Settings, finding, manifest};
+use crate::aws::Region;
+use crate::domain::{Finding, Manifest, Resource};
 use jiff::Timestamp;
+
+/// A rule's settings.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    days: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { days: 90 }
+    }
+}
+
+fn manifest() -> Manifest {
+    let manifest = serde_json::json!({
+        "id": "open-door", "title": "Door that is open", "service": "test", "scope": "regional",
+        "arns": [],
+        "controls": [{"rule_names": ["Ensure every door is closed."], "short_name": "T-1"}],
+        "read": [], "write": [], "runbook": null, "docs": {"why": "w", "impact": "i", "undo": "u"}
+    });
+    Manifest::from_json(&manifest.to_string()).unwrap()
+}
+
+fn finding(account: &str, region: &str, resource: &str) -> Finding {
+    Finding {
+        control: "Ensure every door is closed.".into(),
+        account: account.parse().unwrap(),
+        region: Region::code(region),
+        resource: resource.into(),
+        first_seen: None,
+        last_scanned: None,
+    }
+}
 
 const ONE: &str = "111111111111";
 const TWO: &str = "222222222222";
@@ -29,7 +63,7 @@ fn a_rule_has_the_mode_and_the_settings_that_the_policy_gives() {
         let policy = policy(&format!("\"rules\": {rules}")).unwrap();
         assert_eq!(mode(&policy, "open-door", ONE), mode_of_it, "{rules}");
         assert_eq!(
-            policy.settings::<OpenDoor>("open-door").unwrap(),
+            policy.settings::<Settings>("open-door").unwrap(),
             Settings { days, ..Settings::default() },
             "{rules}"
         );
@@ -132,7 +166,7 @@ fn settings_that_the_rule_does_not_know_are_refused_with_the_line() {
         // The same text stands before, where it is another rule's.
         let rules = format!("{{\"a\": {{\"settings\": {settings}}},\n\n\"open-door\": {{\"settings\": {settings}}}}}");
         let rules = rules.replacen("{\n\"day\"", "{\"day\"", 1);
-        let error = policy(&format!("\"rules\": {rules}")).unwrap().settings::<OpenDoor>("open-door").unwrap_err();
+        let error = policy(&format!("\"rules\": {rules}")).unwrap().settings::<Settings>("open-door").unwrap_err();
         let error = error.to_string();
         assert!(
             error.starts_with("the policy's settings of open-door cannot be used, so nothing is written: "),
@@ -161,7 +195,7 @@ fn exemption(keys: &str) -> Exemption {
 #[test]
 fn an_exemption_is_about_what_everything_in_it_fits() {
     let finding = finding(ONE, "eu-central-1", "h0");
-    let arn = crate::Finding { resource: "arn:aws:test:eu-central-1:111111111111:house/h0".into(), ..finding.clone() };
+    let arn = Finding { resource: "arn:aws:test:eu-central-1:111111111111:house/h0".into(), ..finding.clone() };
     let mut manifest = manifest();
     manifest.arns = vec!["arn:{partition}:test:{region}:{account}:house/{id}".into()];
     for (keys, about) in [
@@ -234,16 +268,8 @@ fn an_exemption_holds_to_the_end_of_its_last_day() {
 
 #[test]
 fn a_policy_that_cannot_be_read_for_a_moment_defers_and_any_other_error_holds() {
-    use crate::{Error, ErrorKind, Outcome, RecordError};
-    let unread = |kind| {
-        let source = Error::new("s3:GetObject", kind, "told so");
-        PolicyError::from(RecordError::Bucket { bucket: "b".into(), key: "policy.json".into(), source })
-    };
-    for kind in [ErrorKind::Throttled, ErrorKind::Transient, ErrorKind::Passing] {
-        assert_eq!(unread(kind).outcome(), Outcome::Deferred, "{kind:?}");
-    }
-    for kind in [ErrorKind::AccessDenied, ErrorKind::Permanent, ErrorKind::Gone] {
-        assert_eq!(unread(kind).outcome(), Outcome::Held, "{kind:?}");
-    }
+    use crate::domain::Outcome;
+    let unread = |passes| PolicyError::Unread { why: "told so".into(), passes };
+    assert_eq!((unread(true).outcome(), unread(false).outcome()), (Outcome::Deferred, Outcome::Held));
     assert_eq!(policy("\"pausd\": true").unwrap_err().outcome(), Outcome::Held);
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{POLICY_SCHEMA, Policy};
+use crate::domain::Outcome;
 use crate::text::utf8;
-use crate::{Outcome, RecordError};
 
 /// From which likeness on (0 to 1) a known word is taken for the one that was meant.
 const LIKE: f64 = 0.7;
@@ -19,8 +19,13 @@ const LIKE: f64 = 0.7;
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// It could not be read from where it is kept.
-    #[error("the policy cannot be read, so nothing is written: {0}")]
-    Unread(Box<RecordError>),
+    #[error("the policy cannot be read, so nothing is written: {why}")]
+    Unread {
+        /// What failed.
+        why: String,
+        /// Whether another try helps, without anybody's doing.
+        passes: bool,
+    },
     /// It is not a policy.
     #[error("the policy cannot be used, so nothing is written: {0}")]
     Syntax(String),
@@ -42,19 +47,13 @@ pub enum PolicyError {
 
 impl PolicyError {
     /// Whether another try helps, without anybody's doing.
-    pub(crate) fn passes(&self) -> bool {
-        matches!(self, Self::Unread(error) if error.passes())
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Unread { passes: true, .. })
     }
 
     /// What is reported of findings for which nothing was done because of this.
     pub fn outcome(&self) -> Outcome {
         if self.passes() { Outcome::Deferred } else { Outcome::Held }
-    }
-}
-
-impl From<RecordError> for PolicyError {
-    fn from(error: RecordError) -> Self {
-        Self::Unread(Box::new(error))
     }
 }
 

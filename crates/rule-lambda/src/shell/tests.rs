@@ -9,8 +9,12 @@ use aws_sdk_s3::config::{Credentials, Region as SdkRegion, SharedCredentialsProv
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
+use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Context;
-use remediation::{Finding, NoParameters, Proposal, Region, Resource, Result, Seen, Tags, Target};
+use remediation::records::{Claim, card_key, read};
+use remediation::{
+    AccountId, Card, Finding, NoParameters, Proposal, Region, Resource, Result, Seen, Side, Tags, Target,
+};
 use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
@@ -28,12 +32,15 @@ struct OpenDoor;
 #[serde(deny_unknown_fields)]
 struct Settings {}
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Close(String);
+/// Opens a door, or closes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Turn {
+    open: bool,
+}
 
-impl fmt::Display for Close {
+impl fmt::Display for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "close {}", self.0)
+        write!(f, "open → {}", self.open)
     }
 }
 
@@ -45,41 +52,61 @@ impl Rule for OpenDoor {
     type Control = NoParameters;
     type Client = ();
     type State = bool;
-    type Change = Close;
+    type Change = Turn;
 
     fn client(_: &Target) {}
 
     async fn look((): &(), finding: &Finding) -> Result<Seen<bool>> {
         let Finding { account, region, resource, .. } = finding;
-        let arn = format!("arn:aws:test:{region}:{account}:door/{resource}");
         let is_open = OPEN.lock().unwrap().contains(resource);
-        Ok(Seen::now(Resource::of_arn("test:GetDoors", arn, resource)?, is_open))
+        Ok(Seen::now(door(account, region, resource), is_open))
     }
 
-    fn plan(seen: &Seen<bool>, _: &[&NoParameters], _: &Settings) -> Proposal<Close> {
-        seen.state.then(|| Close(seen.resource.id.clone())).into_iter().collect::<Vec<_>>().into()
+    fn plan(seen: &Seen<bool>, _: &[&NoParameters], _: &Settings) -> Proposal<Turn> {
+        seen.state.then_some(Turn { open: false }).into_iter().collect::<Vec<_>>().into()
     }
 
     async fn tags((): &(), _: &Seen<bool>) -> Result<Tags> {
         Ok(Tags::new())
     }
 
-    async fn apply((): &(), change: &Close) -> Result<()> {
-        OPEN.lock().unwrap().remove(&change.0);
+    async fn apply((): &(), resource: &Resource, change: &Turn) -> Result<()> {
+        let mut open = OPEN.lock().unwrap();
+        if change.open {
+            open.insert(resource.id.clone());
+        } else {
+            open.remove(&resource.id);
+        }
         Ok(())
     }
 
-    fn undo(_: &Close) -> Option<Close> {
-        None
+    fn undo(change: &Turn) -> Turn {
+        Turn { open: !change.open }
+    }
+
+    fn side(change: &Turn, is_open: &bool) -> Side {
+        Side::of(is_open, &!change.open, &change.open)
     }
 }
 
-/// Gives a session to everybody who asks.
+fn door(account: &AccountId, region: &Region, name: &str) -> Resource {
+    Resource::of_arn("test:GetDoors", format!("arn:aws:test:{region}:{account}:door/{name}"), name).unwrap()
+}
+
+/// An account that lets nobody in.
+const CLOSED: &str = "333333333333";
+
+/// Gives a session to everybody who asks, except in one account.
 #[derive(Debug)]
 struct Sts;
 
 impl HttpConnector for Sts {
-    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if String::from_utf8_lossy(request.body().bytes().unwrap()).contains(CLOSED) {
+            let error = "<Type>Sender</Type><Code>AccessDenied</Code><Message>not for you</Message>";
+            let body = SdkBody::from(format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"));
+            return HttpConnectorFuture::ready(Ok(HttpResponse::new(403.try_into().unwrap(), body)));
+        }
         let credentials = "<AccessKeyId>A</AccessKeyId><SecretAccessKey>S</SecretAccessKey>\
             <SessionToken>T</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>";
         let result = format!("<AssumeRoleResult><Credentials>{credentials}</Credentials></AssumeRoleResult>");
@@ -108,6 +135,7 @@ fn shell(policy: Option<&str>) -> (Shell<OpenDoor>, TempDir) {
         manifest: Manifest::from_json(OpenDoor::MANIFEST).unwrap(),
         records: Records::Folder(folder.path().into()),
         role: TargetRole { name: "role".into(), external_id: None },
+        regions: Regions { own: vec!["us-east-1".into()], home: "us-east-1".into() },
         rule: PhantomData,
     };
     (shell, folder)
@@ -115,10 +143,14 @@ fn shell(policy: Option<&str>) -> (Shell<OpenDoor>, TempDir) {
 
 /// A batch of these doors, all of them open.
 fn batch(doors: &[&str]) -> Batch {
+    batch_in("222222222222", doors)
+}
+
+fn batch_in(account: &str, doors: &[&str]) -> Batch {
     OPEN.lock().unwrap().extend(doors.iter().map(|door| (*door).to_owned()));
     let finding = |door: &&str| Finding {
         control: "Ensure every door is closed.".into(),
-        account: "222222222222".parse().unwrap(),
+        account: account.parse().unwrap(),
         region: Region::code("us-east-1"),
         resource: (*door).to_owned(),
         first_seen: None,
@@ -141,15 +173,20 @@ async fn put(shell: &Shell<OpenDoor>, key: &str, text: &str) {
 }
 
 async fn report(shell: &Shell<OpenDoor>, key: &str) -> Report {
-    serde_json::from_slice(&shell.records.get(key).await.unwrap()).unwrap()
+    shell.records.get_as(key).await.unwrap()
 }
+
+/// Who stores objects, as S3 says it of a session of a role.
+const PRINCIPAL: &str = "AWS:AROAEXAMPLEEXAMPLE123:somebody@example.org";
+/// The ID of the request that every event is.
+const REQUEST: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
 
 /// S3's event for objects with these keys, as it writes them, and 15 minutes for it.
 fn event(keys: &[&str]) -> LambdaEvent<S3Event> {
     let record = |key: &&str| {
         json!({"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
             "eventTime": "2026-02-12T02:30:17.000Z", "eventName": "ObjectCreated:Put",
-            "userIdentity": {"principalId": "p"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+            "userIdentity": {"principalId": PRINCIPAL}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
             "responseElements": {}, "s3": {"s3SchemaVersion": "1.0", "configurationId": "c",
                 "bucket": {"name": "records", "ownerIdentity": {"principalId": "p"}, "arn": "arn:aws:s3:::records"},
                 "object": {"key": key, "size": 1, "eTag": "e", "sequencer": "s"}}})
@@ -157,6 +194,7 @@ fn event(keys: &[&str]) -> LambdaEvent<S3Event> {
     let event = serde_json::from_value(json!({"Records": keys.iter().map(record).collect::<Vec<_>>()})).unwrap();
     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(900);
     let mut context = Context::default();
+    context.request_id = REQUEST.into();
     context.deadline = deadline.as_millis().try_into().unwrap();
     LambdaEvent::new(event, context)
 }
@@ -173,7 +211,7 @@ async fn a_batch_is_taken_to_its_report() {
     assert!(!is_open("taken"));
     let report = report(&shell, &batch.id.report_key()).await;
     assert_eq!((&report.id, report.mode, report.count(Outcome::Fixed)), (&batch.id, Mode::Apply, 1));
-    assert_eq!(report.plans[0].key, batch.id.plan_key());
+    assert_eq!(report.plan.unwrap().key, batch.id.plan_key());
 }
 
 #[tokio::test]
@@ -222,7 +260,7 @@ async fn what_is_not_there_leaves_a_report_under_a_run_of_its_own() {
     assert!(error.contains("findings/open-door/nothing.ndjson"), "{error}");
     let day = std::fs::read_dir(folder.path().join("reports/open-door")).unwrap().next().unwrap().unwrap();
     let file = std::fs::read_dir(day.path()).unwrap().next().unwrap().unwrap();
-    let report: Report = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
+    let report: Report = read(&std::fs::read(file.path()).unwrap()).unwrap();
     assert_eq!((report.id.batch, report.error.is_some()), (0, true));
 }
 
@@ -305,4 +343,231 @@ async fn a_report_that_cannot_be_stored_fails_the_event() {
     put(&shell, &key, &text(&batch)).await;
     let error = shell.handle(event(&[&key])).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("{key}: the report could not be stored: ")), "{error}");
+}
+
+#[tokio::test]
+async fn the_doors_of_other_regions_are_left_to_their_own_deployment() {
+    let (mut shell, _folder) = shell(Some(APPLY));
+    shell.regions = Regions { own: vec!["eu-west-1".into()], home: "eu-west-1".into() };
+    let batch = batch(&["elsewhere"]);
+    let key = batch.id.findings_key();
+    put(&shell, &key, &text(&batch)).await;
+    shell.handle(event(&[&key])).await.unwrap();
+    let report = report(&shell, &batch.id.report_key()).await;
+    let detail = report.findings[0].detail.as_deref().unwrap();
+    assert!(is_open("elsewhere") && detail.contains("it is in us-east-1"), "{detail}");
+}
+
+#[test]
+fn the_regions_are_listed_with_commas_and_are_not_none() {
+    let regions = |list: &str, home: &str| Regions::new(list, home.into()).map_err(|error| error.to_string());
+    let own = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>();
+    for (list, codes) in [
+        ("us-east-1", &["us-east-1"][..]),
+        ("us-east-1,eu-west-1", &["us-east-1", "eu-west-1"]),
+        (" us-east-1 , eu-west-1,", &["us-east-1", "eu-west-1"]),
+    ] {
+        assert_eq!(regions(list, "us-east-1").unwrap(), Regions { own: own(codes), home: "us-east-1".into() });
+    }
+    for list in ["", " ", ",", " , "] {
+        assert_eq!(regions(list, "us-east-1").unwrap_err(), "the environment variable REGIONS is empty");
+    }
+    assert_eq!(regions("us-east-1", "").unwrap_err(), "the environment variable HOME_REGION is empty");
+}
+
+#[tokio::test]
+async fn a_batch_of_which_no_finding_has_a_role_fails_the_event() {
+    let (shell, _folder) = shell(Some(APPLY));
+    let mut batch = batch_in(CLOSED, &["no role", "no role either"]);
+    let key = batch.id.findings_key();
+    put(&shell, &key, &text(&batch)).await;
+    let error = shell.handle(event(&[&key])).await.unwrap_err().to_string();
+    let says = format!("{key}: none of its 2 finding(s) could be worked on: {CLOSED}: sts:AssumeRole: AccessDenied");
+    assert!(error.starts_with(&says), "{error}");
+    assert_eq!(report(&shell, &batch.id.report_key()).await.count(Outcome::Failed), 2);
+    // Where another account lets us in, that one's report says it.
+    batch.id.batch = 2;
+    batch.findings.extend(batch_in("222222222222", &["with a role"]).findings);
+    let key = batch.id.findings_key();
+    put(&shell, &key, &text(&batch)).await;
+    let answer = shell.handle(event(&[&key])).await.unwrap();
+    assert_eq!(answer.batches[0].outcomes, BTreeMap::from([(Outcome::Failed, 2), (Outcome::Fixed, 1)]));
+}
+
+#[tokio::test]
+async fn a_plan_that_cannot_be_stored_fails_the_event_and_nothing_is_written() {
+    let (shell, folder) = shell(Some(APPLY));
+    std::fs::write(folder.path().join("plans"), "a file in the folder's place").unwrap();
+    let batch = batch(&["unplanned"]);
+    let key = batch.id.findings_key();
+    put(&shell, &key, &text(&batch)).await;
+    let error = shell.handle(event(&[&key])).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{key}: the plan could not be stored, so nothing was written: ")), "{error}");
+    assert!(is_open("unplanned"));
+    assert_eq!(report(&shell, &batch.id.report_key()).await.count(Outcome::Failed), 1);
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_read_fails_the_event_and_nothing_is_written() {
+    let (shell, folder) = shell(Some(APPLY));
+    let batch = batch(&["uncounted"]);
+    let ledger = folder.path().join(format!("ledgers/open-door/{}", batch.id.run));
+    std::fs::create_dir_all(&ledger).unwrap();
+    std::fs::write(ledger.join("page-000001.json"), r#"{"schema": 1}"#).unwrap();
+    let key = batch.id.findings_key();
+    put(&shell, &key, &text(&batch)).await;
+    let error = shell.handle(event(&[&key])).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{key}: the limits could not be checked, so nothing was written: ")), "{error}");
+    assert!(error.contains("the ledger has schema version 1, but this build reads 2"), "{error}");
+    assert!(is_open("uncounted"));
+}
+
+#[tokio::test]
+async fn a_corrupt_card_fails_the_event_but_not_the_other_findings() {
+    for (corrupt, says) in [
+        ("{}", "the card cannot be read: missing field `schema`"),
+        (r#"{"schema": 99}"#, "the card has schema version 99, but this build reads 1"),
+    ] {
+        let (shell, _folder) = shell(Some(APPLY));
+        let batch = batch(&["well", "corrupt"]);
+        let card = card_key("open-door", &door_of(&batch, 1));
+        put(&shell, &card, corrupt).await;
+        let key = batch.id.findings_key();
+        put(&shell, &key, &text(&batch)).await;
+        let error = shell.handle(event(&[&key])).await.unwrap_err().to_string();
+        let expected = format!(
+            "{key}: 1 finding(s) could not be worked on: corrupt: its card cannot be read, so nothing is written: \
+             {card}: {says}"
+        );
+        assert!(error.starts_with(&expected), "{error}");
+        assert_eq!(["well", "corrupt"].map(is_open), [false, true]);
+        let report = report(&shell, &batch.id.report_key()).await;
+        assert_eq!((report.count(Outcome::Fixed), report.count(Outcome::Failed)), (1, 1), "{report:?}");
+    }
+}
+
+/// The door that a finding of a batch leads to.
+fn door_of(batch: &Batch, place: usize) -> Resource {
+    let Finding { account, region, resource, .. } = &batch.findings[place];
+    door(account, region, resource)
+}
+
+const APPROVE: &str = r#"{"schema": 1, "rules": {"open-door": {"mode": "approve"}}}"#;
+
+/// Makes a plan of these doors that waits, and an approval of it; gives its key.
+async fn approve(shell: &Shell<OpenDoor>, batch: &Batch) -> (String, Approval) {
+    let key = batch.id.findings_key();
+    put(shell, &key, &text(batch)).await;
+    let answer = shell.handle(event(&[&key])).await.unwrap();
+    assert_eq!(answer.batches[0].outcomes, BTreeMap::from([(Outcome::Held, batch.findings.len())]));
+    let plan = report(shell, &batch.id.report_key()).await.plan.unwrap();
+    let approval = Approval::new(&batch.id, &plan.key, &plan.digest, "arn:who".into(), "why".into());
+    let key = Approval::key(&plan.key);
+    put(shell, &key, &serde_json::to_string(&approval).unwrap()).await;
+    (key, approval)
+}
+
+#[tokio::test]
+async fn an_approval_is_carried_out_and_its_report_says_who_stored_it() {
+    let (shell, _folder) = shell(Some(APPROVE));
+    let (key, approval) = approve(&shell, &batch(&["approved"])).await;
+    let answer = shell.handle(event(&[&key])).await.unwrap();
+    assert_eq!(answer.batches[0].outcomes, BTreeMap::from([(Outcome::Fixed, 1)]));
+    assert!(!is_open("approved"));
+    let report = report(&shell, &approval.id().report_key()).await;
+    let approved = report.approval.unwrap();
+    assert_eq!((approved.approval, approved.stored_by.as_deref()), (approval, Some(PRINCIPAL)));
+}
+
+#[test]
+fn a_principal_is_text_of_bounded_length() {
+    let stored_by = |principal: &str| {
+        let mut record = event(&["k"]).payload.records.remove(0);
+        record.principal_id.principal_id = Some(principal.to_owned());
+        Object::of(record).stored_by
+    };
+    assert_eq!(stored_by(PRINCIPAL).as_deref(), Some(PRINCIPAL));
+    assert_eq!(stored_by(""), None);
+    assert_eq!(stored_by("AWS:A\u{1b}[2J:\n").as_deref(), Some("AWS:A\\u{1b}[2J:\\n"));
+    assert_eq!(stored_by(&"x".repeat(10_000)).map(|text| text.len()), Some(256));
+}
+
+#[tokio::test]
+async fn an_approval_that_is_put_off_fails_the_event_and_the_claim_is_its_own_requests_alone() {
+    for (holder, outcome) in [("another request", Outcome::Deferred), (REQUEST, Outcome::Fixed)] {
+        let (shell, _folder) = shell(Some(APPROVE));
+        let batch = batch(&["busy"]);
+        let (key, approval) = approve(&shell, &batch).await;
+        let resource = door_of(&batch, 0);
+        let card_key = card_key("open-door", &resource);
+        let now = Timestamp::now();
+        let claim = Claim {
+            run: RunId::start(),
+            batch: 1,
+            since: now,
+            until: now + SignedDuration::from_hours(1),
+            holder: holder.into(),
+            part: "part".into(),
+            undoes: None,
+        };
+        let card = Card::new("open-door", &resource).claim(claim.clone()).to_json().unwrap();
+        // That its plan waits is on its card already.
+        let stored = shell.records.fetch(&card_key).await.unwrap();
+        let condition = remediation::records::Condition::Unchanged(stored.version);
+        shell.records.put_if(&condition, &card_key, card).await.unwrap().unwrap();
+        let handled = shell.handle(event(&[&key])).await;
+        let report = report(&shell, &approval.id().report_key()).await;
+        assert_eq!(report.count(outcome), 1, "{holder}: {report:?}");
+        assert_eq!(is_open("busy"), outcome == Outcome::Deferred, "{holder}");
+        match handled {
+            Ok(_) => assert_eq!(outcome, Outcome::Fixed),
+            Err(error) => {
+                let says = format!(
+                    "{key}: 1 finding(s) of the approval were deferred, and are tried again: busy: the run {} is at work \
+                     on it, until {}",
+                    claim.run, claim.until
+                );
+                assert!(outcome == Outcome::Deferred && error.to_string().starts_with(&says), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn records_of_another_version_are_refused_by_name() {
+    let (shell, folder) = shell(Some(APPROVE));
+    let (key, approval) = approve(&shell, &batch(&["version"])).await;
+    for (record, kind, written, found) in [
+        (approval.plan.as_str(), "plan", 2, 1),
+        (approval.plan.as_str(), "plan", 2, 99),
+        (key.as_str(), "approval", 2, 1),
+        (key.as_str(), "approval", 2, 99),
+    ] {
+        let file = folder.path().join(record);
+        let as_written = std::fs::read_to_string(&file).unwrap();
+        let number = spelled(&as_written, written);
+        std::fs::write(&file, as_written.replacen(&number, &format!("\"schema\":{found}"), 1)).unwrap();
+        let error = shell.handle(event(&[&key])).await.unwrap_err().to_string();
+        let says = format!("the {kind} has schema version {found}, but this build reads {written}");
+        assert!(error.starts_with(&key) && error.contains(&says), "{error}");
+        assert!(is_open("version"), "{kind} {found}");
+        std::fs::write(&file, as_written).unwrap();
+    }
+}
+
+/// How a record spells its version, with or without a space.
+fn spelled(text: &str, version: u32) -> String {
+    let spellings = [format!("\"schema\":{version}"), format!("\"schema\": {version}")];
+    spellings.into_iter().find(|spelling| text.contains(spelling)).unwrap()
+}
+
+#[tokio::test]
+async fn an_approval_of_another_rules_plan_is_refused() {
+    let (shell, _folder) = shell(Some(APPROVE));
+    let (_, approval) = approve(&shell, &batch(&["another rule"])).await;
+    let mut other = approval;
+    other.plan = "plans/other/2026-01-01/x-1.json".into();
+    put(&shell, "approvals/open-door/other.json", &serde_json::to_string(&other).unwrap()).await;
+    let error = shell.handle(event(&["approvals/open-door/other.json"])).await.unwrap_err().to_string();
+    assert!(error.contains("is of plans/other/2026-01-01/x-1.json, which is no plan of open-door"), "{error}");
 }

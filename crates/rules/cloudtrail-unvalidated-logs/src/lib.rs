@@ -1,9 +1,13 @@
 //! The rule `cloudtrail-unvalidated-logs`: a trail whose log files nobody can show to be unaltered.
 //!
-//! The fix is AWS's own runbook, awaited to its end, or UpdateTrail where there is no such runbook. Invariants: a trail
-//! is changed in its home region, wherever the finding came from; the owner is the account in the trail's ARN, so that
-//! an organization's trail in a member account is known to be another's; a trail is named by its ARN in every call that
-//! changes it; undo goes to the API, because there is no runbook for it.
+//! The fix is AWS's own runbook, awaited to its end, or UpdateTrail where there is no such runbook. Undo calls the API,
+//! because no runbook does it.
+//!
+//! A trail can be changed only in its home region, the one in its ARN, wherever it was found. Its owner is the account
+//! in its ARN, so an organization's trail that a member account sees is known to be another account's. Every call that
+//! changes a trail names it by its ARN.
+//!
+//! Calls: compliant 1; fixed 4 (look, runbook's start and end, proof), 3 where the API is called directly; held never.
 
 mod named;
 
@@ -11,7 +15,9 @@ use std::fmt;
 
 use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::types::Trail;
-use remediation::{Error, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Tags, Target, call};
+use remediation::{
+    Error, Finding, NoParameters, Proposal, Region, Resource, Result, Rule, Seen, Side, Tags, Target, call,
+};
 use runbook::Runbooks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,21 +44,15 @@ pub struct Session {
 }
 
 /// How a trail stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct State {
-    /// The region in which it can be changed.
-    pub home_region: String,
     /// Whether its log files can be validated.
     pub validated: bool,
 }
 
-/// Changes whether one trail's log files can be validated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Changes whether a trail's log files can be validated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The trail's ARN.
-    pub trail: String,
-    /// The region in which it can be changed.
-    pub home_region: String,
     /// Whether validation was found to be on.
     pub before: bool,
     /// Whether it is after the change.
@@ -81,17 +81,15 @@ impl Rule for CloudTrailUnvalidatedLogs {
     }
 
     fn plan(seen: &Seen<State>, _: &[&NoParameters], _: &Settings) -> Proposal<Change> {
-        let Seen { resource, state: State { home_region, validated }, .. } = seen;
-        if *validated {
+        if seen.state.validated {
             return Proposal::default();
         }
-        let (trail, home_region) = (resource.arn.clone(), home_region.clone());
-        vec![Change { trail, home_region, before: false, after: true }].into()
+        vec![Change { before: false, after: true }].into()
     }
 
     /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_ListTags.html>
     async fn tags(session: &Self::Client, seen: &Seen<State>) -> Result<Tags> {
-        let client = session.client(&seen.state.home_region);
+        let client = session.client(&seen.resource.region.to_string());
         let request = client.list_tags().resource_id_list(&seen.resource.arn);
         let listed = call(LIST_TAGS, || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>());
         let listed = listed.await.map_err(|error| error.gone_if(&["ResourceNotFoundException"]))?;
@@ -99,20 +97,24 @@ impl Rule for CloudTrailUnvalidatedLogs {
         Ok(tags.map(|tag| (tag.key, tag.value.unwrap_or_default())).collect())
     }
 
-    async fn apply(session: &Self::Client, change: &Change) -> Result<()> {
-        let target = session.target.in_region(&change.home_region);
+    async fn apply(session: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
+        let target = session.target.in_region(&resource.region.to_string());
         let client = Client::new(&target.config);
-        let directly = || update(&client, change);
+        let directly = || update(&client, &resource.arn, change.after);
         if !change.after {
             return directly().await;
         }
         let role = target.service_role_arn();
-        let parameters = [("TrailName", change.trail.as_str()), ("AutomationAssumeRole", &role)];
+        let parameters = [("TrailName", resource.arn.as_str()), ("AutomationAssumeRole", &role)];
         Runbooks::new(&target).or_directly(&runbook::of_rule::<Self>()?, &parameters, directly).await
     }
 
-    fn undo(change: &Change) -> Option<Change> {
-        Some(Change { before: change.after, after: change.before, ..change.clone() })
+    fn undo(change: &Change) -> Change {
+        Change { before: change.after, after: change.before }
+    }
+
+    fn side(change: &Change, state: &State) -> Side {
+        Side::of(&state.validated, &change.before, &change.after)
     }
 }
 
@@ -122,7 +124,8 @@ impl Session {
     }
 }
 
-/// What DescribeTrails says of a trail.
+/// How a trail stands, by DescribeTrails. The region in its ARN must be its home: there it is changed.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Trail.html>
 fn seen(trail: Trail) -> Result<Seen<State>> {
     let Trail { name, trail_arn, home_region, log_file_validation_enabled, .. } = trail;
     let arn = trail_arn.ok_or_else(|| Error::unusable(DESCRIBE, "a trail without its ARN"))?;
@@ -130,8 +133,10 @@ fn seen(trail: Trail) -> Result<Seen<State>> {
     let validated = log_file_validation_enabled;
     let validated = validated.ok_or_else(|| Error::unusable(DESCRIBE, "no word on log file validation"))?;
     let resource = Resource::of_arn(DESCRIBE, arn, name)?;
-    let home_region = home_region.unwrap_or_else(|| resource.region.to_string());
-    Ok(Seen::now(resource, State { home_region, validated }))
+    if home_region.is_some_and(|home| resource.region != Region::code(home)) {
+        return Err(Error::unusable(DESCRIBE, "a trail whose home is not the region in its ARN"));
+    }
+    Ok(Seen::now(resource, State { validated }))
 }
 
 /// Every trail that logs in the client's region: also those whose home is elsewhere, and the organization's.
@@ -142,16 +147,15 @@ async fn visible(client: &Client) -> Result<Vec<Trail>> {
 }
 
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_UpdateTrail.html>
-async fn update(client: &Client, change: &Change) -> Result<()> {
-    let request = client.update_trail().name(&change.trail).enable_log_file_validation(change.after);
+async fn update(client: &Client, trail_arn: &str, validated: bool) -> Result<()> {
+    let request = client.update_trail().name(trail_arn).enable_log_file_validation(validated);
     let answer = call(UPDATE, || request.clone().send()).await;
     answer.map(drop).map_err(|error| error.gone_if(&["TrailNotFoundException"]))
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { trail, home_region, before, after } = self;
-        write!(f, "trail {trail} (home region {home_region}): log file validation {before} → {after}")
+        write!(f, "log file validation {} → {}", self.before, self.after)
     }
 }
 

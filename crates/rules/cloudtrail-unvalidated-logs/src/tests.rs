@@ -1,21 +1,26 @@
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_cloudtrail::config::{Credentials, Region as SdkRegion, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
-use remediation::{ErrorKind, Manifest, Region};
+use remediation::{ErrorKind, Manifest, RunId};
+use rule_testing::{ACCOUNT, World, finding, hold, poll};
+use serde_json::{Value, json};
 
 use super::*;
 
-const OURS: &str = "222222222222";
+const OURS: &str = ACCOUNT;
 const MANAGEMENT: &str = "111111111111";
 
-fn finding(region: &str, resource: &str) -> Finding {
-    let manifest = Manifest::from_json(CloudTrailUnvalidatedLogs::MANIFEST).unwrap();
-    Finding {
-        control: manifest.controls[0].rule_names[0].clone(),
-        account: OURS.parse().unwrap(),
-        region: Region::code(region),
-        resource: resource.into(),
-        first_seen: None,
-        last_scanned: None,
-    }
+const CONTROL: &str = "Secure audit trails so they cannot be altered: CloudTrail Log Files Lack Integrity Validation";
+
+/// A finding of `resource` that is listed in `region`.
+fn listed(region: &str, resource: &str) -> Finding {
+    Finding { region: Region::code(region), ..finding(CONTROL, resource) }
 }
 
 fn arn(region: &str, account: &str, name: &str) -> String {
@@ -30,7 +35,7 @@ fn trail(region: &str, account: &str, name: &str) -> Trail {
 
 /// The ARN of the trail among `trails` that a finding of `resource` means, in the region that is looked at.
 fn found(resource: &str, trails: Vec<Trail>) -> Result<String> {
-    let finding = finding("us-east-1", resource);
+    let finding = listed("us-east-1", resource);
     let named = Named::parse(&finding)?;
     let region = named.home_region().unwrap_or("us-east-1");
     Ok(seen(named.only(&finding, region, trails)?)?.resource.arn)
@@ -53,11 +58,11 @@ fn a_name_and_an_arn_name_a_trail_and_nothing_else_does() {
         let arn = arn("eu-west-1", account, "audit");
         for region in ["eu-west-1", "us-east-1"] {
             let expected = Named::Arn { arn: &arn, home_region: "eu-west-1" };
-            assert_eq!(Named::parse(&finding(region, &arn)).unwrap(), expected);
+            assert_eq!(Named::parse(&listed(region, &arn)).unwrap(), expected);
             assert_eq!(expected.home_region(), Some("eu-west-1"));
         }
     }
-    assert_eq!(Named::parse(&finding("us-east-1", "audit")).unwrap(), Named::Name("audit"));
+    assert_eq!(Named::parse(&listed("us-east-1", "audit")).unwrap(), Named::Name("audit"));
     for resource in [
         "",
         "ab",
@@ -67,7 +72,7 @@ fn a_name_and_an_arn_name_a_trail_and_nothing_else_does() {
         "arn:aws:cloudtrail:eu-west-1::trail/audit",
         "arn:aws:s3:::audit",
     ] {
-        let error = Named::parse(&finding("us-east-1", resource)).unwrap_err();
+        let error = Named::parse(&listed("us-east-1", resource)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
     }
 }
@@ -121,10 +126,11 @@ fn a_name_that_no_trail_has_is_no_proof_that_it_is_gone() {
 #[test]
 fn an_answer_that_does_not_say_how_a_trail_stands_concludes_nothing() {
     let whole = || trail("us-east-1", OURS, "audit");
-    let cut: [fn(&mut Trail); 4] = [
+    let cut: [fn(&mut Trail); 5] = [
         |trail| trail.log_file_validation_enabled = None,
         |trail| trail.trail_arn = None,
         |trail| trail.name = None,
+        |trail| trail.home_region = Some("eu-west-1".into()),
         |trail| trail.trail_arn = Some("arn:aws:cloudtrail:us-east-1::trail/audit".into()),
     ];
     for cut in cut {
@@ -135,7 +141,8 @@ fn an_answer_that_does_not_say_how_a_trail_stands_concludes_nothing() {
     }
     let Seen { resource, state, .. } = seen(whole()).unwrap();
     assert_eq!((resource.owner.as_ref(), resource.id.as_str()), (OURS, "audit"));
-    assert_eq!(state, State { home_region: "us-east-1".into(), validated: false });
+    assert!(!state.validated);
+    assert_eq!(resource.region, Region::code("us-east-1"));
 }
 
 fn planned(seen: &Seen<State>) -> Proposal<Change> {
@@ -143,18 +150,106 @@ fn planned(seen: &Seen<State>) -> Proposal<Change> {
 }
 
 #[test]
-fn a_trail_that_does_not_validate_is_changed_at_home() {
+fn a_trail_that_does_not_validate_is_changed_and_one_that_does_complies() {
     let mut looked = seen(trail("eu-west-1", OURS, "audit")).unwrap();
-    let change =
-        Change { trail: arn("eu-west-1", OURS, "audit"), home_region: "eu-west-1".into(), before: false, after: true };
-    assert_eq!(planned(&looked), vec![change.clone()].into());
-    assert_eq!(
-        change.to_string(),
-        "trail arn:aws:cloudtrail:eu-west-1:222222222222:trail/audit (home region eu-west-1): log file validation \
-         false → true"
-    );
+    let change = Change { before: false, after: true };
+    assert_eq!(planned(&looked), vec![change].into());
+    assert_eq!(change.to_string(), "log file validation false → true");
     looked.state.validated = true;
     assert!(planned(&looked).complies());
+}
+
+/// CloudTrail and Systems Manager for one trail, with the calls that came: the action, the region and the body.
+#[derive(Debug, Clone)]
+struct Aws {
+    validated: bool,
+    calls: Arc<Mutex<Vec<(String, String, Value)>>>,
+}
+
+impl Aws {
+    fn new(validated: bool) -> Self {
+        Self { validated, calls: Arc::default() }
+    }
+
+    fn answer(&self, request: &HttpRequest) -> Value {
+        let header = |name| request.headers().get(name).unwrap();
+        let action = header("x-amz-target").rsplit('.').next().unwrap().to_owned();
+        let region = header("authorization").split('/').nth(2).unwrap().to_owned();
+        let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        let answer = match action.as_str() {
+            "DescribeTrails" => json!({"trailList": [{
+                "Name": "audit", "TrailARN": arn("eu-west-1", OURS, "audit"), "HomeRegion": "eu-west-1",
+                "LogFileValidationEnabled": self.validated,
+            }]}),
+            "StartAutomationExecution" => json!({"AutomationExecutionId": "e"}),
+            "GetAutomationExecution" => json!({"AutomationExecution": {"AutomationExecutionStatus": "Success"}}),
+            "UpdateTrail" => json!({}),
+            other => panic!("{other}"),
+        };
+        self.calls.lock().unwrap().push((action, region, body));
+        answer
+    }
+
+    fn session(&self, partition: &'static str) -> Session {
+        let connector = SharedHttpConnector::new(self.clone());
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(SdkRegion::from_static("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .build();
+        let role_arn = format!("arn:aws:iam::{OURS}:role/r");
+        let (account, region, run) = (OURS.parse().unwrap(), "us-east-1".into(), RunId::start());
+        Session { target: Target { config, account, region, partition, role_arn, run } }
+    }
+
+    fn actions(&self) -> Vec<String> {
+        self.calls.lock().unwrap().iter().map(|(action, ..)| action.clone()).collect()
+    }
+}
+
+impl HttpConnector for Aws {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let body = SdkBody::from(self.answer(&request).to_string());
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), body)))
+    }
+}
+
+#[tokio::test]
+async fn it_makes_the_fewest_calls() {
+    let (look, start, end) = ("DescribeTrails", "StartAutomationExecution", "GetAutomationExecution");
+    for (validated, partition, expected) in [
+        (true, "aws", &[look][..]),
+        (false, "aws", &[look, start, end, look]),
+        (false, "aws-us-gov", &[look, "UpdateTrail", look]),
+    ] {
+        let aws = Aws::new(validated);
+        let (session, finding) = (aws.session(partition), listed("us-east-1", "audit"));
+        poll::<CloudTrailUnvalidatedLogs>(&session, &finding, &[NoParameters {}], &Settings {}).await.unwrap();
+        assert_eq!(aws.actions(), expected, "{validated} {partition}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_changed_by_its_arn_and_in_its_home_region() {
+    let trail = arn("eu-west-1", OURS, "audit");
+    let resource = seen(self::trail("eu-west-1", OURS, "audit")).unwrap().resource;
+    let fix = Change { before: false, after: true };
+    for (change, partition, named) in [
+        (
+            fix,
+            "aws",
+            json!({"TrailName": [trail], "AutomationAssumeRole": ["arn:aws:iam::222222222222:role/r-service"]}),
+        ),
+        (fix, "aws-us-gov", json!({"Name": trail, "EnableLogFileValidation": true})),
+        (CloudTrailUnvalidatedLogs::undo(&fix), "aws", json!({"Name": trail, "EnableLogFileValidation": false})),
+    ] {
+        let aws = Aws::new(!change.after);
+        CloudTrailUnvalidatedLogs::apply(&aws.session(partition), &resource, &change).await.unwrap();
+        let calls = aws.calls.lock().unwrap();
+        let (_, region, body) = &calls[0];
+        assert_eq!((region.as_str(), body.get("Parameters").unwrap_or(body)), ("eu-west-1", &named), "{change}");
+    }
 }
 
 #[test]
@@ -166,32 +261,25 @@ fn the_manifest_names_a_runbook_and_where_there_is_none() {
     }
 }
 
-proptest! {
-    #[test]
-    fn what_is_changed_complies_and_undo_gives_back_what_was(validated: bool, region in "[a-z]{2}-[a-z]{4}-[1-9]") {
-        let mut looked = seen(trail(&region, OURS, "audit")).unwrap();
-        looked.state.validated = validated;
-        let before = looked.state.clone();
-        for change in planned(&looked).changes {
-            prop_assert_eq!((change.before, &change.trail), (before.validated, &looked.resource.arn));
-            looked.state.validated = change.after;
-            prop_assert!(planned(&looked).complies());
-            let undo = CloudTrailUnvalidatedLogs::undo(&change).unwrap();
-            looked.state.validated = undo.after;
-            prop_assert_eq!(CloudTrailUnvalidatedLogs::undo(&undo), Some(change));
-        }
-        prop_assert_eq!(looked.state, before);
+impl World for CloudTrailUnvalidatedLogs {
+    fn write(state: &mut State, change: &Change) {
+        state.validated = change.after;
     }
 
+    fn open(state: &State) -> BTreeSet<String> {
+        (!state.validated).then(|| "logs are altered unnoticed".to_owned()).into_iter().collect()
+    }
+}
+
+proptest! {
     #[test]
-    fn a_stored_change_is_read_as_it_was(trail: String, home_region: String, before: bool, after: bool) {
-        let change = Change { trail, home_region, before, after };
-        let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-        prop_assert_eq!(stored, change);
+    fn the_laws_hold(validated: bool, region in "[a-z]{2}-[a-z]{4}-[1-9]") {
+        let resource = seen(trail(&region, OURS, "audit")).unwrap().resource;
+        hold::<CloudTrailUnvalidatedLogs>(&resource, &State { validated }, &[NoParameters {}], &Settings {});
     }
 
     #[test]
     fn no_resource_makes_the_parser_panic(resource: String) {
-        let _ = Named::parse(&finding("us-east-1", &resource));
+        let _ = Named::parse(&listed("us-east-1", &resource));
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use aws_sdk_iam::error::ErrorMetadata;
 use aws_sdk_iam::operation::get_access_key_last_used::{GetAccessKeyLastUsedError, GetAccessKeyLastUsedOutput};
 use aws_sdk_iam::operation::get_user::{GetUserError, GetUserOutput};
@@ -6,22 +8,19 @@ use aws_sdk_iam::operation::update_access_key::{UpdateAccessKeyError, UpdateAcce
 use aws_sdk_iam::types::Tag;
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
-use remediation::{ErrorKind, Manifest, Region};
+use remediation::{ErrorKind, Manifest};
+use rule_testing::{World, finding, hold, poll};
 
 use super::*;
 
 const ARN: &str = "arn:aws:iam::222222222222:user/of/a/path/alice";
 const DAY: i64 = 24 * 60 * 60;
 
-fn finding(resource: &str) -> Finding {
-    Finding {
-        control: "Remote access: Ensure access keys are rotated every 90 days or less.".into(),
-        account: "222222222222".parse().unwrap(),
-        region: Region::global(),
-        resource: resource.into(),
-        first_seen: None,
-        last_scanned: None,
-    }
+const CONTROL: &str = "Remote access: Ensure access keys are rotated every 90 days or less.";
+
+/// The user alice.
+fn user() -> Resource {
+    Resource::of_arn(GET_USER, ARN.into(), "alice").unwrap()
 }
 
 fn days_ago(days: i64) -> Timestamp {
@@ -68,7 +67,7 @@ fn alice() -> MockRule {
 async fn look(rules: &[&MockRule], resource: &str) -> Result<Seen<State>> {
     let alice = alice();
     let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [rules, &[&alice]].concat());
-    IamStaleAccessKey::look(&client, &finding(resource)).await
+    IamStaleAccessKey::look(&client, &finding(CONTROL, resource)).await
 }
 
 async fn plan(rules: &[&MockRule], resource: &str) -> Result<Vec<Change>> {
@@ -93,7 +92,7 @@ async fn each_active_key_older_than_ninety_days_is_one_change() {
     assert_eq!(ids(&changes), ["AKIAOLD", "AKIAOLDER"]);
     assert_eq!((changes[0].before, changes[0].after), (Status::Active, Status::Inactive));
     let date = changes[0].created.strftime("%Y-%m-%d");
-    assert_eq!(changes[0].to_string(), format!("user alice: access key AKIAOLD of {date}: Active → Inactive"));
+    assert_eq!(changes[0].to_string(), format!("access key AKIAOLD, created on {date}: Active → Inactive"));
 }
 
 #[tokio::test]
@@ -138,8 +137,9 @@ async fn the_guard_sees_each_key_that_would_go_and_is_in_use() {
             .then_output(move || used(days, service, "eu-central-1"))
     };
     let date = days_ago(3).strftime("%Y-%m-%d").to_string();
-    for (days, says) in [(30, &["access key AKIAOLD was used 3 days ago, by s3 in eu-central-1 (DATE)"][..]), (2, &[])]
-    {
+    let used_lately = Sighting::new("access key AKIAOLD was used with s3 in eu-central-1");
+    let used_lately = used_lately.with(format!("3 days ago, on {date}"));
+    for (days, expected) in [(30, vec![used_lately]), (2, vec![])] {
         let listed = keys(vec![
             key("AKIAOLD", StatusType::Active, 91),
             key("AKIAOLDER", StatusType::Active, 4000),
@@ -152,26 +152,37 @@ async fn the_guard_sees_each_key_that_would_go_and_is_in_use() {
         let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&recent, &long_ago]);
         let saw = IamStaleAccessKey::impact(&client, &seen, &changes, &settings).await.unwrap();
         assert_eq!((recent.num_calls(), long_ago.num_calls()), (1, 1));
-        assert_eq!(saw, says.iter().map(|text| text.replace("DATE", &date)).collect::<Vec<_>>());
+        assert_eq!(saw, expected);
     }
 }
 
 #[test]
 fn what_the_guard_says_leaves_out_what_iam_does_not_know() {
     let now = Timestamp::now();
-    for (days, service, region, says) in [
-        (Some(0), "iam", "N/A", Some("less than a day ago, by iam (")),
-        (Some(1), "N/A", "N/A", Some("1 day ago (")),
-        (Some(29), "sts", "us-east-1", Some("29 days ago, by sts in us-east-1 (")),
-        (Some(31), "sts", "us-east-1", None),
-        (None, "N/A", "N/A", None),
+    for (days, service, region, what, ago) in [
+        (Some(0), "iam", "N/A", " with iam", Some("less than a day ago")),
+        (Some(1), "N/A", "N/A", "", Some("1 day ago")),
+        (Some(29), "sts", "us-east-1", " with sts in us-east-1", Some("29 days ago")),
+        (Some(31), "sts", "us-east-1", "", None),
+        (None, "N/A", "N/A", "", None),
     ] {
+        let date = days_ago(days.unwrap_or_default()).strftime("%Y-%m-%d").to_string();
         let used = used(days, service, region).access_key_last_used.unwrap();
-        let said = recent_use("AKIA", &used, now, 30);
-        let says = says.map(|says| format!("access key AKIA was used {says}"));
-        assert_eq!(said.is_some(), says.is_some(), "{said:?}");
-        assert!(said.zip(says).is_none_or(|(said, says)| said.starts_with(&says)), "{days:?}");
+        let expected =
+            ago.map(|ago| Sighting::new(format!("access key AKIA was used{what}")).with(format!("{ago}, on {date}")));
+        assert_eq!(recent_use("AKIA", &used, now, 30), expected, "{days:?}");
     }
+}
+
+#[test]
+fn another_service_is_another_sighting_and_another_day_is_not() {
+    let now = Timestamp::now();
+    let saw = |days, service: &str, region: &str| {
+        recent_use("AKIA", &used(Some(days), service, region).access_key_last_used.unwrap(), now, 30).unwrap().what
+    };
+    assert_eq!(saw(3, "s3", "eu-west-1"), saw(1, "s3", "eu-west-1"));
+    assert_ne!(saw(3, "s3", "eu-west-1"), saw(3, "ec2", "eu-west-1"));
+    assert_ne!(saw(3, "s3", "eu-west-1"), saw(3, "s3", "us-east-1"));
 }
 
 #[tokio::test]
@@ -206,7 +217,7 @@ async fn a_user_that_does_not_exist_is_gone() {
     let refused = mock!(aws_sdk_iam::Client::get_user)
         .then_error(|| GetUserError::generic(ErrorMetadata::builder().code("NoSuchEntity").message("told so").build()));
     let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&refused]);
-    let error = IamStaleAccessKey::look(&client, &finding("alice")).await.unwrap_err();
+    let error = IamStaleAccessKey::look(&client, &finding(CONTROL, "alice")).await.unwrap_err();
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, "iam:GetUser"), "{error}");
 }
 
@@ -245,7 +256,7 @@ async fn a_user_is_named_by_name_or_arn() {
 
 fn change(before: Status, after: Status) -> Change {
     let created = "2020-01-01T00:00:00Z".parse().unwrap();
-    Change { user: "alice".into(), access_key_id: "AKIAOLD".into(), created, before, after }
+    Change { access_key_id: "AKIAOLD".into(), created, before, after }
 }
 
 #[tokio::test]
@@ -262,7 +273,7 @@ async fn apply_writes_the_status_of_that_users_key() {
             })
             .then_output(|| UpdateAccessKeyOutput::builder().build());
         let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&update]);
-        IamStaleAccessKey::apply(&client, &change).await.unwrap();
+        IamStaleAccessKey::apply(&client, &user(), &change).await.unwrap();
         assert_eq!(update.num_calls(), 1);
     }
 }
@@ -273,10 +284,66 @@ async fn a_key_that_is_gone_needs_no_fix_and_cannot_be_brought_back() {
         UpdateAccessKeyError::generic(ErrorMetadata::builder().code("NoSuchEntity").message("told so").build())
     });
     let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&update]);
-    IamStaleAccessKey::apply(&client, &change(Status::Active, Status::Inactive)).await.unwrap();
-    let undo = IamStaleAccessKey::apply(&client, &change(Status::Inactive, Status::Active)).await;
+    IamStaleAccessKey::apply(&client, &user(), &change(Status::Active, Status::Inactive)).await.unwrap();
+    let undo = IamStaleAccessKey::apply(&client, &user(), &change(Status::Inactive, Status::Active)).await;
     let error = undo.unwrap_err();
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, "iam:UpdateAccessKey"), "{error}");
+}
+
+#[tokio::test]
+async fn it_makes_the_fewest_calls() {
+    let old = |id: &str| key(id, StatusType::Active, 100);
+    let last_use = || mock!(aws_sdk_iam::Client::get_access_key_last_used).then_output(|| used(Some(3), "s3", "N/A"));
+    for (listed, guard, expected) in [
+        (vec![key("AKIAYOUNG", StatusType::Active, 1)], Guard::Hold, 2),
+        (vec![old("AKIA1")], Guard::Off, 5),
+        (vec![old("AKIA1")], Guard::Warn, 6),
+        (vec![old("AKIA1"), old("AKIA2")], Guard::Warn, 8),
+        (vec![old("AKIA1")], Guard::Hold, 3),
+        (vec![old("AKIA1"), old("AKIA2")], Guard::Hold, 4),
+    ] {
+        let update =
+            mock!(aws_sdk_iam::Client::update_access_key).then_output(|| UpdateAccessKeyOutput::builder().build());
+        let rules = [&alice(), &keys(listed), &last_use(), &update];
+        let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, &rules);
+        let settings = Settings { guard_recent_use: guard, ..Settings::default() };
+        let finding = finding(CONTROL, "alice");
+        poll::<IamStaleAccessKey>(&client, &finding, &[NoParameters {}], &settings).await.unwrap();
+        assert_eq!(rules.iter().map(|rule| rule.num_calls()).sum::<usize>(), expected, "{guard:?}");
+    }
+}
+
+fn state(keys: &[(&str, Status)]) -> State {
+    let key = |(id, status): &(&str, Status)| Key { id: (*id).into(), created: days_ago(100), status: *status };
+    State { keys: keys.iter().map(key).collect(), tags: Tags::new() }
+}
+
+#[test]
+fn a_side_is_that_of_the_key_and_no_settings_matter() {
+    let change = change(Status::Active, Status::Inactive);
+    for (keys, side) in [
+        (&[("AKIAOTHER", Status::Inactive), ("AKIAOLD", Status::Active)][..], Side::Before),
+        (&[("AKIAOTHER", Status::Active), ("AKIAOLD", Status::Inactive)], Side::After),
+        (&[("AKIAOTHER", Status::Active)], Side::Neither),
+    ] {
+        assert_eq!(IamStaleAccessKey::side(&change, &state(keys)), side, "{keys:?}");
+    }
+    // With settings under which nobody would plan it any more, it is still as the change found it.
+    let found = state(&[("AKIAOLD", Status::Active)]);
+    let later = Settings { days: 3650, ..Settings::default() };
+    assert!(IamStaleAccessKey::plan(&Seen::now(user(), found.clone()), &[], &later).complies());
+    assert_eq!(IamStaleAccessKey::side(&change, &found), Side::Before);
+}
+
+impl World for IamStaleAccessKey {
+    fn write(state: &mut State, change: &Change) {
+        let key = state.keys.iter_mut().find(|key| key.id == change.access_key_id).unwrap();
+        key.status = change.after;
+    }
+
+    fn open(state: &State) -> BTreeSet<String> {
+        state.keys.iter().filter(|key| key.status == Status::Active).map(|key| key.id.clone()).collect()
+    }
 }
 
 #[test]
@@ -300,7 +367,7 @@ fn the_days_are_ninety_unless_the_policy_says_at_least_one() {
 #[test]
 fn the_manifest_can_be_read_and_serves_the_control() {
     let manifest = Manifest::from_json(IamStaleAccessKey::MANIFEST).unwrap();
-    assert!(manifest.control(&finding("alice").control).is_some());
+    assert!(manifest.control(CONTROL).is_some());
 }
 
 proptest! {
@@ -312,48 +379,23 @@ proptest! {
     }
 
     #[test]
-    fn what_is_planned_and_written_leaves_nothing_to_plan_and_undo_gives_it_back(
-        ages in prop::collection::vec((0..200_i64, any::<bool>()), 0..5),
+    fn the_laws_hold(
+        found in prop::collection::vec((0..200_i64, any::<bool>()), 0..5), days in 1..200_u32, is_off: bool,
     ) {
-        let key = |(number, (age, is_active)): (usize, &(i64, bool))| {
-            Key { id: format!("AKIA{number}"), created: days_ago(*age), is_active: *is_active }
+        let key = |(number, (age, is_active)): (usize, (i64, bool))| {
+            let status = if is_active { Status::Active } else { Status::Inactive };
+            Key { id: format!("AKIA{number}"), created: days_ago(age), status }
         };
-        let keys: Vec<_> = ages.iter().enumerate().map(key).collect();
-        let resource = Resource::of_arn("iam:GetUser", ARN.into(), "alice").unwrap();
-        let mut seen = Seen::now(resource, State { keys: keys.clone(), tags: Tags::new() });
-        let settings = Settings::default();
-        let write = |state: &mut State, change: &Change| {
-            let key = state.keys.iter_mut().find(|key| key.id == change.access_key_id).unwrap();
-            assert_eq!(key.is_active, change.before == Status::Active);
-            key.is_active = change.after == Status::Active;
-        };
-        let changes = IamStaleAccessKey::plan(&seen, &[], &settings).changes;
-        for change in &changes {
-            write(&mut seen.state, change);
-        }
-        prop_assert!(IamStaleAccessKey::plan(&seen, &[], &settings).complies());
-        prop_assert!(seen.state.keys.iter().all(|key| !key.is_active || !is_older(key.created, seen.at, 90)));
-        for change in changes.iter().rev() {
-            write(&mut seen.state, &IamStaleAccessKey::undo(change).unwrap());
-        }
-        prop_assert_eq!(seen.state.keys, keys);
-    }
-
-    #[test]
-    fn undo_of_undo_is_the_change_itself(forward: bool) {
-        let (before, after) =
-            if forward { (Status::Active, Status::Inactive) } else { (Status::Inactive, Status::Active) };
-        let change = change(before, after);
-        let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-        let undo = IamStaleAccessKey::undo(&stored).unwrap();
-        prop_assert_eq!((undo.before, undo.after), (after, before));
-        prop_assert_eq!(IamStaleAccessKey::undo(&undo), Some(change));
+        let state = State { keys: found.into_iter().enumerate().map(key).collect(), tags: Tags::new() };
+        let guard_recent_use = if is_off { Guard::Off } else { Guard::Hold };
+        let settings = Settings { days, guard_recent_use, ..Settings::default() };
+        hold::<IamStaleAccessKey>(&user(), &state, &[NoParameters {}], &settings);
     }
 
     #[test]
     fn no_resource_makes_the_parser_panic(resource: String) {
-        let _ = user_name(&finding(&resource));
-        let _ = user_name(&finding(&format!("arn:aws:iam::222222222222:{resource}")));
+        let _ = user_name(&finding(CONTROL, &resource));
+        let _ = user_name(&finding(CONTROL, &format!("arn:aws:iam::222222222222:{resource}")));
     }
 
     #[test]

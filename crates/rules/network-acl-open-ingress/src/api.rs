@@ -1,9 +1,10 @@
 //! The calls of EC2.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, IcmpTypeCode, NetworkAcl, NetworkAclEntry, PortRange, RuleAction, Tag};
+use aws_sdk_ec2::types::{Filter, IcmpTypeCode, NetworkAcl, NetworkAclEntry, PortRange, RuleAction, Subnet, Tag};
 use remediation::{Ec2Name, Error, Finding, Resource, Result, Seen, call, partition};
 
 use crate::Change;
@@ -56,32 +57,25 @@ async fn describe(client: &Client, id: &str) -> Result<NetworkAcl> {
     Ec2Name::Id(id).only(DESCRIBE, found.into_iter().filter(|acl| acl.network_acl_id() == Some(id)).collect())
 }
 
-/// These subnets, each with its tag `Name` if it has one.
+/// The names of these subnets by their IDs; without those that have no tag `Name`.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html>
-pub(crate) async fn named_subnets(client: &Client, ids: &[String]) -> Result<Vec<String>> {
-    let mut described = Vec::new();
+pub(crate) async fn names_of_subnets(client: &Client, ids: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut names = BTreeMap::new();
     for ids in ids.chunks(FILTER_VALUES) {
-        // By a filter, because an ID that is gone since would be an error.
+        // By a filter, because the ID of a subnet that was deleted since would be an error.
         let filtered = || client.describe_subnets().filters(filter("subnet-id", ids));
         let found =
             call(DESCRIBE_SUBNETS, || filtered().into_paginator().items().send().collect::<Result<Vec<_>, _>>());
-        described.extend(found.await?);
+        let named = |subnet: Subnet| Some((subnet.subnet_id.clone()?, name_tag(subnet.tags())?.to_owned()));
+        names.extend(found.await?.into_iter().filter_map(named));
     }
-    let named = |id: &String| {
-        let subnet = described.iter().find(|subnet| subnet.subnet_id() == Some(id));
-        match subnet.and_then(|subnet| name_tag(subnet.tags())) {
-            Some(name) => format!("{id} ({name})"),
-            None => id.clone(),
-        }
-    };
-    Ok(ids.iter().map(named).collect())
+    Ok(names)
 }
 
 /// Deletes the inbound entry of the change's number; one that is gone is deleted.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNetworkAclEntry.html>
-pub(crate) async fn delete(client: &Client, change: &Change) -> Result<()> {
-    let delete =
-        || client.delete_network_acl_entry().network_acl_id(&change.acl).rule_number(change.number).egress(false);
+pub(crate) async fn delete(client: &Client, acl: &str, change: &Change) -> Result<()> {
+    let delete = || client.delete_network_acl_entry().network_acl_id(acl).rule_number(change.number).egress(false);
     let deleted = call(DELETE, || delete().send()).await;
     match deleted.map_err(|error| error.gone_if(NO_ACL).gone_if(&[NO_ENTRY])) {
         Err(error) if error.is_gone() => Ok(()),
@@ -90,9 +84,9 @@ pub(crate) async fn delete(client: &Client, change: &Change) -> Result<()> {
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkAclEntry.html>
-pub(crate) async fn create(client: &Client, change: &Change) -> Result<()> {
+pub(crate) async fn create(client: &Client, acl: &str, change: &Change) -> Result<()> {
     let create = || {
-        let call = client.create_network_acl_entry().network_acl_id(&change.acl).rule_number(change.number);
+        let call = client.create_network_acl_entry().network_acl_id(acl).rule_number(change.number);
         let call = call.egress(false).protocol(ALL).rule_action(RuleAction::Allow);
         match change.source {
             Family::Ipv4 => call.cidr_block(change.source.everywhere()),

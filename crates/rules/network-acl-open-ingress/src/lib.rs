@@ -9,14 +9,17 @@
 //! ```
 //!
 //! The controls ask that "no rule exists which allows all ingress traffic". So an entry that allows all traffic from
-//! everywhere violates whatever is denied before it, and is deleted. What is open in pieces violates as well, and is
-//! held. What counts there are live entries, each with all that it allows, as with the one entry: a deny of a part
-//! before the pieces does not make them comply; a deny of all of a piece takes that piece away.
+//! everywhere violates, whatever is denied before it, and is deleted. What is open in pieces violates as well, and is
+//! held. Only live entries count there, each with all that it allows, as with the one entry: a deny of a part before the
+//! pieces does not make them comply; a deny of all of a piece takes that piece away.
 //!
-//! Nothing else is deleted, no entry that denies, that allows less or that is outbound. An entry is looked at again
+//! Nothing else is deleted: no entry that denies, that allows less or that is outbound. An entry is looked at again
 //! right before it is deleted, because a delete goes by the number alone and somebody may have put another entry there
-//! since; undo never takes the place of another entry. The plan names the subnets that lose traffic: an ACL is
-//! stateless, so what is lost are the answers from outside, too.
+//! since. An undo never takes another entry's place. The plan names the subnets that lose traffic: an ACL is stateless,
+//! so they also lose the answers to connections of their own.
+//!
+//! Calls in the target account: 1 where the ACL complies or is open in pieces, 2 where the guard holds it, and for one
+//! entry 4 until the fix is proved, 5 where the guard looks up names; each further entry takes 2 more.
 
 mod acl;
 mod api;
@@ -26,7 +29,9 @@ mod traffic;
 use std::fmt;
 
 use aws_sdk_ec2::Client;
-use remediation::{Error, ErrorKind, Finding, Guard, Proposal, Result, Rule, Seen, Tags, Target};
+use remediation::{
+    Error, ErrorKind, Finding, Guard, Proposal, Resource, Result, Rule, Seen, Side, Sighting, Tags, Target,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,29 +76,26 @@ enum Which {
     Subnet,
 }
 
-/// Whether an entry is there.
+/// What is done with an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Presence {
-    /// It is.
-    Present,
-    /// It is not.
-    Absent,
+pub enum Write {
+    /// It is deleted.
+    Delete,
+    /// It is created.
+    Create,
 }
 
 /// Deletes one inbound entry that allows all traffic from everywhere, or puts it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Change {
-    /// The network ACL's ID.
-    pub acl: String,
+    /// What is done with the entry.
+    pub write: Write,
     /// The entry's number, which no other inbound entry of the ACL has.
     pub number: i32,
     /// From where it allows all traffic.
     pub source: Family,
-    /// What was found.
-    pub before: Presence,
-    /// What is written.
-    pub after: Presence,
 }
 
 impl Rule for NetworkAclOpenIngress {
@@ -133,41 +135,50 @@ impl Rule for NetworkAclOpenIngress {
         settings.guard_last_allow
     }
 
+    /// One sighting for each subnet that is cut off, so that a subnet which joins later is one that nobody was shown.
     async fn impact(
         client: &Client,
         Seen { state: acl, .. }: &Seen<Acl>,
         changes: &[Change],
         _settings: &Settings,
-    ) -> Result<Vec<String>> {
+    ) -> Result<Vec<Sighting>> {
         let losses = losses(acl, |entry| changes.iter().any(|change| change.is_about(entry)));
-        let last: Vec<_> = losses.iter().filter(|loss| loss.is_of_last_allow()).collect();
-        if last.is_empty() || acl.subnets.is_empty() {
+        let cut_off: Vec<_> = losses.iter().filter_map(Loss::cuts_off).collect();
+        if cut_off.is_empty() || acl.subnets.is_empty() {
             return Ok(Vec::new());
         }
-        let subnets = match api::named_subnets(client, &acl.subnets).await {
-            Ok(named) => named.join(", "),
-            // Who is cut off is known all the same, if not by name.
-            Err(error) => format!("{} (their names could not be looked up: {error})", acl.subnets.join(", ")),
+        // Which subnets are cut off is known without their names.
+        let names = api::names_of_subnets(client, &acl.subnets).await;
+        let sighting = |subnet: &String, cut_off: &String| {
+            let sighting = Sighting::new(format!("{subnet} {cut_off}"));
+            match &names {
+                Ok(names) => match names.get(subnet) {
+                    Some(name) => sighting.with(name),
+                    None => sighting,
+                },
+                Err(error) => sighting.with(format!("its name could not be read: {error}")),
+            }
         };
-        Ok(last.into_iter().map(|loss| loss.by(&subnets)).collect())
+        let of_subnet = |subnet| cut_off.iter().map(move |cut_off| (subnet, cut_off));
+        Ok(acl.subnets.iter().flat_map(of_subnet).map(|(subnet, cut_off)| sighting(subnet, cut_off)).collect())
     }
 
     async fn tags(_client: &Client, seen: &Seen<Acl>) -> Result<Tags> {
         Ok(seen.state.tags.clone())
     }
 
-    /// An entry, or an ACL, that somebody deleted in the meantime allows nothing any more: that is done, so that the
-    /// other entries are not passed over.
-    async fn apply(client: &Self::Client, change: &Change) -> Result<()> {
-        match change.after {
-            Presence::Absent => match standing(client, change).await {
-                Ok(Some(entry)) if change.is_about(&entry) => api::delete(client, change).await,
+    /// An entry, or an ACL, that somebody else has deleted allows nothing any more: the change is done, and the ACL's
+    /// other changes are written.
+    async fn apply(client: &Client, Resource { id: acl, .. }: &Resource, change: &Change) -> Result<()> {
+        match change.write {
+            Write::Delete => match standing(client, acl, change).await {
+                Ok(Some(entry)) if change.is_about(&entry) => api::delete(client, acl, change).await,
                 Err(error) if !error.is_gone() => Err(error),
                 _ => Ok(()),
             },
-            Presence::Present => match api::create(client, change).await {
+            Write::Create => match api::create(client, acl, change).await {
                 Err(error) if error.code.as_deref() == Some(api::ALREADY_EXISTS) => {
-                    match standing(client, change).await? {
+                    match standing(client, acl, change).await? {
                         Some(entry) if change.is_about(&entry) => Ok(()),
                         Some(entry) => Err(taken(error, change, &entry)),
                         None => Err(error),
@@ -178,8 +189,21 @@ impl Rule for NetworkAclOpenIngress {
         }
     }
 
-    fn undo(change: &Change) -> Option<Change> {
-        Some(Change { before: change.after, after: change.before, ..change.clone() })
+    fn undo(change: &Change) -> Change {
+        let write = match change.write {
+            Write::Delete => Write::Create,
+            Write::Create => Write::Delete,
+        };
+        Change { write, ..change.clone() }
+    }
+
+    fn side(change: &Change, acl: &Acl) -> Side {
+        let standing = acl.inbound.iter().find(|entry| entry.number == change.number);
+        match (change.write, standing) {
+            (_, Some(entry)) if !change.is_about(entry) => Side::Neither,
+            (Write::Delete, Some(_)) | (Write::Create, None) => Side::Before,
+            (Write::Delete, None) | (Write::Create, Some(_)) => Side::After,
+        }
     }
 }
 
@@ -217,8 +241,7 @@ impl Change {
 fn deletions(acl: &Acl, settings: &Settings) -> Vec<Change> {
     let deletion = |entry: &Entry| {
         let source = entry.open_to().filter(|family| settings.counts(*family))?;
-        let (before, after) = (Presence::Present, Presence::Absent);
-        Some(Change { acl: acl.id.clone(), number: entry.number, source, before, after })
+        Some(Change { write: Write::Delete, number: entry.number, source })
     };
     acl.inbound.iter().filter_map(deletion).collect()
 }
@@ -240,7 +263,7 @@ fn open_in_pieces(acl: &Acl, goes: impl Fn(&Entry) -> bool, settings: &Settings)
         let id = &acl.id;
         Some(format!(
             "{id} lets in all TCP and UDP traffic from every public {family} address, by the inbound {by}. \
-             {what_to_do}, only a person can say"
+             {what_to_do} is for a person to say"
         ))
     };
     let families = [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| settings.counts(*family));
@@ -255,48 +278,42 @@ fn stays(entry: &Entry) -> String {
 fn lets_nothing_in(entry: &Entry, acl: &Acl) -> Option<String> {
     let dead = traffic::is_dead(entry, &acl.inbound);
     dead.then(|| {
-        format!("{entry} lets nothing in, because lower-numbered entries deny it all: with it nothing is lost")
+        format!("{entry} lets nothing in, because lower-numbered entries deny all of it: nothing is lost with it")
     })
 }
 
-/// The notes on the losses that no guard is about; those that it is about, [`Rule::impact`] tells.
+/// The notes on the losses that cut nobody off; of the others [`Rule::impact`] warns.
 fn what_is_lost(acl: &Acl, losses: &[Loss]) -> Vec<String> {
     if acl.subnets.is_empty() {
-        let note = "no subnet is associated with it: nobody is cut off".to_owned();
+        let note = "no subnet is associated with it, so none is cut off".to_owned();
         return Vec::from_iter((!losses.is_empty()).then_some(note));
     }
     let subnets = acl.subnets.join(", ");
-    losses.iter().filter(|loss| !loss.is_of_last_allow()).map(|loss| loss.by(&subnets)).collect()
+    losses.iter().filter_map(|loss| loss.leaves(&subnets)).collect()
 }
 
 /// The inbound entry that has the change's number now.
-async fn standing(client: &Client, change: &Change) -> Result<Option<Entry>> {
-    let acl = api::get(client, &change.acl).await?;
+async fn standing(client: &Client, acl: &str, change: &Change) -> Result<Option<Entry>> {
+    let acl = api::get(client, acl).await?;
     Ok(acl.inbound.into_iter().find(|entry| entry.number == change.number))
 }
 
 fn taken(error: Error, change: &Change, entry: &Entry) -> Error {
-    let Change { acl, number, .. } = change;
     let message = format!(
-        "{acl} has another entry under the number {number} now: {entry}. Give that one another number, then undo again"
+        "the number {} belongs to another entry now: {entry}. Give that entry another number, then undo again",
+        change.number
     );
     Error { kind: ErrorKind::Permanent, message, ..error }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { acl, number, source, before, after } = self;
-        let source = source.everywhere();
-        write!(f, "network ACL {acl}: inbound entry {number}, allow all from {source}: {before} → {after}")
-    }
-}
-
-impl fmt::Display for Presence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Present => "present",
-            Self::Absent => "absent",
-        })
+        let Self { write, number, source } = self;
+        let write = match write {
+            Write::Delete => "delete",
+            Write::Create => "create",
+        };
+        write!(f, "{write} inbound entry {number}, allow all from {}", source.everywhere())
     }
 }
 

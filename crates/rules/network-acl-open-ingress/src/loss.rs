@@ -17,24 +17,26 @@ pub(crate) enum Loss {
 }
 
 impl Loss {
-    /// Whether it is what the guard is about: the last inbound allow.
-    pub(crate) fn is_of_last_allow(&self) -> bool {
-        !matches!(self, Self::AllBut(..))
+    /// What becomes of each subnet where the last inbound allow goes, of everything or of one family; none where some
+    /// allow stays.
+    pub(crate) fn cuts_off(&self) -> Option<String> {
+        match self {
+            Self::All => Some("is cut off: its last inbound allow goes, return traffic included".to_owned()),
+            Self::OfFamily(family) => Some(format!(
+                "is cut off from {family}: its last inbound allow of {family} goes, return traffic included"
+            )),
+            Self::AllBut(..) => None,
+        }
     }
 
-    /// The loss of these subnets, in words.
-    pub(crate) fn by(&self, subnets: &str) -> String {
-        match self {
-            Self::All => format!("the last inbound allow: subnets {subnets} are cut off, return traffic included"),
-            Self::OfFamily(family) => format!(
-                "the last inbound allow of {family}: subnets {subnets} are cut off from {family}, return traffic included"
-            ),
-            Self::AllBut(family, staying) => format!(
-                "subnets {subnets} then receive only the {family} traffic that the inbound entries {} allow, return \
-                 traffic included",
-                numbers(staying)
-            ),
-        }
+    /// What the subnets still receive where some allow stays; none where they are cut off.
+    pub(crate) fn leaves(&self, subnets: &str) -> Option<String> {
+        let Self::AllBut(family, staying) = self else { return None };
+        let staying = numbers(staying);
+        Some(format!(
+            "subnets {subnets} then receive only the {family} traffic that the inbound entries {staying} allow, return \
+             traffic included"
+        ))
     }
 }
 

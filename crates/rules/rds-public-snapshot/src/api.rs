@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbCluster, DbClusterSnapshot, DbInstance, DbSnapshot, Filter, Tag};
-use remediation::{Error, Result, Tags, call};
+use remediation::{Arn, Error, Resource, Result, Tags, call};
 
-use crate::Kind;
 use crate::named::Id;
+use crate::{Access, EVERYONE, Kind};
 
 const DESCRIBE_INSTANCES: &str = "rds:DescribeDBInstances";
 const DESCRIBE_CLUSTERS: &str = "rds:DescribeDBClusters";
@@ -29,7 +29,7 @@ const NO_SUCH_DATABASE: &[&str] = &["DBInstanceNotFound", "DBClusterNotFoundFaul
 const NO_SUCH_SNAPSHOT: &[&str] = &["DBSnapshotNotFound", "DBClusterSnapshotNotFoundFault"];
 
 /// A database that exists.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Database {
     pub(crate) kind: Kind,
     pub(crate) arn: String,
@@ -209,6 +209,17 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// Whether it is the resource, or was taken of that database or its cluster: their IDs, and those of a database
+    /// that is gone, are among the resource's names.
+    pub(crate) fn is_of(&self, resource: &Resource) -> bool {
+        let is_name = |text: &str| resource.all_names().any(|name| name == text);
+        let database = self.database_id.as_deref().or(self.database.as_deref());
+        let is_owned = Arn::parse(&self.arn).is_some_and(|arn| arn.account == resource.owner.as_ref());
+        is_owned && (is_name(&self.arn) || database.is_some_and(is_name))
+    }
+}
+
 /// A type that is not known to exclude it does not: then its attributes tell.
 fn can_be_shared(snapshot_type: Option<&str>) -> bool {
     snapshot_type.is_none_or(|of| !NEVER_SHARED.contains(&of))
@@ -252,17 +263,15 @@ fn restore(
     Ok(values.unwrap_or_default().into_iter().collect())
 }
 
-/// Adds to, and removes from, those who may restore a snapshot.
+/// Lets everyone restore a snapshot, or no longer; who else may stays as it is.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBSnapshotAttribute.html>
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBClusterSnapshotAttribute.html>
-pub(crate) async fn modify(
-    client: &Client,
-    kind: Kind,
-    snapshot: &str,
-    added: Vec<String>,
-    removed: Vec<String>,
-) -> Result<()> {
-    let (added, removed) = (some_if_any(added), some_if_any(removed));
+pub(crate) async fn set_access(client: &Client, kind: Kind, snapshot: &str, access: Access) -> Result<()> {
+    let everyone = || Some(vec![EVERYONE.to_owned()]);
+    let (added, removed) = match access {
+        Access::Public => (everyone(), None),
+        Access::Private => (None, everyone()),
+    };
     let written = match kind {
         Kind::Instance => {
             let request = client.modify_db_snapshot_attribute().db_snapshot_identifier(snapshot);
@@ -293,8 +302,4 @@ fn unless_gone<T>(found: Result<Option<T>>) -> Result<Option<T>> {
         Err(error) if error.is_gone() => Ok(None),
         other => other,
     }
-}
-
-fn some_if_any(values: Vec<String>) -> Option<Vec<String>> {
-    (!values.is_empty()).then_some(values)
 }

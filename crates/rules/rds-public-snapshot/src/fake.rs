@@ -23,7 +23,7 @@ use aws_sdk_rds::types::{
 };
 use aws_smithy_mocks::{MockResponse, Rule as MockRule, RuleMode, mock, mock_client};
 
-use crate::tests::OURS;
+use rule_testing::{ACCOUNT, REGION};
 
 /// The resource ID of an instance.
 pub(crate) const RESOURCE_ID: &str = "db-ABCDEFGHIJKL01234";
@@ -40,7 +40,7 @@ pub(crate) struct Rds {
 }
 
 fn arn(resource: &str) -> String {
-    format!("arn:aws:rds:us-east-1:{OURS}:{resource}")
+    format!("arn:aws:rds:{REGION}:{ACCOUNT}:{resource}")
 }
 
 impl Rds {

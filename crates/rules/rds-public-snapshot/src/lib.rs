@@ -1,10 +1,18 @@
 //! The rule `rds-public-snapshot`: a manual snapshot of a DB instance, or of an Aurora cluster, that anyone may restore.
 //!
-//! The fix takes `all` off the list of those who may restore the snapshot and leaves the accounts on it that are listed
-//! by name. Invariants: only snapshots of the finding's account are looked at, for AWS lists everybody's public ones;
-//! a database that is gone can have left public snapshots, so it is gone only where none is left; a change holds the
-//! whole list before and after, so that undo needs nothing else. The tags are the database's; those of one that is gone
-//! are what the snapshots that it left have in common, so that no snapshot is spared for another's tag.
+//! The fix takes `all` off the list of those who may restore the snapshot. The accounts that are listed by name stay
+//! as they are found, also when it is undone. RDS lists values in no particular order, so a list is compared as a set,
+//! and to a change nothing matters but whether `all` is in it.
+//!
+//! Only snapshots of the finding's account are looked at, because AWS lists everybody's public ones. A database that is
+//! gone can have left public snapshots, so it is gone only if none is left. The tags are the database's; those of a
+//! database that is gone are the ones that all its snapshots have, so that no snapshot is spared for another's tag.
+//!
+//! The call that changes a snapshot does not say whose it is. So a write first asks RDS, and refuses a snapshot that is
+//! not the resource, nor one of that database or its cluster.
+//!
+//! Calls, for an instance that is named by its ARN: compliant 3 and 1 for each snapshot; fixed twice that (look, proof)
+//! and 2 for each public one (whose it is, write); held never.
 
 mod api;
 #[cfg(test)]
@@ -16,7 +24,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_sdk_rds::Client;
-use remediation::{Finding, NoParameters, Proposal, Result, Rule, Seen, Tags, Target};
+use remediation::{
+    Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +56,16 @@ pub enum Kind {
     Cluster,
 }
 
+/// Whether anyone may restore a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Every AWS account may.
+    Public,
+    /// Only the account itself may, and those that are listed by name.
+    Private,
+}
+
 /// How the snapshots stand that a finding leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -68,17 +88,17 @@ pub struct SharedSnapshot {
     pub restore: BTreeSet<String>,
 }
 
-/// Changes who may restore one snapshot.
+/// Changes whether anyone may restore one of the snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What it is a snapshot of.
     pub kind: Kind,
     /// The snapshot's identifier.
     pub snapshot: String,
-    /// Who was found to be allowed to restore it: account IDs, and `all` for everyone.
-    pub before: BTreeSet<String>,
-    /// Who is allowed to after the change.
-    pub after: BTreeSet<String>,
+    /// Whether anyone was found to be allowed to restore it.
+    pub before: Access,
+    /// Whether anyone is allowed to after the change.
+    pub after: Access,
 }
 
 impl Rule for RdsPublicSnapshot {
@@ -97,34 +117,56 @@ impl Rule for RdsPublicSnapshot {
         look::look(client, finding).await
     }
 
-    /// One that cannot be changed now does not hold up those that can.
+    /// A snapshot that cannot be changed now does not hold up those that can.
     fn plan(seen: &Seen<State>, _: &[&NoParameters], _: &Settings) -> Proposal<Change> {
-        let public = seen.state.snapshots.iter().filter(|snapshot| snapshot.restore.contains(EVERYONE));
+        let public = seen.state.snapshots.iter().filter(|snapshot| snapshot.access() == Access::Public);
         let (later, now): (Vec<_>, Vec<_>) = public.partition(|snapshot| snapshot.is_under_way());
-        let not_now = later.into_iter().map(SharedSnapshot::why_not_now).collect();
-        Proposal { not_now, ..Proposal::from(now.into_iter().map(SharedSnapshot::made_private).collect::<Vec<_>>()) }
+        Proposal {
+            not_now: later.into_iter().map(SharedSnapshot::why_not_now).collect(),
+            notes: now.iter().filter_map(|snapshot| snapshot.stays_shared()).collect(),
+            ..Proposal::from(now.into_iter().map(SharedSnapshot::made_private).collect::<Vec<_>>())
+        }
     }
 
     async fn tags(_: &Self::Client, seen: &Seen<State>) -> Result<Tags> {
         Ok(seen.state.tags.clone())
     }
 
-    /// Only the difference is written, so that an account which was added in the meantime stays. A snapshot that was
-    /// deleted in the meantime is not public any more: that is done, so that the others are not passed over.
-    async fn apply(client: &Self::Client, change: &Change) -> Result<()> {
-        let Change { kind, snapshot, before, after } = change;
-        let added: Vec<_> = after.difference(before).cloned().collect();
-        let removed = before.difference(after).cloned().collect();
-        let may_be_gone = added.is_empty();
-        match api::modify(client, *kind, snapshot, added, removed).await {
-            Err(error) if error.is_gone() && may_be_gone => Ok(()),
+    /// A snapshot that has been deleted is not public any more. To make it private then succeeds, so that the others
+    /// still get their turn.
+    async fn apply(client: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
+        let Change { kind, snapshot, after, .. } = change;
+        let written = match api::snapshot(client, *kind, snapshot).await? {
+            Some(found) if found.is_of(resource) => api::set_access(client, *kind, snapshot, *after).await,
+            Some(_) => Err(not_of(resource, change)),
+            None => Err(no_longer_there(change)),
+        };
+        match written {
+            Err(error) if error.is_gone() && *after == Access::Private => Ok(()),
             other => other,
         }
     }
 
-    fn undo(change: &Change) -> Option<Change> {
-        Some(Change { before: change.after.clone(), after: change.before.clone(), ..change.clone() })
+    fn undo(change: &Change) -> Change {
+        Change { before: change.after, after: change.before, ..change.clone() }
     }
+
+    /// A snapshot that has been deleted is neither public nor private.
+    fn side(change: &Change, state: &State) -> Side {
+        let is_it = |of: &&SharedSnapshot| of.kind == change.kind && of.name == change.snapshot;
+        let found = state.snapshots.iter().find(is_it);
+        found.map_or(Side::Neither, |found| Side::of(&found.access(), &change.before, &change.after))
+    }
+}
+
+fn not_of(resource: &Resource, Change { kind, snapshot, .. }: &Change) -> Error {
+    let message = format!("the {kind} {snapshot} is not one of {}, so it was not changed", resource.arn);
+    Error::new(kind.describes_snapshots(), ErrorKind::Permanent, message)
+}
+
+fn no_longer_there(Change { kind, snapshot, .. }: &Change) -> Error {
+    let message = format!("the {kind} {snapshot} does not exist any more");
+    Error::new(kind.describes_snapshots(), ErrorKind::Gone, message)
 }
 
 impl SharedSnapshot {
@@ -137,10 +179,21 @@ impl SharedSnapshot {
         format!("the {kind} {name} is {status}, and only an available one can be changed; the next poll tries again")
     }
 
+    fn access(&self) -> Access {
+        if self.restore.contains(EVERYONE) { Access::Public } else { Access::Private }
+    }
+
     fn made_private(&self) -> Change {
-        let Self { kind, name, restore, .. } = self.clone();
-        let after = restore.iter().filter(|value| *value != EVERYONE).cloned().collect();
-        Change { kind, snapshot: name, before: restore, after }
+        Change { kind: self.kind, snapshot: self.name.clone(), before: Access::Public, after: Access::Private }
+    }
+
+    /// The note on a snapshot that is shared with accounts by name, too.
+    fn stays_shared(&self) -> Option<String> {
+        let Self { kind, name, restore, .. } = self;
+        let accounts: Vec<_> = restore.iter().filter(|who| *who != EVERYONE).map(String::as_str).collect();
+        let plural = if accounts.len() == 1 { "" } else { "s" };
+        let stays = || format!("the {kind} {name} stays shared with the account{plural} {}", accounts.join(", "));
+        (!accounts.is_empty()).then(stays)
     }
 }
 
@@ -155,11 +208,17 @@ impl fmt::Display for Kind {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = |values: &BTreeSet<String>| {
-            if values.is_empty() { "nobody else".into() } else { Vec::from_iter(values.iter().cloned()).join(", ") }
-        };
         let Self { kind, snapshot, before, after } = self;
-        write!(f, "{kind} {snapshot}: restore by {} → {}", who(before), who(after))
+        write!(f, "{kind} {snapshot}: {before} → {after}")
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public => "public",
+            Self::Private => "private",
+        })
     }
 }
 

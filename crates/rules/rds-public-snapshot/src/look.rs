@@ -44,6 +44,8 @@ pub(crate) async fn look(client: &Client, finding: &Finding) -> Result<Seen<Stat
 struct Found<'a> {
     client: &'a Client,
     finding: &'a Finding,
+    /// The answers on databases, so that RDS is asked for each one once.
+    answers: BTreeMap<(Kind, Id), Option<Database>>,
     /// The databases that the finding names, each followed by the cluster that it belongs to.
     databases: Vec<Database>,
     /// What one is called that is gone and has left snapshots.
@@ -66,13 +68,29 @@ struct Gone {
 impl<'a> Found<'a> {
     fn nothing(client: &'a Client, finding: &'a Finding) -> Self {
         let (databases, snapshots, origins, words) = (Vec::new(), BTreeMap::new(), BTreeSet::new(), Vec::new());
-        Self { client, finding, databases, gone: None, snapshots, origins, words }
+        let answers = BTreeMap::new();
+        Self { client, finding, answers, databases, gone: None, snapshots, origins, words }
+    }
+
+    /// A database, if it exists.
+    async fn database(&mut self, kind: Kind, id: &Id) -> Result<Option<Database>> {
+        if let Some(known) = self.answers.get(&(kind, id.clone())) {
+            return Ok(known.clone());
+        }
+        let found = api::database(self.client, kind, id).await?;
+        let ids = found.iter().flat_map(|Database { name, resource_id, .. }| {
+            [Some(Id::Name(name.clone())), resource_id.clone().map(Id::ResourceId)]
+        });
+        for id in ids.flatten().chain([id.clone()]) {
+            self.answers.insert((kind, id), found.clone());
+        }
+        Ok(found)
     }
 
     /// A database and its snapshots. Where nothing has the name any more, the snapshots that still have it: their
     /// resource ID tells whether their database is gone or has another name now.
     async fn look_at_database(&mut self, kind: Kind, id: &Id) -> Result<()> {
-        if let Some(database) = api::database(self.client, kind, id).await? {
+        if let Some(database) = self.database(kind, id).await? {
             return self.look_at_existing(database).await;
         }
         let left = self.list(kind, id).await?;
@@ -99,7 +117,7 @@ impl<'a> Found<'a> {
         let cluster = database.cluster.clone().map(Id::Name);
         self.look_at_snapshots_of(database).await?;
         if let Some(cluster) = cluster
-            && let Some(cluster) = api::database(self.client, Kind::Cluster, &cluster).await?
+            && let Some(cluster) = self.database(Kind::Cluster, &cluster).await?
         {
             // The snapshots are the cluster's, so its tags hold for them as well.
             tags = in_either(tags, &cluster.tags);
@@ -140,9 +158,9 @@ impl<'a> Found<'a> {
     }
 
     /// The database that a snapshot was taken of, whatever its name is now; none where it is gone.
-    async fn origin(&self, snapshot: &Snapshot) -> Result<Option<Database>> {
+    async fn origin(&mut self, snapshot: &Snapshot) -> Result<Option<Database>> {
         let Some(id) = snapshot.database_id.clone() else { return Ok(None) };
-        api::database(self.client, snapshot.kind, &Id::ResourceId(id)).await
+        self.database(snapshot.kind, &Id::ResourceId(id)).await
     }
 
     async fn list(&self, kind: Kind, id: &Id) -> Result<Vec<Snapshot>> {

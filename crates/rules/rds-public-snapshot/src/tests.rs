@@ -14,29 +14,19 @@ use aws_sdk_rds::operation::modify_db_snapshot_attribute::{
 use aws_sdk_rds::types::{DbSnapshot, DbSnapshotAttribute, DbSnapshotAttributesResult};
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
-use remediation::{ErrorKind, Manifest, Region, Resource};
+use remediation::{ErrorKind, Manifest, Resource};
+use rule_testing::{ACCOUNT, World, finding, hold, poll};
 
 use super::*;
 use crate::fake::{RESOURCE_ID, Rds};
 
-pub(crate) const OURS: &str = "222222222222";
 const THEIRS: &str = "333333333333";
 
-fn finding(resource: &str) -> Finding {
-    Finding {
-        control:
-            "Access permissions and authorizations: Ensure RDS Instances do not have Publicly Accessible Snapshots"
-                .into(),
-        account: OURS.parse().unwrap(),
-        region: Region::code("us-east-1"),
-        resource: resource.into(),
-        first_seen: None,
-        last_scanned: None,
-    }
-}
+const CONTROL: &str =
+    "Access permissions and authorizations: Ensure RDS Instances do not have Publicly Accessible Snapshots";
 
 fn arn(resource: &str) -> String {
-    format!("arn:aws:rds:us-east-1:{OURS}:{resource}")
+    format!("arn:aws:rds:eu-central-1:{ACCOUNT}:{resource}")
 }
 
 fn planned(seen: &Seen<State>) -> Proposal<Change> {
@@ -44,7 +34,7 @@ fn planned(seen: &Seen<State>) -> Proposal<Change> {
 }
 
 async fn look(rds: &Rds, resource: &str) -> Result<Seen<State>> {
-    RdsPublicSnapshot::look(&rds.client(), &finding(resource)).await
+    RdsPublicSnapshot::look(&rds.client(), &finding(CONTROL, resource)).await
 }
 
 /// The snapshots that are made private for a finding of `resource`, by kind and name.
@@ -62,9 +52,15 @@ fn clusters(name: &str) -> Vec<(Kind, String)> {
     vec![(Kind::Cluster, name.to_owned())]
 }
 
-fn change(kind: Kind, snapshot: &str, before: &[&str], after: &[&str]) -> Change {
-    let values = |values: &[&str]| values.iter().map(ToString::to_string).collect();
-    Change { kind, snapshot: snapshot.into(), before: values(before), after: values(after) }
+/// The change that makes a snapshot private.
+fn change(kind: Kind, snapshot: &str) -> Change {
+    Change { kind, snapshot: snapshot.into(), before: Access::Public, after: Access::Private }
+}
+
+/// The instance `orders`.
+fn orders() -> Resource {
+    let resource = Resource::of_arn("rds:DescribeDBInstances", arn("db:orders"), "orders").unwrap();
+    resource.called([RESOURCE_ID.to_owned()])
 }
 
 fn shared(kind: Kind, name: &str, status: &str, restore: &[&str]) -> SharedSnapshot {
@@ -73,8 +69,7 @@ fn shared(kind: Kind, name: &str, status: &str, restore: &[&str]) -> SharedSnaps
 }
 
 fn seen(snapshots: Vec<SharedSnapshot>) -> Seen<State> {
-    let resource = Resource::of_arn("rds:DescribeDBInstances", arn("db:orders"), "orders").unwrap();
-    Seen::now(resource, State { snapshots, tags: Tags::new() })
+    Seen::now(orders(), State { snapshots, tags: Tags::new() })
 }
 
 #[test]
@@ -86,17 +81,17 @@ fn everyone_is_taken_off_and_accounts_listed_by_name_stay() {
         shared(Kind::Instance, "shared", "available", &[THEIRS]),
         shared(Kind::Cluster, "weekly", "available", &["all", THEIRS]),
     ]));
-    let expected = [
-        change(Kind::Instance, "alone", &["all"], &[]),
-        change(Kind::Instance, "listed", &["444444444444", "all", THEIRS], &["444444444444", THEIRS]),
-        change(Kind::Cluster, "weekly", &["all", THEIRS], &[THEIRS]),
+    let expected = [(Kind::Instance, "alone"), (Kind::Instance, "listed"), (Kind::Cluster, "weekly")]
+        .map(|(k, name)| change(k, name));
+    assert_eq!(proposal.changes, expected);
+    let shown: Vec<_> = proposal.changes.iter().map(ToString::to_string).collect();
+    let to_private = ["snapshot alone", "snapshot listed", "cluster snapshot weekly"];
+    assert_eq!(shown, to_private.map(|what| format!("{what}: public → private")));
+    let notes = [
+        "the snapshot listed stays shared with the accounts 333333333333, 444444444444",
+        "the cluster snapshot weekly stays shared with the account 333333333333",
     ];
-    assert_eq!(proposal, expected.to_vec().into());
-    assert_eq!(proposal.changes[0].to_string(), "snapshot alone: restore by all → nobody else");
-    let summary = "snapshot listed: restore by 333333333333, 444444444444, all → 333333333333, 444444444444";
-    assert_eq!(proposal.changes[1].to_string(), summary);
-    let summary = "cluster snapshot weekly: restore by 333333333333, all → 333333333333";
-    assert_eq!(proposal.changes[2].to_string(), summary);
+    assert_eq!(proposal.notes, notes);
 }
 
 #[test]
@@ -107,7 +102,7 @@ fn what_cannot_be_changed_now_does_not_hold_up_the_others() {
             shared(Kind::Cluster, "busy-private", status, &[THEIRS]),
             shared(Kind::Instance, "ready", "available", &["all"]),
         ]));
-        assert_eq!(proposal.changes, [change(Kind::Instance, "ready", &["all"], &[])]);
+        assert_eq!(proposal.changes, [change(Kind::Instance, "ready")]);
         let [later] = &proposal.not_now[..] else { panic!("{proposal:?}") };
         assert!(later.starts_with(&format!("the snapshot busy is {status}")), "{later}");
         assert!(later.ends_with("the next poll tries again"), "{later}");
@@ -125,7 +120,7 @@ async fn an_instance_is_named_by_name_arn_or_resource_id() {
         let seen = look(&rds, resource).await.unwrap();
         assert_eq!(fixed(&rds, resource).await, instances("nightly"), "{resource}");
         assert_eq!(seen.resource.all_names().collect::<Vec<_>>(), [&arn("db:orders"), "orders", RESOURCE_ID]);
-        assert_eq!(seen.resource.owner.as_ref(), OURS);
+        assert_eq!(seen.resource.owner.as_ref(), ACCOUNT);
     }
 }
 
@@ -292,7 +287,7 @@ async fn only_an_arn_or_a_resource_id_can_be_gone() {
         let error = look(&rds, resource).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{error}");
         let message = &error.message;
-        assert!(message.contains(what) && message.ends_with("in us-east-1 of the account 222222222222"), "{error}");
+        assert!(message.contains(what) && message.ends_with("in eu-central-1 of the account 222222222222"), "{error}");
     }
 }
 
@@ -301,12 +296,12 @@ async fn what_is_neither_a_name_nor_an_arn_of_ours_is_said() {
     for (resource, says) in [
         ("", "neither the name"),
         ("no name", "neither the name"),
-        ("arn:aws:rds:us-east-1:222222222222:db:", "neither the name"),
-        ("arn:aws:rds:us-east-1:222222222222:og:orders", "neither the name"),
-        ("arn:aws:rds:us-east-1:222222222222:snapshot:rds:", "neither the name"),
-        ("arn:aws:ec2:us-east-1:222222222222:db:orders", "service ec2, not of rds"),
-        ("arn:aws:rds:us-east-1:333333333333:db:orders", "account 333333333333, but the finding is of 222222222222"),
-        ("arn:aws:rds:eu-west-1:222222222222:db:orders", "region eu-west-1, but the finding is of us-east-1"),
+        ("arn:aws:rds:eu-central-1:222222222222:db:", "neither the name"),
+        ("arn:aws:rds:eu-central-1:222222222222:og:orders", "neither the name"),
+        ("arn:aws:rds:eu-central-1:222222222222:snapshot:rds:", "neither the name"),
+        ("arn:aws:ec2:eu-central-1:222222222222:db:orders", "service ec2, not of rds"),
+        ("arn:aws:rds:eu-central-1:333333333333:db:orders", "account 333333333333, but the finding is of 222222222222"),
+        ("arn:aws:rds:eu-west-1:222222222222:db:orders", "region eu-west-1, but the finding is of eu-central-1"),
     ] {
         let error = look(&Rds::default(), resource).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
@@ -319,7 +314,7 @@ fn metadata(code: &'static str) -> ErrorMetadata {
 }
 
 fn listed(account: &str, name: &str) -> DbSnapshot {
-    let arn = format!("arn:aws:rds:us-east-1:{account}:snapshot:{name}");
+    let arn = format!("arn:aws:rds:eu-central-1:{account}:snapshot:{name}");
     let snapshot = DbSnapshot::builder().db_snapshot_identifier(name).db_snapshot_arn(arn);
     snapshot.db_instance_identifier("orders").status("available").build()
 }
@@ -331,7 +326,7 @@ async fn planned_with(rules: &[&MockRule]) -> Result<Vec<Change>> {
     let behind = rds.rules();
     let rules: Vec<_> = rules.iter().copied().chain(&behind).collect();
     let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
-    Ok(planned(&RdsPublicSnapshot::look(&client, &finding(&arn("db:orders"))).await?).changes)
+    Ok(planned(&RdsPublicSnapshot::look(&client, &finding(CONTROL, &arn("db:orders"))).await?).changes)
 }
 
 /// Everyone may restore the snapshot `name`.
@@ -363,8 +358,8 @@ fn page(marker: Option<&'static str>, snapshots: Vec<DbSnapshot>, next: Option<&
 
 #[tokio::test]
 async fn every_page_is_read_and_another_accounts_snapshot_is_not_looked_at() {
-    let first = page(None, vec![listed(OURS, "first")], Some("more"));
-    let second = page(Some("more"), vec![listed(THEIRS, "theirs"), listed(OURS, "second")], None);
+    let first = page(None, vec![listed(ACCOUNT, "first")], Some("more"));
+    let second = page(Some("more"), vec![listed(THEIRS, "theirs"), listed(ACCOUNT, "second")], None);
     let (one, two, theirs) = (public("first"), public("second"), public("theirs"));
     let changes = planned_with(&[&first, &second, &one, &two, &theirs]).await.unwrap();
     let names: Vec<_> = changes.iter().map(|change| change.snapshot.as_str()).collect();
@@ -376,14 +371,14 @@ async fn a_snapshot_that_goes_while_it_is_looked_at_is_passed_over() {
     let gone = mock!(Client::describe_db_snapshot_attributes)
         .match_requests(|request| request.db_snapshot_identifier() == Some("going"))
         .then_error(|| DescribeDBSnapshotAttributesError::generic(metadata("DBSnapshotNotFound")));
-    let listed = page(None, vec![listed(OURS, "going"), listed(OURS, "staying")], None);
+    let listed = page(None, vec![listed(ACCOUNT, "going"), listed(ACCOUNT, "staying")], None);
     let changes = planned_with(&[&listed, &gone, &public("staying")]).await.unwrap();
-    assert_eq!(changes, [change(Kind::Instance, "staying", &["all"], &[])]);
+    assert_eq!(changes, [change(Kind::Instance, "staying")]);
 }
 
 #[tokio::test]
 async fn an_answer_that_is_not_whole_is_an_error_and_not_compliance() {
-    let nightly = || page(None, vec![listed(OURS, "nightly")], None);
+    let nightly = || page(None, vec![listed(ACCOUNT, "nightly")], None);
     let answers = [
         DescribeDbSnapshotAttributesOutput::builder().build(),
         DescribeDbSnapshotAttributesOutput::builder()
@@ -403,7 +398,7 @@ async fn an_answer_that_is_not_whole_is_an_error_and_not_compliance() {
         |snapshot: &mut DbSnapshot| snapshot.db_snapshot_identifier = None,
         |snapshot: &mut DbSnapshot| snapshot.db_snapshot_arn = None,
     ] {
-        let mut snapshot = listed(OURS, "nightly");
+        let mut snapshot = listed(ACCOUNT, "nightly");
         cut(&mut snapshot);
         let error = planned_with(&[&page(None, vec![snapshot], None)]).await.unwrap_err();
         let action = "rds:DescribeDBSnapshots";
@@ -417,7 +412,7 @@ async fn an_answer_that_is_not_whole_is_an_error_and_not_compliance() {
     let behind = rds.rules();
     let rules: Vec<_> = [&empty].into_iter().chain(&behind).collect();
     let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
-    let error = RdsPublicSnapshot::look(&client, &finding("orders")).await.unwrap_err();
+    let error = RdsPublicSnapshot::look(&client, &finding(CONTROL, "orders")).await.unwrap_err();
     let action = "rds:DescribeDBClusterSnapshotAttributes";
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, action), "{error}");
 }
@@ -431,7 +426,7 @@ async fn errors_name_the_action() {
             mock!(Client::describe_db_snapshots).then_error(move || DescribeDBSnapshotsError::generic(metadata(code)));
         let attributes = mock!(Client::describe_db_snapshot_attributes)
             .then_error(move || DescribeDBSnapshotAttributesError::generic(metadata(code)));
-        let nightly = page(None, vec![listed(OURS, "nightly")], None);
+        let nightly = page(None, vec![listed(ACCOUNT, "nightly")], None);
         for (rules, action) in [
             (vec![&instances], "rds:DescribeDBInstances"),
             (vec![&list], "rds:DescribeDBSnapshots"),
@@ -443,23 +438,48 @@ async fn errors_name_the_action() {
     }
 }
 
+/// Takes a change of one of the accounts that may restore the snapshot `name` of an instance.
+fn modify(name: &'static str, added: Option<&'static str>, removed: Option<&'static str>) -> MockRule {
+    mock!(Client::modify_db_snapshot_attribute)
+        .match_requests(move |request| {
+            request.db_snapshot_identifier() == Some(name)
+                && request.attribute_name() == Some("restore")
+                && request.values_to_add().iter().map(String::as_str).eq(added)
+                && request.values_to_remove().iter().map(String::as_str).eq(removed)
+        })
+        .then_output(|| ModifyDbSnapshotAttributeOutput::builder().build())
+}
+
+/// An RDS with the instance `orders` and a public snapshot of it, which is shared with an account as well; and with the
+/// cluster `sales` and one of that.
+fn shop() -> Rds {
+    let mut rds = Rds::default();
+    rds.instance("orders", RESOURCE_ID, None);
+    rds.snapshot("nightly", "orders", RESOURCE_ID, &[THEIRS, "all"]);
+    rds.cluster("sales", "cluster-ABC123");
+    rds.cluster_snapshot("weekly", "sales", "cluster-ABC123", &["all"]);
+    rds
+}
+
+/// The cluster `sales`.
+fn sales() -> Resource {
+    let resource = Resource::of_arn("rds:DescribeDBClusters", arn("cluster:sales"), "sales").unwrap();
+    resource.called(["cluster-ABC123".to_owned()])
+}
+
+/// Applies a change to the shop, where `rule` answers the write.
+async fn apply(resource: &Resource, change: &Change, rules: &[&MockRule]) -> Result<()> {
+    let behind = shop().rules();
+    let rules: Vec<_> = rules.iter().copied().chain(&behind).collect();
+    RdsPublicSnapshot::apply(&mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules), resource, change).await
+}
+
 #[tokio::test]
-async fn apply_writes_only_the_difference() {
-    let modify = |added: Option<&'static str>, removed: Option<&'static str>| {
-        mock!(Client::modify_db_snapshot_attribute)
-            .match_requests(move |request| {
-                request.db_snapshot_identifier() == Some("nightly")
-                    && request.attribute_name() == Some("restore")
-                    && request.values_to_add().iter().map(String::as_str).eq(added)
-                    && request.values_to_remove().iter().map(String::as_str).eq(removed)
-            })
-            .then_output(|| ModifyDbSnapshotAttributeOutput::builder().build())
-    };
-    let fix = change(Kind::Instance, "nightly", &[THEIRS, "all"], &[THEIRS]);
-    let undo = RdsPublicSnapshot::undo(&fix).unwrap();
-    for (change, rule) in [(fix, modify(None, Some("all"))), (undo, modify(Some("all"), None))] {
-        let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, [&rule]);
-        RdsPublicSnapshot::apply(&client, &change).await.unwrap();
+async fn apply_writes_everyone_and_no_account() {
+    let fix = change(Kind::Instance, "nightly");
+    let undo = RdsPublicSnapshot::undo(&fix);
+    for (change, rule) in [(fix, modify("nightly", None, Some("all"))), (undo, modify("nightly", Some("all"), None))] {
+        apply(&orders(), &change, &[&rule]).await.unwrap();
         assert_eq!(rule.num_calls(), 1);
     }
     let rule = mock!(Client::modify_db_cluster_snapshot_attribute)
@@ -470,54 +490,169 @@ async fn apply_writes_only_the_difference() {
                 && request.values_to_remove() == ["all"]
         })
         .then_output(|| ModifyDbClusterSnapshotAttributeOutput::builder().build());
-    let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, [&rule]);
-    RdsPublicSnapshot::apply(&client, &change(Kind::Cluster, "weekly", &["all"], &[])).await.unwrap();
+    apply(&sales(), &change(Kind::Cluster, "weekly"), &[&rule]).await.unwrap();
     assert_eq!(rule.num_calls(), 1);
 }
 
-/// A client that refuses both kinds of write.
-fn refusing(code: &'static str, cluster_code: &'static str) -> Client {
+#[tokio::test]
+async fn a_snapshot_of_something_else_is_not_changed() {
+    let snapshot = |name| Resource::of_arn("rds:X", arn(&format!("snapshot:{name}")), name).unwrap();
+    let other_owner = Resource { owner: THEIRS.parse().unwrap(), ..orders() };
+    let nightly = change(Kind::Instance, "nightly");
+    for (resource, change) in [
+        (sales(), nightly.clone()),
+        (orders(), change(Kind::Cluster, "weekly")),
+        (snapshot("another"), nightly.clone()),
+        (other_owner, nightly.clone()),
+    ] {
+        let rules = [&modify("nightly", None, Some("all")), &modify("nightly", Some("all"), None)];
+        for change in [RdsPublicSnapshot::undo(&change), change] {
+            let error = apply(&resource, &change, &rules).await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Permanent, "{error}");
+            assert!(error.message.contains(&format!("is not one of {}", resource.arn)), "{error}");
+        }
+        assert_eq!(rules.map(|rule| rule.num_calls()), [0, 0]);
+    }
+    let rule = modify("nightly", None, Some("all"));
+    apply(&snapshot("nightly"), &nightly, &[&rule]).await.unwrap();
+    assert_eq!(rule.num_calls(), 1, "named itself, it is its own");
+}
+
+#[tokio::test]
+async fn whatever_a_look_leads_to_can_be_written() {
+    let mut rds = shop();
+    rds.instance("writer", "db-WRITER", Some("sales"));
+    rds.cluster_snapshot("older", "sales-2025", "cluster-ABC123", &["all"]);
+    rds.snapshot("of-former", "orders", "db-FORMER", &["all"]);
+    rds.snapshot("final", "gone", "db-GONE", &["all"]);
+    rds.snapshot("orders", "another", "db-OTHER", &["all"]);
+    for named in ["orders", "nightly", "sales", "weekly", "writer", "gone", "of-former", "older", "final"] {
+        let seen = look(&rds, named).await.unwrap();
+        let (snapshot, cluster) = (
+            mock!(Client::modify_db_snapshot_attribute)
+                .then_output(|| ModifyDbSnapshotAttributeOutput::builder().build()),
+            mock!(Client::modify_db_cluster_snapshot_attribute)
+                .then_output(|| ModifyDbClusterSnapshotAttributeOutput::builder().build()),
+        );
+        let behind = rds.rules();
+        let rules: Vec<_> = [&snapshot, &cluster].into_iter().chain(&behind).collect();
+        let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
+        let changes = planned(&seen).changes;
+        for change in &changes {
+            RdsPublicSnapshot::apply(&client, &seen.resource, change).await.unwrap();
+        }
+        assert_eq!(snapshot.num_calls() + cluster.num_calls(), changes.len(), "{named}");
+        assert!(!changes.is_empty(), "{named}");
+    }
+}
+
+/// Refusals of both kinds of write.
+fn refusing(code: &'static str, cluster_code: &'static str) -> [MockRule; 2] {
     let instance = mock!(Client::modify_db_snapshot_attribute)
         .then_error(move || ModifyDBSnapshotAttributeError::generic(metadata(code)));
     let cluster = mock!(Client::modify_db_cluster_snapshot_attribute)
         .then_error(move || ModifyDBClusterSnapshotAttributeError::generic(metadata(cluster_code)));
-    mock_client!(aws_sdk_rds, RuleMode::MatchAny, [&instance, &cluster])
+    [instance, cluster]
 }
 
-const WRITES: [(Kind, &str); 2] =
-    [(Kind::Instance, "rds:ModifyDBSnapshotAttribute"), (Kind::Cluster, "rds:ModifyDBClusterSnapshotAttribute")];
+/// The snapshots of the shop, with what writes them.
+fn writes() -> [(Resource, Change, &'static str); 2] {
+    [
+        (orders(), change(Kind::Instance, "nightly"), "rds:ModifyDBSnapshotAttribute"),
+        (sales(), change(Kind::Cluster, "weekly"), "rds:ModifyDBClusterSnapshotAttribute"),
+    ]
+}
 
 #[tokio::test]
 async fn a_snapshot_that_is_gone_needs_no_fix_and_cannot_be_made_public_again() {
-    let client = refusing("DBSnapshotNotFound", "DBClusterSnapshotNotFoundFault");
-    for (kind, action) in WRITES {
-        let fix = change(kind, "nightly", &["all"], &[]);
-        RdsPublicSnapshot::apply(&client, &fix).await.unwrap();
-        let undo = RdsPublicSnapshot::undo(&fix).unwrap();
-        let error = RdsPublicSnapshot::apply(&client, &undo).await.unwrap_err();
-        assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, action), "{error}");
+    let [one, other] = refusing("DBSnapshotNotFound", "DBClusterSnapshotNotFoundFault");
+    for (resource, fix, action) in writes() {
+        let gone = Change { snapshot: "gone".into(), ..fix.clone() };
+        // At the write, or just before it.
+        for (fix, action) in [(fix, action), (gone.clone(), gone.kind.describes_snapshots())] {
+            apply(&resource, &fix, &[&one, &other]).await.unwrap();
+            let error = apply(&resource, &RdsPublicSnapshot::undo(&fix), &[&one, &other]).await.unwrap_err();
+            assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, action), "{error}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_snapshots_state_that_forbids_it_is_for_later() {
-    let client = refusing("InvalidDBSnapshotState", "InvalidDBClusterSnapshotStateFault");
-    for (kind, action) in WRITES {
-        let error = RdsPublicSnapshot::apply(&client, &change(kind, "nightly", &["all"], &[])).await.unwrap_err();
+    let [one, other] = refusing("InvalidDBSnapshotState", "InvalidDBClusterSnapshotStateFault");
+    for (resource, fix, action) in writes() {
+        let error = apply(&resource, &fix, &[&one, &other]).await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (ErrorKind::NotNow, action), "{error}");
         assert!(error.message.contains("the next poll tries again"), "{error}");
+    }
+}
+
+/// How many calls a poll makes for a finding of `resource`.
+async fn calls(rds: &Rds, resource: &str) -> usize {
+    let written =
+        mock!(Client::modify_db_snapshot_attribute).then_output(|| ModifyDbSnapshotAttributeOutput::builder().build());
+    let behind = rds.rules();
+    let rules: Vec<_> = [&written].into_iter().chain(&behind).collect();
+    let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
+    let finding = finding(CONTROL, resource);
+    poll::<RdsPublicSnapshot>(&client, &finding, &[NoParameters {}], &Settings {}).await.unwrap();
+    rules.iter().map(|rule| rule.num_calls()).sum()
+}
+
+#[tokio::test]
+async fn it_makes_the_fewest_calls() {
+    let mut rds = Rds::default();
+    rds.instance("orders", RESOURCE_ID, None);
+    assert_eq!(calls(&rds, &arn("db:orders")).await, 3);
+    rds.snapshot("private", "orders", RESOURCE_ID, &[THEIRS]);
+    assert_eq!(calls(&rds, &arn("db:orders")).await, 4);
+    rds.snapshot("public", "orders", RESOURCE_ID, &["all"]);
+    assert_eq!(calls(&rds, &arn("db:orders")).await, 5 + 2 + 5);
+}
+
+#[tokio::test]
+async fn a_look_asks_for_no_database_twice() {
+    let mut rds = Rds::default();
+    // An instance, its cluster, and a snapshot of either, all by one name.
+    rds.cluster("shop", "cluster-ABC123");
+    rds.instance("shop", RESOURCE_ID, Some("shop"));
+    rds.snapshot("shop", "shop", RESOURCE_ID, &[]);
+    rds.cluster_snapshot("shop", "shop", "cluster-ABC123", &[]);
+    let rules = rds.rules();
+    let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
+    RdsPublicSnapshot::look(&client, &finding(CONTROL, "shop")).await.unwrap();
+    let [instances, clusters, ..] = &rules;
+    assert_eq!((instances.num_calls(), clusters.num_calls()), (1, 1));
+}
+
+#[test]
+fn a_side_is_whether_everyone_may_and_neither_order_nor_accounts_matter() {
+    let change = change(Kind::Instance, "nightly");
+    for (name, restore, side) in [
+        ("nightly", &["all"][..], Side::Before),
+        ("nightly", &["444444444444", "all", THEIRS], Side::Before),
+        ("nightly", &[THEIRS, "444444444444", "all"], Side::Before),
+        ("nightly", &[], Side::After),
+        ("nightly", &[THEIRS], Side::After),
+        ("another", &["all"], Side::Neither),
+    ] {
+        for status in ["available", "copying"] {
+            let of_cluster = shared(Kind::Cluster, "nightly", "available", &["all"]);
+            let State { snapshots, tags } = seen(vec![of_cluster, shared(Kind::Instance, name, status, restore)]).state;
+            assert_eq!(RdsPublicSnapshot::side(&change, &State { snapshots, tags }), side, "{name} {restore:?}");
+        }
     }
 }
 
 #[test]
 fn the_manifest_can_be_read_and_serves_the_control() {
     let manifest = Manifest::from_json(RdsPublicSnapshot::MANIFEST).unwrap();
-    assert!(manifest.control(&finding("orders").control).is_some());
+    assert!(manifest.control(CONTROL).is_some());
 }
 
 async fn tags(rds: &Rds, resource: &str) -> Tags {
     let client = rds.client();
-    let seen = RdsPublicSnapshot::look(&client, &finding(resource)).await.unwrap();
+    let seen = RdsPublicSnapshot::look(&client, &finding(CONTROL, resource)).await.unwrap();
     RdsPublicSnapshot::tags(&client, &seen).await.unwrap()
 }
 
@@ -571,44 +706,43 @@ fn any_snapshots() -> impl Strategy<Value = Vec<SharedSnapshot>> {
     })
 }
 
-/// Writes changes to a state in memory.
-fn write<'a>(seen: &mut Seen<State>, changes: impl IntoIterator<Item = &'a Change>) {
-    for Change { kind, snapshot, before, after } in changes {
+impl World for RdsPublicSnapshot {
+    fn write(state: &mut State, Change { kind, snapshot, after, .. }: &Change) {
         let is_it = |of: &&mut SharedSnapshot| (of.kind, &of.name) == (*kind, snapshot);
-        let found = seen.state.snapshots.iter_mut().find(is_it).unwrap();
-        assert_eq!(&found.restore, before);
-        found.restore.clone_from(after);
+        let found = state.snapshots.iter_mut().find(is_it).unwrap();
+        match after {
+            Access::Public => found.restore.insert(EVERYONE.into()),
+            Access::Private => found.restore.remove(EVERYONE),
+        };
+    }
+
+    fn open(state: &State) -> BTreeSet<String> {
+        let pairs = |of: &SharedSnapshot| {
+            let (kind, name) = (of.kind, of.name.clone());
+            of.restore.clone().into_iter().map(move |who| format!("{who} restores {kind} {name}"))
+        };
+        state.snapshots.iter().flat_map(pairs).collect()
     }
 }
 
 proptest! {
     #[test]
-    fn what_is_changed_complies_and_undo_gives_back_what_was(snapshots in any_snapshots()) {
-        let mut looked = seen(snapshots.clone());
-        let Proposal { changes, not_now, .. } = planned(&looked);
+    fn the_laws_hold(snapshots in any_snapshots()) {
+        let state = State { snapshots, tags: Tags::new() };
+        hold::<RdsPublicSnapshot>(&orders(), &state, &[NoParameters {}], &Settings {});
+    }
+
+    #[test]
+    fn every_public_snapshot_is_changed_now_or_later(snapshots in any_snapshots()) {
         let public = snapshots.iter().filter(|snapshot| snapshot.restore.contains(EVERYONE)).count();
+        let Proposal { changes, not_now, .. } = planned(&seen(snapshots));
         prop_assert_eq!(changes.len() + not_now.len(), public);
-        for change in &changes {
-            prop_assert!(change.after.is_subset(&change.before), "nothing is opened");
-            prop_assert_eq!(change.before.difference(&change.after).collect::<Vec<_>>(), [EVERYONE]);
-        }
-        write(&mut looked, &changes);
-        prop_assert_eq!(planned(&looked).changes, []);
-        let undo: Vec<_> = changes.iter().rev().map(|change| RdsPublicSnapshot::undo(change).unwrap()).collect();
-        write(&mut looked, &undo);
-        prop_assert_eq!(&looked.state.snapshots, &snapshots);
-        for change in changes {
-            let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-            prop_assert_eq!(&stored, &change);
-            let undo = RdsPublicSnapshot::undo(&stored).unwrap();
-            prop_assert_eq!(RdsPublicSnapshot::undo(&undo), Some(change));
-        }
     }
 
     #[test]
     fn no_resource_makes_the_parser_panic(resource: String, rest in "[a-zA-Z0-9:é-]{0,70}") {
-        for resource in [resource, format!("arn:aws:rds:us-east-1:222222222222:{rest}"), format!("db-{rest}"), rest] {
-            let _ = named::parse(&finding(&resource));
+        for resource in [resource, format!("arn:aws:rds:eu-central-1:222222222222:{rest}"), format!("db-{rest}"), rest] {
+            let _ = named::parse(&finding(CONTROL, &resource));
         }
     }
 }

@@ -18,10 +18,10 @@ pub(crate) async fn read(client: &Client, id: &str) -> Result<State> {
     let cluster = cluster.ok_or_else(|| Error::unusable(DESCRIBE, "no cluster"))?;
     let Cluster { publicly_accessible, elastic_ip_status, pending_modified_values, tags, cluster_status, .. } = cluster;
     let public = publicly_accessible.ok_or_else(|| Error::unusable(DESCRIBE, "no word on public access"))?;
-    let elastic_ip = elastic_ip_status.and_then(|status| status.elastic_ip).filter(|address| !address.is_empty());
+    let elastic_ip =
+        elastic_ip_status.and_then(|status| status.elastic_ip).filter(|address| public && !address.is_empty());
     let tags = tags.unwrap_or_default().into_iter();
     Ok(State {
-        cluster: id.to_owned(),
         status: cluster_status.unwrap_or_else(|| "without a status".into()),
         access: Access { public, elastic_ip },
         pending: pending_modified_values.and_then(|values| values.publicly_accessible),
@@ -29,7 +29,7 @@ pub(crate) async fn read(client: &Client, id: &str) -> Result<State> {
     })
 }
 
-/// A cluster that is so already is not modified: that would make it `modifying` for minutes, for nothing.
+/// Does not modify a cluster that is already as wanted: that would make it `modifying` for minutes, for nothing.
 /// <https://docs.aws.amazon.com/redshift/latest/APIReference/API_ModifyCluster.html>
 pub(crate) async fn modify(client: &Client, id: &str, wanted: &Access) -> Result<()> {
     let State { access: found, pending, .. } = read(client, id).await?;

@@ -1,16 +1,20 @@
 //! The rule `redshift-public-cluster`: a Redshift cluster that the internet can reach.
 //!
-//! The fix is AWS's own runbook, awaited to its end, or ModifyCluster where there is no such runbook. Invariants: a
-//! cluster that is not `available` cannot be changed, so it is left for a later poll, with its status; a cluster counts
-//! as private only when no change of that is under way; the change keeps the Elastic IP that the cluster had, because
-//! partners' firewalls know it, and undo asks for it again; undo goes to the API, because there is no runbook for it.
+//! The fix is AWS's own runbook, awaited to its end, or ModifyCluster where there is no such runbook. Undo calls the
+//! API, because no runbook does it. A cluster that is not `available`, or whose public access is being changed already,
+//! cannot be changed now: it is left for a later poll. A change keeps the Elastic IP that the cluster had, because
+//! partners' firewalls may know it, and undo asks for it again.
+//!
+//! Calls: compliant 1; fixed 4 (look, runbook's start and end, proof; or look, read, write, proof); held never.
 
 mod api;
 
 use std::fmt;
 
 use aws_sdk_redshift::Client;
-use remediation::{Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Tags, Target};
+use remediation::{
+    Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target,
+};
 use runbook::Runbooks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,13 +41,11 @@ pub struct Clients {
 /// How a cluster stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// Its identifier.
-    pub cluster: String,
     /// Its status, such as `available` or `paused`.
     pub status: String,
     /// How it can be reached.
     pub access: Access,
-    /// Whether it is becoming publicly accessible, or private; none where no such change is under way.
+    /// Whether it will be publicly accessible, if a change of that is under way.
     pub pending: Option<bool>,
     /// Its tags.
     pub tags: Tags,
@@ -54,16 +56,14 @@ pub struct State {
 pub struct Access {
     /// Whether it is publicly accessible.
     pub public: bool,
-    /// The Elastic IP that it was given; none where AWS has chosen its public address, or it has none.
+    /// The Elastic IP that it was given; none if it is private, or AWS has chosen its public address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elastic_ip: Option<String>,
 }
 
-/// Changes whether one cluster is publicly accessible.
+/// Changes whether a cluster is publicly accessible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The cluster's identifier.
-    pub cluster: String,
     /// How it was found.
     pub before: Access,
     /// How it is after the change.
@@ -105,24 +105,25 @@ impl Rule for RedshiftPublicCluster {
     }
 
     fn plan(seen: &Seen<State>, _: &[&NoParameters], _: &Settings) -> Proposal<Change> {
-        let State { cluster, status, access, pending, .. } = &seen.state;
-        let is_or_becomes_public = access.public || *pending == Some(true);
-        if !is_or_becomes_public {
+        let State { status, access, .. } = &seen.state;
+        let becomes = seen.state.becomes();
+        if !access.public && becomes != Some(true) {
             return Proposal::default();
         }
-        if !is_available(status) {
-            return Proposal { not_now: vec![not_available(cluster, status)], ..Proposal::default() };
+        let not_now = |reason| Proposal { not_now: vec![reason], ..Proposal::default() };
+        match becomes {
+            _ if !is_available(status) => not_now(not_available(status)),
+            Some(public) => not_now(under_way(public)),
+            None => vec![Change { before: access.clone(), after: Access::PRIVATE }].into(),
         }
-        let before = Access { public: true, ..access.clone() };
-        vec![Change { cluster: cluster.clone(), before, after: Access::PRIVATE }].into()
     }
 
     async fn tags(_: &Self::Client, seen: &Seen<State>) -> Result<Tags> {
         Ok(seen.state.tags.clone())
     }
 
-    async fn apply(clients: &Self::Client, change: &Change) -> Result<()> {
-        let Change { cluster, after, .. } = change;
+    async fn apply(clients: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
+        let (cluster, after) = (&resource.id, &change.after);
         let directly = || api::modify(&clients.redshift, cluster, after);
         if after.public {
             return directly().await;
@@ -132,16 +133,31 @@ impl Rule for RedshiftPublicCluster {
             Err(error) if error.kind == ErrorKind::Permanent => error,
             other => return other,
         };
-        // The cluster may have left `available` since it was planned; then the runbook cannot help, and later it can.
+        // The cluster may have left `available` since the plan was made. Then the runbook can only succeed later.
         let State { status, .. } = api::read(&clients.redshift, cluster).await?;
         if is_available(&status) {
             return Err(failure);
         }
-        Err(Error::not_now(api::MODIFY, not_available(cluster, &status)))
+        Err(Error::not_now(api::MODIFY, not_available(&status)))
     }
 
-    fn undo(change: &Change) -> Option<Change> {
-        Some(Change { before: change.after.clone(), after: change.before.clone(), ..change.clone() })
+    fn undo(change: &Change) -> Change {
+        Change { before: change.after.clone(), after: change.before.clone() }
+    }
+
+    /// A change that is under way has left the one side and not reached the other.
+    fn side(change: &Change, state: &State) -> Side {
+        if state.becomes().is_some() {
+            return Side::Neither;
+        }
+        Side::of(&state.access, &change.before, &change.after)
+    }
+}
+
+impl State {
+    /// Whether it will be publicly accessible, where that is not what it is now.
+    fn becomes(&self) -> Option<bool> {
+        self.pending.filter(|pending| *pending != self.access.public)
     }
 }
 
@@ -151,8 +167,13 @@ fn is_available(status: &str) -> bool {
     status == "available" || status.starts_with("available,")
 }
 
-fn not_available(id: &str, status: &str) -> String {
-    format!("the cluster {id} is {status}, and only an available one can be changed; the next poll tries again")
+fn not_available(status: &str) -> String {
+    format!("the cluster is {status}, and only an available one can be changed; the next poll tries again")
+}
+
+fn under_way(public: bool) -> String {
+    let becomes = if public { "publicly accessible" } else { "private" };
+    format!("a change that makes the cluster {becomes} is under way; the next poll looks again")
 }
 
 fn no_cluster(id: &str, finding: &Finding) -> Error {
@@ -181,7 +202,7 @@ fn cluster_identifier(finding: &Finding) -> Result<String> {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cluster {}: publicly accessible {} → {}", self.cluster, self.before, self.after)
+        write!(f, "publicly accessible {} → {}", self.before, self.after)
     }
 }
 

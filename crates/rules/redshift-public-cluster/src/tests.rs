@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use aws_sdk_redshift::error::ErrorMetadata;
 use aws_sdk_redshift::operation::describe_clusters::{DescribeClustersError, DescribeClustersOutput};
 use aws_sdk_redshift::operation::modify_cluster::{ModifyClusterError, ModifyClusterOutput};
@@ -9,25 +11,21 @@ use aws_sdk_ssm::operation::start_automation_execution::{
 use aws_sdk_ssm::types::{AutomationExecution, AutomationExecutionStatus};
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
-use remediation::{Manifest, Region, RunId};
+use remediation::{Manifest, RunId};
+use rule_testing::{World, finding, hold, poll};
 
 use super::*;
 
 const ROLE: &str = "arn:aws:iam::222222222222:role/r-service";
-const ARN: &str = "arn:aws:redshift:us-east-1:222222222222:cluster:wh";
+const ARN: &str = "arn:aws:redshift:eu-central-1:222222222222:cluster:wh";
 /// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-runbook-reference.html>
 const RUNBOOK: &str = "AWSConfigRemediation-DisablePublicAccessToRedshiftCluster";
 
-fn finding(resource: &str) -> Finding {
-    let manifest = Manifest::from_json(RedshiftPublicCluster::MANIFEST).unwrap();
-    Finding {
-        control: manifest.controls[0].rule_names[0].clone(),
-        account: "222222222222".parse().unwrap(),
-        region: Region::code("us-east-1"),
-        resource: resource.into(),
-        first_seen: None,
-        last_scanned: None,
-    }
+const CONTROL: &str = "Access permissions and authorizations: Ensure Redshift Clusters are not Publicly accessible";
+
+/// The cluster `wh`.
+fn wh() -> Resource {
+    Resource::of_arn(api::DESCRIBE, ARN.into(), "wh").unwrap()
 }
 
 fn described(status: &'static str, public: Option<bool>, pending: Option<bool>) -> MockRule {
@@ -40,8 +38,8 @@ fn described(status: &'static str, public: Option<bool>, pending: Option<bool>) 
     )
 }
 
-/// A runbook that ends with this status.
-fn runbooks(status: AutomationExecutionStatus) -> (Runbooks, MockRule) {
+/// Systems Manager's answers to the start of a runbook, and to the question how it ended.
+fn ssm(status: AutomationExecutionStatus) -> [MockRule; 2] {
     let start = mock!(aws_sdk_ssm::Client::start_automation_execution)
         .match_requests(|request| {
             let value = |name: &str| request.parameters()?.get(name)?.first().cloned();
@@ -54,8 +52,19 @@ fn runbooks(status: AutomationExecutionStatus) -> (Runbooks, MockRule) {
         let execution = AutomationExecution::builder().automation_execution_status(status.clone());
         GetAutomationExecutionOutput::builder().automation_execution(execution.build()).build()
     });
-    let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&start, &get]);
-    (Runbooks::over(ssm, RunId::start()), start)
+    [start, get]
+}
+
+fn runbooks_over(ssm: &[MockRule; 2]) -> Runbooks {
+    Runbooks::over(mock_client!(aws_sdk_ssm, RuleMode::MatchAny, ssm), RunId::start())
+}
+
+/// A runbook that ends with this status.
+fn runbooks(status: AutomationExecutionStatus) -> (Runbooks, MockRule) {
+    let ssm = ssm(status);
+    let runbooks = runbooks_over(&ssm);
+    let [start, _] = ssm;
+    (runbooks, start)
 }
 
 fn clients(redshift: &[&MockRule], runbooks: Runbooks) -> Clients {
@@ -66,7 +75,7 @@ fn clients(redshift: &[&MockRule], runbooks: Runbooks) -> Clients {
 
 async fn look(rules: &[&MockRule], resource: &str) -> Result<Seen<State>> {
     let clients = clients(rules, runbooks(AutomationExecutionStatus::Success).0);
-    RedshiftPublicCluster::look(&clients, &finding(resource)).await
+    RedshiftPublicCluster::look(&clients, &finding(CONTROL, resource)).await
 }
 
 fn planned(seen: &Seen<State>) -> Proposal<Change> {
@@ -75,9 +84,7 @@ fn planned(seen: &Seen<State>) -> Proposal<Change> {
 
 /// The cluster `wh` as a look sees it.
 fn seen(status: &str, access: Access, pending: Option<bool>) -> Seen<State> {
-    let resource = Resource::of_arn(api::DESCRIBE, ARN.into(), "wh").unwrap();
-    let (cluster, status, tags) = ("wh".to_owned(), status.to_owned(), Tags::new());
-    Seen::now(resource, State { cluster, status, access, pending, tags })
+    Seen::now(wh(), State { status: status.to_owned(), access, pending, tags: Tags::new() })
 }
 
 fn access(public: bool, elastic_ip: Option<&str>) -> Access {
@@ -85,7 +92,7 @@ fn access(public: bool, elastic_ip: Option<&str>) -> Access {
 }
 
 fn private() -> Change {
-    Change { cluster: "wh".into(), before: access(true, None), after: Access::PRIVATE }
+    Change { before: access(true, None), after: Access::PRIVATE }
 }
 
 #[test]
@@ -93,22 +100,19 @@ fn a_public_cluster_that_is_available_becomes_private() {
     for status in ["available", "available, prep-for-resize", "available, resize-cleanup"] {
         assert_eq!(planned(&seen(status, access(true, None), None)), vec![private()].into(), "{status}");
     }
-    assert_eq!(private().to_string(), "cluster wh: publicly accessible true → false");
+    assert_eq!(private().to_string(), "publicly accessible true → false");
     for status in ["available", "paused", "modifying"] {
         assert!(planned(&seen(status, Access::PRIVATE, None)).complies(), "{status}");
         assert!(planned(&seen(status, Access::PRIVATE, Some(false))).complies(), "{status}");
     }
-    // A change that makes it public is under way: that is what it will be.
-    let becoming = seen("available", Access::PRIVATE, Some(true));
-    assert_eq!(planned(&becoming), vec![private()].into());
 }
 
 #[test]
 fn the_elastic_ip_is_in_the_plan_and_in_its_undo() {
     let change = planned(&seen("available", access(true, Some("203.0.113.7")), None)).changes.remove(0);
-    assert_eq!(change.to_string(), "cluster wh: publicly accessible true (Elastic IP 203.0.113.7) → false");
+    assert_eq!(change.to_string(), "publicly accessible true (Elastic IP 203.0.113.7) → false");
     let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-    assert_eq!(RedshiftPublicCluster::undo(&stored).unwrap().after, access(true, Some("203.0.113.7")));
+    assert_eq!(RedshiftPublicCluster::undo(&stored).after, access(true, Some("203.0.113.7")));
 }
 
 #[test]
@@ -119,11 +123,47 @@ fn a_public_cluster_in_another_status_is_left_for_later_with_its_status() {
         ("modifying", true, Some(false)),
         ("modifying", false, Some(true)),
         ("availableish", true, None),
+        ("modifying", true, Some(true)),
     ] {
         let proposal = planned(&seen(status, access(public, None), pending));
         assert_eq!((&proposal.changes[..], proposal.not_now.len()), (&[][..], 1), "{status}");
-        let says = format!("the cluster wh is {status}, and only an available one can be changed");
+        let says = format!("the cluster is {status}, and only an available one can be changed");
         assert!(proposal.not_now[0].starts_with(&says), "{proposal:?}");
+    }
+}
+
+#[test]
+fn a_change_that_is_under_way_is_awaited() {
+    for (public, pending, says) in [(false, true, "publicly accessible"), (true, false, "private")] {
+        let proposal = planned(&seen("available", access(public, None), Some(pending)));
+        let says = format!("a change that makes the cluster {says} is under way; the next poll looks again");
+        assert_eq!((proposal.changes, proposal.not_now), (vec![], vec![says]));
+    }
+    assert_eq!(planned(&seen("available", access(true, None), Some(true))), vec![private()].into());
+}
+
+#[test]
+fn a_side_is_what_is_in_force_and_nothing_that_is_under_way() {
+    let change = Change { before: access(true, Some("203.0.113.7")), after: Access::PRIVATE };
+    for (now, pending, side) in [
+        (access(true, Some("203.0.113.7")), None, Side::Before),
+        (access(true, Some("203.0.113.7")), Some(true), Side::Before),
+        (access(true, Some("203.0.113.7")), Some(false), Side::Neither),
+        (access(true, Some("203.0.113.8")), None, Side::Neither),
+        (access(true, None), None, Side::Neither),
+        (Access::PRIVATE, None, Side::After),
+        (Access::PRIVATE, Some(false), Side::After),
+        (Access::PRIVATE, Some(true), Side::Neither),
+    ] {
+        // The status matters to the plan alone.
+        for status in ["available", "paused"] {
+            let State { access, .. } = &seen(status, now.clone(), pending).state;
+            assert_eq!(
+                RedshiftPublicCluster::side(&change, &seen(status, now.clone(), pending).state),
+                side,
+                "{access}"
+            );
+        }
     }
 }
 
@@ -148,6 +188,13 @@ async fn a_look_knows_the_cluster_by_its_arn() {
         DescribeClustersOutput::builder().clusters(cluster).build()
     });
     assert_eq!(look(&[&unnamed], "wh").await.unwrap().state.access, access(true, None));
+    // A private one has none that anybody could reach.
+    let private = mock!(Client::describe_clusters).then_output(|| {
+        let elastic_ip = ElasticIpStatus::builder().elastic_ip("203.0.113.7").build();
+        let cluster = Cluster::builder().publicly_accessible(false).elastic_ip_status(elastic_ip).build();
+        DescribeClustersOutput::builder().clusters(cluster).build()
+    });
+    assert_eq!(look(&[&private], "wh").await.unwrap().state.access, Access::PRIVATE);
 }
 
 #[tokio::test]
@@ -170,7 +217,7 @@ async fn a_clusters_own_arn_can_be_gone_and_a_name_can_only_be_wrong() {
     for resource in ["wh", without_region] {
         let error = look(&[&describe_refused("ClusterNotFound")], resource).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{error}");
-        let says = "no Redshift cluster is named `wh` in us-east-1 of the account 222222222222";
+        let says = "no Redshift cluster is named `wh` in eu-central-1 of the account 222222222222";
         assert!(error.message.contains(says), "{error}");
     }
 }
@@ -186,7 +233,7 @@ async fn errors_name_the_action() {
 #[tokio::test]
 async fn the_fix_is_the_runbook_with_the_service_role() {
     let (runbooks, start) = runbooks(AutomationExecutionStatus::Success);
-    RedshiftPublicCluster::apply(&clients(&[], runbooks), &private()).await.unwrap();
+    RedshiftPublicCluster::apply(&clients(&[], runbooks), &wh(), &private()).await.unwrap();
     assert_eq!(start.num_calls(), 1);
 }
 
@@ -194,7 +241,7 @@ async fn the_fix_is_the_runbook_with_the_service_role() {
 async fn a_runbook_that_fails_because_the_cluster_left_available_is_for_later() {
     for (status, kind) in [("resizing", ErrorKind::NotNow), ("available", ErrorKind::Permanent)] {
         let clients = clients(&[&described(status, Some(true), None)], runbooks(AutomationExecutionStatus::Failed).0);
-        let error = RedshiftPublicCluster::apply(&clients, &private()).await.unwrap_err();
+        let error = RedshiftPublicCluster::apply(&clients, &wh(), &private()).await.unwrap_err();
         assert_eq!(error.kind, kind, "{error}");
     }
 }
@@ -222,20 +269,20 @@ async fn without_a_runbook_the_fix_is_the_call_itself() {
         let runbooks = Runbooks::over(ssm, RunId::start()).in_partition(partition);
         let modify = modified(false, None);
         let clients = clients(&[&described("available", Some(true), None), &modify], runbooks);
-        RedshiftPublicCluster::apply(&clients, &private()).await.unwrap();
+        RedshiftPublicCluster::apply(&clients, &wh(), &private()).await.unwrap();
         assert_eq!((modify.num_calls(), start.num_calls()), (1, starts), "{partition}");
     }
 }
 
 #[tokio::test]
 async fn undo_goes_to_the_api_and_only_where_there_is_something_to_do() {
-    let undo = RedshiftPublicCluster::undo(&private()).unwrap();
+    let undo = RedshiftPublicCluster::undo(&private());
     for (public, pending, calls) in [(false, None, 1), (true, None, 0), (false, Some(true), 0), (true, Some(false), 1)]
     {
         let modify = modified(true, None);
         let described = described("available", Some(public), pending);
         let (runbooks, start) = runbooks(AutomationExecutionStatus::Success);
-        RedshiftPublicCluster::apply(&clients(&[&described, &modify], runbooks), &undo).await.unwrap();
+        RedshiftPublicCluster::apply(&clients(&[&described, &modify], runbooks), &wh(), &undo).await.unwrap();
         assert_eq!((modify.num_calls(), start.num_calls()), (calls, 0), "{public} {pending:?}");
     }
     for (code, kind) in [("InvalidClusterState", ErrorKind::NotNow), ("ClusterNotFound", ErrorKind::Gone)] {
@@ -244,7 +291,7 @@ async fn undo_goes_to_the_api_and_only_where_there_is_something_to_do() {
         });
         let described = described("available", Some(false), None);
         let clients = clients(&[&described, &refused], runbooks(AutomationExecutionStatus::Success).0);
-        let error = RedshiftPublicCluster::apply(&clients, &undo).await.unwrap_err();
+        let error = RedshiftPublicCluster::apply(&clients, &wh(), &undo).await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (kind, api::MODIFY), "{error}");
     }
 }
@@ -252,7 +299,7 @@ async fn undo_goes_to_the_api_and_only_where_there_is_something_to_do() {
 #[tokio::test]
 async fn undo_asks_for_the_elastic_ip_again_unless_it_is_there() {
     let address = "203.0.113.7";
-    let undo = Change { cluster: "wh".into(), before: Access::PRIVATE, after: access(true, Some(address)) };
+    let undo = Change { before: Access::PRIVATE, after: access(true, Some(address)) };
     for (public, has, calls) in
         [(false, None, 1), (true, None, 1), (true, Some("203.0.113.8"), 1), (true, Some(address), 0)]
     {
@@ -263,20 +310,20 @@ async fn undo_asks_for_the_elastic_ip_again_unless_it_is_there() {
         });
         let modify = modified(true, Some(address));
         let clients = clients(&[&described, &modify], runbooks(AutomationExecutionStatus::Success).0);
-        RedshiftPublicCluster::apply(&clients, &undo).await.unwrap();
+        RedshiftPublicCluster::apply(&clients, &wh(), &undo).await.unwrap();
         assert_eq!(modify.num_calls(), calls, "{public} {has:?}");
     }
 }
 
 #[test]
 fn an_identifier_and_an_arn_name_a_cluster_and_nothing_else_does() {
-    for resource in ["wh", "WH", "arn:aws:redshift:us-east-1:222222222222:cluster:wh"] {
-        assert_eq!(cluster_identifier(&finding(resource)).unwrap(), "wh", "{resource}");
+    for resource in ["wh", "WH", "arn:aws:redshift:eu-central-1:222222222222:cluster:wh"] {
+        assert_eq!(cluster_identifier(&finding(CONTROL, resource)).unwrap(), "wh", "{resource}");
     }
     for resource in
-        ["", "1wh", "w h", "arn:aws:redshift:us-east-1:222222222222:namespace:wh", "arn:aws:redshift:x:1:cluster:wh"]
+        ["", "1wh", "w h", "arn:aws:redshift:eu-central-1:222222222222:namespace:wh", "arn:aws:redshift:x:1:cluster:wh"]
     {
-        let error = cluster_identifier(&finding(resource)).unwrap_err();
+        let error = cluster_identifier(&finding(CONTROL, resource)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
     }
 }
@@ -285,43 +332,61 @@ fn an_identifier_and_an_arn_name_a_cluster_and_nothing_else_does() {
 fn the_manifest_names_the_runbook_and_where_there_is_none() {
     let runbook = runbook::of_rule::<RedshiftPublicCluster>().unwrap();
     assert_eq!(runbook.name, RUNBOOK);
+    assert!(Manifest::from_json(RedshiftPublicCluster::MANIFEST).unwrap().control(CONTROL).is_some());
     for partition in ["aws-us-gov", "aws-cn"] {
         assert!(runbook.missing_in.iter().any(|missing| missing == partition), "{partition}");
     }
 }
 
-fn any_access() -> impl Strategy<Value = Access> {
-    let elastic_ip = prop::option::of("203\\.0\\.113\\.[1-9]");
-    (any::<bool>(), elastic_ip).prop_map(|(public, elastic_ip)| Access { public, elastic_ip })
+#[tokio::test]
+async fn it_makes_the_fewest_calls() {
+    for (public, partition, expected) in [(false, "aws", 1), (true, "aws", 4), (true, "aws-us-gov", 4)] {
+        let ssm = ssm(AutomationExecutionStatus::Success);
+        let rules = [&described("available", Some(public), None), &modified(false, None)];
+        let clients = clients(&rules, runbooks_over(&ssm).in_partition(partition));
+        let finding = finding(CONTROL, "wh");
+        poll::<RedshiftPublicCluster>(&clients, &finding, &[NoParameters {}], &Settings {}).await.unwrap();
+        let calls: usize = rules.into_iter().chain(&ssm).map(|rule| rule.num_calls()).sum();
+        assert_eq!(calls, expected, "{public} {partition}");
+    }
+}
+
+impl World for RedshiftPublicCluster {
+    fn write(state: &mut State, change: &Change) {
+        state.access = change.after.clone();
+    }
+
+    fn open(state: &State) -> BTreeSet<String> {
+        let is_public = state.access.public || state.pending == Some(true);
+        is_public.then(|| "the internet reaches it".to_owned()).into_iter().collect()
+    }
+}
+
+fn any_state() -> impl Strategy<Value = State> {
+    let status = prop::sample::select(vec!["available", "available, resize-cleanup", "modifying", "paused"]);
+    let address = prop::option::of("203\\.0\\.113\\.[1-9]");
+    (status, any::<bool>(), address, any::<Option<bool>>()).prop_map(|(status, public, address, pending)| {
+        let elastic_ip = address.filter(|_| public);
+        // What is pending and in force already is nothing that a change could leave behind.
+        let pending = pending.filter(|pending| *pending != public);
+        State { status: status.into(), access: Access { public, elastic_ip }, pending, tags: Tags::new() }
+    })
 }
 
 proptest! {
     #[test]
-    fn what_is_changed_complies_and_undo_gives_back_what_was(access in any_access(), pending: Option<bool>) {
-        let mut looked = seen("available", access.clone(), pending);
-        let Proposal { changes, .. } = planned(&looked);
-        prop_assert_eq!(changes.is_empty(), !access.public && pending != Some(true));
-        for change in changes {
-            prop_assert!(change.before.public && !change.after.public, "nothing is opened");
-            prop_assert_eq!(&change.before.elastic_ip, &access.elastic_ip);
-            (looked.state.access, looked.state.pending) = (change.after.clone(), None);
-            prop_assert!(planned(&looked).complies());
-            let undo = RedshiftPublicCluster::undo(&change).unwrap();
-            looked.state.access = undo.after.clone();
-            prop_assert_eq!(planned(&looked), vec![change.clone()].into());
-            prop_assert_eq!(RedshiftPublicCluster::undo(&undo), Some(change));
-        }
+    fn the_laws_hold(state in any_state()) {
+        hold::<RedshiftPublicCluster>(&wh(), &state, &[NoParameters {}], &Settings {});
     }
 
     #[test]
-    fn a_stored_change_is_read_as_it_was(cluster: String, before in any_access(), after in any_access()) {
-        let change = Change { cluster, before, after };
-        let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-        prop_assert_eq!(stored, change);
+    fn a_cluster_that_the_internet_reaches_or_will_reach_does_not_comply(state in any_state()) {
+        let complies = planned(&Seen::now(wh(), state.clone())).complies();
+        prop_assert_eq!(complies, RedshiftPublicCluster::open(&state).is_empty());
     }
 
     #[test]
     fn no_resource_makes_the_parser_panic(resource: String) {
-        let _ = cluster_identifier(&finding(&resource));
+        let _ = cluster_identifier(&finding(CONTROL, &resource));
     }
 }

@@ -1,11 +1,14 @@
 //! The rule `s3-public-bucket`: a bucket that the public can reach.
 //!
 //! The fix turns on `IgnorePublicAcls` and `RestrictPublicBuckets` of the bucket's own public access block and leaves
-//! the other two settings as found, so that nobody's deployment breaks because a public ACL or policy can no longer
-//! be written. Invariants: every call names the bucket's owner, so that a bucket which changed hands is not touched; a
-//! change holds the whole configuration before and after, so that undo needs nothing else; an answer that does not hold
-//! all four settings is no configuration, and none is concluded from it. A bucket answers only in its own region, and
-//! says elsewhere which that is: there it is asked again.
+//! the other two settings as found, so that no deployment breaks because it can no longer write a public ACL or policy.
+//!
+//! Every call names the bucket's owner, so a bucket that changed hands is never touched. A change holds the whole
+//! configuration before and after, so undo needs nothing else. An answer without all four settings is an error, never
+//! a configuration. A bucket answers only in its own region; elsewhere S3 says which one that is, and the rule asks
+//! there.
+//!
+//! Calls: compliant 1; fixed 4 (look, guard, write, proof), 3 with the guard off; held by the guard 2.
 
 mod name;
 
@@ -15,7 +18,8 @@ use std::fmt;
 use aws_sdk_s3::operation::get_bucket_website::GetBucketWebsiteOutput;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 use remediation::{
-    AccountId, Error, Finding, Guard, NoParameters, Proposal, Region, Resource, Result, Rule, Seen, Tags, Target, call,
+    AccountId, Error, Finding, Guard, NoParameters, Proposal, Region, Resource, Result, Rule, Seen, Side, Sighting,
+    Tags, Target, call,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,7 +35,7 @@ pub struct S3PublicBucket;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// What is done where the bucket serves a website.
+    /// What the guard does if the bucket serves a website.
     pub guard_website: Guard,
 }
 
@@ -56,15 +60,9 @@ pub struct Client {
     s3: aws_sdk_s3::Client,
 }
 
-/// Replaces the public access block of one bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Replaces the public access block of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The bucket's name.
-    pub bucket: String,
-    /// Its region.
-    pub region: String,
-    /// The account that must own it.
-    pub owner: AccountId,
     /// What was found; none where the bucket had no configuration.
     pub before: Option<PublicAccessBlock>,
     /// What is written; none removes the configuration.
@@ -105,9 +103,7 @@ impl Rule for S3PublicBucket {
             return Proposal::default();
         }
         let after = PublicAccessBlock { ignore_public_acls: true, restrict_public_buckets: true, ..found };
-        let Resource { id, region, owner, .. } = &seen.resource;
-        let (bucket, region, owner) = (id.clone(), region.to_string(), owner.clone());
-        vec![Change { bucket, region, owner, before, after: Some(after) }].into()
+        vec![Change { before, after: Some(after) }].into()
     }
 
     fn guard(settings: &Settings) -> Guard {
@@ -117,9 +113,12 @@ impl Rule for S3PublicBucket {
     async fn impact(
         client: &Self::Client,
         seen: &Seen<Self::State>,
-        _: &[Change],
+        changes: &[Change],
         _: &Settings,
-    ) -> Result<Vec<String>> {
+    ) -> Result<Vec<Sighting>> {
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
         let Resource { id, region, owner, .. } = &seen.resource;
         Ok(website(&client.in_region(&region.to_string()), id, owner).await?.into_iter().collect())
     }
@@ -135,19 +134,20 @@ impl Rule for S3PublicBucket {
         Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 
-    async fn apply(client: &Self::Client, change: &Change) -> Result<()> {
-        let Change { bucket, region, owner, after, .. } = change;
-        let s3 = client.in_region(region);
-        let written = match after {
+    async fn apply(client: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
+        let Resource { id: bucket, region, owner, .. } = resource;
+        let s3 = client.in_region(&region.to_string());
+        let written = match change.after {
             // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutPublicAccessBlock.html
             Some(after) => {
                 let put = || {
                     let put = s3.put_public_access_block().bucket(bucket).expected_bucket_owner(owner.as_ref());
-                    put.public_access_block_configuration((*after).into()).send()
+                    put.public_access_block_configuration(after.into()).send()
                 };
                 call(PUT, put).await.map(drop)
             }
-            // It needs the permission to put one: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeletePublicAccessBlock.html
+            // It needs the permission to put one.
+            // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeletePublicAccessBlock.html
             None => {
                 let delete =
                     || s3.delete_public_access_block().bucket(bucket).expected_bucket_owner(owner.as_ref()).send();
@@ -157,8 +157,12 @@ impl Rule for S3PublicBucket {
         written.map_err(|error| error.gone_if(&["NoSuchBucket"]))
     }
 
-    fn undo(change: &Change) -> Option<Change> {
-        Some(Change { before: change.after, after: change.before, ..change.clone() })
+    fn undo(change: &Change) -> Change {
+        Change { before: change.after, after: change.before }
+    }
+
+    fn side(change: &Change, state: &Self::State) -> Side {
+        Side::of(state, &change.before, &change.after)
     }
 }
 
@@ -172,7 +176,7 @@ impl Client {
     }
 }
 
-/// The public access block of a bucket; none where it has no configuration.
+/// The public access block of a bucket, if it has one.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetPublicAccessBlock.html>
 async fn read(s3: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> Result<Option<PublicAccessBlock>> {
     let get = || s3.get_public_access_block().bucket(bucket).expected_bucket_owner(owner.as_ref()).send();
@@ -185,12 +189,12 @@ async fn read(s3: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> Resul
     }
 }
 
-/// What the guard says of a bucket that serves a website; none where it serves none.
+/// What the guard sees: the website that the bucket serves, if any.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketWebsite.html>
-async fn website(s3: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> Result<Option<String>> {
+async fn website(s3: &aws_sdk_s3::Client, bucket: &str, owner: &AccountId) -> Result<Option<Sighting>> {
     let get = || s3.get_bucket_website().bucket(bucket).expected_bucket_owner(owner.as_ref()).send();
     match call("s3:GetBucketWebsite", get).await {
-        Ok(answer) => Ok(Some(format!("the bucket serves a website ({})", served(&answer)))),
+        Ok(answer) => Ok(Some(Sighting::new(format!("the bucket serves a website ({})", served(&answer))))),
         Err(error) => none_if("NoSuchWebsiteConfiguration", error),
     }
 }
@@ -204,7 +208,7 @@ fn served(website: &GetBucketWebsiteOutput) -> String {
     }
 }
 
-/// None where the error's code says that the bucket has no such configuration.
+/// None if the error's code says that the bucket has no such configuration.
 fn none_if<T>(code: &str, error: Error) -> Result<Option<T>> {
     if error.code.as_deref() == Some(code) { Ok(None) } else { Err(error.gone_if(&["NoSuchBucket"])) }
 }
@@ -244,13 +248,13 @@ impl PublicAccessBlock {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(after) = self.after else {
-            return write!(f, "bucket {}: remove the public access block", self.bucket);
+            return f.write_str("remove the public access block");
         };
         let before = self.before.unwrap_or_default().settings();
         let differs = before.into_iter().zip(after.settings()).filter(|(before, after)| before != after);
         let listed: Vec<_> = differs.map(|((name, from), (_, to))| format!("{name} {from} → {to}")).collect();
-        let missing = if self.before.is_none() { " (there was no configuration)" } else { "" };
-        write!(f, "bucket {}: {}{missing}", self.bucket, listed.join(", "))
+        let missing = if self.before.is_none() { " (there was no public access block)" } else { "" };
+        write!(f, "{}{missing}", listed.join(", "))
     }
 }
 

@@ -1,6 +1,7 @@
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, Region as SdkRegion, SharedCredentialsProvider};
 use aws_sdk_s3::error::ErrorMetadata;
+use aws_sdk_s3::operation::delete_public_access_block::DeletePublicAccessBlockOutput;
 use aws_sdk_s3::operation::get_bucket_tagging::{GetBucketTaggingError, GetBucketTaggingOutput};
 use aws_sdk_s3::operation::get_bucket_website::GetBucketWebsiteError;
 use aws_sdk_s3::operation::get_public_access_block::{GetPublicAccessBlockError, GetPublicAccessBlockOutput};
@@ -12,18 +13,16 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
 use remediation::{ErrorKind, Manifest, RunId};
+use rule_testing::{ACCOUNT, World, finding, hold, poll};
 
 use super::*;
 
-fn finding(resource: &str) -> Finding {
-    Finding {
-        control: "Ensure S3 Bucket is not publicly accessible.".into(),
-        account: "222222222222".parse().unwrap(),
-        region: Region::code("us-east-1"),
-        resource: resource.into(),
-        first_seen: None,
-        last_scanned: None,
-    }
+const CONTROL: &str = "Ensure S3 Bucket is not publicly accessible.";
+
+/// The bucket `data`.
+fn data() -> Resource {
+    let (region, id, names) = (Region::code("us-east-1"), "data".to_owned(), BTreeSet::new());
+    Resource { arn: "arn:aws:s3:::data".into(), owner: ACCOUNT.parse().unwrap(), region, id, names }
 }
 
 fn block(settings: [bool; 4]) -> PublicAccessBlock {
@@ -64,8 +63,16 @@ fn website(website: GetBucketWebsiteOutput) -> MockRule {
 
 fn session() -> Target {
     let config = SdkConfig::builder().region(SdkRegion::from_static("us-east-1")).build();
-    let (account, region, run) = ("222222222222".parse().unwrap(), "us-east-1".into(), RunId::start());
-    Target { config, account, region, partition: "aws", role_arn: "arn:aws:iam::222222222222:role/r".into(), run }
+    let (account, region, session_name) =
+        ("222222222222".parse().unwrap(), "us-east-1".into(), "autoremediate-a-test".to_owned());
+    Target {
+        config,
+        account,
+        region,
+        partition: "aws",
+        role_arn: "arn:aws:iam::222222222222:role/r".into(),
+        session_name,
+    }
 }
 
 fn client(rules: &[&MockRule]) -> Client {
@@ -73,7 +80,7 @@ fn client(rules: &[&MockRule]) -> Client {
 }
 
 async fn look(rule: &MockRule, resource: &str) -> Result<Seen<Option<PublicAccessBlock>>> {
-    S3PublicBucket::look(&client(&[rule]), &finding(resource)).await
+    S3PublicBucket::look(&client(&[rule]), &finding(CONTROL, resource)).await
 }
 
 async fn plan(rule: &MockRule, resource: &str) -> Result<Vec<Change>> {
@@ -81,7 +88,7 @@ async fn plan(rule: &MockRule, resource: &str) -> Result<Vec<Change>> {
 }
 
 /// What the guard sees of the bucket.
-async fn sights(website: &MockRule) -> Result<Vec<String>> {
+async fn sights(website: &MockRule) -> Result<Vec<Sighting>> {
     let seen = look(&found([false; 4]), "data").await?;
     let settings = Settings::default();
     let changes = S3PublicBucket::plan(&seen, &[], &settings).changes;
@@ -94,7 +101,7 @@ async fn only_the_two_settings_that_end_public_access_change() {
     let [change] = &changes[..] else { panic!("{changes:?}") };
     assert_eq!(change.before, Some(block([true, false, false, false])));
     assert_eq!(change.after, Some(block([true, true, false, true])));
-    assert_eq!(change.to_string(), "bucket data: IgnorePublicAcls false → true, RestrictPublicBuckets false → true");
+    assert_eq!(change.to_string(), "IgnorePublicAcls false → true, RestrictPublicBuckets false → true");
 }
 
 #[tokio::test]
@@ -145,9 +152,9 @@ async fn the_guard_sees_a_website() {
         (index, "the bucket serves a website (index document index.html)"),
         (redirect, "the bucket serves a website (redirects all requests to host example.com)"),
     ] {
-        assert_eq!(sights(&website(configuration)).await.unwrap(), [says]);
+        assert_eq!(sights(&website(configuration)).await.unwrap(), [Sighting::new(says)]);
     }
-    assert_eq!(sights(&no_website("NoSuchWebsiteConfiguration")).await.unwrap(), Vec::<String>::new());
+    assert_eq!(sights(&no_website("NoSuchWebsiteConfiguration")).await.unwrap(), []);
     for (code, kind) in [("AccessDenied", ErrorKind::AccessDenied), ("NoSuchBucket", ErrorKind::Gone)] {
         let error = sights(&no_website(code)).await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (kind, "s3:GetBucketWebsite"), "{error}");
@@ -210,15 +217,15 @@ fn what_is_no_bucket_is_refused_by_its_name_and_old_names_are_not() {
         ("my-olap-abc123--ol-s3", "an Object Lambda access point"),
         ("mfzwi23gnjvgw.mrap", "a Multi-Region Access Point"),
     ] {
-        let error = name::of(&finding(resource)).unwrap_err();
+        let error = name::of(&finding(CONTROL, resource)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
         assert!(error.message.contains(says), "{error}");
     }
     let long = "A".repeat(255);
     for resource in ["data", "Data_2010", "a.dotted.name", long.as_str()] {
-        assert_eq!(name::of(&finding(resource)).unwrap(), resource);
+        assert_eq!(name::of(&finding(CONTROL, resource)).unwrap(), resource);
     }
-    assert!(name::of(&finding(&"a".repeat(256))).is_err());
+    assert!(name::of(&finding(CONTROL, &"a".repeat(256))).is_err());
 }
 
 /// An answer of S3: a status, headers, and a body.
@@ -261,15 +268,12 @@ async fn a_bucket_is_found_in_its_own_region_wherever_it_is_listed() {
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .build();
     let client = S3PublicBucket::client(&Target { config, ..session() });
-    let seen = S3PublicBucket::look(&client, &finding("data")).await.unwrap();
+    let seen = S3PublicBucket::look(&client, &finding(CONTROL, "data")).await.unwrap();
     assert_eq!(seen.resource.region, Region::code("eu-west-1"));
     let changes = S3PublicBucket::plan(&seen, &[], &Settings::default()).changes;
-    assert_eq!(
-        (changes[0].region.as_str(), changes[0].before),
-        ("eu-west-1", Some(block([false, false, true, false])))
-    );
+    assert_eq!(changes[0].before, Some(block([false, false, true, false])));
     // Written there, too: elsewhere it would be redirected.
-    S3PublicBucket::apply(&client, &changes[0]).await.unwrap();
+    S3PublicBucket::apply(&client, &seen.resource, &changes[0]).await.unwrap();
 }
 
 #[tokio::test]
@@ -282,52 +286,85 @@ async fn apply_writes_all_four_settings_to_the_owners_bucket() {
                 && written == Some(block([true, true, false, true]))
         })
         .then_output(|| PutPublicAccessBlockOutput::builder().build());
-    S3PublicBucket::apply(&client(&[&put]), &change(None, Some(block([true, true, false, true])))).await.unwrap();
+    let change = Change { before: None, after: Some(block([true, true, false, true])) };
+    S3PublicBucket::apply(&client(&[&put]), &data(), &change).await.unwrap();
     assert_eq!(put.num_calls(), 1);
 }
 
-fn change(before: Option<PublicAccessBlock>, after: Option<PublicAccessBlock>) -> Change {
-    let owner = "222222222222".parse().unwrap();
-    Change { bucket: "data".into(), region: "us-east-1".into(), owner, before, after }
+#[tokio::test]
+async fn undo_removes_a_configuration_that_was_not_there() {
+    let delete = mock!(aws_sdk_s3::Client::delete_public_access_block)
+        .match_requests(|request| request.bucket() == Some("data") && request.expected_bucket_owner() == Some(ACCOUNT))
+        .then_output(|| DeletePublicAccessBlockOutput::builder().build());
+    let undo = S3PublicBucket::undo(&Change { before: None, after: Some(block([false, true, false, true])) });
+    assert_eq!(undo.to_string(), "remove the public access block");
+    S3PublicBucket::apply(&client(&[&delete]), &data(), &undo).await.unwrap();
+    assert_eq!(delete.num_calls(), 1);
+}
+
+/// How many calls a poll makes for a bucket that was found so, and that serves a website.
+async fn calls(settings: [bool; 4], guard_website: Guard) -> usize {
+    let index = IndexDocument::builder().suffix("index.html").build().unwrap();
+    let website = website(GetBucketWebsiteOutput::builder().index_document(index).build());
+    let put = mock!(aws_sdk_s3::Client::put_public_access_block)
+        .then_output(|| PutPublicAccessBlockOutput::builder().build());
+    let rules = [&found(settings), &website, &put];
+    let settings = Settings { guard_website };
+    let finding = finding(CONTROL, "data");
+    poll::<S3PublicBucket>(&client(&rules), &finding, &[NoParameters {}], &settings).await.unwrap();
+    rules.iter().map(|rule| rule.num_calls()).sum()
+}
+
+#[tokio::test]
+async fn it_makes_the_fewest_calls() {
+    for (settings, guard, expected) in [
+        ([false, true, false, true], Guard::Hold, 1),
+        ([false; 4], Guard::Off, 3),
+        ([false; 4], Guard::Warn, 4),
+        ([false; 4], Guard::Hold, 2),
+    ] {
+        assert_eq!(calls(settings, guard).await, expected, "{settings:?} {guard:?}");
+    }
 }
 
 #[test]
 fn the_manifest_can_be_read_and_serves_the_control() {
     let manifest = Manifest::from_json(S3PublicBucket::MANIFEST).unwrap();
-    assert!(manifest.control(&finding("data").control).is_some());
+    assert!(manifest.control(CONTROL).is_some());
+}
+
+impl World for S3PublicBucket {
+    fn write(state: &mut Self::State, change: &Change) {
+        *state = change.after;
+    }
+
+    fn open(state: &Self::State) -> BTreeSet<String> {
+        let off = state.unwrap_or_default().settings().into_iter().filter(|(_, on)| !on);
+        off.map(|(setting, _)| setting.to_owned()).collect()
+    }
+}
+
+#[test]
+fn a_state_that_somebody_else_made_is_on_neither_side() {
+    let change = Change { before: Some(block([false; 4])), after: Some(block([false, true, false, true])) };
+    for (state, side) in [
+        (change.before, Side::Before),
+        (change.after, Side::After),
+        (Some(block([true, true, false, true])), Side::Neither),
+        (None, Side::Neither),
+    ] {
+        assert_eq!(S3PublicBucket::side(&change, &state), side, "{state:?}");
+    }
 }
 
 proptest! {
     #[test]
-    fn what_is_planned_and_written_leaves_nothing_to_plan_and_undo_gives_it_back(before: Option<[bool; 4]>) {
-        let (region, id, names) = (Region::code("us-east-1"), "data".to_owned(), BTreeSet::new());
-        let owner = "222222222222".parse().unwrap();
-        let resource = Resource { arn: "arn:aws:s3:::data".into(), owner, region, id, names };
-        let before = before.map(block);
-        let mut seen = Seen::now(resource, before);
-        let changes = S3PublicBucket::plan(&seen, &[], &Settings::default()).changes;
-        for change in &changes {
-            prop_assert_eq!(change.before, seen.state);
-            seen.state = change.after;
-        }
-        prop_assert!(S3PublicBucket::plan(&seen, &[], &Settings::default()).complies());
-        for change in changes.iter().rev() {
-            seen.state = S3PublicBucket::undo(change).unwrap().after;
-        }
-        prop_assert_eq!(seen.state, before);
-    }
-
-    #[test]
-    fn undo_of_undo_is_the_change_itself(before: Option<[bool; 4]>, after: [bool; 4]) {
-        let change = change(before.map(block), Some(block(after)));
-        let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-        let undo = S3PublicBucket::undo(&stored).unwrap();
-        prop_assert_eq!((undo.before, undo.after), (change.after, change.before));
-        prop_assert_eq!(S3PublicBucket::undo(&undo), Some(change));
+    fn the_laws_hold(before: Option<[bool; 4]>, guard in prop::sample::select(vec![Guard::Off, Guard::Hold])) {
+        hold::<S3PublicBucket>(&data(), &before.map(block), &[NoParameters {}], &Settings { guard_website: guard });
     }
 
     #[test]
     fn no_resource_makes_the_parser_panic(resource: String) {
-        let _ = name::of(&finding(&resource));
+        let _ = name::of(&finding(CONTROL, &resource));
     }
 }

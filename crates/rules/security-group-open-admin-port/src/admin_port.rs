@@ -4,11 +4,20 @@ use std::{fmt, slice};
 
 use serde::Deserialize;
 
-use crate::ingress::{Everyone, IngressRule, Protocol};
+use crate::ingress::{Everyone, IngressRule, Protocol, opens};
 
 pub(crate) const LAST_PORT: i32 = 65535;
 /// In place of a port: every type, or every code, of ICMP; and no port where the protocol has none.
 pub(crate) const ANY: i32 = -1;
+
+/// The ports of the controls.
+pub(crate) const ADMIN_PORTS: [i32; 2] = [22, 3389];
+
+/// Whether a rule of this protocol and these ports opens a port of any control.
+pub(crate) fn opens_admin_port(of: Protocol, ports: (i32, i32)) -> bool {
+    let is_open = |protocol| ADMIN_PORTS.iter().any(|port| opens(of, ports, protocol, *port));
+    is_open(Protocol::Tcp) || is_open(Protocol::Udp)
+}
 
 /// What a control is about: its parameters in `rule.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

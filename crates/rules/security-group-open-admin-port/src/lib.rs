@@ -1,20 +1,32 @@
 //! The rule `security-group-open-admin-port`: a security group that lets everyone in to SSH (22) or RDP (3389).
 //!
-//! A rule for the port alone is revoked. A wider one, of a range of ports or of all traffic, is narrowed: rules for
-//! everything but the port are added, and it becomes the last of them in place. Where the port is open to everyone by
-//! what is as wide only together, such as two halves, or by a prefix list, a person has to decide. Invariants:
+//! ```text
+//! tcp 22        from 0.0.0.0/0    revoked: it opens nothing else
+//! tcp 0-65535   from ::/0         narrowed: it becomes tcp 0-21, and tcp 23-3388 and tcp 3390-65535 are added before,
+//!                                 where the group is listed for both ports
+//! tcp 22        from 0.0.0.0/1    together these two are as wide as everyone: held, because a person has to decide who
+//! tcp 22        from 128.0.0.0/1  is to get in
+//! ```
 //!
-//! - only inbound rules for 0.0.0.0/0 and ::/0 are changed, and of them only those that open the port of the finding's
-//!   own control; a rule is told by its properties, so that one which was changed since it was planned stays;
-//! - what narrows a rule is there before the rule changes, and is added only while that rule is there; a narrower rule
-//!   that was there before is in no change, so that undo leaves it alone;
-//! - a group never has more rules than before or after, whichever are more, so that its quota holds up nothing that ends
-//!   within it;
-//! - what is refused on the way takes back what was added for it;
-//! - the runbook revokes SSH and RDP for everyone at once, so it is used only where that is what the plan says: the
-//!   rules of its kind that the group has are all to be revoked. In a VPC that is not a default one it revokes nothing
-//!   unless all four of them exist, and then two are the other control's: there, and for what it does not know or does
-//!   not do, the rules are revoked directly.
+//! A rule is told by its properties, so one that was changed since it was planned stays. Invariants:
+//!
+//! - Only inbound rules for 0.0.0.0/0 and ::/0 are changed, and of them only those that open a port for which the group
+//!   is listed. Both ports are planned together: a rule that opens both becomes what opens neither.
+//! - What narrows a rule is there before the rule changes, and is added only while that rule is there. Right before the
+//!   rule changes, the group is looked at again. Where somebody has removed or changed the rule meanwhile, or is adding
+//!   rules as well, what was added is taken back, as it is where the rest is refused. A narrower rule that was there
+//!   before is in no change, so undo leaves it alone.
+//! - An undo opens only what the fix has closed: where somebody has since removed one of the narrower rules, it writes
+//!   nothing.
+//! - A group never has more rules than before or after, whichever are more, so the quota stops nothing that fits it in
+//!   the end.
+//! - The runbook revokes SSH and RDP for everyone at once, so it is used only where the plan says the same: all the rules
+//!   of its kind that the group has are to be revoked. In a VPC that is not a default one it revokes nothing unless all
+//!   four of them exist. Elsewhere, and for what it does not know or does not do, the rules are revoked directly.
+//!
+//! Calls in the target account: 1 where the group complies, 2 where it is held, 3 where the guard holds it, and until the
+//! fix is proved, guard included, 7 where rules are revoked, 9 where the runbook revokes them, 6 where a rule changes in
+//! place and 8 where others are added before; 1 more for each prefix list that matters.
 
 mod admin_port;
 mod change;
@@ -25,29 +37,29 @@ mod narrow;
 mod reach;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use remediation::{ErrorKind, Finding, Guard, Proposal, Result, Rule, Seen, Target};
+use remediation::{ErrorKind, Finding, Guard, Proposal, Resource, Result, Rule, Seen, Side, Sighting, Target};
 use runbook::Runbooks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::admin_port::AdminPort;
-pub use crate::change::Change;
+pub use crate::change::{Change, Means};
 pub use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
 
-use crate::admin_port::AdminPorts;
-use crate::ingress::opens;
-use crate::look::{Inbound, Interface};
+use crate::admin_port::{ADMIN_PORTS, AdminPorts, opens_admin_port};
+use crate::look::{Group, Inbound, Interface, Summary};
 use crate::narrow::{Narrowed, narrow};
 use crate::reach::{Lists, Open, Partial};
 
 /// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-aws-disablepublicaccessforsecuritygroup.html>
 const RUNBOOK: &str = "AWS-DisablePublicAccessForSecurityGroup";
-/// The ports of the controls, which the runbook closes for TCP.
-const ADMIN_PORTS: [i32; 2] = [22, 3389];
+/// So many rules the runbook revokes: those of both ports, for 0.0.0.0/0 and ::/0.
+const ALL_OF_RUNBOOK: usize = 4;
 
-/// So many network interfaces the guard names.
+/// The guard names so many of the things that the group protects, and so many network interfaces of each.
+const NAMED: usize = 20;
 const NAMED_INTERFACES: usize = 5;
 
 /// The rule.
@@ -94,12 +106,16 @@ pub struct Client {
 }
 
 /// How a security group stands.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     tags: remediation::Tags,
-    inbound: Inbound,
+    /// The inbound rules for everyone, in an order of their own.
+    everyone: Vec<IngressRule>,
+    /// Those for ranges of addresses and prefix lists, where any of them, or of the others, opens an admin port.
+    partial: Vec<Partial>,
     lists: Lists,
-    /// Whether the runbook revokes what it knows: it is there, and the VPC is a default one.
+    /// Whether the runbook revokes what it knows: it is there, and either the VPC is a default one, or the group has all
+    /// four of its rules.
     is_runbooks: bool,
 }
 
@@ -118,20 +134,29 @@ impl Rule for SecurityGroupOpenAdminPort {
 
     async fn look(client: &Client, finding: &Finding) -> Result<Seen<State>> {
         let group = look::find(&client.ec2, &named::parse(finding)?, finding, client.partition).await?;
-        let inbound = look::inbound(&client.ec2, &group.resource.id).await?;
-        let lists = look::entries(&client.ec2, lists_that_matter(&inbound.partial)).await?;
-        let knows_some = inbound.everyone.iter().any(|(rule, _)| is_runbooks(rule));
-        let is_runbooks = match &group.vpc {
-            Some(vpc) if knows_some && has_runbook(client.partition) => look::is_default_vpc(&client.ec2, vpc).await?,
+        let Group { resource, vpc, tags, summary } = group;
+        let Inbound { everyone, partial } = match summary {
+            Summary::NotClosed => look::inbound(&client.ec2, &resource.id).await?,
+            Summary::Closed(everyone) => {
+                let (partial, lists) = (Vec::new(), Lists::new());
+                return Ok(Seen::now(resource, State { tags, everyone, partial, lists, is_runbooks: false }));
+            }
+        };
+        let everyone: Vec<_> = everyone.into_iter().map(|(rule, _)| rule).collect();
+        let lists = look::entries(&client.ec2, lists_that_matter(&partial)).await?;
+        let known = everyone.iter().filter(|rule| is_runbooks(rule)).count();
+        let is_runbooks = match (known, vpc) {
+            _ if !has_runbook(client.partition) => false,
+            (ALL_OF_RUNBOOK, _) => true,
+            (1.., Some(vpc)) => look::is_default_vpc(&client.ec2, &vpc).await?,
             _ => false,
         };
-        Ok(Seen::now(group.resource, State { tags: group.tags, inbound, lists, is_runbooks }))
+        Ok(Seen::now(resource, State { tags, everyone, partial, lists, is_runbooks }))
     }
 
     fn plan(seen: &Seen<State>, controls: &[&AdminPort], settings: &Settings) -> Proposal<Change> {
-        let (group, State { inbound, lists, is_runbooks, .. }) = (seen.resource.id.as_str(), &seen.state);
+        let State { everyone: present, partial, lists, is_runbooks, .. } = &seen.state;
         let ports = AdminPorts(controls);
-        let present: Vec<_> = inbound.everyone.iter().map(|(rule, _)| rule.clone()).collect();
         let mut proposal = Proposal::default();
         let (counted, left): (Vec<_>, Vec<_>) = present
             .iter()
@@ -142,9 +167,9 @@ impl Rule for SecurityGroupOpenAdminPort {
         proposal.notes.extend(left);
         let (exact, wide): (Vec<_>, Vec<_>) = counted.into_iter().partition(|rule| ports.without(rule).is_empty());
         // First, so that they go also where a wide rule cannot be narrowed, and make room for the narrower ones.
-        proposal.changes = revoke_exact(group, *is_runbooks, &present, exact);
-        replace_wide(group, &present, wide, ports, settings.wide_rules, &mut proposal);
-        for open in controls.iter().flat_map(|port| reach::open(port, &inbound.partial, lists)) {
+        proposal.changes = revoke_exact(*is_runbooks, present, exact);
+        replace_wide(present, wide, ports, settings.wide_rules, &mut proposal);
+        for open in controls.iter().flat_map(|port| reach::open(port, partial, lists)) {
             match open {
                 Open::ToEveryone(Everyone::Ipv6, what) if !settings.ipv6 => {
                     proposal.notes.push(format!("{what}; it stays: the setting `ipv6` is false"));
@@ -159,33 +184,33 @@ impl Rule for SecurityGroupOpenAdminPort {
         settings.guard_in_use
     }
 
-    async fn impact(client: &Client, seen: &Seen<State>, _: &[Change], _: &Settings) -> Result<Vec<String>> {
-        let interfaces = look::interfaces_in_use(&client.ec2, &seen.resource.id).await?;
-        Ok(if interfaces.is_empty() { Vec::new() } else { vec![in_use(&interfaces)] })
+    async fn impact(client: &Client, seen: &Seen<State>, _: &[Change], _: &Settings) -> Result<Vec<Sighting>> {
+        Ok(in_use(&look::interfaces_in_use(&client.ec2, &seen.resource.id).await?))
     }
 
     async fn tags(_: &Client, seen: &Seen<State>) -> Result<remediation::Tags> {
         Ok(seen.state.tags.clone())
     }
 
-    async fn apply(client: &Client, change: &Change) -> Result<()> {
-        if change.runbook && !change.undoes {
-            run_runbook(client, change).await?;
+    async fn apply(client: &Client, Resource { id: group, .. }: &Resource, change: &Change) -> Result<()> {
+        if change.by == Means::Runbook && !change.take.is_empty() {
+            run_runbook(client, group, change).await?;
         }
-        write::write(&client.ec2, change).await
+        write::write(&client.ec2, group, change).await
     }
 
-    fn undo(change: &Change) -> Option<Change> {
-        Some(change.undo())
+    fn undo(change: &Change) -> Change {
+        change.undo()
+    }
+
+    fn side(change: &Change, state: &State) -> Side {
+        change.side(state.everyone.iter())
     }
 }
 
 /// The prefix lists by which an admin port could be open.
 fn lists_that_matter(rules: &[Partial]) -> BTreeSet<&str> {
-    let matters = |rule: &&Partial| {
-        let is_open = |protocol| ADMIN_PORTS.iter().any(|port| opens(rule.protocol, rule.ports, protocol, *port));
-        is_open(Protocol::Tcp) || is_open(Protocol::Udp)
-    };
+    let matters = |rule: &&Partial| opens_admin_port(rule.protocol, rule.ports);
     rules.iter().filter(matters).filter_map(Partial::list).collect()
 }
 
@@ -196,10 +221,10 @@ fn has_runbook(partition: &str) -> bool {
 }
 
 /// The changes that revoke rules which open nothing but admin ports: by the runbook what it can, the rest directly.
-fn revoke_exact(group: &str, is_default: bool, present: &[IngressRule], exact: Vec<IngressRule>) -> Vec<Change> {
-    let by_runbook = is_default && does_what_is_planned(present, &exact);
+fn revoke_exact(runbook_works: bool, present: &[IngressRule], exact: Vec<IngressRule>) -> Vec<Change> {
+    let by_runbook = runbook_works && does_what_is_planned(present, &exact);
     let (theirs, ours): (Vec<_>, Vec<_>) = exact.into_iter().partition(|rule| by_runbook && is_runbooks(rule));
-    let changes = [Change { runbook: true, ..Change::revoke(group, theirs) }, Change::revoke(group, ours)];
+    let changes = [Change { by: Means::Runbook, ..Change::revoke(theirs) }, Change::revoke(ours)];
     changes.into_iter().filter(|change| !change.take.is_empty()).collect()
 }
 
@@ -216,7 +241,6 @@ fn is_runbooks(rule: &IngressRule) -> bool {
 
 /// Adds to the proposal what becomes of the rules that open more than admin ports.
 fn replace_wide(
-    group: &str,
     present: &[IngressRule],
     wide: Vec<IngressRule>,
     ports: AdminPorts<'_>,
@@ -225,14 +249,13 @@ fn replace_wide(
 ) {
     match setting {
         WideRules::Hold => {
-            let reason =
-                |rule| format!("{rule} opens more than port {}, and the setting `wide_rules` is `hold`", ports);
+            let reason = |rule| format!("{rule} opens more than port {ports}, and the setting `wide_rules` is `hold`");
             proposal.held.extend(wide.iter().map(reason));
         }
         WideRules::Revoke => {
             let note = |rule| format!("all that {rule} opens is closed: the setting `wide_rules` is `revoke`");
             proposal.notes.extend(wide.iter().map(note));
-            proposal.changes.extend(wide.into_iter().map(|rule| Change::revoke(group, vec![rule])));
+            proposal.changes.extend(wide.into_iter().map(|rule| Change::revoke(vec![rule])));
         }
         WideRules::Narrow => {
             let note = |rule| {
@@ -243,35 +266,44 @@ fn replace_wide(
             };
             proposal.notes.extend(wide.iter().filter(|rule| rule.protocol == Protocol::All).map(note));
             let changes = narrow(&wide, present, ports).into_iter();
-            let change = |Narrowed { wide, give, keep }| Change { give, keep, ..Change::revoke(group, vec![wide]) };
+            let change = |Narrowed { wide, give, keep }| Change { give, keep, ..Change::revoke(vec![wide]) };
             proposal.changes.extend(changes.map(change));
         }
     }
 }
 
-/// What the guard says of a group's network interfaces in use: the first of them by name, and how many there are.
-fn in_use(interfaces: &[Interface]) -> String {
-    let (named, count) = (interfaces.iter().take(NAMED_INTERFACES), interfaces.len());
-    let named = named.map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let more = match count.saturating_sub(NAMED_INTERFACES) {
-        0 => String::new(),
-        more => format!(", and {more} more"),
+/// What the guard sees: one sighting for each thing that the group protects, such as an instance or a load balancer, so
+/// that one which joins later is a sighting that nobody was shown. Its network interfaces come and go by themselves.
+fn in_use(interfaces: &[Interface]) -> Vec<Sighting> {
+    let mut things: BTreeMap<&str, Vec<&Interface>> = BTreeMap::new();
+    for interface in interfaces {
+        things.entry(interface.of.as_deref().unwrap_or(&interface.id)).or_default().push(interface);
+    }
+    let more = things.len().saturating_sub(NAMED);
+    let thing = |(thing, interfaces): (&str, Vec<&Interface>)| {
+        let named = interfaces.iter().take(NAMED_INTERFACES).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let more = match interfaces.len().saturating_sub(NAMED_INTERFACES) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        Sighting::new(format!("the group protects {thing}")).with(format!("{named}{more}"))
     };
-    let plural = if count == 1 { "" } else { "s" };
-    format!("the group protects {count} network interface{plural} in use: {named}{more}")
+    // Their number is all that tells of one more among them.
+    let others = (more > 0).then(|| Sighting::new(format!("the group protects {more} more that are in use")));
+    things.into_iter().take(NAMED).map(thing).chain(others).collect()
 }
 
 /// Runs the runbook where it would still do what the change says. It runs with the caller's own rights. That it is not
 /// there, or has failed, is not the end: what it leaves is revoked directly.
-async fn run_runbook(client: &Client, change: &Change) -> Result<()> {
-    let present = look::for_everyone(&client.ec2, &change.group).await?;
+async fn run_runbook(client: &Client, group: &str, change: &Change) -> Result<()> {
+    let present = look::for_everyone(&client.ec2, group).await?;
     let present: Vec<_> = present.into_iter().map(|(rule, _)| rule).collect();
     if !does_what_is_planned(&present, &change.take) {
         return Ok(());
     }
     let runbook = runbook::of_rule::<SecurityGroupOpenAdminPort>()?;
     let directly = || async { Ok(()) };
-    match client.runbooks.or_directly(&runbook, &[("GroupId", &change.group)], directly).await {
+    match client.runbooks.or_directly(&runbook, &[("GroupId", group)], directly).await {
         // It has come to an end; a call that was refused or got no answer is another thing.
         Err(error) if error.action == RUNBOOK && error.kind != ErrorKind::Unfinished => {
             tracing::warn!(%error, "the runbook did not do it; the rules are revoked directly");

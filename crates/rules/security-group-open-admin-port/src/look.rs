@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule, Tag};
+use aws_sdk_ec2::types::{
+    Filter, IpPermission, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule, Tag,
+};
 use ipnet::IpNet;
-use remediation::{Error, ErrorKind, Finding, Resource, Result, call};
+use remediation::{Arn, Error, ErrorKind, Finding, Resource, Result, call};
 
-use crate::admin_port::LAST_PORT;
+use crate::admin_port::{LAST_PORT, opens_admin_port};
 use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
 use crate::named::Named;
 use crate::reach::{Lists, Partial, Peer};
 
 const DESCRIBE_GROUPS: &str = "ec2:DescribeSecurityGroups";
-const DESCRIBE_RULES: &str = "ec2:DescribeSecurityGroupRules";
+pub(crate) const DESCRIBE_RULES: &str = "ec2:DescribeSecurityGroupRules";
 const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
 const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
 const GET_ENTRIES: &str = "ec2:GetManagedPrefixListEntries";
@@ -32,10 +34,21 @@ pub(crate) struct Group {
     pub(crate) resource: Resource,
     pub(crate) vpc: Option<String>,
     pub(crate) tags: Tags,
+    pub(crate) summary: Summary,
+}
+
+/// What the group's own description tells of its inbound rules. It has neither their IDs nor their tags, but it comes
+/// without a call of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Summary {
+    /// Nobody but security groups reaches an admin port. These are the rules for everyone, without their tags.
+    Closed(Vec<IngressRule>),
+    /// Somebody does, or the description does not say.
+    NotClosed,
 }
 
 /// Whom a group lets in.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Inbound {
     /// The rules for everyone, each with its ID, in an order of their own.
     pub(crate) everyone: Vec<(IngressRule, String)>,
@@ -47,7 +60,7 @@ pub(crate) struct Inbound {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Interface {
     pub(crate) id: String,
-    /// The instance that it is attached to, or, where EC2 shows none, its description.
+    /// What it serves: an instance by its ID; for what AWS runs, what EC2 says of the interface.
     pub(crate) of: Option<String>,
     pub(crate) subnet: Option<String>,
 }
@@ -107,7 +120,39 @@ fn described(group: SecurityGroup, finding: &Finding, partition: &str) -> Result
     let tags: Tags = group.tags.unwrap_or_default().into_iter().filter_map(key_and_value).collect();
     let names = group.group_name.into_iter().chain(tags.get("Name").cloned());
     let resource = Resource::of_arn(DESCRIBE_GROUPS, arn, id)?.called(names);
-    Ok(Group { resource, vpc: group.vpc_id, tags })
+    let summary = match group.ip_permissions {
+        Some(permissions) => Summary::of(permissions)?,
+        None => Summary::NotClosed,
+    };
+    Ok(Group { resource, vpc: group.vpc_id, tags, summary })
+}
+
+impl Summary {
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html>
+    fn of(permissions: Vec<IpPermission>) -> Result<Self> {
+        let lacks = |what| move || Error::unusable(DESCRIBE_GROUPS, what);
+        let mut everyone = Vec::new();
+        for of in permissions {
+            let protocol = of.ip_protocol().ok_or_else(lacks("a rule without its protocol"))?;
+            let Some(protocol) = Protocol::parse(protocol) else { continue };
+            let (from_port, to_port) = ports(protocol, of.from_port, of.to_port);
+            let ipv4 = of.ip_ranges().iter().map(|range| (range.cidr_ip(), range.description()));
+            let ipv6 = of.ipv6_ranges().iter().map(|range| (range.cidr_ipv6(), range.description()));
+            let ranges: Vec<_> = ipv4.chain(ipv6).collect();
+            let has_peers = !ranges.is_empty() || !of.prefix_list_ids().is_empty();
+            if has_peers && opens_admin_port(protocol, (from_port, to_port)) {
+                return Ok(Self::NotClosed);
+            }
+            for (cidr, description) in ranges {
+                let range = parse_range(DESCRIBE_GROUPS, cidr.ok_or_else(lacks("a rule without its range"))?)?;
+                let Some(from) = Everyone::of(range) else { continue };
+                let description = description.filter(|text| !text.is_empty()).map(str::to_owned);
+                everyone.push(IngressRule { protocol, from_port, to_port, from, description, tags: Tags::new() });
+            }
+        }
+        everyone.sort();
+        Ok(Self::Closed(everyone))
+    }
 }
 
 /// What EC2 says of an ID, it says of this very group.
@@ -231,13 +276,18 @@ pub(crate) async fn interfaces_in_use(ec2: &Client, group: &str) -> Result<Vec<I
     Ok(interfaces)
 }
 
-/// One that AWS made, such as a load balancer's, has no instance that is shown, and says what it is.
+/// One that AWS made, such as a load balancer's, has no instance that is shown, and says what it is. That of a task of ECS
+/// says which, and tasks come and go by themselves.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html>
 fn interface(listed: NetworkInterface) -> Result<Interface> {
     let lacks_id = || Error::unusable(DESCRIBE_INTERFACES, "a network interface without its ID");
     let id = listed.network_interface_id.ok_or_else(lacks_id)?;
     let instance = listed.attachment.and_then(|attachment| attachment.instance_id);
-    let of = instance.or(listed.description.filter(|text| !text.is_empty()));
-    Ok(Interface { id, of, subnet: listed.subnet_id })
+    let description = listed.description.filter(|text| !text.is_empty()).map(|text| {
+        let is_tasks = Arn::parse(&text).is_some_and(|arn| arn.service == "ecs");
+        if is_tasks { "tasks of ECS".to_owned() } else { text }
+    });
+    Ok(Interface { id, of: instance.or(description), subnet: listed.subnet_id })
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
@@ -252,8 +302,7 @@ fn filter(name: &str, value: &str) -> Filter {
 
 impl fmt::Display for Interface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known: Vec<_> = [&self.of, &self.subnet].into_iter().flatten().map(String::as_str).collect();
         f.write_str(&self.id)?;
-        if known.is_empty() { Ok(()) } else { write!(f, " ({})", known.join(", ")) }
+        self.subnet.as_ref().map_or(Ok(()), |subnet| write!(f, " in {subnet}"))
     }
 }

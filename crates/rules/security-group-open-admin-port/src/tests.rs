@@ -3,10 +3,11 @@ use aws_sdk_ec2::operation::describe_security_group_rules::DescribeSecurityGroup
 use aws_sdk_ec2::operation::describe_security_groups::DescribeSecurityGroupsOutput;
 use aws_sdk_ec2::operation::describe_vpcs::DescribeVpcsOutput;
 use aws_sdk_ec2::operation::revoke_security_group_ingress::RevokeSecurityGroupIngressOutput;
-use aws_sdk_ec2::types::{SecurityGroup, SecurityGroupRule, Vpc};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup, SecurityGroupRule, Vpc};
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use ipnet::IpNet;
-use remediation::{Manifest, Region, Resource, RunId};
+use remediation::{Manifest, RunId};
+use rule_testing::{ACCOUNT as OURS, REGION};
 
 use super::*;
 use crate::look::Inbound;
@@ -19,8 +20,9 @@ mod plans;
 type Ec2 = aws_sdk_ec2::Client;
 type Ssm = aws_sdk_ssm::Client;
 
-const OURS: &str = "222222222222";
 const GROUP: &str = "sg-0123456789abcdef0";
+/// What everyone may do in a group that complies.
+const WEB: &str = "tcp 80-80 ::/0";
 const SSH: usize = 0;
 const RDP: usize = 1;
 
@@ -29,14 +31,7 @@ fn manifest() -> Manifest {
 }
 
 fn finding(control: usize, resource: &str) -> Finding {
-    Finding {
-        control: manifest().controls[control].rule_names[0].clone(),
-        account: OURS.parse().unwrap(),
-        region: Region::code("us-east-1"),
-        resource: resource.into(),
-        first_seen: None,
-        last_scanned: None,
-    }
+    rule_testing::finding(&manifest().controls[control].rule_names[0], resource)
 }
 
 fn admin_port(control: usize) -> AdminPort {
@@ -48,13 +43,14 @@ fn metadata(code: &'static str) -> ErrorMetadata {
     ErrorMetadata::builder().code(code).message("told so").build()
 }
 
-/// What EC2 lists a rule of the form `tcp 22-22 ::/0` as; its ID is its own text. The peer is also a range of addresses
-/// or the ID of a prefix list or a group.
+/// What EC2 lists a rule of the form `tcp 22-22 ::/0` as; its ID is its own text, or what comes after ` is `. The peer is
+/// also a range of addresses or the ID of a prefix list or a group.
 fn listed(text: &str) -> SecurityGroupRule {
+    let (text, id) = text.split_once(" is ").unwrap_or((text, text));
     let [protocol, ports, peer] = <[&str; 3]>::try_from(text.split(' ').collect::<Vec<_>>()).unwrap();
     let (from, to) = ports.split_once('-').unwrap();
     let port = |text: &str| text.parse().unwrap_or(-1);
-    let rule = SecurityGroupRule::builder().security_group_rule_id(text).is_egress(false).ip_protocol(protocol);
+    let rule = SecurityGroupRule::builder().security_group_rule_id(id).is_egress(false).ip_protocol(protocol);
     let rule = rule.from_port(port(from)).to_port(port(to));
     match peer {
         list if list.starts_with("pl-") => rule.prefix_list_id(list).build(),
@@ -90,13 +86,16 @@ fn rules(texts: &[&str]) -> Vec<IngressRule> {
     texts.iter().map(|text| rule(text)).collect()
 }
 
+fn resource() -> Resource {
+    let arn = format!("arn:aws:ec2:{REGION}:{OURS}:security-group/{GROUP}");
+    Resource::of_arn("ec2:DescribeSecurityGroups", arn, GROUP).unwrap()
+}
+
 /// A look at the group with these rules; none of its prefix lists has entries.
-fn seen(inbound: Inbound) -> Seen<State> {
-    let arn = format!("arn:aws:ec2:us-east-1:{OURS}:security-group/{GROUP}");
-    let resource = Resource::of_arn("ec2:DescribeSecurityGroups", arn, GROUP).unwrap();
-    let lists = inbound.partial.iter().filter_map(Partial::list).map(|list| (list.to_owned(), Ok(Vec::new())));
-    let (tags, lists) = (Tags::new(), lists.collect());
-    Seen::now(resource, State { tags, inbound, lists, is_runbooks: false })
+fn seen(Inbound { everyone, partial }: Inbound) -> Seen<State> {
+    let lists = partial.iter().filter_map(Partial::list).map(|list| (list.to_owned(), Ok(Vec::new()))).collect();
+    let everyone = everyone.into_iter().map(|(rule, _)| rule).collect();
+    Seen::now(resource(), State { tags: Tags::new(), everyone, partial, lists, is_runbooks: false })
 }
 
 /// The same, where a prefix list has these entries.
@@ -118,17 +117,38 @@ fn plan(control: usize, settings: Settings, present: &[&str]) -> Proposal<Change
 
 /// Replaces rules by others, and keeps nothing else open.
 fn change(take: &[&str], give: &[&str]) -> Change {
-    Change { give: rules(give), ..Change::revoke(GROUP, rules(take)) }
+    Change { give: rules(give), ..Change::revoke(rules(take)) }
 }
 
 fn by_runbook(texts: &[&str]) -> Change {
-    Change { runbook: true, ..change(texts, &[]) }
+    Change { by: Means::Runbook, ..change(texts, &[]) }
 }
 
 fn group(owner: &str) -> MockRule {
     let found = SecurityGroup::builder().group_id(GROUP).group_name("web").vpc_id("vpc-1").owner_id(owner).build();
     mock!(Ec2::describe_security_groups)
         .then_output(move || DescribeSecurityGroupsOutput::builder().security_groups(found.clone()).build())
+}
+
+/// The group, which says itself that it has these rules, at one look after the other.
+fn groups_with(looks: &[&[&str]]) -> MockRule {
+    let permission = |text: &&str| {
+        let rule = listed(text);
+        let of = IpPermission::builder().ip_protocol(rule.ip_protocol().unwrap());
+        let ipv4 = rule.cidr_ipv4().map(|range| vec![IpRange::builder().cidr_ip(range).description("").build()]);
+        let ipv6 = rule.cidr_ipv6().map(|range| vec![Ipv6Range::builder().cidr_ipv6(range).build()]);
+        let lists = rule.prefix_list_id().map(|list| vec![PrefixListId::builder().prefix_list_id(list).build()]);
+        let of = of.set_from_port(rule.from_port()).set_to_port(rule.to_port());
+        of.set_ip_ranges(ipv4).set_ipv6_ranges(ipv6).set_prefix_list_ids(lists).build()
+    };
+    let mut sequence = mock!(Ec2::describe_security_groups).sequence();
+    for texts in looks {
+        let found = SecurityGroup::builder().group_id(GROUP).group_name("web").vpc_id("vpc-1").owner_id(OURS);
+        let found = found.set_ip_permissions(Some(texts.iter().map(permission).collect())).build();
+        let output = DescribeSecurityGroupsOutput::builder().security_groups(found).build();
+        sequence = sequence.output(move || output.clone());
+    }
+    sequence.build()
 }
 
 /// The group has these rules at one look after the other.
@@ -160,6 +180,20 @@ fn revoked(ids: &'static [&'static str]) -> MockRule {
         .then_output(|| RevokeSecurityGroupIngressOutput::builder().build())
 }
 
+/// Revokes of exactly these rules, by what they let in.
+fn revoked_same(texts: &'static [&'static str]) -> MockRule {
+    mock!(Ec2::revoke_security_group_ingress)
+        .match_requests(move |request| {
+            let ranges = request.ip_permissions().iter().flat_map(|of| of.ip_ranges().iter().map(move |to| (of, to)));
+            let text = |(of, to): (&IpPermission, &IpRange)| {
+                let (from, until) = (of.from_port().unwrap(), of.to_port().unwrap());
+                format!("{} {from}-{until} {}", of.ip_protocol().unwrap(), to.cidr_ip().unwrap())
+            };
+            request.group_id() == Some(GROUP) && ranges.map(text).eq(texts.iter().copied())
+        })
+        .then_output(|| RevokeSecurityGroupIngressOutput::builder().build())
+}
+
 fn client_in(partition: &'static str, ec2: &[&MockRule], ssm: &[&MockRule]) -> Client {
     let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, ssm);
     let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, ec2);
@@ -175,5 +209,5 @@ async fn look(client: &Client, resource: &str) -> Result<Seen<State>> {
 }
 
 async fn apply(client: &Client, change: &Change) -> Result<()> {
-    SecurityGroupOpenAdminPort::apply(client, change).await
+    SecurityGroupOpenAdminPort::apply(client, &resource(), change).await
 }

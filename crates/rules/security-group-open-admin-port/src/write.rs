@@ -7,53 +7,198 @@ use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRuleRequest, SecurityGroupRuleUpdate, Tag,
     TagSpecification,
 };
-use remediation::{Error, ErrorKind, Result, call};
+use remediation::{Error, ErrorKind, Result, Side, call};
 
-use crate::change::{Change, Steps, list};
+use crate::change::{Change, Modify, Steps, list};
 use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
-use crate::look::{GONE, for_everyone};
+use crate::look::{DESCRIBE_RULES, GONE, for_everyone};
 
 const AUTHORIZE: &str = "ec2:AuthorizeSecurityGroupIngress";
 const MODIFY: &str = "ec2:ModifySecurityGroupRules";
 const REVOKE: &str = "ec2:RevokeSecurityGroupIngress";
+const NO_SUCH_ID: &str = "InvalidSecurityGroupRuleId.NotFound";
+const NO_SUCH_RULE: [&str; 2] = ["InvalidPermission.NotFound", NO_SUCH_ID];
 
-/// Writes what a change still comes to. What is refused after rules were added takes them back.
-pub(crate) async fn write(ec2: &Client, change: &Change) -> Result<()> {
-    let group = change.group.as_str();
-    let Some(steps) = change.steps(&for_everyone(ec2, group).await?)? else { return Ok(()) };
+/// Writes what a change still comes to. Rules are added only to narrow a wider one, so they are taken back where the
+/// rest is refused, or where somebody else has removed or changed that one in the meantime.
+pub(crate) async fn write(ec2: &Client, group: &str, change: &Change) -> Result<()> {
+    let before = for_everyone(ec2, group).await?;
+    let Some(steps) = change.steps(&before)? else { return Ok(()) };
+    let writer = Writer { ec2, group, change };
     let mut added = Vec::new();
-    let written = match add_all(ec2, group, &steps.add, &mut added).await {
-        Ok(()) => replace(ec2, change, steps).await,
-        Err(error) => Err(error),
-    };
+    let written = writer.write(&before, &steps, &mut added).await;
     match written {
-        // What an undo added is what it is for.
-        Err(error) if !change.undoes && !added.is_empty() => Err(take_back(ec2, change, &added, error).await),
-        written => written,
+        Err(Stopped { error, added: Added::Unwanted }) if !added.is_empty() => {
+            Err(writer.take_back(&added, error).await)
+        }
+        Err(Stopped { error, added: Added::Needed }) if !added.is_empty() => {
+            let message = format!("{} (added before that, and still there: {})", error.message, list(&added));
+            Err(Error { message, ..error })
+        }
+        Err(Stopped { error, .. }) => Err(error),
+        Ok(()) => Ok(()),
     }
 }
 
-/// Adds rules to a group, and says in `added` which it did; one that is there already stays as it is.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html>
-async fn add_all(ec2: &Client, group: &str, rules: &[IngressRule], added: &mut Vec<IngressRule>) -> Result<()> {
-    // The tags of a call are those of all the rules that it adds.
-    let mut by_tags: BTreeMap<&Tags, Vec<&IngressRule>> = BTreeMap::new();
-    for rule in rules {
-        by_tags.entry(&rule.tags).or_default().push(rule);
+/// Why a change was not written to its end.
+struct Stopped {
+    error: Error,
+    added: Added,
+}
+
+/// What becomes of the rules that were added for a change which was not written to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Added {
+    /// They are taken back.
+    Unwanted,
+    /// They stay: the wide rule may just have been narrowed, and then they alone keep the rest open.
+    Needed,
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self { error, added: Added::Unwanted }
     }
-    for (tags, rules) in by_tags {
-        // A call adds all of its rules or none.
-        if add(ec2, group, tags, &rules).await? {
-            added.extend(rules.into_iter().cloned());
-        } else if rules.len() > 1 {
-            for rule in rules {
-                if add(ec2, group, tags, &[rule]).await? {
-                    added.push(rule.clone());
+}
+
+/// Writes one change of one group.
+struct Writer<'a> {
+    ec2: &'a Client,
+    group: &'a str,
+    change: &'a Change,
+}
+
+impl Writer<'_> {
+    /// Writes the steps of the change to a group that lets everyone in by `before`.
+    async fn write(
+        &self,
+        before: &[(IngressRule, String)],
+        Steps { add, modify, revoke }: &Steps,
+        added: &mut Vec<IngressRule>,
+    ) -> Result<(), Stopped> {
+        self.add_all(add, added).await?;
+        if let Some(modify) = modify {
+            // Without an add, the group was looked at just now.
+            let now = if added.is_empty() { None } else { Some(for_everyone(self.ec2, self.group).await?) };
+            self.replace(before, now.as_deref(), modify).await?;
+        }
+        Ok(revoke_all(self.ec2, self.group, revoke).await?)
+    }
+
+    /// Adds rules, and says in `added` which it did or may have done; one that is there already stays as it is.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html>
+    async fn add_all(&self, rules: &[IngressRule], added: &mut Vec<IngressRule>) -> Result<()> {
+        // The tags of a call are those of all the rules that it adds.
+        let mut by_tags: BTreeMap<&Tags, Vec<&IngressRule>> = BTreeMap::new();
+        for rule in rules {
+            by_tags.entry(&rule.tags).or_default().push(rule);
+        }
+        for (tags, rules) in by_tags {
+            // A call adds all of its rules or none.
+            if !self.add(tags, &rules, added).await? && rules.len() > 1 {
+                for rule in rules {
+                    self.add(tags, &[rule], added).await?;
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    async fn add(&self, tags: &Tags, rules: &[&IngressRule], added: &mut Vec<IngressRule>) -> Result<bool> {
+        let answer = add(self.ec2, self.group, tags, rules).await;
+        // Without an answer they may have been added after all.
+        let may_be_there = match &answer {
+            Ok(done) => *done,
+            Err(error) => error.kind == ErrorKind::Transient,
+        };
+        if may_be_there {
+            added.extend(rules.iter().copied().cloned());
+        }
+        answer
+    }
+
+    /// Makes one rule another; `now` is how the group stands after an add. A modify goes by the rule's ID alone, so who
+    /// has changed that rule since, and perhaps closed something by that, would be overruled.
+    async fn replace(
+        &self,
+        before: &[(IngressRule, String)],
+        now: Option<&[(IngressRule, String)]>,
+        Modify { id, becomes }: &Modify,
+    ) -> Result<(), Stopped> {
+        if let Some(now) = now
+            && !self.change.is_undisturbed(before, now)
+        {
+            return self.unless_done(now);
+        }
+        match modify(self.ec2, self.group, id, becomes).await {
+            Ok(Modified::Done) => Ok(()),
+            Ok(Modified::Refused) => {
+                // Somebody has added what it was to become, or has removed it. A fresh look tells which.
+                let now = for_everyone(self.ec2, self.group).await?;
+                let taken = now.iter().find(|(rule, of)| of == id && rule.is_in(&self.change.take));
+                match taken {
+                    Some(_) if becomes.is_in(&rules(&now)) => {
+                        Ok(revoke_all(self.ec2, self.group, &[id.clone()]).await?)
+                    }
+                    _ => self.unless_done(&now),
+                }
+            }
+            Err(error) if error.kind == ErrorKind::Transient => self.after_no_answer(id, becomes, error).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Without an answer the rule may have changed or not: a fresh look tells, where it can.
+    async fn after_no_answer(&self, id: &str, becomes: &IngressRule, error: Error) -> Result<(), Stopped> {
+        let Ok(now) = for_everyone(self.ec2, self.group).await else {
+            return Err(Stopped { error, added: Added::Needed });
+        };
+        match now.iter().find(|(_, of)| of == id) {
+            Some((rule, _)) if rule.is_same_as(becomes) => Ok(()),
+            // The call may still be under way. Until then, the wide rule lets in all that was added.
+            Some((rule, _)) if rule.is_in(&self.change.take) => Err(Stopped { error, added: Added::Needed }),
+            _ => self.unless_done(&now),
+        }
+    }
+
+    /// The change was not written by us alone: that is well only where it is done, as by another run of the same plan.
+    fn unless_done(&self, now: &[(IngressRule, String)]) -> Result<(), Stopped> {
+        if self.change.side(now.iter().map(|(rule, _)| rule)) == Side::After {
+            return Ok(());
+        }
+        let message = format!(
+            "somebody else changed the group while {} was being replaced, so it was left as they made it; the next poll \
+             plans it again",
+            list(&self.change.take)
+        );
+        Err(Error::not_now(DESCRIBE_RULES, message).into())
+    }
+
+    /// Takes back what was added before `error`; gives the error that says so. It goes by what the rules let in and not by
+    /// their IDs: a look right after an add need not show them yet.
+    async fn take_back(&self, added: &[IngressRule], error: Error) -> Error {
+        let rules = list(added);
+        match revoke_same(self.ec2, self.group, added).await {
+            Ok(()) => {
+                let message = format!("{} (what had been added before that was taken back: {rules})", error.message);
+                Error { message, ..error }
+            }
+            Err(also) => {
+                let message = format!(
+                    "{} (what had been added before that could not be taken back, so it is still there: {rules}; revoke \
+                     it unless the group is meant to let that in. Taking it back failed with {also})",
+                    error.message
+                );
+                // What stays open is no matter of time.
+                let kind = if error.kind == ErrorKind::NotNow { also.kind } else { error.kind };
+                Error { message, kind, ..error }
+            }
+        }
+    }
+}
+
+fn rules(of: &[(IngressRule, String)]) -> Vec<IngressRule> {
+    of.iter().map(|(rule, _)| rule.clone()).collect()
 }
 
 /// Whether the rules were added; not where one of them is there already.
@@ -86,24 +231,17 @@ fn permission(rule: &IngressRule) -> IpPermission {
     permission.build()
 }
 
-/// Changes the one rule in place, and revokes the others.
-async fn replace(ec2: &Client, change: &Change, steps: Steps) -> Result<()> {
-    let group = change.group.as_str();
-    let mut revoke = steps.revoke;
-    if let Some((id, rule)) = &steps.modify
-        && !modify(ec2, group, id, rule).await?
-    {
-        // Somebody has added it in the meantime: then there is nothing for the rule to become. Who was faster may also
-        // have changed this very rule, so a fresh look says whether it is still the one that goes.
-        let present = for_everyone(ec2, group).await?;
-        revoke.extend(present.into_iter().filter(|(rule, of)| of == id && rule.is_in(&change.take)).map(|(_, id)| id));
-    }
-    revoke_all(ec2, group, &revoke).await
+/// What became of a rule that was to change in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Modified {
+    Done,
+    /// The group has the rule already that it was to become, or does not have this one any more.
+    Refused,
 }
 
-/// Makes another rule of the one of this ID, which keeps its tags. False where the group has that rule already.
+/// Makes another rule of the one of this ID, which keeps its tags.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifySecurityGroupRules.html>
-async fn modify(ec2: &Client, group: &str, id: &str, rule: &IngressRule) -> Result<bool> {
+async fn modify(ec2: &Client, group: &str, id: &str, rule: &IngressRule) -> Result<Modified> {
     let becomes = SecurityGroupRuleRequest::builder().ip_protocol(rule.protocol.name());
     let becomes = match rule.protocol {
         Protocol::All => becomes,
@@ -116,7 +254,9 @@ async fn modify(ec2: &Client, group: &str, id: &str, rule: &IngressRule) -> Resu
     let becomes = becomes.set_description(rule.description.clone()).build();
     let update = SecurityGroupRuleUpdate::builder().security_group_rule_id(id).security_group_rule(becomes).build();
     let request = ec2.modify_security_group_rules().group_id(group).security_group_rules(update);
-    done_unless(call(MODIFY, || request.clone().send()).await, &["InvalidPermission.Duplicate"])
+    let refusals = ["InvalidPermission.Duplicate", NO_SUCH_ID];
+    let is_done = done_unless(call(MODIFY, || request.clone().send()).await, &refusals)?;
+    Ok(if is_done { Modified::Done } else { Modified::Refused })
 }
 
 /// Revokes rules by their IDs; what is gone already is no error.
@@ -134,31 +274,23 @@ async fn revoke_all(ec2: &Client, group: &str, ids: &[String]) -> Result<()> {
 /// Whether the rules were revoked; not where one of them is gone already.
 async fn revoke(ec2: &Client, group: &str, ids: &[String]) -> Result<bool> {
     let request = ec2.revoke_security_group_ingress().group_id(group).set_security_group_rule_ids(Some(ids.to_vec()));
-    let answer = call(REVOKE, || request.clone().send()).await;
-    done_unless(answer, &["InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound"])
+    done_unless(call(REVOKE, || request.clone().send()).await, &NO_SUCH_RULE)
 }
 
-/// Takes back what was added before `error`, so that the group ends as it was; gives the error that says so.
-async fn take_back(ec2: &Client, change: &Change, added: &[IngressRule], error: Error) -> Error {
-    let rules = list(added);
-    // Without an answer it may have been done after all, and then these are what keeps the rest open.
-    if error.kind == ErrorKind::Transient {
-        let message = format!("{} (added before that, and still there: {rules})", error.message);
-        return Error { message, ..error };
+/// Revokes rules that let in the same; what is gone already is no error.
+async fn revoke_same(ec2: &Client, group: &str, rules: &[IngressRule]) -> Result<()> {
+    let revoke = async |rules: &[IngressRule]| {
+        let permissions = rules.iter().map(permission).collect();
+        let request = ec2.revoke_security_group_ingress().group_id(group).set_ip_permissions(Some(permissions));
+        done_unless(call(REVOKE, || request.clone().send()).await, &NO_SUCH_RULE)
+    };
+    // A call revokes all of its rules or none; in a default VPC, those that are there.
+    if !revoke(rules).await? && rules.len() > 1 {
+        for rule in rules {
+            revoke(std::slice::from_ref(rule)).await?;
+        }
     }
-    let ids = async {
-        let present = for_everyone(ec2, &change.group).await?.into_iter();
-        let ids: Vec<_> = present.filter(|(rule, _)| rule.is_in(added)).map(|(_, id)| id).collect();
-        revoke_all(ec2, &change.group, &ids).await
-    };
-    let what = match ids.await {
-        Ok(()) => format!("what had been added before that was taken back: {rules}"),
-        Err(also) => format!(
-            "what had been added before that could not be taken back, so it is still there: {rules}; it lets in nobody \
-             whom the group did not let in before. Taking it back failed with {also}"
-        ),
-    };
-    Error { message: format!("{} ({what})", error.message), ..error }
+    Ok(())
 }
 
 /// Whether it was done; not where one of `codes` says that somebody else was faster.

@@ -18,7 +18,7 @@ use crate::{Change, Traffic};
 const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
 const DESCRIBE: &str = "ec2:DescribeFlowLogs";
 const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
-const CREATE: &str = "ec2:CreateFlowLogs";
+pub(crate) const CREATE: &str = "ec2:CreateFlowLogs";
 const DELETE: &str = "ec2:DeleteFlowLogs";
 const DESCRIBE_GROUPS: &str = "logs:DescribeLogGroups";
 const DESCRIBE_STREAMS: &str = "logs:DescribeLogStreams";
@@ -73,8 +73,8 @@ pub(crate) async fn flow_logs(ec2: &Ec2, vpc: &str, log_group: &str) -> Result<V
     filtered(ec2, vpc, log_group, vec![filter("resource-id", vpc)]).await
 }
 
-/// The IDs of the flow logs that the change, or another run's change to the same group, has made.
-pub(crate) async fn ours(ec2: &Ec2, Change { vpc, log_group, .. }: &Change) -> Result<Vec<String>> {
+/// The IDs of the VPC's flow logs to that group that the rule has made, in whatever run.
+pub(crate) async fn ours(ec2: &Ec2, vpc: &str, log_group: &str) -> Result<Vec<String>> {
     let tag = filter(&format!("tag:{}", TAG.0), TAG.1);
     let filters = vec![filter("resource-id", vpc), filter("log-group-name", log_group), tag];
     let found = filtered(ec2, vpc, log_group, filters).await?;
@@ -133,14 +133,14 @@ pub(crate) async fn is_in_use(ec2: &Ec2, vpc: &str) -> Result<bool> {
 /// Makes the flow log. One that is there already, with the same configuration, is fine: whether the VPC complies, a
 /// fresh look says.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html>
-pub(crate) async fn create(ec2: &Ec2, change: &Change, client_token: &str) -> Result<()> {
+pub(crate) async fn create(ec2: &Ec2, vpc: &str, change: &Change, client_token: &str) -> Result<()> {
     let tag = Tag::builder().key(TAG.0).value(TAG.1).build();
     let tags = TagSpecification::builder().resource_type(ResourceType::VpcFlowLog).tags(tag).build();
     let create = || {
         ec2.create_flow_logs()
             .client_token(client_token)
             .resource_type(FlowLogsResourceType::Vpc)
-            .resource_ids(&change.vpc)
+            .resource_ids(vpc)
             .traffic_type(change.traffic.into())
             .log_destination_type(LogDestinationType::CloudWatchLogs)
             .log_group_name(&change.log_group)

@@ -32,9 +32,9 @@ pub struct Vpc {
     pub(crate) log_group: String,
     /// The retention that this log group has; none where it has none, or is not there.
     pub(crate) retention_days: Option<i32>,
-    /// When something of a network interface last arrived in it.
+    /// When something of a network interface last arrived in it, if that matters.
     pub(crate) last_delivery: Option<Timestamp>,
-    /// Whether a network interface of the VPC is in use.
+    /// Whether a network interface of the VPC is in use, if that matters.
     pub(crate) is_in_use: bool,
     /// The role with which the rule's own flow log delivers.
     pub(crate) delivery_role: String,
@@ -76,6 +76,16 @@ impl FlowLog {
         !self.is_ours && self.failure().is_none()
     }
 
+    /// Whether something has arrived since it was made; `last` is when something last did.
+    pub(crate) fn has_delivered(&self, last: Option<Timestamp>) -> bool {
+        last.is_some_and(|at| at >= self.made)
+    }
+
+    /// Whether it is so old that it has delivered something, or its failure shows.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        now.duration_since(self.made) >= DUE_AFTER
+    }
+
     fn fails_for_a_time(&self) -> bool {
         self.failure().is_some_and(|reason| PASSING.iter().any(|passing| reason.contains(passing)))
     }
@@ -88,21 +98,33 @@ impl FlowLog {
     }
 }
 
+/// The flow log of the rule's own that must be proved to work, where nothing else shows that the traffic is recorded.
+pub(crate) fn to_prove(flow_logs: &[FlowLog]) -> Option<&FlowLog> {
+    if flow_logs.iter().any(FlowLog::is_enough) {
+        return None;
+    }
+    flow_logs.iter().find(|of| of.failure().is_none())
+}
+
 impl Vpc {
     /// Whether the flow logs that there are record the VPC's traffic, at the time `now`.
     pub(crate) fn judge(&self, now: Timestamp) -> Proposal<Change> {
         let mut proposal = Proposal::default();
-        let working = self.flow_logs.iter().find(|of| of.is_enough());
-        let working = working.or_else(|| self.flow_logs.iter().find(|of| of.failure().is_none()));
-        match working {
-            Some(of) if of.is_enough() || self.has_delivered(of) => {}
-            Some(of) if now.duration_since(of.made) < DUE_AFTER => proposal.unproved.push(self.not_yet(of)),
+        let enough = self.flow_logs.iter().find(|of| of.is_enough());
+        if let Some(enough) = enough {
+            let superfluous = self.flow_logs.iter().filter(|of| of.is_ours && of.failure().is_none());
+            proposal.notes.extend(superfluous.map(|of| stays(of, enough)));
+        }
+        match to_prove(&self.flow_logs) {
+            _ if enough.is_some() => {}
+            Some(of) if of.has_delivered(self.last_delivery) => {}
+            Some(of) if !of.is_due(now) => proposal.unproved.push(self.not_yet(of)),
             Some(of) if !self.is_in_use => proposal.notes.push(nothing_to_record(of)),
             Some(of) => proposal.unproved.push(self.nothing_delivered(of)),
             None => {
                 let (passing, lasting): (Vec<_>, Vec<_>) = self.flow_logs.iter().partition(|of| of.fails_for_a_time());
                 proposal.unproved.extend(passing.into_iter().filter_map(FlowLog::note));
-                // Another try helps with one of them: nobody is asked to mend the others yet.
+                // One of them may work again by itself: nobody is asked to repair the others yet.
                 if proposal.unproved.is_empty() {
                     proposal.held.extend(lasting.into_iter().filter_map(|of| self.to_mend(of)));
                     return proposal;
@@ -112,10 +134,6 @@ impl Vpc {
         let noted = self.flow_logs.iter().filter_map(FlowLog::note);
         proposal.notes.extend(noted.filter(|note| !proposal.unproved.contains(note)).collect::<Vec<_>>());
         proposal
-    }
-
-    fn has_delivered(&self, of: &FlowLog) -> bool {
-        self.last_delivery.is_some_and(|at| at >= of.made)
     }
 
     fn not_yet(&self, FlowLog { id, destination, made, .. }: &FlowLog) -> String {
@@ -149,6 +167,15 @@ impl Vpc {
             )
         })
     }
+}
+
+/// The note on a flow log of the rule's own that nobody needs.
+fn stays(FlowLog { id, destination, .. }: &FlowLog, enough: &FlowLog) -> String {
+    format!(
+        "this rule's flow log {id} to {destination} stays, although the flow log {} to {} records the traffic too: \
+         undo the run that made it, or delete one of them",
+        enough.id, enough.destination
+    )
 }
 
 fn nothing_to_record(FlowLog { id, .. }: &FlowLog) -> String {

@@ -25,10 +25,11 @@ use aws_sdk_ec2::types::{
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use jiff::Timestamp;
 use proptest::prelude::*;
-use remediation::{ErrorKind, Manifest, Region, Resource};
+use remediation::Manifest;
+use rule_testing::{ACCOUNT, REGION, World, finding, hold, poll};
 
 use super::*;
-use crate::state::Delivery;
+use crate::state::{Delivery, FlowLog};
 
 mod plan;
 
@@ -36,16 +37,12 @@ const VPC: &str = "vpc-0123456789abcdef0";
 const GROUP: &str = "/autoremediate/vpc-flow-logs/222222222222/vpc-0123456789abcdef0";
 const ROLE: &str = "arn:aws:iam::222222222222:role/autoremediate-vpc-without-flow-logs-service";
 
-fn finding(resource: &str) -> Finding {
-    let manifest = Manifest::from_json(VpcWithoutFlowLogs::MANIFEST).unwrap();
-    Finding {
-        control: manifest.controls[0].rule_names[0].clone(),
-        account: "222222222222".parse().unwrap(),
-        region: Region::code("us-east-1"),
-        resource: resource.into(),
-        first_seen: None,
-        last_scanned: None,
-    }
+const CONTROL: &str = "Baseline network operations and data flows: Ensure VPC flow logging is enabled in all VPCs";
+
+/// The VPC.
+fn edge() -> Resource {
+    let arn = format!("arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/{VPC}");
+    Resource::of_arn("ec2:DescribeVpcs", arn, VPC).unwrap()
 }
 
 fn metadata(code: &'static str) -> ErrorMetadata {
@@ -179,7 +176,7 @@ fn client(ec2: &[&MockRule], logs: &[&MockRule]) -> Client {
         ec2: mock_client!(aws_sdk_ec2, RuleMode::MatchAny, ec2),
         logs: mock_client!(aws_sdk_cloudwatchlogs, RuleMode::MatchAny, logs),
         delivery_role: ROLE.into(),
-        run: RunId::start(),
+        session_name: "autoremediate-01999999-9999-7999-8999-999999999999".into(),
     }
 }
 
@@ -190,12 +187,11 @@ async fn look(ec2: &[&MockRule], logs: &[&MockRule], resource: &str) -> Result<S
     let (no_group, no_stream) = (no_log_group(), streams_refused("ResourceNotFoundException"));
     let ec2: Vec<_> = ec2.iter().copied().chain([&by_id, &by_name, &no_interface]).collect();
     let logs: Vec<_> = logs.iter().copied().chain([&no_group, &no_stream]).collect();
-    VpcWithoutFlowLogs::look(&client(&ec2, &logs), &finding(resource)).await
+    VpcWithoutFlowLogs::look(&client(&ec2, &logs), &finding(CONTROL, resource)).await
 }
 
 fn change() -> Change {
     Change {
-        vpc: VPC.into(),
         log_group: GROUP.into(),
         retention_days: 365,
         traffic: Traffic::All,
@@ -207,7 +203,7 @@ fn change() -> Change {
 
 #[tokio::test]
 async fn a_vpc_is_found_by_every_name_and_is_what_ec2_says() {
-    let arn = format!("arn:aws:ec2:us-east-1:222222222222:vpc/{VPC}");
+    let arn = format!("arn:aws:ec2:eu-central-1:222222222222:vpc/{VPC}");
     for resource in [VPC, &arn, "edge"] {
         let seen = look(&[&flow_logs(vec![])], &[], resource).await.unwrap();
         let Resource { arn: found, owner, id, names, .. } = &seen.resource;
@@ -221,8 +217,8 @@ async fn a_vpc_is_found_by_every_name_and_is_what_ec2_says() {
         ("twice", "the tag Name of 2 resources"),
         ("e*", "the tag Name of 0 resources"),
         ("", "neither the ID"),
-        ("arn:aws:ec2:us-east-1:222222222222:subnet/subnet-0123456789abcdef0", "neither the ID"),
-        ("arn:aws:ec2:us-east-1:333333333333:vpc/vpc-0123456789abcdef0", "belongs to the account 333333333333"),
+        ("arn:aws:ec2:eu-central-1:222222222222:subnet/subnet-0123456789abcdef0", "neither the ID"),
+        ("arn:aws:ec2:eu-central-1:333333333333:vpc/vpc-0123456789abcdef0", "belongs to the account 333333333333"),
         ("arn:aws:ec2:eu-west-1:222222222222:vpc/vpc-0123456789abcdef0", "is in the region eu-west-1"),
     ] {
         let error = look(&[&flow_logs(vec![])], &[], resource).await.unwrap_err();
@@ -239,7 +235,8 @@ async fn a_shared_vpc_is_its_owners() {
     });
     let logs = streams_refused("ResourceNotFoundException");
     let rules = [&shared, &flow_logs(vec![]), &interfaces(None, &[], None)];
-    let seen = VpcWithoutFlowLogs::look(&client(&rules, &[&no_log_group(), &logs]), &finding(VPC)).await.unwrap();
+    let seen =
+        VpcWithoutFlowLogs::look(&client(&rules, &[&no_log_group(), &logs]), &finding(CONTROL, VPC)).await.unwrap();
     assert_eq!(seen.resource.owner.as_ref(), "333333333333");
 }
 
@@ -413,7 +410,7 @@ fn create(failure: Option<(&'static str, &'static str)>) -> MockRule {
 }
 
 async fn apply(ec2: &[&MockRule], logs: &[&MockRule], change: &Change) -> Result<()> {
-    VpcWithoutFlowLogs::apply(&client(ec2, logs), change).await
+    VpcWithoutFlowLogs::apply(&client(ec2, logs), &edge(), change).await
 }
 
 #[tokio::test]
@@ -477,7 +474,7 @@ fn delete(id: &'static str) -> MockRule {
 
 #[tokio::test]
 async fn undo_deletes_only_the_rules_own_flow_log() {
-    let undo = VpcWithoutFlowLogs::undo(&change()).unwrap();
+    let undo = VpcWithoutFlowLogs::undo(&change());
     let asked = mock!(Ec2::describe_flow_logs)
         .match_requests(|request| {
             filtered(request, "resource-id") == Some(VPC)
@@ -496,13 +493,49 @@ async fn undo_deletes_only_the_rules_own_flow_log() {
     apply(&[&asked, &delete], &[], &undo).await.unwrap();
     assert_eq!(delete.num_calls(), 1);
     apply(&[&flow_logs(vec![])], &[], &undo).await.unwrap();
-    let says = format!("VPC {VPC}: no flow log of this rule to {GROUP}; the logs in it stay");
-    assert_eq!(undo.to_string(), says);
+    assert_eq!(undo.to_string(), format!("delete this rule's flow log to {GROUP}; the logs in it stay"));
+}
+
+#[tokio::test]
+async fn no_flow_log_delivers_to_another_vpcs_group() {
+    let (create, group, retention) = (create(None), made_group(), retention());
+    let other = Change { log_group: GROUP.replace("f0", "f1"), ..change() };
+    let error = apply(&[&create], &[&group, &retention], &other).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Permanent, "ec2:CreateFlowLogs"), "{error}");
+    assert_eq!((create.num_calls(), group.num_calls()), (0, 0));
+}
+
+#[tokio::test]
+async fn it_makes_the_fewest_calls() {
+    let failing = with(theirs("fl-1"), |log| log.deliver_logs_status = Some("FAILED".into()));
+    let made_now = with(ours("fl-ours"), |log| {
+        log.creation_time = Some(DateTime::from_secs(Timestamp::now().as_second()));
+    });
+    for (found, then, expected) in [
+        (vec![theirs("fl-1")], None, 2),
+        (vec![ours("fl-ours")], None, 3),
+        (vec![failing], None, 2),
+        (vec![], Some(made_now), 11),
+    ] {
+        let looks = std::sync::atomic::AtomicUsize::new(0);
+        let flow_logs = mock!(Ec2::describe_flow_logs).then_compute_output(move |_| {
+            let is_first = looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+            let logs = if is_first { found.clone() } else { then.iter().cloned().collect() };
+            DescribeFlowLogsOutput::builder().set_flow_logs(Some(logs)).build()
+        });
+        let [by_id, _] = vpcs();
+        let delivered = streams(&[("eni-1-all", [Some((MADE + 600) * 1000), None, None])]);
+        let ec2 = [&by_id, &flow_logs, &interfaces(None, &[], None), &create(None)];
+        let logs = [&no_log_group(), &delivered, &made_group(), &retention()];
+        let (client, finding) = (client(&ec2, &logs), finding(CONTROL, VPC));
+        poll::<VpcWithoutFlowLogs>(&client, &finding, &[NoParameters {}], &Settings::default()).await.unwrap();
+        assert_eq!(ec2.into_iter().chain(logs).map(|rule| rule.num_calls()).sum::<usize>(), expected);
+    }
 }
 
 #[tokio::test]
 async fn undo_is_done_where_the_flow_log_is_gone_and_says_what_else_fails() {
-    let undo = VpcWithoutFlowLogs::undo(&change()).unwrap();
+    let undo = VpcWithoutFlowLogs::undo(&change());
     let found = flow_logs(vec![ours("fl-1")]);
     for (code, kind) in [("InvalidFlowLogId.NotFound", None), ("UnauthorizedOperation", Some(ErrorKind::AccessDenied))]
     {
@@ -522,6 +555,12 @@ async fn undo_is_done_where_the_flow_log_is_gone_and_says_what_else_fails() {
 }
 
 #[test]
+fn the_manifest_can_be_read_and_serves_the_control() {
+    let manifest = Manifest::from_json(VpcWithoutFlowLogs::MANIFEST).unwrap();
+    assert!(manifest.control(CONTROL).is_some());
+}
+
+#[test]
 fn settings_are_read_and_their_mistakes_refused() {
     let read = |text: &str| serde_json::from_str::<Settings>(text);
     assert_eq!(read("{}").unwrap(), Settings { retention_days: 365, traffic: Traffic::All });
@@ -537,20 +576,9 @@ fn settings_are_read_and_their_mistakes_refused() {
 
 proptest! {
     #[test]
-    fn undo_of_undo_is_the_change_itself(
-        vpc in "vpc-[0-9a-f]{17}", retention_days: i32, traffic in prop::sample::select(vec![Traffic::All, Traffic::Accept, Traffic::Reject])
-    ) {
-        let change = Change { vpc, retention_days, traffic, ..change() };
-        let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-        let undo = VpcWithoutFlowLogs::undo(&stored).unwrap();
-        prop_assert_eq!((undo.before, undo.after), (Presence::Present, Presence::Absent));
-        prop_assert_eq!(VpcWithoutFlowLogs::undo(&undo), Some(change));
-    }
-
-    #[test]
     fn no_resource_makes_the_parser_panic(resource: String, rest in "[a-z0-9:/é-]{0,40}") {
-        for resource in [resource, format!("vpc-{rest}"), format!("arn:aws:ec2:us-east-1:222222222222:{rest}")] {
-            let _ = finding(&resource).ec2_name("vpc", "vpc");
+        for resource in [resource, format!("vpc-{rest}"), format!("arn:aws:ec2:eu-central-1:222222222222:{rest}")] {
+            let _ = finding(CONTROL, &resource).ec2_name("vpc", "vpc");
         }
     }
 }

@@ -90,6 +90,7 @@ async fn start(binary: &Path) -> Result<(Duration, u64)> {
         ("NETSKOPE_TENANT", "tenant.goskope.com"),
         ("TOKEN_SECRET_ARN", "secret"),
         ("HOME_REGION", REGION),
+        ("REGIONS", REGION),
     ];
     let begin = Instant::now();
     let lambda = Invocation::start_idle(binary, &environment).await?;
@@ -125,7 +126,8 @@ async fn poll(emulator: &Emulator, rows: usize) -> Result<u64> {
         ("RUST_LOG", "off"),
     ];
     let event = json!({"rule": "s3-public-bucket"});
-    let mut lambda = Invocation::start(&release("poller")?, &environment, &event, Duration::from_secs(900)).await?;
+    let timeout = Duration::from_secs(900);
+    let mut lambda = Invocation::start(&release("poller")?, &environment, &event, "request", timeout).await?;
     let answer: Value = lambda.answer(Duration::from_secs(300)).await?.map_err(|error| error.to_string())?;
     if answer["kept"] != rows {
         return Err(format!("of {rows} rows were kept: {answer}").into());

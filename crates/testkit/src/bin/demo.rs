@@ -182,7 +182,7 @@ fn show_regions(regions: &[Central], done: &[Done]) {
         for (key, report) in &done.reports {
             println!("  {}  {} findings", key.trim_start_matches("reports/"), report.findings.len());
             let same_name = key.replacen("reports/", "plans/", 1);
-            for plan in report.plans.iter().filter(|plan| plan.key != same_name) {
+            for plan in report.plan.iter().filter(|plan| plan.key != same_name) {
                 println!("    and the plan {}", plan.key);
             }
         }

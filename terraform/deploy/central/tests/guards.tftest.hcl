@@ -1,15 +1,7 @@
 # What a guard holds in mode apply is said, unless the policy says what the guard does.
 
 mock_provider "aws" {
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111111111111" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-  mock_data "aws_region" {
-    defaults = { name = "eu-west-1" }
-  }
+  source = "../../tests/mocks/central"
 }
 
 # The packages need not be built for these tests

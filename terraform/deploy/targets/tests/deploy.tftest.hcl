@@ -1,21 +1,10 @@
 mock_provider "aws" {
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "222222222222" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::222222222222:role/mock" }
-  }
+  source = "../../tests/mocks/target"
 }
 
 mock_provider "aws" {
-  alias = "caller"
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
+  alias  = "caller"
+  source = "../../tests/mocks/target"
 }
 
 variables {

@@ -1,36 +1,7 @@
 # What is deployed, and with which settings.
 
 mock_provider "aws" {
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111111111111" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-  mock_data "aws_region" {
-    defaults = { name = "eu-west-1" }
-  }
-  mock_data "aws_organizations_organization" {
-    defaults = { master_account_id = "999999999999" }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
-  }
-  mock_resource "aws_lambda_function" {
-    defaults = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:mock" }
-  }
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:eu-west-1:111111111111:mock"
-      url = "https://sqs.eu-west-1.amazonaws.com/111111111111/mock"
-    }
-  }
-  mock_resource "aws_secretsmanager_secret" {
-    defaults = {
-      arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
-      id  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
-    }
-  }
+  source = "../../tests/mocks/central"
 }
 
 variables {
@@ -134,6 +105,8 @@ run "by_default" {
         BUCKET                       = "autoremediate-111111111111-eu-west-1"
         TARGET_ROLE_NAME             = "autoremediate-${id}"
         EXTERNAL_ID                  = "the-external-id"
+        HOME_REGION                  = "us-east-1"
+        REGIONS                      = "eu-west-1"
         RUST_LOG                     = "info"
         AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
       })
@@ -187,14 +160,13 @@ run "by_default" {
         noncurrent = one(rule.noncurrent_version_expiration[*].noncurrent_days)
       } if rule.status == "Enabled" && rule.id != "leftovers"
       }) == jsonencode({
-      findings   = { prefix = "findings/", days = 30, noncurrent = 1 }
-      plans      = { prefix = "plans/", days = 365, noncurrent = 365 }
-      reports    = { prefix = "reports/", days = 365, noncurrent = 365 }
-      approvals  = { prefix = "approvals/", days = 365, noncurrent = 365 }
-      fixes      = { prefix = "fixes/", days = 365, noncurrent = 365 }
-      exemptions = { prefix = "exemptions/", days = 30, noncurrent = 1 }
-      ledgers    = { prefix = "ledgers/", days = 30, noncurrent = 1 }
-      policy     = { prefix = "policy.json", days = null, noncurrent = 365 }
+      findings  = { prefix = "findings/", days = 30, noncurrent = 1 }
+      plans     = { prefix = "plans/", days = 365, noncurrent = 365 }
+      reports   = { prefix = "reports/", days = 365, noncurrent = 365 }
+      approvals = { prefix = "approvals/", days = 365, noncurrent = 365 }
+      resources = { prefix = "resources/", days = 365, noncurrent = 30 }
+      ledgers   = { prefix = "ledgers/", days = 30, noncurrent = 1 }
+      policy    = { prefix = "policy.json", days = null, noncurrent = 365 }
     })
     error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
   }
@@ -473,7 +445,7 @@ run "everything_else_chosen" {
   assert {
     condition = {
       for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => one(rule.expiration[*].days) if strcontains(one(rule.filter[*].prefix) == null ? "" : one(rule.filter[*].prefix), "/")
-    } == { findings = 3, plans = 730, reports = 730, approvals = 730, fixes = 730, exemptions = 30, ledgers = 30 }
+    } == { findings = 3, plans = 730, reports = 730, approvals = 730, resources = 730, ledgers = 30 }
     error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
   }
 
@@ -501,6 +473,95 @@ run "everything_else_chosen" {
       ) : tags == tomap({ owner = "security" })
     ])
     error_message = "A resource is not tagged."
+  }
+}
+
+# A card must not expire before what it remembers
+
+run "cards_outlive_records_that_are_kept_for_days" {
+  command = plan
+
+  variables {
+    record_retention_days = 2
+  }
+
+  assert {
+    condition = {
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => one(rule.expiration[*].days)
+      if contains(["plans", "reports", "approvals", "resources"], rule.id)
+    } == { plans = 2, reports = 2, approvals = 2, resources = 30 }
+    error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
+  }
+}
+
+run "cards_outlive_the_fight_window" {
+  command = plan
+
+  variables {
+    record_retention_days = 2
+    policy                = { fight = { window_days = 45 }, approval_hours = 24 }
+  }
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.expiration[0].days if rule.id == "resources"] == [45]
+    error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
+  }
+}
+
+run "cards_outlive_an_approval" {
+  command = plan
+
+  variables {
+    record_retention_days = 2
+    policy                = { approval_hours = 40 * 24 + 1 }
+  }
+
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.expiration[0].days if rule.id == "resources"] == [41]
+    error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
+  }
+}
+
+run "another_region" {
+  command = plan
+
+  override_data {
+    target = data.aws_region.this
+    values = { name = "ap-southeast-2" }
+  }
+
+  assert {
+    condition = alltrue([
+      for id in ["first-rule", "second-rule"] :
+      aws_lambda_function.function[id].environment[0].variables.REGIONS == "ap-southeast-2" &&
+      aws_lambda_function.function[id].environment[0].variables.HOME_REGION == "us-east-1"
+    ])
+    error_message = "A rule's Lambda is told of other regions than its deployment's own and home_region."
+  }
+
+  assert {
+    condition     = aws_lambda_function.function["poller"].environment[0].variables.HOME_REGION == "us-east-1"
+    error_message = "The poller is told of another home region."
+  }
+}
+
+# Each folder is spelled in one place only
+
+run "folders" {
+  command = plan
+
+  assert {
+    condition     = keys(local.folders) == ["approvals", "findings", "ledgers", "plans", "reports", "resources"]
+    error_message = "The folders are ${join(", ", keys(local.folders))}."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for file in fileset(path.module, "*.tf") : [
+        for folder in keys(local.folders) : length(regexall("[=\\[,(] *\"${folder}[/\"]|[/}]${folder}/", file("${path.module}/${file}"))) == 0
+      ]
+    ]))
+    error_message = "A folder is spelled out beside main.folders.tf."
   }
 }
 

@@ -1,36 +1,7 @@
 # Who may do what: every policy, whole.
 
 mock_provider "aws" {
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111111111111" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-  mock_data "aws_region" {
-    defaults = { name = "eu-west-1" }
-  }
-  mock_data "aws_organizations_organization" {
-    defaults = { master_account_id = "999999999999" }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
-  }
-  mock_resource "aws_lambda_function" {
-    defaults = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:mock" }
-  }
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:eu-west-1:111111111111:mock"
-      url = "https://sqs.eu-west-1.amazonaws.com/111111111111/mock"
-    }
-  }
-  mock_resource "aws_secretsmanager_secret" {
-    defaults = {
-      arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
-      id  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
-    }
-  }
+  source = "../../tests/mocks/central"
 }
 
 variables {
@@ -52,7 +23,8 @@ run "exact_policies" {
       Version = "2012-10-17"
       Statement = [
         { Sid = "Token", Effect = "Allow", Action = ["secretsmanager:GetSecretValue"], Resource = ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"] },
-        { Sid = "Findings", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*"] },
+        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*"] },
+        { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*"] },
         { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-poller:*"] },
         { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
       ]
@@ -72,25 +44,20 @@ run "exact_policies" {
       Statement = [
         { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/first-rule/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/exemptions/first-rule/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/fixes/first-rule/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/first-rule/*",
         ] },
-        { Sid = "Record", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+        { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/first-rule/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/fixes/first-rule/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/first-rule/*",
         ] },
-        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"], Condition = { StringLike = { "s3:prefix" = [
-          "exemptions/first-rule/*",
-          "fixes/first-rule/*",
-          "ledgers/first-rule/*",
-        ] } } },
+        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
         { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws:iam::*:role/autoremediate-first-rule"] },
         { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
         { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
@@ -132,18 +99,15 @@ run "exact_policies" {
       Statement = [
         { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
         ] },
         { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
         ] },
-        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"], Condition = { StringLike = { "s3:prefix" = [
-          "plans/*",
-          "reports/*",
-          "approvals/*",
-        ] } } },
+        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
       ]
     }
     error_message = "The policy is ${aws_iam_policy.person["approver"].policy}."
@@ -155,34 +119,40 @@ run "exact_policies" {
       Statement = [
         { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/exemptions/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/fixes/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
         ] },
         { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/exemptions/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/fixes/*",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
         ] },
-        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"], Condition = { StringLike = { "s3:prefix" = [
-          "findings/*",
-          "plans/*",
-          "reports/*",
-          "approvals/*",
-          "exemptions/*",
-          "fixes/*",
-          "ledgers/*",
-        ] } } },
+        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
         { Sid = "Bucket", Effect = "Allow", Action = ["s3:GetBucketNotification"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
       ]
     }
     error_message = "The policy is ${aws_iam_policy.person["operator"].policy}."
+  }
+
+  # Nobody may delete anything, or list the bucket under a condition: a key that does not exist must answer 404
+  assert {
+    condition = alltrue(flatten([
+      for policy in concat(
+        [for policy in aws_iam_role_policy.function : policy.policy],
+        [for policy in aws_iam_policy.person : policy.policy],
+        ) : [
+        for statement in jsondecode(policy).Statement : [
+          for action in statement.Action :
+          !strcontains(lower(action), "delete") && !strcontains(action, "*") && (action == "s3:ListBucket" ? !can(statement.Condition) : true)
+        ]
+      ]
+    ]))
+    error_message = "Somebody may delete, or may list the bucket only under a condition."
   }
 
   # Trust
@@ -270,7 +240,7 @@ run "customer_key" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_iam_role_policy.function["poller"].policy).Statement) == 5
+    condition     = length(jsondecode(aws_iam_role_policy.function["poller"].policy).Statement) == 6
     error_message = "The policy is ${aws_iam_role_policy.function["poller"].policy}."
   }
 
@@ -309,25 +279,20 @@ run "another_partition" {
     condition = jsondecode(aws_iam_role_policy.function["first-rule"].policy).Statement == [
       { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/policy.json",
-        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/findings/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/approvals/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/findings/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/ledgers/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/plans/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/reports/first-rule/*",
-        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/exemptions/first-rule/*",
-        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/fixes/first-rule/*",
-        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/ledgers/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/resources/first-rule/*",
       ] },
-      { Sid = "Record", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+      { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/ledgers/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/plans/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/reports/first-rule/*",
-        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/fixes/first-rule/*",
-        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/ledgers/first-rule/*",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/resources/first-rule/*",
       ] },
-      { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1"], Condition = { StringLike = { "s3:prefix" = [
-        "exemptions/first-rule/*",
-        "fixes/first-rule/*",
-        "ledgers/first-rule/*",
-      ] } } },
+      { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1"] },
       { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws-us-gov:iam::*:role/autoremediate-first-rule"] },
       { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws-us-gov:logs:us-gov-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
       { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws-us-gov:sqs:us-gov-west-1:111111111111:autoremediate-failures"] },

@@ -1,10 +1,5 @@
 mock_provider "aws" {
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "222222222222" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
+  source = "../../tests/mocks/target"
 }
 
 variables {
@@ -102,7 +97,7 @@ run "exact_trust" {
           }
         },
         {
-          Sid       = "NameTheRun"
+          Sid       = "SetSourceIdentity"
           Effect    = "Allow"
           Principal = { AWS = "arn:aws:iam::111111111111:root" }
           Action    = "sts:SetSourceIdentity"
@@ -247,7 +242,7 @@ run "doctor" {
           }
         },
         {
-          Sid       = "KeepTheSource"
+          Sid       = "SetSourceIdentity"
           Effect    = "Allow"
           Principal = { AWS = "arn:aws:iam::111111111111:root" }
           Action    = "sts:SetSourceIdentity"

@@ -3,6 +3,7 @@
 use aws_sdk_ec2::operation::authorize_security_group_ingress::{
     AuthorizeSecurityGroupIngressError, AuthorizeSecurityGroupIngressOutput,
 };
+use aws_sdk_ec2::operation::describe_network_interfaces::DescribeNetworkInterfacesOutput;
 use aws_sdk_ec2::operation::modify_security_group_rules::{
     ModifySecurityGroupRulesError, ModifySecurityGroupRulesOutput,
 };
@@ -22,6 +23,8 @@ use super::*;
 const WIDE: &str = "tcp 0-65535 0.0.0.0/0";
 const BELOW: &str = "tcp 0-21 0.0.0.0/0";
 const ABOVE: &str = "tcp 23-65535 0.0.0.0/0";
+/// What the wide rule becomes.
+const BELOW_IN_ITS_PLACE: &str = "tcp 0-21 0.0.0.0/0 is tcp 0-65535 0.0.0.0/0";
 const DENIED: &str = "UnauthorizedOperation";
 
 fn started() -> MockRule {
@@ -79,7 +82,7 @@ fn narrowed() -> Change {
 #[tokio::test]
 async fn a_wide_rule_changes_in_place_after_the_rest_was_added() {
     let (added, modify) = (adds(&[None]), modified(WIDE, (Some(0), Some(21)), None));
-    let client = client(&[&looks(&[&[WIDE, "tcp 80-80 ::/0"]]), &added, &modify], &[]);
+    let client = client(&[&looks(&[&[WIDE, WEB], &[WIDE, WEB, ABOVE]]), &added, &modify], &[]);
     apply(&client, &narrowed()).await.unwrap();
     assert_eq!((added.num_calls(), modify.num_calls()), (1, 1));
 }
@@ -89,8 +92,8 @@ async fn an_undo_changes_it_back_and_revokes_what_was_added() {
     let undo = narrowed().undo();
     for (present, back, revokes) in [
         (&[BELOW, ABOVE][..], Some(BELOW), Some(ABOVE)),
-        (&[ABOVE], Some(ABOVE), None),
         (&[BELOW, WIDE], None, Some(BELOW)),
+        (&[WIDE, WEB], None, None),
     ] {
         let modify = back.map(|id| modified(id, (Some(0), Some(65535)), None));
         let revoke = mock!(Ec2::revoke_security_group_ingress)
@@ -102,9 +105,18 @@ async fn an_undo_changes_it_back_and_revokes_what_was_added() {
         assert_eq!(modify.map_or(1, |modify| modify.num_calls()), 1, "{present:?}");
         assert_eq!(revoke.num_calls(), usize::from(revokes.is_some()), "{present:?}");
     }
-    // Where nothing of it is left, the rule is added again.
+}
+
+#[tokio::test]
+async fn an_undo_does_not_open_what_somebody_else_has_closed() {
+    for present in [&[ABOVE][..], &[BELOW], &[]] {
+        let error = apply(&client(&[&looks(&[present])], &[]), &narrowed().undo()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Permanent, "{present:?}: {error}");
+        assert!(error.message.contains("tcp 0-65535 from 0.0.0.0/0 would open that again"), "{error}");
+    }
+    // What was only revoked is added again.
     let added = adds(&[None]);
-    apply(&client(&[&looks(&[&[]]), &added], &[]), &undo).await.unwrap();
+    apply(&client(&[&looks(&[&[]]), &added], &[]), &change(&[WIDE], &[]).undo()).await.unwrap();
     assert_eq!(added.num_calls(), 1);
 }
 
@@ -140,7 +152,7 @@ async fn the_description_and_the_tags_of_a_rule_go_on_to_the_narrower_ones() {
             rule.description() == Some("for now")
         })
         .then_output(|| ModifySecurityGroupRulesOutput::builder().build());
-    apply(&client(&[&looks(&[&[WIDE]]), &added, &modify], &[]), &plan.changes[0]).await.unwrap();
+    apply(&client(&[&looks(&[&[WIDE], &[WIDE, ABOVE]]), &added, &modify], &[]), &plan.changes[0]).await.unwrap();
     assert_eq!((added.num_calls(), modify.num_calls()), (1, 1));
 }
 
@@ -169,7 +181,6 @@ async fn nothing_is_written_where_something_else_would_be_closed_by_now() {
 async fn of_rules_that_are_partly_there_each_missing_one_is_added() {
     const THERE: Option<&str> = Some("InvalidPermission.Duplicate");
     let two = change(&[], &[BELOW, ABOVE]);
-    let two = Change { undoes: true, ..two };
     let added = adds(&[THERE, THERE, None]);
     apply(&client(&[&looks(&[&[]]), &added], &[]), &two).await.unwrap();
     assert_eq!(added.num_calls(), 3);
@@ -180,7 +191,7 @@ async fn of_rules_that_are_partly_there_each_missing_one_is_added() {
 
 #[tokio::test]
 async fn rules_with_other_tags_are_added_by_calls_of_their_own() {
-    let mut two = Change { undoes: true, ..change(&[], &["tcp 22-22 0.0.0.0/0", "tcp 22-22 ::/0"]) };
+    let mut two = change(&[], &["tcp 22-22 0.0.0.0/0", "tcp 22-22 ::/0"]);
     two.give[1].tags.insert("owner".into(), "ops".into());
     let added = adds(&[None, None]);
     apply(&client(&[&looks(&[&[]]), &added], &[]), &two).await.unwrap();
@@ -197,7 +208,7 @@ async fn a_full_group_is_held_and_the_quota_is_named() {
 
 #[tokio::test]
 async fn what_is_refused_takes_back_what_was_added_for_it() {
-    let taken_back = revoked(&[ABOVE]);
+    let taken_back = revoked_same(&[ABOVE]);
     let looked = looks(&[&[WIDE], &[WIDE, ABOVE]]);
     let refused = modified(WIDE, (Some(0), Some(21)), Some(DENIED));
     let client = client(&[&looked, &adds(&[None]), &refused, &taken_back], &[]);
@@ -212,9 +223,9 @@ async fn of_adds_that_are_refused_in_part_the_others_are_taken_back() {
     let mut wide = change(&[WIDE], &["tcp 1-1 0.0.0.0/0", BELOW, ABOVE]);
     // Two calls, for the tags.
     wide.give[2].tags.insert("owner".into(), "ops".into());
-    let taken_back = revoked(&[BELOW]);
+    let taken_back = revoked_same(&[BELOW]);
     let added = adds(&[None, Some("RulesPerSecurityGroupLimitExceeded")]);
-    let client = client(&[&looks(&[&[WIDE], &[WIDE, BELOW]]), &added, &taken_back], &[]);
+    let client = client(&[&looks(&[&[WIDE]]), &added, &taken_back], &[]);
     let error = apply(&client, &wide).await.unwrap_err();
     assert!(error.message.contains("L-0EA8095F") && error.message.contains("taken back: tcp 0-21"), "{error}");
     assert_eq!((error.kind, taken_back.num_calls()), (ErrorKind::OutOfReach, 1));
@@ -235,25 +246,116 @@ async fn what_cannot_be_taken_back_is_said() {
     assert_eq!(error.action, "ec2:ModifySecurityGroupRules");
 }
 
+fn unanswered() -> MockRule {
+    mock!(Ec2::modify_security_group_rules)
+        .then_http_response(|| HttpResponse::new(500.try_into().unwrap(), SdkBody::empty()))
+}
+
 #[tokio::test]
-async fn without_an_answer_nothing_is_taken_back() {
-    // It may have been done, and then only what was added keeps the other ports open.
-    let unanswered = mock!(Ec2::modify_security_group_rules)
-        .then_http_response(|| HttpResponse::new(500.try_into().unwrap(), SdkBody::empty()));
-    let client = client(&[&looks(&[&[WIDE]]), &adds(&[None]), &unanswered], &[]);
-    let error = apply(&client, &narrowed()).await.unwrap_err();
+async fn without_an_answer_nothing_is_taken_back_while_the_wide_rule_is_there() {
+    // The call may still be under way, and then only what was added keeps the other ports open.
+    let looked = looks(&[&[WIDE], &[WIDE, ABOVE], &[WIDE, ABOVE]]);
+    let error = apply(&client(&[&looked, &adds(&[None]), &unanswered()], &[]), &narrowed()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Transient, "{error}");
     assert!(error.message.contains("still there: tcp 23-65535 from 0.0.0.0/0"), "{error}");
 }
 
 #[tokio::test]
+async fn without_an_answer_a_look_tells_what_became_of_the_rule() {
+    let looked = looks(&[&[WIDE], &[WIDE, ABOVE], &[BELOW_IN_ITS_PLACE, ABOVE]]);
+    apply(&client(&[&looked, &adds(&[None]), &unanswered()], &[]), &narrowed()).await.unwrap();
+    let (looked, taken_back) = (looks(&[&[WIDE], &[WIDE, ABOVE], &[ABOVE]]), revoked_same(&[ABOVE]));
+    let client = client(&[&looked, &adds(&[None]), &unanswered(), &taken_back], &[]);
+    assert_eq!(apply(&client, &narrowed()).await.unwrap_err().kind, ErrorKind::NotNow);
+    assert_eq!(taken_back.num_calls(), 1);
+}
+
+#[tokio::test]
+async fn an_add_without_an_answer_is_taken_back() {
+    let added = mock!(Ec2::authorize_security_group_ingress)
+        .then_http_response(|| HttpResponse::new(500.try_into().unwrap(), SdkBody::empty()));
+    let taken_back = revoked_same(&[ABOVE]);
+    let error = apply(&client(&[&looks(&[&[WIDE]]), &added, &taken_back], &[]), &narrowed()).await.unwrap_err();
+    assert_eq!((error.kind, taken_back.num_calls()), (ErrorKind::Transient, 1), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_added_is_taken_back_where_the_wide_rule_vanished_or_changed_since() {
+    // Removed; narrowed for another port, as by another run; made one for somebody in particular; put there anew.
+    let by_port = "tcp 0-3388 0.0.0.0/0 is tcp 0-65535 0.0.0.0/0";
+    let by_peer = "tcp 0-65535 10.0.0.0/8 is tcp 0-65535 0.0.0.0/0";
+    let anew = "tcp 0-65535 0.0.0.0/0 is another";
+    // The wide rule is still there, but somebody is adding what only narrows it.
+    let other_run = "tcp 3390-65535 0.0.0.0/0";
+    for now in [
+        &[WEB, ABOVE][..],
+        &[WEB, by_port, ABOVE, other_run],
+        &[WEB, by_peer, ABOVE],
+        &[WEB, anew, ABOVE],
+        &[WEB, WIDE, ABOVE, other_run],
+        // Another rule of the group was removed, which may have been to stay open.
+        &[WIDE, ABOVE],
+    ] {
+        let (looked, taken_back) = (looks(&[&[WEB, WIDE], now]), revoked_same(&[ABOVE]));
+        let client = client(&[&looked, &adds(&[None]), &taken_back], &[]);
+        let error = apply(&client, &narrowed()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotNow, "{now:?}: {error}");
+        for says in ["somebody else changed the group", "was taken back: tcp 23-65535 from 0.0.0.0/0"] {
+            assert!(error.message.contains(says), "{now:?}: {error}");
+        }
+        assert_eq!(taken_back.num_calls(), 1, "{now:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_added_is_taken_back_where_the_wide_rule_vanishes_at_the_last_moment() {
+    for code in ["InvalidSecurityGroupRuleId.NotFound", "InvalidPermission.Duplicate"] {
+        let refused = modified(WIDE, (Some(0), Some(21)), Some(code));
+        let (looked, taken_back) = (looks(&[&[WIDE], &[WIDE, ABOVE], &[ABOVE]]), revoked_same(&[ABOVE]));
+        let client = client(&[&looked, &adds(&[None]), &refused, &taken_back], &[]);
+        let error = apply(&client, &narrowed()).await.unwrap_err();
+        assert_eq!((error.kind, taken_back.num_calls()), (ErrorKind::NotNow, 1), "{code}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_stays_open_because_it_cannot_be_taken_back_is_no_matter_of_time() {
+    let refused = mock!(Ec2::revoke_security_group_ingress)
+        .then_error(|| RevokeSecurityGroupIngressError::generic(metadata(DENIED)));
+    let client = client(&[&looks(&[&[WIDE], &[ABOVE]]), &adds(&[None]), &refused], &[]);
+    let error = apply(&client, &narrowed()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::AccessDenied, "{error}");
+    assert!(error.message.contains("it is still there: tcp 23-65535 from 0.0.0.0/0"), "{error}");
+}
+
+#[tokio::test]
+async fn of_an_undo_that_is_refused_in_part_the_rest_is_taken_back() {
+    let mut undo = change(&["tcp 22-22 0.0.0.0/0", "tcp 3389-3389 0.0.0.0/0"], &[]).undo();
+    undo.give[1].tags.insert("owner".into(), "ops".into());
+    let taken_back = revoked_same(&["tcp 22-22 0.0.0.0/0"]);
+    let added = adds(&[None, Some(DENIED)]);
+    let error = apply(&client(&[&looks(&[&[]]), &added, &taken_back], &[]), &undo).await.unwrap_err();
+    assert_eq!((error.kind, taken_back.num_calls()), (ErrorKind::AccessDenied, 1), "{error}");
+}
+
+#[tokio::test]
+async fn another_run_of_the_same_plan_is_no_reason_to_take_anything_back() {
+    let looked = looks(&[&[WIDE], &[BELOW_IN_ITS_PLACE, ABOVE]]);
+    apply(&client(&[&looked, &adds(&[None])], &[]), &narrowed()).await.unwrap();
+    // A rule that is not seen yet right after its add.
+    let (looked, modify) = (looks(&[&[WIDE], &[WIDE]]), modified(WIDE, (Some(0), Some(21)), None));
+    apply(&client(&[&looked, &adds(&[None]), &modify], &[]), &narrowed()).await.unwrap();
+    assert_eq!(modify.num_calls(), 1);
+}
+
+#[tokio::test]
 async fn a_narrower_rule_that_came_in_between_is_no_reason_to_keep_the_wide_one() {
     let there = modified(WIDE, (Some(0), Some(21)), Some("InvalidPermission.Duplicate"));
-    for (second_look, revokes) in [(&[WIDE, BELOW, ABOVE][..], 1), (&[BELOW, ABOVE], 0)] {
+    for (last_look, revokes) in [(&[WIDE, BELOW, ABOVE][..], 1), (&[BELOW, ABOVE], 0)] {
         let revoke = revoked(&[WIDE]);
-        let looked = looks(&[&[WIDE], second_look]);
+        let looked = looks(&[&[WIDE], &[WIDE, ABOVE], last_look]);
         apply(&client(&[&looked, &adds(&[None]), &there, &revoke], &[]), &narrowed()).await.unwrap();
-        assert_eq!(revoke.num_calls(), revokes, "{second_look:?}");
+        assert_eq!(revoke.num_calls(), revokes, "{last_look:?}");
     }
 }
 
@@ -343,4 +445,54 @@ async fn the_runbook_is_not_started_where_it_would_do_more_or_nothing_any_more()
         apply(&client, &by_runbook(&[ssh])).await.unwrap();
     }
     assert_eq!((start.num_calls(), revoke.num_calls()), (0, 1));
+}
+
+/// The calls in the target account of a look, of what the guard sees, of each write, and of the look that proves it, for
+/// both controls.
+async fn calls(ec2: &[&MockRule], ssm: &[&MockRule], guard_in_use: Guard) -> usize {
+    let (client, settings) = (client(ec2, ssm), Settings { guard_in_use, ..Settings::default() });
+    let seen = look(&client, GROUP).await.unwrap();
+    let changes = plan_of(&seen, &[SSH, RDP], &settings).changes;
+    if !changes.is_empty() {
+        SecurityGroupOpenAdminPort::impact(&client, &seen, &changes, &settings).await.unwrap();
+    }
+    if !changes.is_empty() && guard_in_use != Guard::Hold {
+        for change in &changes {
+            apply(&client, change).await.unwrap();
+        }
+        let proof = look(&client, GROUP).await.unwrap();
+        assert!(plan_of(&proof, &[SSH, RDP], &settings).complies());
+    }
+    ec2.iter().chain(ssm).map(|mock| mock.num_calls()).sum()
+}
+
+#[tokio::test]
+async fn no_call_is_made_too_many() {
+    const EXACT: &str = "tcp 22-22 0.0.0.0/0";
+    const IN_PLACE: &str = "tcp 22-30 0.0.0.0/0";
+    let narrower: &[_] = &["tcp 0-21 0.0.0.0/0", "tcp 23-3388 0.0.0.0/0", "tcp 3390-65535 0.0.0.0/0"];
+    let (protects, others) = (protects_nothing(), || vpc(false));
+    let closed = calls(&[&groups_with(&[&[WEB]])], &[], Guard::Warn).await;
+    let halves: &[_] = &["tcp 22-22 0.0.0.0/1", "tcp 22-22 128.0.0.0/1"];
+    let held = calls(&[&groups_with(&[halves]), &looks(&[halves])], &[], Guard::Warn).await;
+    let held_by_guard =
+        calls(&[&groups_with(&[&[WIDE]]), &looks(&[&[WIDE]]), &protects_nothing()], &[], Guard::Hold).await;
+    let groups = groups_with(&[&[EXACT], &[]]);
+    let (looked, revoke) = (looks(&[&[EXACT], &[EXACT]]), revoked(&[EXACT]));
+    let revoked = calls(&[&groups, &looked, &others(), &protects, &revoke], &[], Guard::Warn).await;
+    let (groups, looked) = (groups_with(&[&[EXACT], &[]]), looks(&[&[EXACT], &[EXACT], &[]]));
+    let (started, ended) = (started(), ended(AutomationExecutionStatus::Success));
+    let by_runbook =
+        calls(&[&groups, &looked, &vpc(true), &protects_nothing()], &[&started, &ended], Guard::Warn).await;
+    let (groups, looked) = (groups_with(&[&[IN_PLACE], &["tcp 23-30 0.0.0.0/0"]]), looks(&[&[IN_PLACE], &[IN_PLACE]]));
+    let modify = modified(IN_PLACE, (Some(23), Some(30)), None);
+    let in_place = calls(&[&groups, &looked, &protects_nothing(), &modify], &[], Guard::Warn).await;
+    let (groups, looked) = (groups_with(&[&[WIDE], narrower]), looks(&[&[WIDE], &[WIDE], &[WIDE]]));
+    let (added, modify) = (adds(&[None]), modified(WIDE, (Some(0), Some(21)), None));
+    let narrowed = calls(&[&groups, &looked, &protects_nothing(), &added, &modify], &[], Guard::Warn).await;
+    assert_eq!([closed, held, held_by_guard, revoked, by_runbook, in_place, narrowed], [1, 2, 3, 7, 9, 6, 8]);
+}
+
+fn protects_nothing() -> MockRule {
+    mock!(Ec2::describe_network_interfaces).then_output(|| DescribeNetworkInterfacesOutput::builder().build())
 }

@@ -1,9 +1,12 @@
 //! What holds for every group and every plan: a group in memory that counts its rules, and is looked at after each call.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
+use rule_testing::{World, hold};
 
 use super::*;
-use crate::change::Steps;
+use crate::change::{Modify, Steps};
 use crate::narrow;
 
 /// A group's rules for everyone, each with its ID.
@@ -47,7 +50,7 @@ impl Memory {
                 memory.made += 1;
             });
         }
-        if let Some((id, becomes)) = modify {
+        if let Some(Modify { id, becomes }) = modify {
             self.call(check, |memory| {
                 assert!(!memory.rules.iter().any(|(other, _)| other.is_same_as(&becomes)), "{becomes} twice");
                 let (rule, _) = memory.rules.iter_mut().find(|(_, of)| *of == id).unwrap();
@@ -151,6 +154,56 @@ fn is_stray((protocol, _, from): Packet) -> bool {
     matches!((protocol, from), (Protocol::Icmp, Everyone::Ipv6) | (Protocol::Icmpv6, Everyone::Ipv4))
 }
 
+/// Any group: also with rules for somebody in particular, and where the runbook works.
+fn any_state() -> impl Strategy<Value = State> {
+    let peers =
+        vec!["tcp 22-22 10.0.0.0/8", "tcp 0-100 0.0.0.0/1", "-1 - 128.0.0.0/1", "udp 3389-3389 ::/1", "-1 - pl-1"];
+    let partial = prop::sample::subsequence(peers, 0..=5);
+    let entries = prop::sample::select(vec![Ok("10.0.0.0/8"), Ok("0.0.0.0/0"), Err("told so")]);
+    (any_rules(), partial, entries, any::<bool>()).prop_map(|(rules, partial, entries, is_runbooks)| {
+        let mut state = seen(inbound(&partial)).state;
+        state.everyone = rules;
+        state.everyone.sort();
+        let entries = entries.map(|range| vec![range.parse().unwrap()]).map_err(str::to_owned);
+        state.lists.values_mut().for_each(|of| of.clone_from(&entries));
+        State { is_runbooks, ..state }
+    })
+}
+
+fn any_settings() -> impl Strategy<Value = Settings> {
+    let wide_rules =
+        prop::sample::select(vec![WideRules::Narrow, WideRules::Narrow, WideRules::Revoke, WideRules::Hold]);
+    let guard_in_use = prop::sample::select(vec![Guard::Off, Guard::Warn, Guard::Hold]);
+    (any::<bool>(), wide_rules, guard_in_use).prop_map(|(ipv6, wide_rules, guard_in_use)| Settings {
+        ipv6,
+        wide_rules,
+        guard_in_use,
+    })
+}
+
+impl World for SecurityGroupOpenAdminPort {
+    fn write(state: &mut State, change: &Change) {
+        let mut everyone: Vec<_> = state.everyone.drain(..).map(|rule| (rule.clone(), rule.to_string())).collect();
+        if let Some(Steps { add, modify, revoke }) = change.steps(&everyone).unwrap() {
+            if let Some(Modify { id, becomes }) = modify {
+                let (rule, _) = everyone.iter_mut().find(|(_, of)| *of == id).unwrap();
+                *rule = IngressRule { tags: rule.tags.clone(), ..becomes };
+            }
+            everyone.retain(|(_, id)| !revoke.contains(id));
+            everyone.extend(add.into_iter().map(|rule| (rule, "added".into())));
+        }
+        state.everyone.extend(everyone.into_iter().map(|(rule, _)| rule));
+        state.everyone.sort();
+    }
+
+    fn open(state: &State) -> BTreeSet<String> {
+        let rules = &state.everyone;
+        let all_traffic = rules.iter().filter(|rule| rule.protocol == Protocol::All).map(ToString::to_string);
+        let open = packets(&[]).into_iter().filter(|packet| is_open(rules, *packet));
+        open.map(|packet| format!("{packet:?}")).chain(all_traffic).collect()
+    }
+}
+
 proptest! {
     #[test]
     fn narrowing_closes_the_ports_and_nothing_else_at_no_moment(before in any_rules(), controls in any_controls()) {
@@ -178,7 +231,7 @@ proptest! {
 
         memory.most = after.len();
         for change in plan.changes.iter().rev() {
-            let undo = SecurityGroupOpenAdminPort::undo(change).unwrap();
+            let undo = SecurityGroupOpenAdminPort::undo(change);
             memory.write(&undo, &|now| assert!(packets.iter().all(|packet| is_open(&before, *packet) || !is_open(now, *packet))));
         }
         let sorted = { let mut before = before.clone(); before.sort(); before };
@@ -242,12 +295,36 @@ proptest! {
     }
 
     #[test]
-    fn undo_of_undo_is_the_change_itself(take in any_rules(), give in any_rules(), keep in any_rules(), runbook: bool) {
-        let change = Change { group: GROUP.into(), take, give, keep, runbook, undoes: false };
-        let stored: Change = serde_json::from_str(&serde_json::to_string(&change).unwrap()).unwrap();
-        let undo = SecurityGroupOpenAdminPort::undo(&stored).unwrap();
-        prop_assert_eq!((&undo.take, &undo.give, undo.undoes), (&change.give, &change.take, true));
-        prop_assert_eq!(SecurityGroupOpenAdminPort::undo(&undo), Some(change));
+    fn the_laws_hold(state in any_state(), controls in any_controls(), settings in any_settings()) {
+        let controls: Vec<_> = controls.into_iter().map(admin_port).collect();
+        hold::<SecurityGroupOpenAdminPort>(&resource(), &state, &controls, &settings);
+    }
+
+    #[test]
+    fn planned_together_no_more_stays_open_than_by_each_control_alone(state in any_state(), settings in any_settings()) {
+        let seen = Seen::now(resource(), state);
+        let open_after = |controls: &[usize]| {
+            let mut state = seen.state.clone();
+            for change in &plan_of(&seen, controls, &settings).changes {
+                SecurityGroupOpenAdminPort::write(&mut state, change);
+            }
+            SecurityGroupOpenAdminPort::open(&state)
+        };
+        let together = open_after(&[SSH, RDP]);
+        for alone in [SSH, RDP] {
+            let alone = open_after(&[alone]);
+            prop_assert!(together.is_subset(&alone), "{:?}", together.difference(&alone));
+        }
+    }
+
+    #[test]
+    fn no_two_changes_take_or_give_the_same_rule(state in any_state(), controls in any_controls(), settings in any_settings()) {
+        let changes = plan_of(&Seen::now(resource(), state), &controls, &settings).changes;
+        for rules in [changes.iter().flat_map(|of| &of.take).collect::<Vec<_>>(), changes.iter().flat_map(|of| &of.give).collect()] {
+            for (place, rule) in rules.iter().enumerate() {
+                prop_assert!(rules.iter().skip(place + 1).all(|other| !other.is_same_as(rule)), "{rule} twice: {changes:?}");
+            }
+        }
     }
 
     #[test]

@@ -43,14 +43,14 @@ fn entries(list: &'static str, token: Option<&'static str>, cidrs: &[&str], next
         .then_output(move || page.clone())
 }
 
-async fn impact(client: &Client) -> Result<Vec<String>> {
+async fn impact(client: &Client) -> Result<Vec<Sighting>> {
     SecurityGroupOpenAdminPort::impact(client, &seen(Inbound::default()), &[], &Settings::default()).await
 }
 
 #[tokio::test]
 async fn a_group_is_what_ec2_says_it_is_however_it_was_named() {
     let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
-    let arn = format!("arn:aws-us-gov:ec2:us-east-1:{OURS}:security-group/{GROUP}");
+    let arn = format!("arn:aws-us-gov:ec2:{REGION}:{OURS}:security-group/{GROUP}");
     for resource in [GROUP, &arn, "web"] {
         let found = SecurityGroup::builder().group_id(GROUP).group_name("web").owner_id(OURS);
         let found = found.tags(tag("Name", "front")).tags(tag("aws:cloudformation:stack-name", "s")).build();
@@ -61,14 +61,11 @@ async fn a_group_is_what_ec2_says_it_is_however_it_was_named() {
         let seen = look(&client, resource).await.unwrap();
         let Resource { owner, region, names, .. } = &seen.resource;
         assert_eq!(seen.resource.arn, arn);
-        assert_eq!(
-            (owner.as_ref(), region.to_string().as_str(), seen.resource.id.as_str()),
-            (OURS, "us-east-1", GROUP)
-        );
+        assert_eq!((owner.as_ref(), region.to_string().as_str(), seen.resource.id.as_str()), (OURS, REGION, GROUP));
         assert!(names.iter().eq(["front", "web"]), "{names:?}");
         let tags = SecurityGroupOpenAdminPort::tags(&client, &seen).await.unwrap();
         assert!(tags.keys().eq(["Name", "aws:cloudformation:stack-name"]), "{tags:?}");
-        assert_eq!(seen.state.inbound.everyone.len(), 1);
+        assert_eq!(seen.state.everyone.len(), 1);
     }
 }
 
@@ -83,11 +80,11 @@ async fn a_resource_that_is_no_security_group_is_a_fault_of_the_finding() {
         ("sg-".into(), "is neither"),
         ("sg-web".into(), "is neither"),
         ("wéb".into(), "is neither"),
-        (arn("ec2", "us-east-1", OURS, "instance/i-1"), "is neither"),
-        (arn("ec2", "us-east-1", OURS, "security-group/web"), "is neither"),
-        (arn("rds", "us-east-1", OURS, &ours), "service rds, not of ec2"),
+        (arn("ec2", REGION, OURS, "instance/i-1"), "is neither"),
+        (arn("ec2", REGION, OURS, "security-group/web"), "is neither"),
+        (arn("rds", REGION, OURS, &ours), "service rds, not of ec2"),
         (arn("ec2", "eu-west-1", OURS, &ours), "is in the region eu-west-1"),
-        (arn("ec2", "us-east-1", "333333333333", &ours), "belongs to the account 333333333333"),
+        (arn("ec2", REGION, "333333333333", &ours), "belongs to the account 333333333333"),
     ] {
         let error = look(&client(&[], &[]), &resource).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
@@ -115,7 +112,7 @@ async fn an_id_that_ec2_does_not_know_is_gone_and_a_name_that_nothing_has_is_not
         assert_eq!(error.kind, kind, "{resource}: {error}");
     }
     let error = look(&client(&[&none()], &[]), "web").await.unwrap_err();
-    let says = format!("no security group of the account {OURS} in us-east-1 has the group name `web`");
+    let says = format!("no security group of the account {OURS} in {REGION} has the group name `web`");
     assert!(error.message.starts_with(&says), "{error}");
 }
 
@@ -141,7 +138,8 @@ async fn of_the_groups_of_a_name_the_accounts_own_counts() {
 
 #[tokio::test]
 async fn whether_the_runbook_does_it_is_asked_only_where_that_matters() {
-    let (ssh, rdp, wide) = ("tcp 22-22 0.0.0.0/0", "tcp 3389-3389 ::/0", "tcp 0-65535 0.0.0.0/0");
+    let (ssh, rdp, wide) = (&["tcp 22-22 0.0.0.0/0"][..], &["tcp 3389-3389 ::/0"][..], &["tcp 0-65535 0.0.0.0/0"][..]);
+    let all: &[_] = &["tcp 22-22 0.0.0.0/0", "tcp 22-22 ::/0", "tcp 3389-3389 0.0.0.0/0", "tcp 3389-3389 ::/0"];
     for (partition, is_default, present, is_runbooks, asked) in [
         ("aws", true, ssh, true, 1),
         ("aws", true, rdp, true, 1),
@@ -149,11 +147,14 @@ async fn whether_the_runbook_does_it_is_asked_only_where_that_matters() {
         ("aws", false, ssh, false, 1),
         ("aws-cn", true, ssh, false, 0),
         ("aws", true, wide, false, 0),
+        // Where the group has all four of its rules, it revokes them in any VPC.
+        ("aws", false, all, true, 0),
+        ("aws-cn", false, all, false, 0),
     ] {
         let vpc = vpc(is_default);
-        let client = client_in(partition, &[&group(OURS), &looks(&[&[present]]), &vpc], &[]);
+        let client = client_in(partition, &[&group(OURS), &looks(&[present]), &vpc], &[]);
         let seen = look(&client, GROUP).await.unwrap();
-        assert_eq!((seen.state.is_runbooks, vpc.num_calls()), (is_runbooks, asked), "{partition} {present}");
+        assert_eq!((seen.state.is_runbooks, vpc.num_calls()), (is_runbooks, asked), "{partition} {present:?}");
     }
 }
 
@@ -247,27 +248,104 @@ async fn errors_name_the_action() {
 }
 
 #[tokio::test]
-async fn the_guard_sees_every_interface_in_use_and_names_five() {
-    let web = vec![interface("eni-2", None, "ELB app/web/1"), interface("eni-1", Some("i-1"), "")];
+async fn the_guard_sees_each_thing_that_the_group_protects_once() {
+    let web = vec![
+        interface("eni-4", None, "ELB app/web/1"),
+        interface("eni-1", Some("i-1"), ""),
+        interface("eni-3", None, "ELB app/web/1"),
+        interface("eni-5", None, "arn:aws:ecs:eu-central-1:222222222222:attachment/0a"),
+        interface("eni-6", None, "arn:aws:ecs:eu-central-1:222222222222:attachment/0b"),
+        NetworkInterface::builder().network_interface_id("eni-2").build(),
+    ];
     let saw = impact(&client(&[&interfaces(None, web, None)], &[])).await.unwrap();
-    let says = "the group protects 2 network interfaces in use: eni-1 (i-1, subnet-1), eni-2 (ELB app/web/1, subnet-1)";
-    assert_eq!(saw, [says]);
+    let expected = [
+        ("ELB app/web/1", "eni-3 in subnet-1, eni-4 in subnet-1"),
+        ("eni-2", "eni-2"),
+        ("i-1", "eni-1 in subnet-1"),
+        ("tasks of ECS", "eni-5 in subnet-1, eni-6 in subnet-1"),
+    ];
+    let expected = expected.map(|(thing, now)| Sighting::new(format!("the group protects {thing}")).with(now));
+    assert_eq!(saw, expected);
     assert_eq!(impact(&client(&[&interfaces(None, vec![], None)], &[])).await, Ok(vec![]));
-    let listed = |numbers: std::ops::Range<u32>| {
-        numbers.map(|number| interface(&format!("eni-{number}"), Some("i-1"), "")).collect::<Vec<_>>()
-    };
-    let (first, second) = (interfaces(None, listed(0..3), Some("more")), interfaces(Some("more"), listed(3..7), None));
-    let saw = impact(&client(&[&first, &second], &[])).await.unwrap();
-    let named = (0..5).map(|number| format!("eni-{number} (i-1, subnet-1)")).collect::<Vec<_>>().join(", ");
-    assert_eq!(saw, [format!("the group protects 7 network interfaces in use: {named}, and 2 more")]);
     let settings = Settings { guard_in_use: Guard::Hold, ..Settings::default() };
     assert_eq!(SecurityGroupOpenAdminPort::guard(&settings), Guard::Hold);
 }
 
+#[tokio::test]
+async fn the_guard_reads_every_page_and_says_no_more_than_a_person_reads() {
+    let listed = |numbers: std::ops::Range<u32>| {
+        numbers.map(|number| interface(&format!("eni-{number}"), Some("i-1"), "")).collect::<Vec<_>>()
+    };
+    let (first, second) = (interfaces(None, listed(0..3), Some("more")), interfaces(Some("more"), listed(3..7), None));
+    let [saw] = &impact(&client(&[&first, &second], &[])).await.unwrap()[..] else { panic!("one thing") };
+    let named = (0..5).map(|number| format!("eni-{number} in subnet-1")).collect::<Vec<_>>().join(", ");
+    assert_eq!((saw.what.as_str(), saw.now.clone()), ("the group protects i-1", Some(format!("{named}, and 2 more"))));
+    let many = (100..300).map(|number| interface(&format!("eni-{number}"), Some(&format!("i-{number}")), ""));
+    let saw = impact(&client(&[&interfaces(None, many.collect(), None)], &[])).await.unwrap();
+    assert_eq!((saw.len(), saw[20].to_string().as_str()), (21, "the group protects 180 more that are in use"));
+}
+
 #[test]
-fn one_interface_is_said_as_one_and_without_what_is_not_known() {
-    let interface = |of, subnet| Interface { id: "eni-1".into(), of, subnet };
-    let says = "the group protects 1 network interface in use: eni-1";
-    assert_eq!(in_use(&[interface(None, None)]), says);
-    assert_eq!(in_use(&[interface(None, Some("subnet-1".into()))]), format!("{says} (subnet-1)"));
+fn one_thing_more_is_a_sighting_that_nobody_was_shown() {
+    let interface = |number: u32, of: Option<&str>| Interface {
+        id: format!("eni-{number}"),
+        of: of.map(str::to_owned),
+        subnet: None,
+    };
+    let whats = |interfaces: &[Interface]| in_use(interfaces).into_iter().map(|of| of.what).collect::<BTreeSet<_>>();
+    for shown in [0, 1, 19, 20, 21, 50] {
+        let before: Vec<_> = (0..shown).map(|number| interface(number, Some(&format!("i-{number:02}")))).collect();
+        for joins in [Some("i-0"), Some("i-99"), Some("ELB app/web/1"), None] {
+            let after = [&before[..], &[interface(99, joins)]].concat();
+            assert!(whats(&after).difference(&whats(&before)).next().is_some(), "{shown}: {joins:?}");
+        }
+    }
+    // A service that gets one more interface is the same service.
+    let one = [interface(1, Some("ELB app/web/1"))];
+    assert_eq!(whats(&one), whats(&[&one[..], &[interface(2, Some("ELB app/web/1"))]].concat()));
+}
+
+#[tokio::test]
+async fn a_group_that_closes_the_ports_by_its_own_description_is_asked_for_nothing_more() {
+    let closed: &[&str] = &[
+        "tcp 0-21 0.0.0.0/0",
+        "udp 23-3388 ::/0",
+        "icmp - 0.0.0.0/0",
+        "47 - 0.0.0.0/0",
+        "tcp 22-22 sg-0123abcd",
+        "tcp 443-443 pl-1",
+        "tcp 443-443 10.0.0.0/8",
+    ];
+    let client = client(&[&groups_with(&[closed])], &[]);
+    let seen = look(&client, GROUP).await.unwrap();
+    assert_eq!(
+        seen.state.everyone,
+        inbound(&closed[..3]).everyone.into_iter().map(|(rule, _)| rule).collect::<Vec<_>>()
+    );
+    assert!(plan_of(&seen, &[SSH, RDP], &Settings::default()).complies());
+}
+
+#[tokio::test]
+async fn a_group_that_opens_an_admin_port_to_anybody_is_asked_for_all_its_rules() {
+    for open in [
+        "tcp 22-22 0.0.0.0/0",
+        "tcp 0-65535 ::/0",
+        "udp 3389-3389 10.0.0.0/8",
+        "-1 - 128.0.0.0/1",
+        "6 20-30 pl-1",
+        "tcp - 0.0.0.0/0",
+    ] {
+        let (rules, lists) = (looks(&[&[WEB, open]]), entries("pl-1", None, &[], None));
+        let client = client(&[&groups_with(&[&[WEB, open]]), &rules, &lists, &vpc(false)], &[]);
+        look(&client, GROUP).await.unwrap();
+        assert_eq!(rules.num_calls(), 1, "{open}");
+    }
+    let broken = mock!(Ec2::describe_security_groups).then_output(|| {
+        let permission = IpPermission::builder().ip_protocol("tcp").from_port(80).to_port(80);
+        let permission = permission.ip_ranges(IpRange::builder().build()).build();
+        let found = SecurityGroup::builder().group_id(GROUP).owner_id(OURS).ip_permissions(permission).build();
+        DescribeSecurityGroupsOutput::builder().security_groups(found).build()
+    });
+    let error = look(&client(&[&broken], &[]), GROUP).await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, "ec2:DescribeSecurityGroups"));
 }

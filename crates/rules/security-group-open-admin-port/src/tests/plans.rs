@@ -3,8 +3,7 @@
 use super::*;
 
 fn summaries(proposal: &Proposal<Change>) -> Vec<String> {
-    let start = format!("security group {GROUP}: ");
-    proposal.changes.iter().map(|change| change.to_string().strip_prefix(&start).unwrap().to_owned()).collect()
+    proposal.changes.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -218,13 +217,15 @@ fn the_runbook_is_planned_only_where_it_does_what_the_plan_says() {
         (true, &[SSH], &[ssh, rdp], false),
         (true, &[SSH, RDP], &[ssh, rdp], true),
         (true, &[SSH], &[ssh, "tcp 0-65535 ::/0"], true),
+        (true, &[SSH, RDP], &[ssh, rdp, "tcp 0-65535 ::/0", "udp 3389-3389 ::/0"], true),
     ] {
         let mut seen = seen(inbound(present));
         seen.state.is_runbooks = is_runbooks;
         let first = &plan_of(&seen, controls, &Settings::default()).changes[0];
-        assert_eq!((first.runbook, first.take.contains(&rule(ssh))), (runbook, true), "{present:?}");
+        let by = if runbook { Means::Runbook } else { Means::Api };
+        assert_eq!((first.by, first.take.contains(&rule(ssh))), (by, true), "{present:?}");
         assert_eq!(first.to_string().contains(RUNBOOK), runbook);
-        assert!(!SecurityGroupOpenAdminPort::undo(first).unwrap().to_string().contains(RUNBOOK));
+        assert!(!SecurityGroupOpenAdminPort::undo(first).to_string().contains(RUNBOOK));
     }
 }
 
@@ -237,4 +238,47 @@ fn the_manifest_serves_both_controls() {
     // The lists that are read are those by which a control's port can be open.
     assert!(manifest().controls.len() == 2 && ADMIN_PORTS == [22, 3389]);
     assert_eq!(manifest().runbook.unwrap().name, RUNBOOK);
+}
+
+#[test]
+fn a_change_is_stored_in_words_and_never_says_whose_it_is() {
+    let proposal = plan(SSH, Settings::default(), &["tcp 22-23 0.0.0.0/0"]);
+    let stored = serde_json::to_string(&proposal.changes[0]).unwrap();
+    let rule = |from| format!(r#"{{"protocol":"tcp","from_port":{from},"to_port":23,"from":"0.0.0.0/0"}}"#);
+    assert_eq!(stored, format!(r#"{{"take":[{}],"give":[{}],"by":"api"}}"#, rule(22), rule(23)));
+    assert_eq!(summaries(&proposal), ["replace tcp 22-23 from 0.0.0.0/0 by tcp 23 from 0.0.0.0/0"]);
+}
+
+#[test]
+fn a_side_goes_by_the_rules_that_are_taken_and_given_as_sets() {
+    let (wide, below, above) = ("tcp 0-65535 ::/0", "tcp 0-21 ::/0", "tcp 23-65535 ::/0");
+    let narrowed = change(&[wide], &[below, above]);
+    let two = change(&["tcp 22-22 0.0.0.0/0", "tcp 22-22 ::/0"], &[]);
+    for (change, present, side) in [
+        (&narrowed, &[wide][..], Side::Before),
+        (&narrowed, &[wide, "tcp 80-80 ::/0", "tcp 22-22 ::/0"], Side::Before),
+        (&narrowed, &[above, below], Side::After),
+        (&narrowed, &[above, below, "tcp 22-22 ::/0"], Side::After),
+        (&narrowed, &[wide, above], Side::Neither),
+        (&narrowed, &[wide, above, below], Side::Neither),
+        (&narrowed, &[above], Side::Neither),
+        (&narrowed, &[], Side::Neither),
+        (&narrowed, &["tcp 0-65535 0.0.0.0/0"], Side::Neither),
+        (&two, &["tcp 22-22 ::/0", "tcp 22-22 0.0.0.0/0"], Side::Before),
+        (&two, &["tcp 22-22 ::/0"], Side::Neither),
+        (&two, &["tcp 22-22 10.0.0.0/8"], Side::After),
+    ] {
+        let mut state = seen(inbound(present)).state;
+        for rule in &mut state.everyone {
+            rule.description = Some("other words".into());
+            rule.tags.insert("owner".into(), "ops".into());
+        }
+        let of_undo = match side {
+            Side::Before => Side::After,
+            Side::After => Side::Before,
+            Side::Neither => Side::Neither,
+        };
+        let sides = [change, &change.undo()].map(|change| SecurityGroupOpenAdminPort::side(change, &state));
+        assert_eq!(sides, [side, of_undo], "{change}: {present:?}");
+    }
 }

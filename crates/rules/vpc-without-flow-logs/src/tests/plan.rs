@@ -1,5 +1,7 @@
 //! What is planned for a VPC: no call is needed for that.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::*;
@@ -33,10 +35,8 @@ fn vpc(flow_logs: &[FlowLog]) -> Vpc {
 
 /// What is planned so many minutes after the flow logs were made.
 fn plan(state: Vpc, minutes: i64) -> Proposal<Change> {
-    let arn = format!("arn:aws:ec2:us-east-1:222222222222:vpc/{VPC}");
-    let resource = Resource::of_arn("ec2:DescribeVpcs", arn, VPC).unwrap();
     let at = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes);
-    VpcWithoutFlowLogs::plan(&Seen { resource, at, state }, &[&NoParameters {}], &Settings::default())
+    VpcWithoutFlowLogs::plan(&Seen { resource: edge(), at, state }, &[&NoParameters {}], &Settings::default())
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_vpc_without_a_flow_log_gets_one() {
     for is_in_use in [true, false] {
         assert_eq!(plan(Vpc { is_in_use, ..vpc(&[]) }, 0), Proposal::from(vec![change()]));
     }
-    let summary = format!("VPC {VPC}: flow log of ALL traffic to {GROUP}, kept 365 days");
+    let summary = format!("make a flow log of ALL traffic to {GROUP}, kept for 365 days");
     assert_eq!(change().to_string(), summary);
 }
 
@@ -70,6 +70,28 @@ fn somebodys_flow_log_that_has_not_failed_is_enough_at_once() {
     let proposal = plan(vpc(&[ours(fails("Access error")), theirs("fl-1", Delivery::NotFailed)]), 60);
     let note = format!("the flow log fl-ours to {GROUP} delivers nothing: Access error");
     assert_eq!((proposal.complies(), proposal.notes), (true, vec![note]));
+}
+
+#[test]
+fn a_flow_log_that_turns_out_not_to_be_needed_stays_and_that_is_said() {
+    let proposal = plan(vpc(&[ours(Delivery::NotFailed), theirs("fl-1", Delivery::NotFailed)]), 0);
+    let note = format!(
+        "this rule's flow log fl-ours to {GROUP} stays, although the flow log fl-1 to theirs records the traffic too: \
+         undo the run that made it, or delete one of them"
+    );
+    assert_eq!((proposal.complies(), proposal.notes), (true, vec![note]));
+}
+
+#[test]
+fn a_side_is_whether_the_rules_own_flow_log_is_there() {
+    for (flow_logs, side) in [
+        (&[][..], Side::Before),
+        (&[theirs("fl-1", Delivery::NotFailed)], Side::Before),
+        (&[ours(Delivery::Unknown)], Side::After),
+        (&[theirs("fl-1", Delivery::NotFailed), ours(fails("Access error"))], Side::After),
+    ] {
+        assert_eq!(VpcWithoutFlowLogs::side(&change(), &vpc(flow_logs)), side, "{flow_logs:?}");
+    }
 }
 
 #[test]
@@ -157,6 +179,20 @@ fn flow_log() -> impl Strategy<Value = FlowLog> {
     (any::<bool>(), delivery).prop_map(|(is_ours, of)| if is_ours { ours(of) } else { theirs("fl-1", of) })
 }
 
+impl World for VpcWithoutFlowLogs {
+    /// The log group stays, and its retention: a look does not see them beside a flow log.
+    fn write(state: &mut Vpc, change: &Change) {
+        state.flow_logs.retain(|of| !of.is_ours);
+        if change.after == Presence::Present {
+            state.flow_logs.push(ours(Delivery::NotFailed));
+        }
+    }
+
+    fn open(state: &Vpc) -> BTreeSet<String> {
+        state.flow_logs.is_empty().then(|| "nobody records the traffic".to_owned()).into_iter().collect()
+    }
+}
+
 proptest! {
     /// A VPC is changed where it has no flow log, and complies only where one has not failed.
     #[test]
@@ -173,13 +209,21 @@ proptest! {
         prop_assert_eq!(proposal.complies(), flow_logs.iter().any(works), "{:?}", proposal);
     }
 
-    /// With the flow log that the change makes, and a delivery of it, nothing is left to change; undone, all is as before.
+    /// With the flow log that the change makes, and a delivery of it, the VPC complies.
     #[test]
     fn the_fix_fixes_once_it_delivers(is_in_use: bool) {
-        let [made] = &plan(Vpc { is_in_use, ..vpc(&[]) }, 0).changes[..] else { panic!() };
         let fixed = Vpc { is_in_use, last_delivery: Some(Timestamp::UNIX_EPOCH), ..vpc(&[ours(Delivery::NotFailed)]) };
         prop_assert!(plan(fixed, 1).complies());
-        let undo = VpcWithoutFlowLogs::undo(made).unwrap();
-        prop_assert_eq!((undo.before, undo.after), (made.after, made.before));
+    }
+
+    #[test]
+    fn the_laws_hold(
+        flow_logs in prop::collection::vec(flow_log(), 0..3), is_in_use: bool, retention: Option<bool>,
+        retention_days in prop::sample::select(vec![1, 30, 365]),
+        traffic in prop::sample::select(vec![Traffic::All, Traffic::Accept, Traffic::Reject]),
+    ) {
+        let found = retention.map(|is_long| if is_long { 365 } else { 7 });
+        let state = Vpc { is_in_use, retention_days: found, ..vpc(&flow_logs) };
+        hold::<VpcWithoutFlowLogs>(&edge(), &state, &[NoParameters {}], &Settings { retention_days, traffic });
     }
 }

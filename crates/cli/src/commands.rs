@@ -1,0 +1,244 @@
+//! The command line: a file for each subcommand, with its arguments, its help and what it does.
+//!
+//! Beside them: [`arguments`] and [`help`], which subcommands share; [`run`], which plan and apply share; and
+//! [`results`], which is what came of findings, for every command that has reports.
+
+mod apply;
+mod approve;
+mod arguments;
+mod completions;
+mod doctor;
+mod help;
+mod plan;
+mod policy;
+mod results;
+mod rules;
+mod run;
+mod undo;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::print::page::{Format, Page};
+use crate::print::progress::{self, Bar};
+
+/// Finds and fixes violations of compliance rules in AWS accounts.
+#[derive(Debug, Parser)]
+#[command(name = "autoremediate", version, after_help = help())]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what would change, and change nothing.
+    ///
+    /// Findings of the region and of global resources are looked at; those of other regions are counted and skipped.
+    #[command(after_help = plan::help())]
+    Plan(plan::PlanArgs),
+    /// Make the changes, after storing their plan, and verify each one by reading the resource again.
+    ///
+    /// Findings of the region and of global resources are worked on; those of other regions are counted and skipped.
+    #[command(after_help = apply::help())]
+    Apply(apply::ApplyArgs),
+    /// Show how to put back what a run changed; with --yes, put it back and verify it.
+    #[command(after_help = undo::help())]
+    Undo(undo::UndoArgs),
+    /// Approve a stored plan as it stands. The changes in it that are waiting for approval are then made.
+    #[command(after_help = approve::help())]
+    Approve(approve::ApproveArgs),
+    /// Check a policy, or print the JSON Schema of policies.
+    #[command(subcommand, after_help = policy::help())]
+    Policy(policy::PolicyCommand),
+    /// List the rules, their controls and their permissions.
+    #[command(after_help = rules::help())]
+    Rules(rules::RulesArgs),
+    /// Check that the rules have all they need: token, roles, permissions, runbooks, bucket, clock.
+    #[command(after_help = doctor::help())]
+    Doctor(doctor::DoctorArgs),
+    /// Print the completion script for a shell.
+    #[command(after_help = completions::help())]
+    Completions(completions::CompletionsArgs),
+}
+
+impl Command {
+    fn format(&self) -> Format {
+        match self {
+            Self::Plan(args) => args.run.output.format,
+            Self::Apply(args) => args.run.output.format,
+            Self::Undo(args) => args.output.format,
+            Self::Approve(args) => args.output.format,
+            Self::Policy(command) => command.format(),
+            Self::Rules(args) => args.output.format,
+            Self::Doctor(args) => args.output.format,
+            // A shell reads it.
+            Self::Completions(_) => Format::Json,
+        }
+    }
+}
+
+/// Carries out a command.
+///
+/// # Errors
+///
+/// [`Error`], where nothing of the command could be carried out.
+pub(crate) fn run(command: Command, page: &mut Page<'_>) -> Result<Exit, Error> {
+    let bar = Bar::new(command.format());
+    progress::log_above(&bar);
+    // One thread is enough: the work is waiting for AWS and Netskope.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    match command {
+        Command::Plan(args) => runtime.block_on(plan::plan(&args, &bar, page)),
+        Command::Apply(args) => runtime.block_on(apply::apply(&args, &bar, page)),
+        Command::Undo(args) => runtime.block_on(undo::undo(&args, &bar, page)),
+        Command::Approve(args) => runtime.block_on(approve::approve(&args, &bar, page)),
+        Command::Policy(command) => policy::policy(&command, page),
+        Command::Rules(args) => rules::rules(&args, page),
+        Command::Doctor(args) => runtime.block_on(doctor::doctor(&args, &bar, page)),
+        Command::Completions(args) => completions::completions(&args, &mut Cli::command(), page),
+    }
+}
+
+/// What stands below the help of `autoremediate` itself.
+fn help() -> String {
+    help::below(
+        help::RUN_EXIT_CODES,
+        "
+  Check that an account has what the rules need:
+    autoremediate doctor --account 111122223333 --records s3://bucket
+
+  See what the findings of a batch would change, then make the changes:
+    autoremediate plan --findings batch.ndjson
+    autoremediate apply --findings batch.ndjson
+
+  Approve a plan that is waiting for it; undo a run:
+    autoremediate approve s3://bucket/plans/s3-public-bucket/2026-01-02/RUN-1.json --reason TICKET-4711
+    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json
+
+The help of each command has more examples.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+    use crate::print::question::Consent;
+    use crate::session::records::RecordsPlace;
+
+    fn plan_args(arguments: &[&str]) -> Result<run::RunArgs, clap::Error> {
+        let line = ["autoremediate", "plan"].iter().chain(arguments);
+        match Cli::try_parse_from(line)?.command {
+            Command::Plan(args) => Ok(args.run),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_prints_json_and_takes_a_profile_and_a_region_where_it_calls_aws() {
+        let has = |command: &clap::Command, name: &str| command.get_arguments().any(|arg| arg.get_id() == name);
+        // Completions are a script in any case, and a schema JSON.
+        for command in Cli::command().get_subcommands() {
+            if ["completions", "policy"].contains(&command.get_name()) {
+                continue;
+            }
+            assert!(has(command, "format"), "{}", command.get_name());
+            if command.get_name() != "rules" {
+                assert!(has(command, "profile") && has(command, "region"), "{}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_region_is_the_same_argument_in_every_command() {
+        let cli = Cli::command();
+        let helps: std::collections::BTreeSet<_> = cli
+            .get_subcommands()
+            .flat_map(|command| command.get_arguments().filter(|arg| arg.get_id() == "region"))
+            .map(|arg| arg.get_help().unwrap().to_string())
+            .collect();
+        assert_eq!(helps.len(), 1, "{helps:?}");
+    }
+
+    #[test]
+    fn what_is_not_given_has_a_default() {
+        let run = plan_args(&["--findings", "-"]).unwrap();
+        assert_eq!(run.access.role_name, "autoremediate-{rule}");
+        assert_eq!(run.records, RecordsPlace::Folder("./autoremediate-records".into()));
+        assert!(run.rules.is_empty() && run.accounts.is_empty() && run.access.region.is_none());
+        assert_eq!(run.output.format, Format::Table);
+        assert_eq!(plan_args(&["--findings", "-", "--json"]).unwrap().output.format, Format::Json);
+    }
+
+    #[test]
+    fn consent_is_given_on_the_command_line_alone() {
+        for (arguments, expected) in
+            [(&["--findings", "-"][..], Consent::Ask), (&["--findings", "-", "--yes"], Consent::Given)]
+        {
+            let line = ["autoremediate", "apply"].iter().chain(arguments);
+            let Command::Apply(args) = Cli::try_parse_from(line).unwrap().command else { panic!("another command") };
+            assert_eq!(args.consent, expected);
+        }
+    }
+
+    #[test]
+    fn findings_come_from_exactly_one_place() {
+        assert_eq!(plan_args(&[]).unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
+        let two = plan_args(&["--findings", "x", "--netskope-tenant", "example.goskope.com"]);
+        assert_eq!(two.unwrap_err().kind(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn a_bad_argument_is_answered_with_what_is_accepted() {
+        for (argument, value, accepted) in [
+            ("--account", "1234", "twelve digits"),
+            ("--region", "eu-centrall-1", "eu-central-1"),
+            ("--region", "global", "eu-central-1"),
+            ("--records", "s3://bucket/prefix", "s3://<bucket>"),
+            ("--records", "https://bucket", "s3://<bucket>"),
+        ] {
+            let error = plan_args(&["--findings", "x", argument, value]).unwrap_err().to_string();
+            assert!(error.contains(value) && error.contains(accepted), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_not_an_argument() {
+        let error = plan_args(&["--netskope-tenant", "example.goskope.com", "--netskope-token", "x"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownArgument);
+    }
+
+    /// The command lines of a help text, each without what a shell does with it.
+    fn examples(help: &str) -> Vec<Vec<&str>> {
+        let lines = help.lines().filter(|line| line.starts_with("    ")).filter_map(|line| {
+            let start = line.find("autoremediate ")?;
+            Some(line[start..].split_whitespace().map(|word| word.trim_end_matches(')')))
+        });
+        lines.map(|words| words.take_while(|word| *word != ">").collect()).collect()
+    }
+
+    #[test]
+    fn every_command_has_examples_of_its_own_and_all_of_them_parse() {
+        let cli = Cli::command();
+        for command in cli.get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples = examples(&help);
+            assert!(examples.len() >= 2, "{}: {help}", command.get_name());
+            for example in &examples {
+                assert_eq!(example[1], command.get_name(), "{example:?}");
+                Cli::try_parse_from(example).unwrap_or_else(|error| panic!("{example:?}: {error}"));
+            }
+        }
+        for example in examples(&help()) {
+            Cli::try_parse_from(&example).unwrap_or_else(|error| panic!("{example:?}: {error}"));
+        }
+    }
+}

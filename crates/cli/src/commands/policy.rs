@@ -1,0 +1,268 @@
+//! `policy`: what is wrong with a policy, and the JSON Schema of policies.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use clap::Subcommand;
+use remediation::{Policy, line_at, nearest, utf8};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::commands::arguments::OutputArgs;
+use crate::commands::help::{self, SIMPLE_EXIT_CODES};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::print::page::{Format, Page};
+use crate::session::rules::{self, LoadedRule};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Report what is wrong with a policy: the line, and what was probably meant.
+    Check {
+        /// A policy.json, or a .tfvars.json that sets the variable `policy`; can be repeated.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Print the JSON Schema of policies.
+    Schema,
+}
+
+impl PolicyCommand {
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::Check { output, .. } => output.format,
+            Self::Schema => Format::Json,
+        }
+    }
+}
+
+pub(crate) fn help() -> String {
+    help::below(
+        SIMPLE_EXIT_CODES,
+        "
+  Check a policy before it is deployed:
+    autoremediate policy check policy.json
+    autoremediate policy check eu-west-1.tfvars.json
+
+  Let an editor complete and check the keys of a policy:
+    autoremediate policy schema > policy.schema.json",
+    )
+}
+
+/// Carries out a command on policies.
+pub(crate) fn policy(command: &PolicyCommand, page: &mut Page<'_>) -> Result<Exit, Error> {
+    match command {
+        PolicyCommand::Check { files, output } => check(files, output.format, page),
+        PolicyCommand::Schema => {
+            page.json(&schema(&rules::all()?))?;
+            Ok(Exit::NothingLeft)
+        }
+    }
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Serialize)]
+struct Checked {
+    file: PathBuf,
+    problems: Vec<String>,
+}
+
+/// A file of Terraform's variables.
+#[derive(Deserialize)]
+struct Variables<'a> {
+    #[serde(borrow)]
+    policy: &'a RawValue,
+}
+
+fn check(files: &[PathBuf], format: Format, page: &mut Page<'_>) -> Result<Exit, Error> {
+    let rules = rules::all()?;
+    let mut checked = Vec::new();
+    for file in files {
+        let text = read(file).map_err(|source| Error::PolicyFile { path: file.clone(), source })?;
+        checked.push(Checked { file: file.clone(), problems: problems(&policy_text(file, &text)?, &rules) });
+    }
+    match format {
+        Format::Json => page.json(&checked)?,
+        Format::Table => checked.iter().try_for_each(|checked| checked.print(page))?,
+    }
+    let is_usable = checked.iter().all(|checked| checked.problems.is_empty());
+    Ok(if is_usable { Exit::NothingLeft } else { Exit::Failed })
+}
+
+impl Checked {
+    fn print(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let file = self.file.display();
+        if self.problems.is_empty() {
+            page.line(format!("{file}: ok"))?;
+        }
+        self.problems.iter().try_for_each(|problem| page.line(format!("{file}: {problem}")))
+    }
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    String::from_utf8(utf8(&fs::read(file)?).into_owned())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// The policy in the file: all of it, or the variable `policy` of a `.tfvars.json`, on the lines where it stands.
+fn policy_text(file: &Path, text: &str) -> Result<String, Error> {
+    if !file.to_string_lossy().ends_with(".tfvars.json") {
+        return Ok(text.to_owned());
+    }
+    let broken = |source| Error::Broken { place: file.display().to_string(), source };
+    let Variables { policy } = serde_json::from_str(text).map_err(broken)?;
+    Ok("\n".repeat(line_at(text, policy.get()) - 1) + policy.get())
+}
+
+fn problems(text: &str, rules: &[LoadedRule]) -> Vec<String> {
+    let policy = match Policy::from_json(text.as_bytes()) {
+        Ok(policy) => policy,
+        Err(error) => return vec![error.to_string()],
+    };
+    let known = || rules.iter().map(|rule| rule.manifest.id.as_str());
+    let named = policy.rules_named().into_iter().filter(|(rule, _)| !known().any(|known| known == rule));
+    let unknown = named.map(|(rule, line)| {
+        let meant = nearest(&rule, known())
+            .map_or_else(|| format!("the rules are: {}", rules::ids(rules)), |meant| format!("is `{meant}` meant?"));
+        let line = line.map(|line| format!(" in line {line}")).unwrap_or_default();
+        format!("there is no rule `{rule}`{line}; {meant}")
+    });
+    let settings = rules.iter().filter_map(|rule| rule.guard(&policy).err()).map(|error| error.to_string());
+    unknown.chain(settings).collect()
+}
+
+/// The JSON Schema of a policy, with the settings of each rule.
+///
+/// Its keys are sorted here. serde_json sorts them or keeps the order of insertion, depending on the features of the
+/// build, and what is printed must not depend on those.
+fn schema(rules: &[LoadedRule]) -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let mut root = Policy::json_schema(&mut generator).to_value();
+    let mut of_rules = serde_json::Map::new();
+    for rule in rules {
+        let settings = rule.settings_schema(&mut generator);
+        of_rules.insert(rule.manifest.id.clone(), rule_schema(rule, &settings));
+    }
+    root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    root["title"] = json!("Policy of the auto-remediation");
+    root["properties"]["rules"]["properties"] = Value::Object(of_rules);
+    root["properties"]["rules"]["additionalProperties"] = json!(false);
+    root["$defs"] = Value::Object(generator.take_definitions(true));
+    sorted(root)
+}
+
+/// The value with the keys of every object in order.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        Value::Object(entries) => {
+            let entries: BTreeMap<_, _> = entries.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            entries.into_iter().collect()
+        }
+        plain => plain,
+    }
+}
+
+/// The schema of a policy's part for one rule: that of any rule, with the rule's own settings.
+fn rule_schema(rule: &LoadedRule, settings: &Schema) -> Value {
+    json!({
+        "description": rule.manifest.title,
+        "type": "object",
+        "properties": {"mode": {"$ref": "#/$defs/RulePolicy/properties/mode"}, "settings": settings},
+        "additionalProperties": false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Vec<String> {
+        problems(text, &rules::all().unwrap())
+    }
+
+    /// Where it fails, `autoremediate policy schema` prints what the file must be.
+    #[test]
+    fn the_published_schema_is_what_is_printed() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../terraform/modules/catalog/policy.schema.json");
+        let mut printed = Vec::new();
+        policy(&PolicyCommand::Schema, &mut Page::new(&mut printed)).unwrap();
+        let published = fs::read_to_string(&file).unwrap();
+        let is_same = published == String::from_utf8(printed).unwrap();
+        assert!(is_same, "run: autoremediate policy schema > {}", file.display());
+    }
+
+    /// Only a build in which serde_json keeps the order of insertion can show that the keys are sorted.
+    #[test]
+    fn the_keys_of_the_schema_are_sorted_however_it_was_built() {
+        let entries =
+            |pairs: [(&str, Value); 2]| pairs.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+        let inner = Value::Object(entries([("d", json!(1)), ("c", json!([2, 1]))]));
+        let value = Value::Object(entries([("b", json!([inner])), ("a", Value::Null)]));
+        assert_eq!(
+            value.to_string(),
+            r#"{"b":[{"d":1,"c":[2,1]}],"a":null}"#,
+            "serde_json sorts in this build, so the next line shows nothing"
+        );
+        assert_eq!(sorted(value).to_string(), r#"{"a":null,"b":[{"c":[2,1],"d":1}]}"#);
+    }
+
+    #[test]
+    fn a_policy_without_fault_has_no_problems() {
+        assert!(of(r#"{"mode": "apply", "rules": {"iam-stale-access-key": {"settings": {"days": 60}}}}"#).is_empty());
+    }
+
+    #[test]
+    fn a_typo_is_reported_with_its_line_and_the_nearest_known_word() {
+        for (text, says) in [
+            ("{\n\"pauzed\": true}", ["unknown field `pauzed`", "line 2", "is `paused` meant?"]),
+            (
+                "{\"rules\": {\n\"s3-public-buckets\": {}}}",
+                ["no rule `s3-public-buckets`", "line 2", "is `s3-public-bucket` meant?"],
+            ),
+            (
+                "{\"rules\": {\"iam-stale-access-key\": {\n\"settings\": {\n\"day\": 3}}}}",
+                ["unknown field `day`", "line 3", "is `days` meant?"],
+            ),
+            (
+                "{\"exemptions\": [\n{\"rules\": [\"nonsense\"], \"reason\": \"r\", \"owner\": \"o\"}]}",
+                ["no rule `nonsense`", "line 2", "the rules are: cloudtrail"],
+            ),
+        ] {
+            let problems = of(text);
+            assert!(says.iter().all(|part| problems[0].contains(part)), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn files_that_windows_wrote_are_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("p.json", r#"{"mode": "plan"}"#), ("p.tfvars.json", r#"{"policy": {"mode": "plan"}}"#)] {
+            let text = format!("\u{feff}{text}\r\n");
+            let utf16 = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            for bytes in [text.into_bytes(), utf16] {
+                let file = folder.path().join(name);
+                fs::write(&file, bytes).unwrap();
+                let exit = check(&[file], Format::Table, &mut Page::new(&mut Vec::new())).unwrap();
+                assert_eq!(exit, Exit::NothingLeft);
+            }
+        }
+    }
+
+    #[test]
+    fn terraforms_variables_are_checked_on_their_own_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("eu-west-1.tfvars.json");
+        fs::write(&file, "{\n\"home_region\": \"eu-west-1\",\n\"policy\": {\n\"mood\": \"plan\"}}").unwrap();
+        let mut out = Vec::new();
+        assert_eq!(check(&[file], Format::Table, &mut Page::new(&mut out)).unwrap(), Exit::Failed);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("unknown field `mood`") && out.contains("line 4"), "{out}");
+    }
+}

@@ -1,0 +1,195 @@
+//! What `plan` and `apply` share: which findings, and the run of their rules over the same engine as the Lambdas.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use remediation::{AccountId, Batch, Ledger, Mode, Outcome, Records, Report, RunId};
+
+use crate::commands::arguments::{AccessArgs, OutputArgs, PolicyArgs};
+use crate::commands::results::{Diff, Results};
+use crate::error::Error;
+use crate::print::progress::Bar;
+use crate::session::connection::Connection;
+use crate::session::findings::{self, Gathered, Query, Source};
+use crate::session::plans::PlanInHand;
+use crate::session::records::RecordsPlace;
+use crate::session::rules::{LoadedRule, Planned, Remediate};
+use crate::session::tenant::Tenant;
+use crate::session::workplace::Workplace;
+
+/// The ledger of this command, beside those of the rules' Lambdas.
+const LEDGER: &str = "command-line";
+
+/// Which findings to work on, and how.
+///
+/// Only findings of the region are worked on, and those of global resources; the others are counted and skipped.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Only this rule, by its ID; can be repeated. Default: every rule.
+    #[arg(long = "rule", value_name = "ID")]
+    pub(crate) rules: Vec<String>,
+    /// Only this account, by its twelve digits; can be repeated. Default: every account that has findings.
+    #[arg(long = "account", value_name = "ID")]
+    pub(crate) accounts: Vec<AccountId>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    /// Where to keep plans and reports: s3://bucket, or a folder.
+    #[arg(long, value_name = "PLACE", default_value = "./autoremediate-records")]
+    pub(crate) records: RecordsPlace,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Where findings come from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SourceArgs {
+    /// Read findings from a file: a batch like those in the bucket's findings/; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    findings: Option<PathBuf>,
+    /// Read findings from this Netskope tenant, by its domain name. NETSKOPE_TOKEN holds its REST API v1 token.
+    #[arg(long, value_name = "FQDN")]
+    netskope_tenant: Option<String>,
+    /// Read findings from the Netskope API at another address, such as a proxy.
+    #[arg(long, value_name = "URL", hide_short_help = true)]
+    netskope_endpoint: Option<String>,
+}
+
+impl SourceArgs {
+    /// What these arguments mean. clap takes exactly one of them.
+    fn source(&self) -> Source {
+        let Self { findings, netskope_tenant, netskope_endpoint } = self;
+        match (findings, netskope_tenant) {
+            (Some(file), _) => Source::File(file.clone()),
+            (None, Some(domain)) => Source::Netskope(Tenant::Domain(domain.clone())),
+            (None, None) => Source::Netskope(Tenant::Address(netskope_endpoint.clone().unwrap_or_default())),
+        }
+    }
+}
+
+/// Runs rules over batches.
+pub(crate) struct Runner<'a> {
+    workplace: Workplace,
+    /// One for all rules: the limits of a run are those of the whole command.
+    ledger: Ledger,
+    rules: &'a [LoadedRule],
+    bar: &'a Bar,
+}
+
+/// A runner, and the findings that it has to work on.
+pub(crate) struct Started<'a> {
+    pub(crate) runner: Runner<'a>,
+    pub(crate) gathered: Gathered,
+}
+
+/// Plans in hand, and what came of planning.
+pub(crate) struct InHand {
+    pub(crate) results: Results,
+    pub(crate) plans: Vec<Box<dyn PlanInHand>>,
+}
+
+/// A batch, and the engine that works on it.
+struct Work {
+    engine: Arc<dyn Remediate>,
+    batch: Batch,
+}
+
+impl<'a> Runner<'a> {
+    /// Connects, and reads the findings.
+    pub(crate) async fn start(args: &RunArgs, rules: &'a [LoadedRule], bar: &'a Bar) -> Result<Started<'a>, Error> {
+        let connection = Connection::open(args.access.access(), args.records.clone()).await?;
+        let policy = connection.policy(args.policy.policy.as_deref()).await?;
+        let query = Query {
+            source: args.source.source(),
+            rules,
+            region: &connection.region,
+            accounts: &args.accounts,
+            place: &connection.place,
+        };
+        let gathered = findings::gather(&query, |what| bar.on(what)).await;
+        bar.clear();
+        let ledger = Ledger::new(connection.records.clone(), LEDGER, RunId::start());
+        let workplace = Workplace { connection, policy, progress: Arc::new(bar.clone()) };
+        Ok(Started { runner: Self { workplace, ledger, rules, bar }, gathered: gathered? })
+    }
+
+    /// Runs every batch; each has a report.
+    pub(crate) async fn run(&self, gathered: Gathered, mode: Mode) -> Results {
+        let mut results = Results::of(mode);
+        for (number, Work { engine, batch }) in (1..).zip(self.works(gathered, &mut results).await) {
+            self.bar.on(&format!("{}: batch {number},", batch.id.rule));
+            results.store(engine.run(batch, mode).await, self.records()).await;
+        }
+        self.bar.clear();
+        results
+    }
+
+    /// Plans every batch, and keeps the plans in hand: what is shown of them is what [`Runner::fix`] writes.
+    pub(crate) async fn plan(&self, gathered: Gathered) -> InHand {
+        let mut results = Results::of(Mode::Plan);
+        let mut plans = Vec::new();
+        for (number, Work { engine, batch }) in (1..).zip(self.works(gathered, &mut results).await) {
+            self.bar.on(&format!("{}: batch {number},", batch.id.rule));
+            let rule = batch.id.rule.clone();
+            match engine.plan(batch).await {
+                Ok(Planned { report, plan }) => {
+                    results.store(report, self.records()).await;
+                    plans.extend(plan);
+                }
+                Err(error) => results.problems.push(format!("{rule}: {error}")),
+            }
+        }
+        let diff = |plan: &Box<dyn PlanInHand>| {
+            let shown = plan.shown().clone();
+            Diff { what: format!("To be changed by {}:", shown.id.rule), shown }
+        };
+        results.diffs = plans.iter().map(diff).collect();
+        self.bar.clear();
+        InHand { results, plans }
+    }
+
+    /// Writes what the plans show.
+    pub(crate) async fn fix(&self, plans: Vec<Box<dyn PlanInHand>>) -> Results {
+        let mut results = Results::of(Mode::Apply);
+        for plan in plans {
+            self.bar.on(&format!("{}:", plan.shown().id.rule));
+            results.store(plan.fix().await, self.records()).await;
+        }
+        self.bar.clear();
+        results
+    }
+
+    /// The batches, each with its engine. Batches of one run share it, and with it the assumed roles.
+    async fn works(&self, gathered: Gathered, results: &mut Results) -> Vec<Work> {
+        let Gathered { batches, skipped, problems } = gathered;
+        results.skipped = skipped;
+        results.problems.extend(problems);
+        let mut works = Vec::<Work>::new();
+        for batch in batches {
+            let Some(rule) = self.rules.iter().find(|rule| rule.manifest.id == batch.id.rule) else { continue };
+            let last =
+                works.last().filter(|work| (&work.batch.id.rule, work.batch.id.run) == (&batch.id.rule, batch.id.run));
+            let engine = match last {
+                Some(work) => Ok(Arc::clone(&work.engine)),
+                None => self.workplace.engine(rule, batch.id.run, Some(self.ledger.clone())).map(Arc::from),
+            };
+            match engine {
+                Ok(engine) => works.push(Work { engine, batch }),
+                Err(error) => {
+                    results.problems.push(format!("{}: {error}", batch.id.rule));
+                    results.store(Report::untouched(batch, Outcome::Held, &error.to_string()), self.records()).await;
+                }
+            }
+        }
+        works
+    }
+
+    fn records(&self) -> &Records {
+        &self.workplace.connection.records
+    }
+}

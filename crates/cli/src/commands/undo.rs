@@ -1,0 +1,338 @@
+//! `undo`: a report in; what its run changed, put back from the stored plans alone.
+//!
+//! It first finds out how everything would be put back, and prints that. Then it writes what was printed and nothing
+//! else: a resource that has changed in between is held by the engine. Where later runs have changed the same resources,
+//! their changes are taken back first, if that was asked for.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use clap::builder::{BoolValueParser, TypedValueParser};
+use clap::{ArgAction, Args};
+use engine::TakenBack;
+use jiff::{SignedDuration, Timestamp};
+use remediation::{AccountId, BatchId, Mode, PlannedResource, Records, RunId};
+use serde_json::Value;
+
+use crate::commands::arguments::{AccessArgs, CompanyArgs, OutputArgs, PolicyArgs, consent};
+use crate::commands::help::{self, RUN_EXIT_CODES};
+use crate::commands::results::{Diff, Results};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::print::page::{Format, Page, complain};
+use crate::print::progress::Bar;
+use crate::print::question::{self, Consent};
+use crate::print::text::counted;
+use crate::session::connection::Connection;
+use crate::session::plans::{Drifted, PlanInHand, WayBack, WayBackOf, was_written};
+use crate::session::records::RecordAt;
+use crate::session::rules::{self, LoadedRule, Remediate};
+use crate::session::runs::{self, RunPlan, RunPlans};
+use crate::session::workplace::Workplace;
+
+/// What to undo.
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// The report of the run, as plan and apply print it: s3://bucket/reports/…, or a file. Without -<batch>.json, all
+    /// plans of the run. If the run ended early and left no report, its plan.
+    #[arg(value_name = "REPORT", value_parser = RecordAt::report_or_plan)]
+    report: RecordAt,
+    /// Only resources of this account, by its twelve digits; can be repeated.
+    #[arg(long = "account", value_name = "ID")]
+    accounts: Vec<AccountId>,
+    /// Only this resource, by its name in the report; can be repeated.
+    #[arg(long = "resource", value_name = "NAME")]
+    resources: Vec<String>,
+    #[command(flatten)]
+    access: AccessArgs,
+    /// Put back what is printed without being asked. Without a terminal, and with --json, nothing is changed unless this
+    /// is given.
+    #[arg(long = "yes", action = ArgAction::SetTrue, value_parser = consent())]
+    consent: Consent,
+    /// Where later runs of ours have changed the same resources, take those changes back first.
+    #[arg(long = "with-later", action = ArgAction::SetTrue, value_parser = later())]
+    later: Later,
+    /// Also put back resources that somebody else has changed after the fix.
+    #[arg(long = "force", action = ArgAction::SetTrue, value_parser = drifted())]
+    drifted: Drifted,
+    /// How many hours to exempt what was put back, so that no run fixes it again.
+    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    exempt_hours: u32,
+    #[command(flatten)]
+    company: CompanyArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// What to do with a resource that a later run has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Later {
+    Hold,
+    /// `--with-later`.
+    TakeBack,
+}
+
+fn later() -> impl TypedValueParser<Value = Later> {
+    BoolValueParser::new().map(|is_given| if is_given { Later::TakeBack } else { Later::Hold })
+}
+
+fn drifted() -> impl TypedValueParser<Value = Drifted> {
+    BoolValueParser::new().map(|is_given| if is_given { Drifted::PutBack } else { Drifted::Hold })
+}
+
+pub(crate) fn help() -> String {
+    help::below(
+        RUN_EXIT_CODES,
+        "
+  See what a run changed and how it would be put back, and put it back when asked; the same in a script:
+    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json
+    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json --yes
+
+  All batches of a run; a run that ended early and left only its plan:
+    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN
+    autoremediate undo s3://bucket/plans/s3-public-bucket/2026-01-02/RUN-1.json
+
+  Only one resource, even if somebody changed it after the fix:
+    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json --resource data --force --yes
+
+  Together with what later runs changed on the same resources; from a folder, with nobody else at work:
+    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN --with-later
+    autoremediate undo autoremediate-records/reports/s3-public-bucket/2026-01-02/RUN --alone",
+    )
+}
+
+/// A later batch, and the ARNs of the resources that it has changed.
+struct Concerned {
+    id: BatchId,
+    arns: BTreeSet<String>,
+}
+
+/// A plan to take back.
+struct Step {
+    what: String,
+    plan: Box<dyn PlanInHand>,
+    of: WayBackOf,
+}
+
+impl Step {
+    /// Says which of its resources steps before it take back first.
+    fn lies_beneath(&mut self, above: &BTreeSet<String>) {
+        self.of.beneath = self.of.only.intersection(above).cloned().collect();
+    }
+}
+
+/// What was asked for, and the later batches that have changed the same resources.
+struct Asked {
+    steps: Vec<Step>,
+    later: Vec<Concerned>,
+}
+
+/// What works on an undo.
+struct Undoing<'a> {
+    args: &'a UndoArgs,
+    records: &'a Records,
+    rule: &'a LoadedRule,
+    engine: Box<dyn Remediate>,
+    run: RunId,
+}
+
+/// Shows how what a run changed would be put back; with consent, puts it back.
+pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, page: &mut Page<'_>) -> Result<Exit, Error> {
+    let UndoArgs { report, consent, output, .. } = args;
+    if *consent == Consent::Given {
+        report.place.may_write(args.company.company)?;
+    }
+    let rules = rules::select(&[report.rule().to_owned()])?;
+    let Some(rule) = rules.first() else { return Err(Error::Report(report.key.clone())) };
+    let connection = Connection::open(args.access.access(), report.place.clone()).await?;
+    let policy = connection.policy(args.policy.policy.as_deref()).await?;
+    let workplace = Workplace { connection, policy, progress: Arc::new(bar.clone()) };
+    let run = RunId::start();
+    let engine = workplace.engine(rule, run, None)?;
+    let undoing = Undoing { args, records: &workplace.connection.records, rule, engine, run };
+    let mut shown = Results::of(Mode::Plan);
+    let Asked { steps, later } = undoing.asked(&mut shown).await?;
+    let steps = match args.later {
+        Later::Hold => steps,
+        Later::TakeBack => undoing.after_later(&later, steps, &mut shown).await?,
+    };
+    let ways = undoing.ways_back(steps, &mut shown).await?;
+    bar.clear();
+    let is_asked = *consent == Consent::Ask;
+    if output.format == Format::Table || is_asked {
+        shown.print(output.format, &rules, page)?;
+    }
+    if ways.is_empty() {
+        complain("There is nothing to put back: no resource that was asked for was changed by the run.");
+        if output.format == Format::Json && !is_asked {
+            shown.print(output.format, &rules, page)?;
+        }
+        return Ok(shown.exit());
+    }
+    if args.later == Later::Hold && !later.is_empty() {
+        let runs: Vec<_> =
+            later.iter().map(|of| format!("{} ({})", of.id.run, counted(of.arns.len(), "resource"))).collect();
+        complain(format!(
+            "Later runs have changed the same resources, which are held: {}. To take those changes back first, give \
+             --with-later.",
+            runs.join(", ")
+        ));
+    }
+    if is_asked && !may_go_on(args, &shown)? {
+        complain("Nothing was changed. To put it back, give --yes.");
+        return Ok(shown.exit());
+    }
+    let mut results = Results::of(Mode::Apply);
+    undoing.write(ways, &mut results).await;
+    bar.clear();
+    if output.format == Format::Json {
+        results.diffs = shown.diffs;
+        results.problems.extend(shown.problems.iter().cloned());
+    }
+    results.print(output.format, &rules, page)?;
+    let unread = if shown.problems.is_empty() { Exit::NothingLeft } else { Exit::Failed };
+    Ok(results.exit().max(unread))
+}
+
+/// Asks, where there is somebody to ask and something to put back.
+fn may_go_on(args: &UndoArgs, shown: &Results) -> Result<bool, Error> {
+    if shown.shown() == 0 || !question::can_ask(args.output.format) {
+        return Ok(false);
+    }
+    if let Err(error) = args.report.place.may_write(args.company.company) {
+        complain(error);
+        return Ok(false);
+    }
+    let what = match args.later {
+        Later::Hold => "as shown",
+        Later::TakeBack => "as shown, what later runs have changed first",
+    };
+    Ok(question::is_confirmed(&format!("Put back {} {what}?", counted(shown.shown(), "resource")))?)
+}
+
+impl Undoing<'_> {
+    /// What was asked for. A record that cannot be read is a problem, and stops none of the others.
+    async fn asked(&self, results: &mut Results) -> Result<Asked, Error> {
+        let RunPlans { plans, problems } = runs::find(self.records, &self.args.report.key).await?;
+        results.problems.extend(problems);
+        let mut asked = Asked { steps: Vec::new(), later: Vec::new() };
+        for plan in plans {
+            let wanted = |planned: &PlannedResource<_>| is_wanted(self.args, planned);
+            if let Some(step) = self.step(plan, wanted, "To be put back, as it was before the", results).await {
+                match step.plan.changed_later().await {
+                    Ok(changed) => add(&mut asked.later, changed, &step.of.only),
+                    Err(why) => results.problems.push(format!("{}: {why}", step.of.key)),
+                }
+                asked.steps.push(step);
+            }
+        }
+        // The last comes first: it found what the others had left.
+        asked.later.sort_by_key(|of| Reverse((of.id.run.started(), of.id.batch)));
+        Ok(asked)
+    }
+
+    /// The steps after those that take back what later runs have changed.
+    async fn after_later(
+        &self,
+        later: &[Concerned],
+        mut asked: Vec<Step>,
+        results: &mut Results,
+    ) -> Result<Vec<Step>, Error> {
+        let (mut steps, mut above) = (Vec::new(), BTreeSet::new());
+        for Concerned { id, arns } in later {
+            let RunPlans { plans, problems } = runs::of_batch(self.records, id).await.map_err(Box::new)?;
+            results.problems.extend(problems);
+            let start = steps.len();
+            for plan in plans {
+                let wanted = |planned: &PlannedResource<_>| arns.contains(&planned.resource.arn);
+                let what = "To be taken back first, as it was before the later";
+                steps.extend(self.step(plan, wanted, what, results).await);
+            }
+            // Attempts of one batch are one run: none of them is later than another.
+            for step in &mut steps[start..] {
+                step.lies_beneath(&above);
+            }
+            above.extend(steps[start..].iter().flat_map(|step| step.of.only.iter().cloned()));
+        }
+        asked.iter_mut().for_each(|step| step.lies_beneath(&above));
+        steps.extend(asked);
+        Ok(steps)
+    }
+
+    /// Reads a plan of which some resources may be wanted, and were written to.
+    async fn step(
+        &self,
+        plan: RunPlan,
+        wanted: impl Fn(&PlannedResource<Value>) -> bool,
+        what: &str,
+        results: &mut Results,
+    ) -> Option<Step> {
+        let RunPlan { key, report } = plan;
+        let plan = match self.engine.read(self.records, &key).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                results.problems.push(error.to_string());
+                return None;
+            }
+        };
+        let shown = plan.shown();
+        let written = shown.resources.iter().filter(|of| wanted(of) && was_written(report.as_ref(), &of.resource.arn));
+        let only: BTreeSet<_> = written.map(|planned| planned.resource.arn.clone()).collect();
+        let what = format!("{what} run {}:", shown.id.run);
+        let of = WayBackOf { key, report, only, beneath: BTreeSet::new(), drifted: self.args.drifted };
+        (!of.only.is_empty()).then_some(Step { what, plan, of })
+    }
+
+    /// Finds out how each step is taken back.
+    async fn ways_back(&self, steps: Vec<Step>, results: &mut Results) -> Result<Vec<Box<dyn WayBack>>, Error> {
+        let mut ways = Vec::new();
+        for (batch, Step { what, plan, of }) in (1..).zip(steps) {
+            let way = plan.way_back(self.id(batch), of).await?;
+            if let Some(report) = way.report() {
+                results.store(report.clone(), self.records).await;
+            }
+            results.diffs.push(Diff { what, shown: way.shown().clone() });
+            ways.push(way);
+        }
+        Ok(ways)
+    }
+
+    /// Writes what was shown.
+    async fn write(&self, ways: Vec<Box<dyn WayBack>>, results: &mut Results) {
+        let exempt_until = Timestamp::now() + SignedDuration::from_hours(i64::from(self.args.exempt_hours));
+        for (batch, way) in (1..).zip(ways) {
+            results.store(way.write(self.id(batch), exempt_until).await, self.records).await;
+        }
+    }
+
+    fn id(&self, batch: u32) -> BatchId {
+        BatchId { rule: self.rule.manifest.id.clone(), run: self.run, batch }
+    }
+}
+
+/// Adds the later batches of the resources that are asked for.
+fn add(later: &mut Vec<Concerned>, changed: Vec<TakenBack>, only: &BTreeSet<String>) {
+    for TakenBack { resource, later: batches } in changed.into_iter().filter(|of| only.contains(&of.resource.arn)) {
+        for id in batches {
+            match later.iter_mut().find(|of| of.id == id) {
+                Some(of) => of.arns.insert(resource.arn.clone()),
+                None => {
+                    later.push(Concerned { id, arns: BTreeSet::from([resource.arn.clone()]) });
+                    true
+                }
+            };
+        }
+    }
+}
+
+/// Whether a resource is asked for, by its account and by any of its names.
+fn is_wanted(args: &UndoArgs, planned: &PlannedResource<Value>) -> bool {
+    let (UndoArgs { accounts, resources, .. }, PlannedResource { resource, findings, .. }) = (args, planned);
+    let accounts_of = || findings.iter().map(|finding| &finding.account).chain([&resource.owner]);
+    let names = || findings.iter().map(|finding| finding.resource.as_str()).chain(resource.all_names());
+    (accounts.is_empty() || accounts_of().any(|account| accounts.contains(account)))
+        && (resources.is_empty() || names().any(|name| resources.iter().any(|wanted| wanted == name)))
+}

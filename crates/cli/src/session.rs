@@ -1,0 +1,12 @@
+//! What commands work with: AWS, Netskope, the store of records, the policy and the rules. Nothing here prints, and
+//! nothing knows which command works with it.
+
+pub(crate) mod access;
+pub(crate) mod connection;
+pub(crate) mod findings;
+pub(crate) mod plans;
+pub(crate) mod records;
+pub(crate) mod rules;
+pub(crate) mod runs;
+pub(crate) mod tenant;
+pub(crate) mod workplace;

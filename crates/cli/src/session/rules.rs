@@ -1,0 +1,189 @@
+//! The rules of this version, each without its type, so that a command can take whichever it is asked for.
+
+use std::sync::Arc;
+
+use engine::{Bounds, Deadline, Done, Engine, Progress};
+use futures::future::BoxFuture;
+use remediation::{
+    Batch, Guard, Ledger, Manifest, Mode, Policy, PolicyError, PolicyRecord, RecordError, Records, Report, Rule,
+    Sessions,
+};
+use rules::Visitor;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::error::Error;
+use crate::session::plans::{self, PlanInHand, PlanOf, Shown};
+
+/// A rule without its type.
+struct RuleEntry {
+    manifest: &'static str,
+    engine: MakeEngine,
+    guard: GuardOf,
+    settings_schema: SettingsSchema,
+    show: Show,
+}
+
+type MakeEngine = fn(EngineParts) -> Result<Box<dyn Remediate>, Error>;
+type GuardOf = fn(&Policy, &str) -> Result<Guard, PolicyError>;
+type SettingsSchema = fn(&mut SchemaGenerator) -> Schema;
+type Show = for<'a> fn(&'a Records, &'a str) -> BoxFuture<'a, Result<Shown, RecordError>>;
+
+/// What an engine is made of, apart from the rule.
+pub(crate) struct EngineParts {
+    pub(crate) manifest: Manifest,
+    pub(crate) sessions: Sessions,
+    pub(crate) records: Records,
+    pub(crate) policy: PolicyInForce,
+    pub(crate) ledger: Option<Ledger>,
+    pub(crate) progress: Arc<dyn Progress>,
+}
+
+/// The policy in force, and where it is read again before each write.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicyInForce {
+    pub(crate) policy: Policy,
+    pub(crate) record: Option<PolicyRecord>,
+}
+
+/// An engine without its rule's type.
+pub(crate) trait Remediate: Send + Sync {
+    /// [`Engine::run`], for as long as it takes.
+    fn run(&self, batch: Batch, mode: Mode) -> BoxFuture<'_, Report>;
+
+    /// [`Engine::run`] in mode `plan`, with the plan in hand.
+    fn plan(&self, batch: Batch) -> BoxFuture<'_, serde_json::Result<Planned>>;
+
+    /// Reads a stored plan.
+    fn read<'a>(
+        &'a self,
+        records: &'a Records,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn PlanInHand>, RecordError>>;
+}
+
+/// What was planned.
+pub(crate) struct Planned {
+    pub(crate) report: Report,
+    /// None where there is nothing to change.
+    pub(crate) plan: Option<Box<dyn PlanInHand>>,
+}
+
+impl<R: Rule> Remediate for Arc<Engine<R>> {
+    fn run(&self, batch: Batch, mode: Mode) -> BoxFuture<'_, Report> {
+        Box::pin(async move { Engine::run(self, batch, mode, Deadline::never()).await.report })
+    }
+
+    fn plan(&self, batch: Batch) -> BoxFuture<'_, serde_json::Result<Planned>> {
+        Box::pin(async move {
+            let Done { report, plan } = Engine::run(self, batch, Mode::Plan, Deadline::never()).await;
+            let plan = plan.map(|plan| PlanOf::new(Arc::clone(self), plan)).transpose()?;
+            Ok(Planned { report, plan: plan.map(|plan| Box::new(plan) as Box<dyn PlanInHand>) })
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        records: &'a Records,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn PlanInHand>, RecordError>> {
+        Box::pin(async move {
+            let plan = PlanOf::read(Arc::clone(self), records, key).await?;
+            Ok(Box::new(plan) as Box<dyn PlanInHand>)
+        })
+    }
+}
+
+/// Makes the entry of a rule.
+struct MakeEntry;
+
+impl Visitor for MakeEntry {
+    type Output = RuleEntry;
+
+    fn visit<R: Rule>(&self) -> RuleEntry {
+        RuleEntry {
+            manifest: R::MANIFEST,
+            engine: engine::<R>,
+            guard: |policy, rule| Ok(R::guard(&policy.settings::<R::Settings>(rule)?)),
+            settings_schema: R::Settings::json_schema,
+            show: |records, key| Box::pin(plans::show::<R>(records, key)),
+        }
+    }
+}
+
+fn engine<R: Rule>(parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
+    let EngineParts { manifest, sessions, records, policy: PolicyInForce { policy, record }, ledger, progress } = parts;
+    let settings = policy.settings::<R::Settings>(&manifest.id)?;
+    let engine = Engine::<R>::new(manifest, settings, sessions, records, Bounds::default())?;
+    let engine = engine.under(policy, record).with_progress(progress);
+    Ok(Box::new(Arc::new(match ledger {
+        Some(ledger) => engine.with_ledger(ledger),
+        None => engine,
+    })))
+}
+
+/// A rule of this version, with its manifest read.
+pub(crate) struct LoadedRule {
+    pub(crate) manifest: Manifest,
+    entry: RuleEntry,
+}
+
+impl LoadedRule {
+    /// An engine for one run of the rule.
+    pub(crate) fn engine(&self, parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
+        (self.entry.engine)(parts)
+    }
+
+    /// A stored plan of the rule, as it is shown.
+    pub(crate) async fn show(&self, records: &Records, key: &str) -> Result<Shown, RecordError> {
+        (self.entry.show)(records, key).await
+    }
+
+    /// What the rule's guard does under the policy, where the policy's settings of the rule can be used.
+    pub(crate) fn guard(&self, policy: &Policy) -> Result<Guard, PolicyError> {
+        (self.entry.guard)(policy, &self.manifest.id)
+    }
+
+    /// The JSON Schema of the rule's settings.
+    pub(crate) fn settings_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.entry.settings_schema)(generator)
+    }
+}
+
+/// Every rule.
+pub(crate) fn all() -> Result<Vec<LoadedRule>, Error> {
+    let load = |entry: RuleEntry| Ok(LoadedRule { manifest: Manifest::from_json(entry.manifest)?, entry });
+    rules::visit(&MakeEntry).into_iter().map(load).collect()
+}
+
+/// The rules of the IDs `asked`; every rule where none is asked for.
+pub(crate) fn select(asked: &[String]) -> Result<Vec<LoadedRule>, Error> {
+    let mut rules = all()?;
+    for rule in asked {
+        if !rules.iter().any(|known| known.manifest.id == *rule) {
+            return Err(Error::Rule { rule: rule.clone(), known: ids(&rules) });
+        }
+    }
+    rules.retain(|rule| asked.is_empty() || asked.contains(&rule.manifest.id));
+    Ok(rules)
+}
+
+/// The manifests of `rules`.
+pub(crate) fn manifests(rules: &[LoadedRule]) -> Vec<&Manifest> {
+    rules.iter().map(|rule| &rule.manifest).collect()
+}
+
+/// The IDs of `rules`, for people.
+pub(crate) fn ids(rules: &[LoadedRule]) -> String {
+    rules.iter().map(|rule| rule.manifest.id.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_rule_is_refused_with_those_that_there_are() {
+        let error = select(&["s3-public-buckets".into()]).err().unwrap().to_string();
+        assert!(error.contains("`s3-public-buckets`") && error.contains(", iam-stale-access-key, "), "{error}");
+    }
+}

@@ -1,0 +1,38 @@
+//! Where a command runs rules: a connection, the policy in force, and whoever is told of the progress.
+
+use std::sync::Arc;
+
+use engine::Progress;
+use remediation::{Ledger, RunId, Sessions};
+
+use crate::error::Error;
+use crate::session::connection::Connection;
+use crate::session::rules::{EngineParts, LoadedRule, PolicyInForce, Remediate};
+
+/// What an engine needs, whatever its rule.
+pub(crate) struct Workplace {
+    pub(crate) connection: Connection,
+    pub(crate) policy: PolicyInForce,
+    pub(crate) progress: Arc<dyn Progress>,
+}
+
+impl Workplace {
+    /// An engine for one run of the rule.
+    pub(crate) fn engine(
+        &self,
+        rule: &LoadedRule,
+        run: RunId,
+        ledger: Option<Ledger>,
+    ) -> Result<Box<dyn Remediate>, Error> {
+        let Connection { access, config, records, .. } = &self.connection;
+        let sessions = Sessions::new(config.clone(), rule.manifest.access(access.role(&rule.manifest.id), run));
+        rule.engine(EngineParts {
+            manifest: rule.manifest.clone(),
+            sessions,
+            records: records.clone(),
+            policy: self.policy.clone(),
+            ledger,
+            progress: self.progress.clone(),
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! The third station: the claim. Only who holds it writes to the resource, and only until its time is up.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use remediation::records::{Claim, Condition, Exempt, Write};
+use remediation::{BatchId, Card, RecordError, Records, Rule, RunId};
+use tokio::sync::{Mutex as AsyncMutex, watch};
+
+use crate::cards::Known;
+use crate::{Deadline, Engine};
+
+/// How long after a Lambda's deadline its claims end: it is dead by then, and cannot write.
+const AFTER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a claim is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Purpose {
+    /// The digest of the resource's part of the plan.
+    pub(crate) part: String,
+    /// What it takes back, where it is an undo's, and until when runs then leave the resource alone.
+    pub(crate) undo: Option<Undoes>,
+}
+
+/// What an undo takes back.
+#[derive(Debug, Clone)]
+pub(crate) struct Undoes {
+    pub(crate) run: RunId,
+    pub(crate) exempt: Exempt,
+}
+
+/// The right to write to a resource.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    records: Records,
+    key: String,
+    part: String,
+    held: AsyncMutex<Held>,
+    until: Mutex<Timestamp>,
+    lost: watch::Sender<bool>,
+}
+
+/// The card as it was stored last.
+#[derive(Debug)]
+struct Held {
+    card: Card,
+    condition: Condition,
+}
+
+/// Why a resource is not claimed.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Somebody else is at work on it, or has just been.
+    Busy(String),
+    /// The claim could not be stored.
+    Failed(RecordError),
+}
+
+impl Claimed {
+    /// Until when it holds.
+    pub(crate) fn until(&self) -> Timestamp {
+        *self.until.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The digest of the resource's part of the plan that it is for.
+    pub(crate) fn part(&self) -> &str {
+        &self.part
+    }
+
+    /// Says that it is lost: what is being written is not gone on with.
+    pub(crate) fn lose(&self) {
+        self.lost.send_replace(true);
+    }
+
+    /// Waits until it is lost, which it may never be.
+    pub(crate) async fn is_lost(&self) {
+        // The sender is a part of this claim, so that it is there.
+        drop(self.lost.subscribe().wait_for(|lost| *lost).await);
+    }
+
+    /// Makes it hold until `until`.
+    pub(crate) async fn renew(&self, until: Timestamp) -> Result<(), Refused> {
+        let longer = |mut card: Card| {
+            if let Some(claim) = &mut card.claim {
+                claim.until = until;
+            }
+            card
+        };
+        self.store(longer).await?;
+        *self.until.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = until;
+        Ok(())
+    }
+
+    /// Ends it. `write` says what came of it; `undone`, which run was taken back.
+    pub(crate) async fn release(&self, write: Option<Write>, undone: Option<RunId>) -> Result<(), Refused> {
+        let released = |card: Card| {
+            let card = card.release(write);
+            undone.map(|run| card.clone().undone(run)).unwrap_or(card)
+        };
+        self.store(released).await
+    }
+
+    async fn store(&self, change: impl FnOnce(Card) -> Card) -> Result<(), Refused> {
+        let mut held = self.held.lock().await;
+        let card = change(held.card.clone());
+        let stored = put(&self.records, &self.key, &held.condition, &card).await.map_err(Refused::Failed)?;
+        let condition = stored.ok_or_else(|| Refused::Busy("somebody else has changed its card".into()))?;
+        *held = Held { card, condition };
+        Ok(())
+    }
+}
+
+/// Stores a card on a condition; gives the condition on which it can be stored next.
+async fn put(
+    records: &Records,
+    key: &str,
+    condition: &Condition,
+    card: &Card,
+) -> Result<Option<Condition>, RecordError> {
+    let version = records.put_if(condition, key, card.to_json()?).await?;
+    Ok(version.map(Condition::Unchanged))
+}
+
+impl<R: Rule> Engine<R> {
+    /// Claims a resource on its card.
+    pub(crate) async fn claim(
+        &self,
+        id: &BatchId,
+        known: &Known,
+        purpose: Purpose,
+        deadline: Deadline,
+    ) -> Result<Claimed, Refused> {
+        let since = self.clock.now();
+        let until = self.claimed_until(deadline);
+        let Purpose { part, undo } = purpose;
+        let claim = Claim {
+            run: id.run,
+            batch: id.batch,
+            since,
+            until,
+            holder: self.holder.clone(),
+            part: part.clone(),
+            undoes: undo.as_ref().map(|undoes| undoes.run),
+        };
+        let mut card = known.card.clone().claim(claim);
+        if let Some(Undoes { exempt, .. }) = undo {
+            card.exempt = Some(exempt);
+        }
+        let stored = put(&self.records, &known.key, &known.condition, &card).await.map_err(Refused::Failed)?;
+        let Some(condition) = stored else {
+            let busy = "another run was at work on it just now; the next poll looks again";
+            return Err(Refused::Busy(busy.into()));
+        };
+        let held = AsyncMutex::new(Held { card, condition });
+        let (records, key, until) = (self.records.clone(), known.key.clone(), Mutex::new(until));
+        Ok(Claimed { records, key, part, held, until, lost: watch::Sender::new(false) })
+    }
+
+    /// Until when a claim of a run with this deadline holds.
+    pub(crate) fn claimed_until(&self, deadline: Deadline) -> Timestamp {
+        let time = if deadline.is_set() { deadline.left() + AFTER_DEADLINE } else { self.bounds.claim };
+        let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+        self.clock.now().checked_add(time).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Keeps something on a card without a claim: nothing is written to the resource.
+    pub(crate) async fn keep(&self, known: &Known, card: &Card) -> Result<(), RecordError> {
+        // Where somebody else was faster, the next poll says it again.
+        put(&self.records, &known.key, &known.condition, card).await.map(drop)
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Busy(busy) => f.write_str(busy),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}

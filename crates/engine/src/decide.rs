@@ -1,0 +1,298 @@
+//! The second station: what becomes of a resource's changes. What the policy, the resource's card, the guard and the
+//! limits say; or what a person was shown.
+
+use jiff::Timestamp;
+use remediation::policy::{About as Covers, Names};
+use remediation::records::{Ended, FoughtOver};
+use remediation::{Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, Side, Sighting, Tags};
+
+use crate::cards::Known;
+use crate::claim::Claimed;
+use crate::resolve::{Verdict, Work};
+use crate::workers::About;
+use crate::{Engine, Job, Warrant, summaries};
+
+/// A resource whose changes are decided on.
+pub(crate) struct Decided<R: Rule> {
+    pub(crate) work: Work<R>,
+    pub(crate) proposal: Proposal<R::Change>,
+    pub(crate) sightings: Vec<Sighting>,
+    pub(crate) known: Option<Known>,
+    pub(crate) decision: Decision<R::Change>,
+}
+
+/// What becomes of a resource's changes.
+#[derive(Debug)]
+pub(crate) enum Decision<C> {
+    /// Nothing of them is even in the plan: this is what is reported.
+    Settle(Verdict),
+    /// They are in the plan alone.
+    Show,
+    /// They wait for an approval.
+    Await(Awaits),
+    /// They are left to a later run, for this reason.
+    Defer(String),
+    /// These are written, by the resource's one writer once it is claimed.
+    Write(Vec<C>, Option<Box<Claimed>>),
+}
+
+/// Why changes wait for an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Awaits {
+    pub(crate) reasons: Vec<String>,
+    /// Where one of them is that the resource is fought over.
+    pub(crate) fought_over: Option<FoughtOver>,
+}
+
+/// What the policy's exemptions say of a resource.
+enum Exemptions {
+    /// It is exempt, for this reason.
+    Exempt(String),
+    /// It is not; these it had.
+    Expired(Vec<String>),
+}
+
+impl<R: Rule> About for Decided<R> {
+    fn finding(&self) -> &Finding {
+        self.work.finding()
+    }
+}
+
+impl<C> Decision<C> {
+    /// Why an approval is awaited.
+    pub(crate) fn awaits(&self) -> &[String] {
+        match self {
+            Self::Await(awaits) => &awaits.reasons,
+            _ => &[],
+        }
+    }
+
+    /// The outcome where nothing is written, and why.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Settle(verdict) => verdict.clone(),
+            Self::Show | Self::Write(..) => Verdict { outcome: Outcome::Planned, detail: None },
+            Self::Await(Awaits { reasons, .. }) => {
+                Verdict::new(Outcome::Held, format!("needs an approval: {}", reasons.join("; ")))
+            }
+            Self::Defer(reason) => Verdict::new(Outcome::Deferred, reason.clone()),
+        }
+    }
+}
+
+impl<R: Rule> Engine<R> {
+    /// What becomes of one resource.
+    pub(crate) async fn decide(&self, work: Work<R>, job: &Job<R::Change>) -> Decided<R> {
+        let proposal = self.plan(&work.findings, &work.looked.seen);
+        let decision = Decision::Settle(Verdict { outcome: Outcome::AlreadyCompliant, detail: None });
+        let mut decided = Decided { work, proposal, sightings: Vec::new(), known: None, decision };
+        decided.decision = match self.consider(&mut decided, job).await {
+            Ok(decision) => decision,
+            Err(verdict) => Decision::Settle(verdict),
+        };
+        decided
+    }
+
+    async fn consider(&self, decided: &mut Decided<R>, job: &Job<R::Change>) -> Result<Decision<R::Change>, Verdict> {
+        self.heed_exemptions(decided).await?;
+        if decided.proposal.changes.is_empty() {
+            return Err(settled(&decided.proposal));
+        }
+        let known = job.cards.read(decided.work.resource()).await;
+        let known = decided.known.insert(known.map_err(|error| Verdict::new(error.outcome, error.to_string()))?);
+        let now = self.clock.now();
+        if let Some(exempt) = known.card.exempt.as_ref().filter(|exempt| now < exempt.until) {
+            return Err(Verdict::new(Outcome::Exempt, format!("{} (until {})", exempt.reason, exempt.until)));
+        }
+        let busy = known.card.claimed_by_another(&self.holder, now).map(|claim| {
+            format!("the run {} is at work on it, until {} at most; the next poll looks again", claim.run, claim.until)
+        });
+        decided.sightings = self.guard(&decided.work, &decided.proposal).await;
+        let decision = match &job.warrant {
+            Warrant::Mode(_) => self.by_mode(decided, job),
+            Warrant::Shown(shown) => {
+                if job.mode_for(self, decided.work.account()) < job.warrant.needs() {
+                    return Err(Verdict::new(
+                        Outcome::Held,
+                        "it was shown, but the policy's mode does not let it be written any more",
+                    ));
+                }
+                self.as_shown(decided, shown.get(&decided.work.resource().arn), job)?
+            }
+        };
+        Ok(match (decision, busy) {
+            (Decision::Write(..), Some(busy)) => Decision::Defer(busy),
+            (decision, _) => decision,
+        })
+    }
+
+    /// What the mode, the guard and the resource's history say of the changes.
+    fn by_mode(&self, decided: &Decided<R>, job: &Job<R::Change>) -> Decision<R::Change> {
+        let mut reasons = Vec::new();
+        if R::guard(&self.settings) == Guard::Hold {
+            reasons.extend(decided.sightings.iter().map(ToString::to_string));
+        }
+        let mut fought_over = None;
+        match job.mode_for(self, decided.work.account()) {
+            Mode::Off | Mode::Plan => return Decision::Show,
+            Mode::Approve => reasons.push("the mode is approve".into()),
+            Mode::Apply => {
+                let known = decided.known.as_ref().map(|known| &known.card);
+                fought_over = known.and_then(|card| card.fought_over(self.policy.fight, self.clock.now()));
+                reasons.extend(fought_over.as_ref().map(told));
+            }
+        }
+        if reasons.is_empty() {
+            return Decision::Write(decided.proposal.changes.clone(), None);
+        }
+        Decision::Await(Awaits { reasons, fought_over })
+    }
+
+    /// What becomes of changes that a person has seen: they are written while each is still to be made, and while the
+    /// guard sees nothing that the person did not. Today's settings do not judge them.
+    fn as_shown(
+        &self,
+        decided: &Decided<R>,
+        shown: Option<&PlannedResource<R::Change>>,
+        job: &Job<R::Change>,
+    ) -> Result<Decision<R::Change>, Verdict> {
+        let drifted = |what: String| Verdict::new(Outcome::Held, format!("drifted: {what}"));
+        let Some(shown) = shown else {
+            return Err(drifted("what the finding leads to by now was not shown".into()));
+        };
+        let ours = |write: &&remediation::records::Write| {
+            (write.run, write.batch) == (job.id.run, job.id.batch) && write.ended != Ended::CutOff
+        };
+        if decided.known.iter().flat_map(|known| &known.card.writes).any(|write| ours(&write)) {
+            return Err(Verdict::new(Outcome::Held, "this approval was used before: approve the plan again"));
+        }
+        let state = &decided.work.looked.seen.state;
+        let changes: Vec<_> = shown.changes().cloned().collect();
+        let moved = changes.iter().filter(|change| R::side(change, state) != Side::Before);
+        let moved: Vec<_> = moved.map(ToString::to_string).collect();
+        // An earlier attempt of this very run may have moved them before it was cut off; to write them again is harmless.
+        if !moved.is_empty() && !self.was_cut_off(decided, job) {
+            let (moved, found) = (moved.join("; "), summaries(&decided.proposal.changes).join("; "));
+            return Err(drifted(format!(
+                "what was shown is not to be made any more (`{moved}`); a fresh look finds: {found}"
+            )));
+        }
+        let known = |sighting: &&Sighting| shown.sightings.iter().any(|of| of.what == sighting.what);
+        let unseen: Vec<_> = decided.sightings.iter().filter(|of| !known(of)).map(ToString::to_string).collect();
+        if !unseen.is_empty() {
+            return Err(drifted(format!("the guard sees what was not shown: {}", unseen.join("; "))));
+        }
+        Ok(Decision::Write(changes, None))
+    }
+
+    /// Whether an earlier attempt of this very run was cut off while it wrote.
+    fn was_cut_off(&self, decided: &Decided<R>, job: &Job<R::Change>) -> bool {
+        let Some(known) = &decided.known else { return false };
+        let is_its = |run, batch| (run, batch) == (job.id.run, job.id.batch);
+        let claimed = known.card.claim.iter().any(|claim| is_its(claim.run, claim.batch));
+        claimed || known.card.writes.iter().any(|write| is_its(write.run, write.batch) && write.ended == Ended::CutOff)
+    }
+
+    /// What the guard sees of the changes. That it cannot see is a sighting, too.
+    async fn guard(&self, work: &Work<R>, proposal: &Proposal<R::Change>) -> Vec<Sighting> {
+        if !R::guard(&self.settings).is_on() {
+            return Vec::new();
+        }
+        let impact = R::impact(&work.looked.client, &work.looked.seen, &proposal.changes, &self.settings);
+        Box::pin(impact)
+            .await
+            .unwrap_or_else(|error| vec![Sighting::new(format!("what the fix would break could not be seen: {error}"))])
+    }
+
+    /// Ends the matter where the resource is exempt by any of its names, or by its tags, which are read only if they
+    /// matter: where it does not comply.
+    async fn heed_exemptions(&self, decided: &mut Decided<R>) -> Result<(), Verdict> {
+        match self.exemptions(decided).await {
+            Ok(Exemptions::Exempt(why)) => Err(Verdict::new(Outcome::Exempt, why)),
+            Ok(Exemptions::Expired(expired)) => {
+                let expired = expired.into_iter().map(|exemption| format!("an exemption has expired: {exemption}"));
+                decided.proposal.notes.extend(expired);
+                Ok(())
+            }
+            Err(error) => {
+                let finding = decided.finding();
+                Err(self.failed(finding, &self.in_session(finding, error), decided.work.findings.len()))
+            }
+        }
+    }
+
+    async fn exemptions(&self, decided: &Decided<R>) -> Result<Exemptions> {
+        let (now, rule, work) = (Timestamp::now(), &self.manifest.id, &decided.work);
+        let mut tags: Option<Tags> = None;
+        let mut expired = Vec::new();
+        for exemption in self.policy.exemptions() {
+            let covers = |placed: &crate::workers::Placed| {
+                let names = Names::of_finding(&placed.finding, &self.manifest, self.sessions.region());
+                exemption.is_about(rule, &placed.finding, &names.and(work.resource()))
+            };
+            let covers: Vec<_> = work.findings.iter().map(covers).collect();
+            let holds = if covers.contains(&Covers::Yes) {
+                true
+            } else if covers.contains(&Covers::IfTagged) && !decided.proposal.complies() {
+                if tags.is_none() {
+                    tags = Some(Box::pin(R::tags(&work.looked.client, &work.looked.seen)).await?);
+                }
+                tags.as_ref().is_some_and(|tags| exemption.is_tagged(tags))
+            } else {
+                false
+            };
+            match (holds, exemption.is_expired(now)) {
+                (true, false) => return Ok(Exemptions::Exempt(exemption.to_string())),
+                (true, true) => expired.push(exemption.to_string()),
+                (false, _) => {}
+            }
+        }
+        Ok(Exemptions::Expired(expired))
+    }
+
+    /// Leaves to a later run what the policy's limits have no room for.
+    pub(crate) async fn keep_to_limits(&self, job: &Job<R::Change>, decided: &mut [Decided<R>]) {
+        let written = |decided: &&mut Decided<R>| matches!(decided.decision, Decision::Write(..));
+        let mut written: Vec<_> = decided.iter_mut().filter(written).collect();
+        if written.is_empty() {
+            return;
+        }
+        let count = |decided: &&mut Decided<R>| {
+            let Decision::Write(changes, _) = &decided.decision else { return (decided.work.account().clone(), 0) };
+            (decided.work.account().clone(), u32::try_from(changes.len()).unwrap_or(u32::MAX))
+        };
+        let wanted: Vec<_> = written.iter().map(count).collect();
+        match self.ledger(&job.id).take(&self.manifest.id, &self.policy.limits, &wanted).await {
+            Ok(held) => {
+                for (decided, why) in written.iter_mut().zip(held) {
+                    if let Some(why) = why {
+                        decided.decision = Decision::Defer(why);
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the limits could not be checked, so nothing was written");
+                let why = format!("the limits could not be checked, so nothing was written: {error}");
+                for decided in written {
+                    decided.decision = Decision::Settle(Verdict::new(error.outcome(), why.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// What is reported where nothing is to be changed: the resource complies, or nothing of it can be changed.
+fn settled<C>(proposal: &Proposal<C>) -> Verdict {
+    let Proposal { held, not_now, unproved, .. } = proposal;
+    match (&held[..], &not_now[..], &unproved[..]) {
+        ([], [], []) => Verdict { outcome: Outcome::AlreadyCompliant, detail: None },
+        ([], [], unproved) => Verdict::new(Outcome::Unverified, unproved.join("; ")),
+        ([], not_now, _) => Verdict::new(Outcome::Deferred, not_now.join("; ")),
+        (held, ..) => Verdict::new(Outcome::Held, held.join("; ")),
+    }
+}
+
+fn told(fought_over: &FoughtOver) -> String {
+    let FoughtOver { reports, .. } = fought_over;
+    format!("fought over: it was fixed {} times and violates again; the reports: {}", reports.len(), reports.join(", "))
+}

@@ -1,0 +1,611 @@
+//! The engine: what becomes of a batch of findings.
+//!
+//! A finding is what somebody called a resource, and several findings can be about the same one: two controls, a name
+//! and an ARN, two regions. So the engine first finds out what they lead to, and from then on works on resources, each
+//! of which goes through the same stations:
+//!
+//! ```text
+//!  findings ─► resolve ─► decide ─► claim ─► record ─► write ─► prove ─► report
+//!              look       policy    card     plan      change   look
+//!                         card                by        by
+//!                         guard               change    change
+//! ```
+//!
+//! 1. **resolve**: a look in a session that can only read says what the resource is and how it stands.
+//! 2. **decide**: the rule plans the changes for all controls together; exemptions, the resource's card, the guard, the
+//!    mode and the limits say what becomes of them. A person's approval, or answer, stands in the mode's place.
+//! 3. **claim**: who writes to the resource says so on its card first. There is one writer at a time; what was decided on
+//!    an older card is not claimed.
+//! 4. **record**: the plan is stored. Without it nothing is written.
+//! 5. **write**: change by change, while the policy still lets it and the claim holds.
+//! 6. **prove**: a fresh look must find nothing left to change. Then the card says what was written, and lets go.
+//!
+//! Undo goes the same way back, from a stored plan that is believed for its digest alone.
+//!
+//! Invariants, each with a test:
+//!
+//! - Nothing is written before the plan that says so is stored, nor what the policy does not allow as it is right before
+//!   the write, nor by two at once.
+//! - [`Outcome::Fixed`] means that a fresh look found nothing left to change for any control of the resource;
+//!   [`Outcome::AlreadyCompliant`] and [`Outcome::Gone`], that the right object was looked at.
+//! - Every finding has one outcome. One bad account, finding, resource or record never stops the others.
+//! - Running anything twice, or twice at once, ends in the same state; what a crash has cut off is ended by the next run,
+//!   or taken back by undo.
+//! - What a person was shown is what is written, once, or nothing is.
+
+mod breaker;
+mod cards;
+mod claim;
+mod clock;
+mod decide;
+mod problems;
+mod prove;
+mod record;
+mod resolve;
+mod undo;
+mod workers;
+mod write;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use remediation::domain::Controls;
+use remediation::records::{Ended, Write};
+use remediation::{
+    AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Ledger, Manifest, ManifestError,
+    Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Report, ReportedFinding, Rule,
+    Sessions,
+};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use breaker::{Breaker, Effect, Opened};
+use cards::Cards;
+use claim::{Claimed, Purpose, Refused};
+use decide::{Decided, Decision};
+use problems::Problems;
+use prove::{Proof, in_force, judge};
+use record::Recorded;
+use resolve::{ClientKey, ClientSlot, Row, Verdict, Work};
+use workers::{About, Placed};
+use write::{Order, Written};
+
+pub use clock::Clock;
+pub use undo::{Taken, TakenBack, Undo};
+pub use workers::{Bounds, Deadline, Progress};
+
+/// Why nothing is done at all.
+const PAUSED: &str = "everything is paused by the policy";
+
+/// Runs one rule over batches of findings.
+pub struct Engine<R: Rule> {
+    manifest: Manifest,
+    controls: Controls<R::Control>,
+    settings: R::Settings,
+    sessions: Sessions,
+    records: Records,
+    bounds: Bounds,
+    policy: Policy,
+    policy_record: Option<PolicyRecord>,
+    ledger: Option<Ledger>,
+    regions: Option<Vec<String>>,
+    home_region: Option<String>,
+    holder: String,
+    clock: Clock,
+    breaker: Breaker,
+    problems: Problems,
+    progress: Option<Arc<dyn Progress>>,
+    slots: Semaphore,
+    clients: Mutex<HashMap<ClientKey, ClientSlot<R::Client>>>,
+}
+
+/// A report, and the plan of which it says what became.
+#[derive(Debug)]
+pub struct Done<C> {
+    /// The report; [`Records::store_report`] keeps it.
+    pub report: Report,
+    /// The plan as it was stored; none where there was nothing to change.
+    pub plan: Option<Plan<C>>,
+}
+
+/// What one run is about.
+struct Job<C> {
+    id: BatchId,
+    warrant: Warrant<C>,
+    deadline: Deadline,
+    cards: Cards,
+}
+
+/// What lets the changes of a run be written.
+enum Warrant<C> {
+    /// The mode that was asked for, as far as the policy goes along.
+    Mode(Mode),
+    /// That a person has seen exactly these changes, by the ARNs of their resources.
+    Shown(Shown<C>),
+}
+
+/// What a person has seen, and how that person said yes.
+struct Shown<C> {
+    resources: BTreeMap<String, PlannedResource<C>>,
+    consent: Consent,
+}
+
+/// How a person said yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    /// By an approval of a stored plan.
+    Approval,
+    /// By an answer to a command, which runs the changes itself.
+    Answer,
+}
+
+impl<C> Shown<C> {
+    fn get(&self, arn: &str) -> Option<&PlannedResource<C>> {
+        self.resources.get(arn)
+    }
+}
+
+impl<C> Warrant<C> {
+    /// The most that is done.
+    fn mode(&self) -> Mode {
+        match self {
+            Self::Mode(mode) => *mode,
+            Self::Shown(_) => self.needs(),
+        }
+    }
+
+    /// The mode that the policy must allow for something to be written.
+    fn needs(&self) -> Mode {
+        match self {
+            Self::Mode(_) | Self::Shown(Shown { consent: Consent::Answer, .. }) => Mode::Apply,
+            Self::Shown(Shown { consent: Consent::Approval, .. }) => Mode::Approve,
+        }
+    }
+}
+
+impl<C> Job<C> {
+    /// The most that is done in an account.
+    fn mode_for<R: Rule>(&self, engine: &Engine<R>, account: &AccountId) -> Mode {
+        engine.policy.mode(&engine.manifest.id, account).min(self.warrant.mode())
+    }
+}
+
+impl<R: Rule> Engine<R> {
+    /// An engine for one run.
+    ///
+    /// # Errors
+    ///
+    /// The parameters of the manifest's controls are not what the rule takes.
+    pub fn new(
+        manifest: Manifest,
+        settings: R::Settings,
+        sessions: Sessions,
+        records: Records,
+        bounds: Bounds,
+    ) -> Result<Self, ManifestError> {
+        Ok(Self {
+            controls: manifest.parameters()?,
+            manifest,
+            settings,
+            sessions,
+            records,
+            bounds,
+            policy: Policy::unrestricted(),
+            policy_record: None,
+            ledger: None,
+            regions: None,
+            home_region: None,
+            holder: Uuid::new_v4().to_string(),
+            clock: Clock::default(),
+            breaker: Breaker::default(),
+            problems: Problems::default(),
+            progress: None,
+            slots: Semaphore::new(bounds.concurrency.max(1)),
+            clients: Mutex::default(),
+        })
+    }
+
+    /// Tells `progress` how far the run is.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Holds the runs to `policy`, which `record`, where there is one, says anew before each write.
+    #[must_use]
+    pub fn under(mut self, policy: Policy, record: Option<PolicyRecord>) -> Self {
+        self.policy = policy;
+        self.policy_record = record;
+        self
+    }
+
+    /// Counts what the runs change in `ledger`, instead of one of the rule alone.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
+    /// Leaves to other deployments what is in none of `regions`; what has no region is in `home`.
+    #[must_use]
+    pub fn in_regions(mut self, regions: Vec<String>, home: String) -> Self {
+        self.regions = Some(regions);
+        self.home_region = Some(home);
+        self
+    }
+
+    /// Claims in the name of `holder`: who comes back in that name goes on with its claims.
+    #[must_use]
+    pub fn held_by(mut self, holder: String) -> Self {
+        self.holder = holder;
+        self
+    }
+
+    /// Tells the time of claims by `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Takes a batch from findings to outcomes. `mode` is the most that it does; the policy can make that less.
+    pub async fn run(&self, batch: Batch, mode: Mode, deadline: Deadline) -> Done<R::Change> {
+        self.carry_out(batch, Warrant::Mode(mode), deadline).await
+    }
+
+    /// Writes what a person was shown, and has said yes to: those changes of `plan` that were only planned, on the
+    /// resources on which each of them is still to be made.
+    pub async fn run_shown(&self, id: BatchId, plan: Plan<R::Change>, deadline: Deadline) -> Done<R::Change> {
+        let resources = plan.resources.into_iter().filter(|planned| planned.awaits.is_empty());
+        self.carry_out_shown(id, resources, Consent::Answer, deadline).await
+    }
+
+    /// Carries out a plan that a person has approved: those of its resources that wait for an approval, on which each
+    /// change is still to be made and the guard sees nothing new. An approval serves once.
+    pub async fn run_approved(&self, approved: Approved, plan: Plan<R::Change>, deadline: Deadline) -> Done<R::Change> {
+        let approval = &approved.approval;
+        let done = match self.check(approval, &plan) {
+            Ok(()) => {
+                let resources = plan.resources.into_iter().filter(|planned| !planned.awaits.is_empty());
+                self.carry_out_shown(approval.id(), resources, Consent::Approval, deadline).await
+            }
+            Err(why) => {
+                let waiting = plan.resources.into_iter().filter(|planned| !planned.awaits.is_empty());
+                let findings = waiting.flat_map(|planned| planned.findings).collect();
+                let report = Report::untouched(Batch::new(approval.id(), findings), Outcome::Held, &why);
+                Done { report, plan: None }
+            }
+        };
+        let report = Report { approval: Some(approved), mode: Mode::Approve, ..done.report };
+        Done { report, ..done }
+    }
+
+    /// Whether the approval is of this plan, and holds.
+    fn check(&self, approval: &Approval, plan: &Plan<R::Change>) -> Result<(), String> {
+        let digest = plan.digest().map_err(|error| error.to_string())?;
+        if plan.id.rule != self.manifest.id {
+            return Err(format!("the plan is of the rule `{}`, not of `{}`", plan.id.rule, self.manifest.id));
+        }
+        approval.check(&digest, self.policy.approval_hours, Timestamp::now()).map_err(|error| error.to_string())
+    }
+
+    async fn carry_out_shown(
+        &self,
+        id: BatchId,
+        resources: impl Iterator<Item = PlannedResource<R::Change>>,
+        consent: Consent,
+        deadline: Deadline,
+    ) -> Done<R::Change> {
+        let resources: Vec<_> = resources.collect();
+        let findings = resources.iter().flat_map(|planned| planned.findings.clone()).collect();
+        let by_arn = resources.into_iter().map(|planned| (planned.resource.arn.clone(), planned));
+        let warrant = Warrant::Shown(Shown { resources: by_arn.collect(), consent });
+        self.carry_out(Batch::new(id, findings), warrant, deadline).await
+    }
+
+    /// The stations, one after the other.
+    async fn carry_out(&self, batch: Batch, warrant: Warrant<R::Change>, deadline: Deadline) -> Done<R::Change> {
+        let Batch { id, findings, bad_lines } = batch;
+        if self.policy.paused {
+            let batch = Batch { id, findings, bad_lines };
+            return Done { report: Report::untouched(batch, Outcome::Held, PAUSED), plan: None };
+        }
+        let started = Timestamp::now();
+        let cards = Cards::new(&self.records, &self.manifest.id);
+        let job = Job { id, warrant, deadline, cards };
+        let mode = findings.iter().map(|finding| job.mode_for(self, &finding.account)).max().unwrap_or_default();
+        let findings = findings.into_iter().enumerate().map(|(place, finding)| Placed { place, finding }).collect();
+
+        let findings = self.list_cards(findings, &job).await;
+        let (works, mut rows) = self.resolve(findings, &job).await;
+        let mut decided = self.for_each_bounded(works, |work| Box::pin(self.decide(work, &job))).await;
+        self.keep_to_limits(&job, &mut decided).await;
+        let claimed = self.for_each_bounded(decided, |decided| self.claim_for(decided, &job)).await;
+        let (settled, planned): (Vec<_>, Vec<_>) =
+            claimed.into_iter().partition(|decided| matches!(decided.decision, Decision::Settle(_)));
+        rows.extend(settled.iter().flat_map(|decided| self.rows_of(decided, &decided.decision.verdict())));
+        let recorded = self.record(&job.id, mode, planned.iter().map(Decided::planned).collect()).await;
+        let (recorded, written) = self.finish(planned, recorded, &job).await;
+        rows.extend(written);
+        self.done(job.id, mode, started, rows, bad_lines, recorded)
+    }
+
+    /// Lists the cards before anything is looked at: what is written in between is then seen by the claims.
+    async fn list_cards(&self, findings: Vec<Placed>, job: &Job<R::Change>) -> Vec<Placed> {
+        let accounts: std::collections::BTreeSet<_> = findings.iter().map(|placed| &placed.finding.account).collect();
+        let accounts = accounts.into_iter().filter(|account| job.mode_for(self, account) > Mode::Off);
+        let list = |account: &AccountId| {
+            let account = account.clone();
+            async move {
+                let _slot = self.slots.acquire().await;
+                // Who needs a card that could not be listed is told so.
+                drop(job.cards.list(&account).await);
+            }
+        };
+        futures::future::join_all(accounts.map(list)).await;
+        findings
+    }
+
+    /// Claims a resource whose changes are to be written, or says who else is at work on it.
+    async fn claim_for(&self, mut decided: Decided<R>, job: &Job<R::Change>) -> Decided<R> {
+        let Decision::Write(changes, None) = &decided.decision else { return decided };
+        let changes = changes.clone();
+        let Some(known) = &decided.known else { return decided };
+        if job.deadline.left() < self.bounds.reserve {
+            decided.decision = Decision::Defer("no time was left to write it; the next poll will".into());
+            return decided;
+        }
+        let part = match decided.planned().digest() {
+            Ok(part) => part,
+            Err(error) => {
+                decided.decision = Decision::Settle(Verdict::new(Outcome::Failed, error.to_string()));
+                return decided;
+            }
+        };
+        decided.decision = match self.claim(&job.id, known, Purpose { part, undo: None }, job.deadline).await {
+            Ok(claimed) => Decision::Write(changes, Some(Box::new(claimed))),
+            Err(Refused::Busy(busy)) => Decision::Defer(busy),
+            Err(Refused::Failed(error)) => {
+                let why = format!("it could not be claimed, so nothing was written: {error}");
+                Decision::Settle(Verdict::new(error.outcome(), why))
+            }
+        };
+        decided
+    }
+
+    /// Writes what the stored plan says is written, and says of the rest why it is not.
+    async fn finish(
+        &self,
+        planned: Vec<Decided<R>>,
+        recorded: Result<Option<Recorded<R::Change>>, RecordError>,
+        job: &Job<R::Change>,
+    ) -> (Option<Recorded<R::Change>>, Vec<Row>) {
+        let recorded = match recorded {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                tracing::error!(%error, "the plan could not be stored, so nothing was written");
+                let why = format!("the plan could not be stored, so nothing was written: {error}");
+                let verdict = Verdict::new(error.outcome(), why);
+                let given_up = self.for_each_bounded(planned, |decided| self.give_up(decided, &verdict)).await;
+                return (None, given_up.into_iter().flatten().collect());
+            }
+        };
+        let (written, unwritten): (Vec<_>, Vec<_>) =
+            planned.into_iter().partition(|decided| matches!(decided.decision, Decision::Write(..)));
+        if let Some(recorded) = &recorded {
+            let waiting = unwritten.iter().map(|decided| self.remember_waiting(decided, job, &recorded.stored));
+            futures::future::join_all(waiting).await;
+        }
+        let mut rows: Vec<_> = unwritten.iter().flat_map(|decided| self.unwritten(decided)).collect();
+        if !written.is_empty() {
+            self.notify(|progress| progress.applying(written.len()));
+            let fix = |decided| async {
+                let rows = Box::pin(self.fix(decided, job)).await;
+                self.notify(|progress| progress.done());
+                rows
+            };
+            let fixed = self.for_each_bounded(written, fix).await;
+            rows.extend(fixed.into_iter().flatten());
+        }
+        (recorded, rows)
+    }
+
+    /// Lets go of a resource to which nothing is written after all.
+    async fn give_up(&self, decided: Decided<R>, verdict: &Verdict) -> Vec<Row> {
+        if let Decision::Write(_, Some(claimed)) = &decided.decision
+            && let Err(refused) = claimed.release(None, None).await
+        {
+            tracing::error!(?refused, "a claim could not be released");
+        }
+        self.rows_of(&decided, verdict)
+    }
+
+    /// The rows of a resource that is in the plan and is not written.
+    fn unwritten(&self, decided: &Decided<R>) -> Vec<Row> {
+        let Verdict { outcome, detail } = decided.decision.verdict();
+        let left: Vec<_> = decided.proposal.held.iter().chain(&decided.proposal.not_now).map(String::as_str).collect();
+        let left = (!left.is_empty()).then(|| left.join("; "));
+        self.rows_of(decided, &Verdict { outcome, detail: detail.or(left) })
+    }
+
+    /// Writes the changes of one resource, proves them, and lets go of it.
+    async fn fix(&self, decided: Decided<R>, job: &Job<R::Change>) -> Vec<Row> {
+        let Decision::Write(changes, Some(claimed)) = &decided.decision else {
+            return self.rows_of(&decided, &decided.decision.verdict());
+        };
+        let stopped = if job.deadline.left() < self.bounds.reserve {
+            Some("no time was left to write it; the next poll will".to_owned())
+        } else {
+            self.breaker.is_open(decided.work.account(), &self.policy.limits)
+        };
+        if let Some(stopped) = stopped {
+            let verdict = Verdict::new(Outcome::Deferred, stopped);
+            return self.give_up(decided, &verdict).await;
+        }
+        if self.is_due(claimed, job.deadline)
+            && let Err(refused) = claimed.renew(self.claimed_until(job.deadline)).await
+        {
+            let verdict = Verdict::new(Outcome::Deferred, format!("its claim could not be renewed: {refused}"));
+            return self.rows_of(&decided, &verdict);
+        }
+        let order = Order {
+            finding: decided.finding(),
+            resource: decided.work.resource(),
+            changes,
+            needs: job.warrant.needs(),
+            claimed,
+            deadline: job.deadline,
+        };
+        let (written, proof) =
+            self.while_claimed(claimed, job.deadline, self.write_and_prove(&order, &decided, job)).await;
+        let took = in_force(&proof, &written);
+        let Proof { found, notes, .. } = proof;
+        if let Some(error) = written.failure.as_ref().filter(|error| error.is_of_account()) {
+            self.problems.count(decided.work.account(), error, decided.work.findings.len());
+        }
+        let judged = judge(found, written.failure);
+        self.count_effect(&job.id, decided.work.account(), judged.effect).await;
+        let write = (written.begun > 0).then(|| self.written(&job.id, claimed, judged.outcome, &took));
+        let kept = claimed.release(write, None).await;
+        let mut rows = self.rows_of(&decided, &Verdict { outcome: judged.outcome, detail: judged.detail });
+        for Row { row, .. } in &mut rows {
+            row.written = written.done;
+            row.took.clone_from(&took);
+            if row.outcome != Outcome::AlreadyCompliant {
+                row.verification.clone_from(&judged.verification);
+            }
+            row.notes.extend(notes.iter().filter(|note| !decided.proposal.notes.contains(note)).cloned());
+            if let Err(refused) = &kept {
+                row.notes.push(format!("what was written could not be kept on its card: {refused}"));
+            }
+        }
+        tracing::info!(outcome = %judged.outcome, written = written.done, "applied");
+        rows
+    }
+
+    async fn write_and_prove(
+        &self,
+        order: &Order<'_, R::Change>,
+        decided: &Decided<R>,
+        job: &Job<R::Change>,
+    ) -> (Written, Proof) {
+        let written = self.write(order).await;
+        // After a failed write one look is enough: another run, or the service itself, may have brought it about.
+        let within = if written.failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };
+        let within = within.min(job.deadline.left());
+        let proof = self.prove(&decided.work.findings, order.changes, &job.warrant, within).await;
+        (written, proof)
+    }
+
+    /// What the card says of what was written.
+    fn written(&self, id: &BatchId, claimed: &Claimed, outcome: Outcome, took: &[usize]) -> Write {
+        let ended = if outcome == Outcome::Fixed { Ended::Proved } else { Ended::Unproved };
+        let (part, took) = (claimed.part().to_owned(), took.to_vec());
+        Write { run: id.run, batch: id.batch, at: self.clock.now(), ended, part, took }
+    }
+
+    /// Does `work` while the claim holds. Where no deadline ends it, it is renewed; where that fails, it is lost.
+    async fn while_claimed<T>(&self, claimed: &Claimed, deadline: Deadline, work: impl Future<Output = T>) -> T {
+        if deadline.is_set() {
+            return work.await;
+        }
+        let renewals = async {
+            loop {
+                tokio::time::sleep(self.bounds.claim / 3).await;
+                if let Err(refused) = claimed.renew(self.claimed_until(deadline)).await {
+                    tracing::error!(?refused, "a claim could not be renewed");
+                    claimed.lose();
+                    return std::future::pending().await;
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = renewals => never,
+        }
+    }
+
+    /// Whether a third of the claim's time has passed, before anything was written under it.
+    fn is_due(&self, claimed: &Claimed, deadline: Deadline) -> bool {
+        let left = claimed.until().duration_since(self.clock.now());
+        !deadline.is_set() && Duration::try_from(left).unwrap_or_default() < self.bounds.claim * 2 / 3
+    }
+
+    /// Counts what became of a fix, for the breaker.
+    async fn count_effect(&self, id: &BatchId, account: &AccountId, effect: Effect) {
+        for Opened { account, why } in self.breaker.count(account, effect, &self.policy.limits) {
+            tracing::error!("{why}");
+            if let Err(error) = self.ledger(id).stop(account.as_ref(), &why).await {
+                tracing::error!(%error, "the other batches of the run were not told");
+            }
+        }
+    }
+
+    fn ledger(&self, id: &BatchId) -> Ledger {
+        self.ledger.clone().unwrap_or_else(|| Ledger::new(self.records.clone(), &id.rule, id.run))
+    }
+
+    /// The rows of a resource's findings. One whose own control the resource complied with says so, whatever the others
+    /// came to.
+    fn rows_of(&self, decided: &Decided<R>, verdict: &Verdict) -> Vec<Row> {
+        let Decided { work, proposal, sightings, decision, .. } = decided;
+        let Work { findings, looked } = work;
+        let changes = match decision {
+            Decision::Write(changes, _) => summaries(changes),
+            _ => summaries(&proposal.changes),
+        };
+        let notes: Vec<_> = sightings.iter().map(ToString::to_string).chain(proposal.notes.iter().cloned()).collect();
+        let row = |placed: &Placed| {
+            let alone = std::slice::from_ref(placed);
+            let complied = findings.len() > 1
+                && !matches!(verdict.outcome, Outcome::Exempt | Outcome::Gone)
+                && self.plan(alone, &looked.seen).complies();
+            let (outcome, detail) = match complied {
+                true => (Outcome::AlreadyCompliant, None),
+                false => (verdict.outcome, verdict.detail.clone()),
+            };
+            let row = ReportedFinding::unwritten(placed.finding.clone(), outcome, detail);
+            let resource = Some(looked.seen.resource.clone());
+            let row = ReportedFinding { resource, notes: notes.clone(), changes: changes.clone(), ..row };
+            Row { place: placed.place, row }
+        };
+        findings.iter().map(row).collect()
+    }
+
+    fn done(
+        &self,
+        id: BatchId,
+        mode: Mode,
+        started: Timestamp,
+        mut rows: Vec<Row>,
+        bad_lines: Vec<BatchLineError>,
+        recorded: Option<Recorded<R::Change>>,
+    ) -> Done<R::Change> {
+        rows.sort_by_key(|row| row.place);
+        let findings = rows.into_iter().map(|row| row.row).collect();
+        let report = Report::done(id, mode, started, findings, bad_lines);
+        let (plan, stored) = recorded.map(|Recorded { plan, stored }| (plan, stored)).unzip();
+        Done { report: Report { plan: stored, accounts: self.account_problems(), ..report }, plan }
+    }
+
+    /// What stopped all findings of an account, one line an account: in the report and in the log.
+    fn account_problems(&self) -> Vec<AccountProblem> {
+        let problems = self.problems.take();
+        for AccountProblem { account, findings, reason } in &problems {
+            tracing::warn!(%account, findings, "{reason}");
+        }
+        problems
+    }
+}
+
+fn summaries<C: ToString>(changes: &[C]) -> Vec<String> {
+    changes.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,181 @@
+//! The sixth station: a fresh look says what has become of the resource. What a write answered is not enough.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use jiff::Timestamp;
+use remediation::{Error, Outcome, Proposal, Rule, Seen, Side, Verification};
+use tokio::time::Instant;
+
+use crate::breaker::Effect;
+use crate::resolve::Looked;
+use crate::workers::Placed;
+use crate::write::Written;
+use crate::{Engine, Warrant, summaries};
+
+/// What fresh looks after a write said.
+pub(crate) struct Proof {
+    /// The proof that the resource complies, or what it is instead.
+    pub(crate) found: Result<Verification, Found>,
+    /// Which of the changes the last look found in force.
+    pub(crate) took: Vec<usize>,
+    /// What the rule noted at the last look.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What a fresh look after a write said, when it was not that the resource complies.
+pub(crate) enum Found {
+    Gone(Error),
+    Held(String),
+    /// Something could not be changed yet.
+    Later(String),
+    /// It is changed, and not shown to work yet.
+    Unproved(String),
+    /// It still violates.
+    Left(String),
+    /// What was shown took, and there is more that was not shown.
+    More(String),
+    /// There was no look.
+    Unseen(Error),
+}
+
+/// What follows from a fix.
+pub(crate) struct Judged {
+    pub(crate) outcome: Outcome,
+    pub(crate) detail: Option<String>,
+    pub(crate) verification: Option<Verification>,
+    pub(crate) effect: Effect,
+}
+
+impl<R: Rule> Engine<R> {
+    /// Looks afresh until the resource complies with every control by which it is listed, with backoff, for at most
+    /// `within`; at least once.
+    pub(crate) async fn prove(
+        &self,
+        findings: &[Placed],
+        changes: &[R::Change],
+        warrant: &Warrant<R::Change>,
+        within: Duration,
+    ) -> Proof {
+        let last = Mutex::new((Vec::new(), Vec::new()));
+        let look = || async {
+            let looked = Box::pin(self.look(&findings[0].finding)).await.map_err(Found::of)?;
+            let Looked { seen, calls, .. } = looked;
+            let proposal = self.plan(findings, &seen);
+            let took = taken::<R>(changes, &seen);
+            let all_took = took.len() == changes.len();
+            *last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (took, proposal.notes.clone());
+            match what_is_left(&proposal) {
+                None => Ok(calls),
+                // What a person has not seen is not written, however often it is looked for.
+                Some(Found::Left(left)) if matches!(warrant, Warrant::Shown(_)) && all_took => Err(Found::More(left)),
+                Some(found) => Err(found),
+            }
+        };
+        // What is only not proved takes minutes: the next poll looks again.
+        let again = |found: &Found| matches!(found, Found::Left(_) | Found::Later(_) | Found::Unseen(_));
+        let found = look_until(within, look, again).await;
+        let (took, notes) = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Proof { found, took, notes }
+    }
+}
+
+/// Which of the changes are in force.
+pub(crate) fn taken<R: Rule>(changes: &[R::Change], seen: &Seen<R::State>) -> Vec<usize> {
+    let sides = changes.iter().map(|change| R::side(change, &seen.state)).enumerate();
+    sides.filter(|(_, side)| *side == Side::After).map(|(place, _)| place).collect()
+}
+
+fn what_is_left<C: ToString>(proposal: &Proposal<C>) -> Option<Found> {
+    let Proposal { changes, held, not_now, unproved, notes: _ } = proposal;
+    match (&changes[..], &held[..], &not_now[..], &unproved[..]) {
+        ([], [], [], []) => None,
+        ([], [], [], unproved) => Some(Found::Unproved(unproved.join("; "))),
+        ([], [], not_now, _) => Some(Found::Later(not_now.join("; "))),
+        ([], held, ..) => Some(Found::Held(held.join("; "))),
+        (changes, ..) => Some(Found::Left(summaries(changes).join("; "))),
+    }
+}
+
+/// Repeats `look`, which gives the calls that it made, with backoff while it fails with something for which `again`
+/// holds, for at most `within`.
+pub(crate) async fn look_until<E, F>(
+    within: Duration,
+    look: impl Fn() -> F,
+    again: impl Fn(&E) -> bool,
+) -> Result<Verification, E>
+where
+    F: Future<Output = Result<Vec<String>, E>>,
+{
+    let (looks, started) = (AtomicU32::new(0), Instant::now());
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .without_max_times()
+        .with_total_delay(Some(within));
+    let counted = || {
+        looks.fetch_add(1, Ordering::Relaxed);
+        look()
+    };
+    // The backoff counts its own waits; a slow look takes time as well.
+    let actions = counted.retry(backoff).when(|error| again(error) && started.elapsed() < within).await?;
+    Ok(Verification { at: Timestamp::now(), looks: looks.into_inner(), actions })
+}
+
+impl Found {
+    fn of(error: Error) -> Self {
+        if error.is_gone() { Self::Gone(error) } else { Self::Unseen(error) }
+    }
+}
+
+/// What follows from the last look and from the failed write, if there was one.
+pub(crate) fn judge(found: Result<Verification, Found>, failure: Option<Error>) -> Judged {
+    let (outcome, detail, effect) = match (&found, failure) {
+        (Ok(_), None) => (Outcome::Fixed, None, Effect::Worked),
+        (Ok(_), Some(error)) => {
+            let detail = format!("a write failed, and yet the resource complies: {error}");
+            (Outcome::Fixed, Some(detail), Effect::Worked)
+        }
+        (Err(Found::Gone(error)), _) => (Outcome::Gone, Some(error.to_string()), Effect::Unknown),
+        (Err(Found::More(left)), _) => {
+            let detail = format!("what was shown is written and has taken; not shown, and so left as it is: {left}");
+            (Outcome::Held, Some(detail), Effect::Worked)
+        }
+        (Err(_), Some(error)) => (outcome_of(&error), Some(error.to_string()), effect_of(&error)),
+        (Err(Found::Held(held)), None) => (Outcome::Held, Some(held.clone()), Effect::Unknown),
+        (Err(Found::Later(later)), None) => (Outcome::Deferred, Some(later.clone()), Effect::Unknown),
+        (Err(Found::Unproved(missing)), None) => (Outcome::Unverified, Some(missing.clone()), Effect::Unknown),
+        (Err(Found::Left(left)), None) => {
+            (Outcome::Unverified, Some(format!("a fresh look still finds: {left}")), Effect::Failed)
+        }
+        (Err(Found::Unseen(error)), None) => {
+            (Outcome::Unverified, Some(format!("a fresh look failed: {error}")), effect_of(error))
+        }
+    };
+    Judged { outcome, detail, verification: found.ok(), effect }
+}
+
+/// The outcome of a write that failed and had no effect that can be seen.
+pub(crate) fn outcome_of(error: &Error) -> Outcome {
+    // It is there: a look has found it.
+    if error.is_gone() { Outcome::Failed } else { error.kind.outcome() }
+}
+
+/// What an error says of whether fixes work: nothing, where it passes by itself or is not a fix's.
+fn effect_of(error: &Error) -> Effect {
+    match outcome_of(error) {
+        Outcome::Failed | Outcome::Unverified => Effect::Failed,
+        _ => Effect::Unknown,
+    }
+}
+
+/// Which changes are in force because of this run: of those that were begun, the ones that the last look found so; where
+/// there was no look, all that were written.
+pub(crate) fn in_force(proof: &Proof, written: &Written) -> Vec<usize> {
+    match &proof.found {
+        Err(Found::Unseen(_)) => (0..written.begun).collect(),
+        _ => proof.took.iter().copied().filter(|place| *place < written.begun).collect(),
+    }
+}

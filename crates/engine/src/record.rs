@@ -1,0 +1,70 @@
+//! The fourth station: the plan is stored, and without that nothing is written.
+
+use remediation::records::Waiting;
+use remediation::{BatchId, Mode, Plan, PlannedChange, PlannedResource, RecordError, Rule, StoredPlan};
+
+use crate::decide::{Awaits, Decided, Decision};
+use crate::{Engine, Job};
+
+/// A plan, and where it is stored.
+pub(crate) struct Recorded<C> {
+    pub(crate) plan: Plan<C>,
+    pub(crate) stored: StoredPlan,
+}
+
+impl<R: Rule> Decided<R> {
+    /// The resource's part of the plan.
+    pub(crate) fn planned(&self) -> PlannedResource<R::Change> {
+        let planned = |change: &R::Change| PlannedChange { summary: change.to_string(), change: change.clone() };
+        let changes = match &self.decision {
+            Decision::Write(changes, _) => changes,
+            _ => &self.proposal.changes,
+        };
+        PlannedResource {
+            resource: self.work.resource().clone(),
+            findings: self.work.findings.iter().map(|placed| placed.finding.clone()).collect(),
+            changes: changes.iter().map(planned).collect(),
+            awaits: self.decision.awaits().to_vec(),
+            held: self.proposal.held.iter().chain(&self.proposal.not_now).cloned().collect(),
+            sightings: self.sightings.clone(),
+            notes: self.proposal.notes.clone(),
+        }
+    }
+}
+
+impl<R: Rule> Engine<R> {
+    /// Stores the plan of what is decided on. None where there is nothing in it.
+    pub(crate) async fn record(
+        &self,
+        id: &BatchId,
+        mode: Mode,
+        resources: Vec<PlannedResource<R::Change>>,
+    ) -> Result<Option<Recorded<R::Change>>, RecordError> {
+        if resources.is_empty() {
+            return Ok(None);
+        }
+        let plan = Plan::new(id.clone(), mode, resources);
+        let digest = plan.digest()?;
+        let key = self.records.put_new(&id.plan_key(), serde_json::to_vec_pretty(&plan)?).await?;
+        tracing::info!(plan = %key, resources = plan.resources.len(), "plan stored");
+        Ok(Some(Recorded { plan, stored: StoredPlan { key, digest } }))
+    }
+
+    /// Keeps on the cards of resources whose changes wait that they do, and since when.
+    pub(crate) async fn remember_waiting(&self, decided: &Decided<R>, job: &Job<R::Change>, stored: &StoredPlan) {
+        let (Decision::Await(Awaits { fought_over, .. }), Some(known)) = (&decided.decision, &decided.known) else {
+            return;
+        };
+        let Ok(digest) = decided.planned().digest() else { return };
+        let waits = known.card.waiting.as_ref().is_some_and(|waiting| waiting.digest == digest);
+        if waits && known.card.fought_over == *fought_over {
+            return;
+        }
+        let mut card = known.card.clone();
+        card.waiting = Some(Waiting { plan: stored.key.clone(), digest, since: self.clock.now() });
+        card.fought_over.clone_from(fought_over);
+        if let Err(error) = self.keep(known, &card).await {
+            tracing::error!(%error, batch = job.id.batch, "that its plan waits could not be kept on a resource's card");
+        }
+    }
+}

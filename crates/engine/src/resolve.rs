@@ -1,0 +1,251 @@
+//! The first station: which resource each finding leads to, and how it stands. Findings of the same resource become one
+//! piece of work, whatever each of them calls it.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use remediation::aws::counted;
+use remediation::policy::{About as Covers, Exemption, Names};
+use remediation::{
+    AccountId, Error, Finding, Mode, Outcome, Proposal, Region, ReportedFinding, Resource, Result, Rule, Seen,
+    SessionKind,
+};
+use tokio::sync::OnceCell;
+
+use crate::workers::{About, Placed};
+use crate::{Deadline, Engine, Job};
+
+/// The client of an account, a region and a kind of session, made once.
+pub(crate) type ClientSlot<C> = Arc<OnceCell<Result<Arc<C>>>>;
+/// Whose client it is.
+pub(crate) type ClientKey = (AccountId, Region, SessionKind);
+
+/// A resource with the findings that lead to it.
+pub(crate) struct Work<R: Rule> {
+    /// At least one; the first leads the way.
+    pub(crate) findings: Vec<Placed>,
+    pub(crate) looked: Looked<R>,
+}
+
+/// A fresh look.
+pub(crate) struct Looked<R: Rule> {
+    pub(crate) client: Arc<R::Client>,
+    pub(crate) seen: Seen<R::State>,
+    /// The actions that it called.
+    pub(crate) calls: Vec<String>,
+}
+
+/// The row of a finding, with its place in the batch.
+pub(crate) struct Row {
+    pub(crate) place: usize,
+    pub(crate) row: ReportedFinding,
+}
+
+/// An outcome, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
+    pub(crate) detail: Option<String>,
+}
+
+/// Findings that name a resource in the same words.
+struct Named {
+    findings: Vec<Placed>,
+}
+
+impl<R: Rule> About for Work<R> {
+    fn finding(&self) -> &Finding {
+        &self.findings[0].finding
+    }
+}
+
+impl About for Named {
+    fn finding(&self) -> &Finding {
+        &self.findings[0].finding
+    }
+}
+
+impl<R: Rule> Work<R> {
+    pub(crate) fn resource(&self) -> &Resource {
+        &self.looked.seen.resource
+    }
+
+    /// The account that the findings name; it owns the resource.
+    pub(crate) fn account(&self) -> &AccountId {
+        &self.finding().account
+    }
+}
+
+impl Verdict {
+    pub(crate) fn new(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self { outcome, detail: Some(detail.into()) }
+    }
+
+    /// The rows of findings of which no resource is known.
+    fn rows(&self, findings: Vec<Placed>) -> Vec<Row> {
+        let row = |Placed { place, finding }| {
+            let row = ReportedFinding::unwritten(finding, self.outcome, self.detail.clone());
+            Row { place, row }
+        };
+        findings.into_iter().map(row).collect()
+    }
+}
+
+impl<R: Rule> Engine<R> {
+    /// Looks at every resource once, and groups the findings by what they lead to.
+    pub(crate) async fn resolve(&self, findings: Vec<Placed>, job: &Job<R::Change>) -> (Vec<Work<R>>, Vec<Row>) {
+        let (named, mut rows) = self.by_name(findings, job);
+        self.notify(|progress| progress.planning(named.len()));
+        let step = |named: Named| async move {
+            let looked = self.look_in_time(&named, job.deadline).await;
+            self.notify(|progress| progress.done());
+            (named, looked)
+        };
+        let mut works: Vec<Work<R>> = Vec::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        for (named, looked) in self.for_each_bounded(named, step).await {
+            match looked {
+                Err(verdict) => rows.extend(verdict.rows(named.findings)),
+                Ok(looked) => match known.get(&looked.seen.resource.arn) {
+                    Some(place) => works[*place].findings.extend(named.findings),
+                    None => {
+                        known.insert(looked.seen.resource.arn.clone(), works.len());
+                        works.push(Work { findings: named.findings, looked });
+                    }
+                },
+            }
+        }
+        for work in &mut works {
+            work.findings.sort_by_key(|placed| placed.place);
+        }
+        (works, rows)
+    }
+
+    /// Groups the findings by the words in which they name a resource. What can be said without a call is said.
+    fn by_name(&self, findings: Vec<Placed>, job: &Job<R::Change>) -> (Vec<Named>, Vec<Row>) {
+        let mut rows = Vec::new();
+        let mut named: BTreeMap<(AccountId, String, String), Vec<Placed>> = BTreeMap::new();
+        for placed in findings {
+            match self.without_a_call(&placed.finding, job) {
+                Err(verdict) => rows.extend(verdict.rows(vec![placed])),
+                Ok(located) => {
+                    let name = (located.account.clone(), located.region.to_string(), located.resource.clone());
+                    named.entry(name).or_default().push(placed);
+                }
+            }
+        }
+        let mut named: Vec<_> = named.into_values().map(|findings| Named { findings }).collect();
+        named.sort_by_key(|named| named.findings[0].place);
+        (named, rows)
+    }
+
+    /// The finding with its resource's region; or what is reported of it without a look.
+    fn without_a_call<'a>(&self, finding: &'a Finding, job: &Job<R::Change>) -> Result<Cow<'a, Finding>, Verdict> {
+        if job.mode_for(self, &finding.account) == Mode::Off {
+            return Err(Verdict::new(Outcome::Held, "the rule's mode is off"));
+        }
+        if !self.controls.contains_key(&finding.control) {
+            let message = format!("`{}` is not a control of {}", finding.control, self.manifest.id);
+            let error = Error::invalid_finding("control", message);
+            return Err(Verdict::new(Outcome::Failed, error.to_string()));
+        }
+        if let Some(exemption) = self.exempt_by_finding(finding) {
+            return Err(Verdict::new(Outcome::Exempt, exemption));
+        }
+        finding.located(self.manifest.scope).map_err(|error| Verdict::new(error.kind.outcome(), error.to_string()))
+    }
+
+    /// Why the finding is exempt by what it says itself, where that is so: then the account is not even called.
+    fn exempt_by_finding(&self, finding: &Finding) -> Option<String> {
+        let now = Timestamp::now();
+        let names = Names::of_finding(finding, &self.manifest, self.sessions.region());
+        let exempts = |exemption: &&Exemption| {
+            exemption.is_about(&self.manifest.id, finding, &names) == Covers::Yes && !exemption.is_expired(now)
+        };
+        self.policy.exemptions().iter().find(exempts).map(ToString::to_string)
+    }
+
+    async fn look_in_time(&self, named: &Named, deadline: Deadline) -> Result<Looked<R>, Verdict> {
+        if deadline.left() < self.bounds.reserve {
+            return Err(Verdict::new(Outcome::Deferred, "no time was left to plan it; the next poll will"));
+        }
+        let looked = Box::pin(self.look(named.finding())).await;
+        looked.map_err(|error| self.failed(named.finding(), &error, named.findings.len()))
+    }
+
+    /// A fresh look through the read-only session, at what this deployment may change.
+    pub(crate) async fn look(&self, finding: &Finding) -> Result<Looked<R>> {
+        let finding = finding.located(self.manifest.scope)?;
+        let client = self.client(&finding, SessionKind::Read).await?;
+        let (seen, calls) = counted(Box::pin(R::look(&client, &finding))).await;
+        let seen = seen.map_err(|error| self.in_session(&finding, error))?;
+        self.is_ours(&finding, &seen.resource)?;
+        Ok(Looked { client, seen, calls })
+    }
+
+    /// Whether the finding's account owns the resource, and this deployment is the one that looks after its region.
+    fn is_ours(&self, finding: &Finding, resource: &Resource) -> Result<()> {
+        let Resource { arn, owner, region, .. } = resource;
+        if *owner != finding.account {
+            let message = format!(
+                "it belongs to the account {owner}, which shares it with {}: it can be changed there only ({arn})",
+                finding.account
+            );
+            return Err(Error::out_of_reach("finding's account", message));
+        }
+        let region = if region.is_global() { self.home_region.as_deref() } else { Some(region.as_ref()) };
+        match (&self.regions, region) {
+            (Some(regions), Some(region)) if !regions.iter().any(|of| of == region) => {
+                let message =
+                    format!("it is in {region}, so the deployment that looks after that region fixes it ({arn})");
+                Err(Error::out_of_reach("finding's region", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is reported of findings for which a call failed before anything was written.
+    pub(crate) fn failed(&self, finding: &Finding, error: &Error, findings: usize) -> Verdict {
+        let outcome = error.kind.outcome();
+        if error.is_of_account() {
+            self.problems.count(&finding.account, error, findings);
+        } else if outcome == Outcome::Failed {
+            tracing::warn!(%error, "planning failed");
+        }
+        Verdict::new(outcome, error.to_string())
+    }
+
+    /// An error of a call with a session for the finding's account and region.
+    pub(crate) fn in_session(&self, finding: &Finding, error: Error) -> Error {
+        let region = finding.region.to_string();
+        let region = if finding.region.is_global() { self.sessions.region() } else { &region };
+        error.in_session(&finding.account, region)
+    }
+
+    pub(crate) async fn client(&self, finding: &Finding, kind: SessionKind) -> Result<Arc<R::Client>> {
+        let slot = {
+            let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            Arc::clone(clients.entry((finding.account.clone(), finding.region.clone(), kind)).or_default())
+        };
+        let make = || async {
+            let target = self.sessions.target(&finding.account, &finding.region, kind).await?;
+            Ok(Arc::new(R::client(&target)))
+        };
+        slot.get_or_init(make).await.clone()
+    }
+
+    /// What the rule makes of a look, for all the controls by which the resource is listed.
+    pub(crate) fn plan(&self, findings: &[Placed], seen: &Seen<R::State>) -> Proposal<R::Change> {
+        let mut names: Vec<_> = findings.iter().map(|placed| placed.finding.control.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        // Two spellings of one control are one.
+        let mut controls: Vec<&R::Control> = Vec::new();
+        for control in names.into_iter().filter_map(|name| self.controls.get(name)) {
+            controls.push(control);
+        }
+        R::plan(seen, &controls, &self.settings)
+    }
+}

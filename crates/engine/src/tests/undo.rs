@@ -1,0 +1,300 @@
+//! The way back.
+
+use jiff::SignedDuration;
+use remediation::POLICY_KEY;
+use remediation::records::Ended;
+use tempfile::NamedTempFile;
+
+use super::*;
+
+/// What a report says that a run has stored.
+pub(super) async fn taken(world: &World, report: &Report) -> Taken<Change> {
+    let key = report.plan.as_ref().unwrap().key.clone();
+    let plan = world.records().get_as(&key).await.unwrap();
+    Taken { key, plan, report: Some(report.clone()), only: Vec::new() }
+}
+
+/// Fixes every house of the world in a run of its own.
+pub(super) async fn fixed(world: &mut World) -> Taken<Change> {
+    world.run = remediation::RunId::start();
+    let report = run(world, Mode::Apply).await;
+    taken(world, &report).await
+}
+
+pub(super) fn write(force: bool) -> Undo<Change> {
+    Undo::Write { shown: None, force, exempt_until: Timestamp::now() + SignedDuration::from_hours(24) }
+}
+
+pub(super) async fn undo_as(world: &World, taken: &Taken<Change>, how: &Undo<Change>) -> Done<Change> {
+    let id = BatchId { run: remediation::RunId::start(), ..world.batch().id };
+    world.engine_with(IMPATIENT, world.records()).undo(id, taken.clone(), how, Deadline::never()).await
+}
+
+pub(super) async fn undo(world: &World, taken: &Taken<Change>) -> Report {
+    undo_as(world, taken, &write(false)).await.report
+}
+
+fn detail(report: &Report, place: usize) -> &str {
+    report.findings[place].detail.as_deref().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn undo_shows_takes_back_and_proves_and_records_itself() {
+    let mut world = World::new();
+    world.house(ONE, REGION, &[true, false, true], Script::Works);
+    world.open_houses(TWO, REGION, 1);
+    let before = world.doors();
+    let fixed = fixed(&mut world).await;
+    let shown = undo_as(&world, &fixed, &Undo::Show).await.report;
+    assert_eq!(outcomes(&shown), [Outcome::Planned; 2]);
+    // The last change first.
+    assert_eq!(shown.findings[0].changes, ["door 2 open false → true", "door 0 open false → true"]);
+    assert!(world.all_closed());
+    let undone = undo(&world, &fixed).await;
+    assert_eq!(outcomes(&undone), [Outcome::Undone; 2], "{undone:?}");
+    assert!(undone.findings.iter().all(|row| row.verification.is_some()));
+    assert_eq!(detail(&undone, 0), "it violates again: door 0 open true → false; door 2 open true → false");
+    assert_eq!(world.doors(), before);
+    assert_eq!(undone.undoes.as_deref(), Some(fixed.key.as_str()));
+    let again = undo(&world, &fixed).await;
+    assert_eq!(
+        (outcomes(&again), again.plan.is_none(), again.findings[0].written),
+        (vec![Outcome::Undone; 2], true, 0)
+    );
+}
+
+#[tokio::test]
+async fn undo_leaves_what_somebody_else_has_changed_back_unless_it_is_forced() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, false], Script::Works);
+    world.open_houses(TWO, REGION, 1);
+    let fixed = fixed(&mut world).await;
+    // What the fix never touched is nobody's business.
+    world.open_door(&house, 1);
+    assert_eq!(outcomes(&undo(&world, &fixed).await), [Outcome::Undone; 2]);
+    assert_eq!(world.doors()[&house], [true, true]);
+}
+
+#[tokio::test]
+async fn what_is_neither_in_force_nor_taken_back_is_held() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let fixed = fixed(&mut world).await;
+    world.rebuild(&house, &[]);
+    let held = undo(&world, &fixed).await;
+    assert_eq!(outcomes(&held), [Outcome::Held]);
+    assert!(detail(&held, 0).contains("it has changed since the fix"), "{held:?}");
+}
+
+#[tokio::test]
+async fn undone_means_that_a_fresh_look_found_it_taken_back() {
+    for (script, outcome) in [
+        (Script::Deaf, Outcome::Unverified),
+        (Script::WriteFails(AccessDenied), Outcome::Failed),
+        (Script::WriteFails(NotNow), Outcome::Deferred),
+        (Script::WriteFailsLate(Throttled), Outcome::Undone),
+        (Script::LookFails(Throttled), Outcome::Deferred),
+        (Script::LookFails(AccessDenied), Outcome::Failed),
+        (Script::LookFails(Gone), Outcome::Gone),
+    ] {
+        let mut world = World::new();
+        let house = world.house(ONE, REGION, &[true], Script::Works);
+        let fixed = fixed(&mut world).await;
+        world.script(&house, script);
+        let report = undo(&world, &fixed).await;
+        assert_eq!(outcomes(&report), [outcome], "{script:?}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn undo_writes_nothing_where_nothing_can_be_stored() {
+    let mut world = World::new();
+    world.open_houses(ONE, REGION, 1);
+    let (fixed, file) = (fixed(&mut world).await, NamedTempFile::new().unwrap());
+    let engine = world.engine_with(IMPATIENT, Records::Folder(file.path().into()));
+    let report = engine.undo(world.batch().id, fixed, &write(false), Deadline::never()).await.report;
+    assert_eq!(outcomes(&report), [Outcome::Failed]);
+    assert!(world.all_closed());
+}
+
+#[tokio::test]
+async fn a_plan_is_believed_for_its_digest_alone() {
+    type Edit = fn(&mut Taken<Change>);
+    let edits: [(Edit, &str); 6] = [
+        (|of| of.plan.resources[0].changes[0].change.door = 1, "is not the one that was carried out"),
+        (
+            |of| of.plan.resources[0].resource.arn = "arn:aws:test:eu-central-1:111111111111:house/h1".into(),
+            "is not the one",
+        ),
+        (|of| of.plan.resources[0].findings[0].resource = "h1".into(), "is not the one that was carried out"),
+        (|of| of.plan.id.rule = "other".into(), "the plan is of the rule `other`"),
+        (|of| of.plan.id.batch = 7, "of another batch than"),
+        (|of| of.report.as_mut().unwrap().id.batch = 7, "the report is of another batch"),
+    ];
+    for (edit, says) in edits {
+        let mut world = World::new();
+        world.house(ONE, REGION, &[true, false], Script::Works);
+        world.house(ONE, REGION, &[false, false], Script::Works);
+        let mut fixed = fixed(&mut world).await;
+        edit(&mut fixed);
+        let report = undo(&world, &fixed).await;
+        assert_eq!(outcomes(&report), [Outcome::Held], "{says}: {report:?}");
+        assert!(detail(&report, 0).contains(says), "{says}: {report:?}");
+        assert!(world.all_closed());
+    }
+}
+
+#[tokio::test]
+async fn what_the_run_did_not_write_is_not_taken_back_whoever_closed_it() {
+    let cases = [
+        // A plan of mode plan, one that waits, one over a limit, one that failed: all closed by hand afterwards.
+        (r#"{"schema": 1, "mode": "plan"}"#, Script::Works),
+        (r#"{"schema": 1, "mode": "approve"}"#, Script::Works),
+        (r#"{"schema": 1, "mode": "apply", "limits": {"changes_per_run": 0}}"#, Script::Works),
+        (r#"{"schema": 1, "mode": "apply"}"#, Script::WriteFails(AccessDenied)),
+    ];
+    for (policy, script) in cases {
+        let mut world = World::new();
+        let house = world.house(ONE, REGION, &[true, true], script);
+        world.policy = Policy::from_json(policy.as_bytes()).unwrap();
+        let planned = fixed(&mut world).await;
+        world.script(&house, Script::Works);
+        world.close_doors(&house);
+        let report = undo(&world, &planned).await;
+        assert_eq!(outcomes(&report), [Outcome::Held], "{policy}: {report:?}");
+        assert!(detail(&report, 0).contains("the run wrote nothing of it"), "{report:?}");
+        assert!(world.all_closed(), "{policy}: what a person closed was opened");
+    }
+}
+
+#[tokio::test]
+async fn of_a_fix_that_failed_half_way_the_half_that_took_is_taken_back() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::LaterWriteFails(AccessDenied));
+    let half = fixed(&mut world).await;
+    world.script(&house, Script::Works);
+    assert_eq!(world.doors()[&house], [false, true]);
+    world.close_doors(&house);
+    let report = undo(&world, &half).await;
+    assert_eq!(outcomes(&report), [Outcome::Undone], "{report:?}");
+    // A person has closed the other one.
+    assert_eq!(world.doors()[&house], [true, false]);
+}
+
+#[tokio::test]
+async fn what_a_later_run_has_changed_is_taken_back_first_or_not_at_all() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::Works);
+    let all = world.batch().findings;
+    world.only_front(0);
+    let first = fixed(&mut world).await;
+    assert_eq!(world.doors()[&house], [false, true]);
+    world.list(all);
+    let second = fixed(&mut world).await;
+    assert!(world.all_closed());
+    let held = undo(&world, &first).await;
+    assert_eq!(outcomes(&held), [Outcome::Held]);
+    assert!(detail(&held, 0).contains(&second.plan.id.run.to_string()), "{held:?}");
+    assert!(world.all_closed());
+    let engine = world.engine();
+    let later = engine.changed_later(&first.plan).await.unwrap();
+    assert_eq!(later[0].later, [second.plan.id.clone()]);
+    assert_eq!(outcomes(&undo(&world, &second).await), [Outcome::Undone]);
+    assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Undone]);
+    assert_eq!(world.doors()[&house], [true, true]);
+    assert!(engine.changed_later(&first.plan).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn undo_writes_what_was_shown_and_nothing_else() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::Works);
+    let fixed = fixed(&mut world).await;
+    let shown = undo_as(&world, &fixed, &Undo::Show).await.plan.unwrap();
+    // Somebody has opened one of the doors: to take the fix back is less than was shown.
+    world.open_door(&house, 0);
+    let how = Undo::Write { shown: Some(shown), force: false, exempt_until: Timestamp::now() };
+    let held = undo_as(&world, &fixed, &how).await.report;
+    assert_eq!(outcomes(&held), [Outcome::Held]);
+    assert!(detail(&held, 0).contains("it has changed since it was shown"), "{held:?}");
+    assert_eq!(world.doors()[&house], [true, false]);
+}
+
+#[tokio::test]
+async fn the_settings_of_today_do_not_judge_an_undo() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::Works);
+    let fixed = fixed(&mut world).await;
+    // To the rule, an open last door is fine by now.
+    world.script(&house, Script::HoldsLast);
+    assert_eq!(outcomes(&undo(&world, &fixed).await), [Outcome::Undone]);
+    assert_eq!(world.doors()[&house], [true, true]);
+}
+
+#[tokio::test]
+async fn what_undo_puts_back_runs_leave_alone_by_whatever_name_and_control_it_is_listed() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let fixed = fixed(&mut world).await;
+    assert_eq!(outcomes(&undo(&world, &fixed).await), [Outcome::Undone]);
+    world.list_as(&house, crate::fake::FRONT, REGION, "h0");
+    world.list_as(&house, crate::fake::CONTROL, REGION, "the museum");
+    world.list_as(&house, crate::fake::CONTROL, "us-west-2", "h0");
+    world.run = remediation::RunId::start();
+    let exempt = run(&world, Mode::Apply).await;
+    assert_eq!(outcomes(&exempt), [Outcome::Exempt; 4], "{exempt:?}");
+    assert!(detail(&exempt, 3).contains(&format!("an undo has put it back, of {}", fixed.key)), "{exempt:?}");
+    world.pass(25 * 3600);
+    world.run = remediation::RunId::start();
+    assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::Fixed; 4]);
+}
+
+#[tokio::test]
+async fn an_undo_that_is_shown_or_has_nothing_to_put_back_exempts_nothing() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let fixed_once = fixed(&mut world).await;
+    undo_as(&world, &fixed_once, &Undo::Show).await;
+    world.open_door(&house, 0);
+    assert_eq!(outcomes(&undo(&world, &fixed_once).await), [Outcome::Undone]);
+    assert_eq!(world.card(&house).unwrap().writes[0].ended, Ended::Undone);
+    world.run = remediation::RunId::start();
+    assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::Fixed]);
+}
+
+#[tokio::test]
+async fn paused_an_undo_writes_nothing_either() {
+    let mut world = World::new();
+    world.open_houses(ONE, REGION, 1);
+    let fixed = fixed(&mut world).await;
+    std::fs::write(world.folder.path().join(POLICY_KEY), r#"{"schema": 1, "paused": true}"#).unwrap();
+    world.policy_record = Some(PolicyRecord::new(world.records(), POLICY_KEY));
+    let report = undo(&world, &fixed).await;
+    assert_eq!((outcomes(&report), world.all_closed()), (vec![Outcome::Held], true));
+}
+
+#[tokio::test]
+async fn an_undo_of_a_thousand_changes_is_bounded_and_goes_on_where_it_was_cut_off() {
+    let mut world = World::new();
+    for account in [ONE, TWO, THREE] {
+        world.open_houses(account, REGION, 334);
+    }
+    let before = world.doors();
+    let fixed = fixed(&mut world).await;
+    let written = world.count(Write);
+    assert_eq!(written, 1002);
+    {
+        let cut_off = async { world.until(Write, written + 400).await };
+        tokio::select! { biased; () = cut_off => {}, _ = undo(&world, &fixed) => panic!("too fast") }
+    }
+    let first = world.count(Write) - written;
+    let busy = undo(&world, &fixed).await;
+    assert!(busy.count(Outcome::Deferred) > 0 && busy.count(Outcome::Deferred) + busy.count(Outcome::Undone) == 1002);
+    world.pass(600);
+    let report = undo(&world, &fixed).await;
+    assert_eq!((report.count(Outcome::Undone), world.doors()), (1002, before));
+    // What was put back is not written again, but for what was under way.
+    assert!(world.count(Write) - written <= 1002 + 32 && first >= 400, "{first}");
+    let (most, most_in_account) = world.most_in_flight();
+    assert!(most <= 32 && most_in_account <= 8, "{most}, {most_in_account}");
+}

@@ -1,0 +1,519 @@
+//! The way back: taking back what a stored plan wrote, as a run of its own.
+//!
+//! A plan is believed only for what it is: its digest, computed afresh, is that of the run's report, or a resource's card
+//! says that a run that never came back was at work on just that part of it. A change is taken back only where the
+//! report, or that card, says that the run wrote it, on the resource to which the *finding* leads, and where it is still
+//! in force there.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use remediation::records::{Ended, Exempt};
+use remediation::{
+    BatchId, Card, Finding, Mode, Outcome, Plan, PlannedChange, PlannedResource, Report, ReportedFinding, Resource,
+    Result, Rule, RunId, Seen, Side, Verification,
+};
+
+use crate::cards::{Cards, CardsError, Known};
+use crate::claim::{Claimed, Purpose, Refused, Undoes};
+use crate::prove::{look_until, outcome_of};
+use crate::resolve::{Looked, Row, Verdict};
+use crate::workers::{About, Placed};
+use crate::write::{Order, Written};
+use crate::{Deadline, Done, Engine, PAUSED, summaries};
+
+/// What a run has stored, to be taken back.
+#[derive(Debug, Clone)]
+pub struct Taken<C> {
+    /// The plan's key.
+    pub key: String,
+    /// The plan.
+    pub plan: Plan<C>,
+    /// The run's report; none where the run never came back to store one.
+    pub report: Option<Report>,
+    /// The ARNs of the resources to take back; all of the plan where there is none. The digest is of the whole plan.
+    pub only: Vec<String>,
+}
+
+/// How a plan is taken back.
+#[derive(Debug, Clone)]
+pub enum Undo<C> {
+    /// It is only shown.
+    Show,
+    /// It is written.
+    Write {
+        /// What the person was shown; only that is written. None where nobody was shown anything.
+        shown: Option<Plan<C>>,
+        /// Whether also what is not as the fix left it is put back.
+        force: bool,
+        /// Until when runs leave alone what was put back.
+        exempt_until: Timestamp,
+    },
+}
+
+/// A resource that a later run of ours has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenBack {
+    /// The resource.
+    pub resource: Resource,
+    /// The batches that have changed it since, the newest first.
+    pub later: Vec<BatchId>,
+}
+
+/// A resource on its way back.
+struct Back<R: Rule> {
+    place: usize,
+    planned: PlannedResource<R::Change>,
+    state: State<R>,
+}
+
+/// How far a resource is on its way back.
+enum State<R: Rule> {
+    Settled(Verdict),
+    Ready(Box<Ready<R>>),
+}
+
+/// What one undo is about.
+struct Trip<'a, C> {
+    /// The batch that wrote the plan.
+    run: BatchId,
+    report: Option<&'a Report>,
+    /// Why the plan is not believed, where that is so.
+    believed: Result<(), String>,
+    cards: Cards,
+    how: &'a Undo<C>,
+    deadline: Deadline,
+}
+
+/// What takes a resource back.
+struct Ready<R: Rule> {
+    /// The resource to which the finding leads.
+    resource: Resource,
+    /// The changes to write.
+    changes: Vec<R::Change>,
+    /// The changes that they take back.
+    originals: Vec<R::Change>,
+    known: Known,
+    claimed: Option<Claimed>,
+}
+
+/// What a fresh look after an undo found, where it was not what was there before the fix.
+enum Found {
+    Gone(String),
+    Other(String),
+}
+
+impl<R: Rule> About for Back<R> {
+    fn finding(&self) -> &Finding {
+        &self.planned.findings[0]
+    }
+}
+
+impl<R: Rule> Engine<R> {
+    /// Takes back what a plan wrote, the last change of a resource first; or says what it would write. What it puts back
+    /// is left alone by runs for a time, so that the next poll does not fix it again.
+    ///
+    /// [`Outcome::Undone`] means that a fresh look found each of the changes taken back.
+    pub async fn undo(
+        &self,
+        id: BatchId,
+        taken: Taken<R::Change>,
+        how: &Undo<R::Change>,
+        deadline: Deadline,
+    ) -> Done<R::Change> {
+        let writes = matches!(how, Undo::Write { .. });
+        let mode = if writes { Mode::Apply } else { Mode::Plan };
+        let started = Timestamp::now();
+        let Taken { key, plan, report, only } = taken;
+        let trip = Trip {
+            run: plan.id.clone(),
+            report: report.as_ref(),
+            believed: self.believe(&key, &plan, report.as_ref()),
+            cards: Cards::new(&self.records, &self.manifest.id),
+            how,
+            deadline,
+        };
+        let is_meant = |planned: &PlannedResource<R::Change>| {
+            !planned.findings.is_empty() && (only.is_empty() || only.contains(&planned.resource.arn))
+        };
+        let backs = plan.resources.into_iter().filter(is_meant).enumerate();
+        let backs: Vec<_> = backs
+            .map(|(place, planned)| {
+                let state = State::Settled(Verdict::new(Outcome::Held, PAUSED));
+                Back { place, planned, state }
+            })
+            .collect();
+        self.notify(|progress| progress.planning(backs.len()));
+        let step = |mut back: Back<R>| {
+            let trip = &trip;
+            async move {
+                let ready = Box::pin(self.ready(&back.planned, trip)).await;
+                back.state = ready.map_or_else(State::Settled, |ready| State::Ready(Box::new(ready)));
+                self.notify(|progress| progress.done());
+                back
+            }
+        };
+        let mut backs = self.for_each_bounded(backs, step).await;
+        if let Undo::Write { exempt_until, .. } = how {
+            let reason = format!("an undo has put it back, of {key}");
+            let exempt = Exempt { until: *exempt_until, reason };
+            let claim = |back: Back<R>| self.claim_back(back, &id, exempt.clone(), &trip);
+            backs = self.for_each_bounded(backs, claim).await;
+        }
+        let resources = backs.iter().filter_map(Back::to_record).collect();
+        let recorded = self.record(&id, mode, resources).await;
+        let (recorded, failed) = match recorded {
+            Ok(recorded) => (recorded, None),
+            Err(error) => {
+                let why = format!("the plan could not be stored, so nothing was written: {error}");
+                (None, Some(Verdict::new(error.outcome(), why)))
+            }
+        };
+        if writes && failed.is_none() {
+            self.notify(|progress| progress.applying(backs.iter().filter(|back| back.is_ready()).count()));
+        }
+        let end = |back: Back<R>| async {
+            let applies = back.is_ready();
+            let rows = Box::pin(self.end(back, failed.as_ref(), &trip)).await;
+            if applies && writes {
+                self.notify(|progress| progress.done());
+            }
+            rows
+        };
+        let rows = self.for_each_bounded(backs, end).await.into_iter().flatten().collect();
+        let done = self.done(id, mode, started, rows, Vec::new(), recorded);
+        let report = Report { undoes: Some(key), ..done.report };
+        Done { report, ..done }
+    }
+
+    /// Which resources of a plan later runs have changed: those are to be taken back first.
+    ///
+    /// # Errors
+    ///
+    /// The cards cannot be read.
+    pub async fn changed_later(&self, plan: &Plan<R::Change>) -> Result<Vec<TakenBack>, String> {
+        let cards = Cards::new(&self.records, &self.manifest.id);
+        let mut changed = Vec::new();
+        for PlannedResource { resource, .. } in &plan.resources {
+            let known = cards.read(resource).await.map_err(|error| error.to_string())?;
+            let later: Vec<_> =
+                known.card.written_after(plan.id.run).iter().map(|write| write.id(&self.manifest.id)).collect();
+            if !later.is_empty() {
+                changed.push(TakenBack { resource: resource.clone(), later });
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Why the plan is not believed as a whole, where that is so.
+    fn believe(&self, key: &str, plan: &Plan<R::Change>, report: Option<&Report>) -> Result<(), String> {
+        let rule = &self.manifest.id;
+        if plan.id.rule != *rule {
+            return Err(format!("the plan is of the rule `{}`, not of `{rule}`", plan.id.rule));
+        }
+        if BatchId::from_plan_key(key, rule).as_ref() != Some(&plan.id) {
+            return Err(format!("the plan says that it is of another batch than {key}"));
+        }
+        let Some(report) = report else { return Ok(()) };
+        let digest = plan.digest().map_err(|error| error.to_string())?;
+        match &report.plan {
+            _ if report.id != plan.id => Err("the report is of another batch than the plan".into()),
+            Some(stored) if stored.key == key && stored.digest == digest => Ok(()),
+            Some(stored) if stored.key == key => Err(format!(
+                "the plan is not the one that was carried out: its digest is {digest}, and the report says {}",
+                stored.digest
+            )),
+            _ => Err(format!("the report says nothing of {key}")),
+        }
+    }
+
+    /// What takes one resource back; or what is reported where nothing does.
+    async fn ready(
+        &self,
+        planned: &PlannedResource<R::Change>,
+        trip: &Trip<'_, R::Change>,
+    ) -> Result<Ready<R>, Verdict> {
+        let (finding, run) = (&planned.findings[0], &trip.run);
+        trip.believed.as_ref().map_err(|why| Verdict::new(Outcome::Held, why.clone()))?;
+        let (writes, force) = match trip.how {
+            Undo::Show => (false, false),
+            Undo::Write { force, .. } => (true, *force),
+        };
+        if writes && self.policy.paused {
+            return Err(Verdict::new(Outcome::Held, PAUSED));
+        }
+        let unlisted = |error: CardsError| Verdict::new(error.outcome, error.to_string());
+        trip.cards.list(&finding.account).await.map_err(unlisted)?;
+        if trip.deadline.left() < self.bounds.reserve {
+            return Err(Verdict::new(Outcome::Deferred, "no time was left to take it back"));
+        }
+        let looked = Box::pin(self.look(finding)).await;
+        let Looked { seen, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
+        if seen.resource.arn != planned.resource.arn {
+            let (found, meant) = (&seen.resource.arn, &planned.resource.arn);
+            let message = format!("the finding leads to {found} by now, and the plan is of {meant}");
+            return Err(Verdict::new(Outcome::Held, message));
+        }
+        let known = trip.cards.read(&seen.resource).await.map_err(unlisted)?;
+        let written = written_by(planned, run, trip.report, &known.card);
+        if written.is_empty() {
+            return Err(Verdict::new(Outcome::Held, "the run wrote nothing of it, so there is nothing to take back"));
+        }
+        self.is_last(&known, run.run, force)?;
+        let originals = in_force::<R>(&written, &seen, force)?;
+        if originals.is_empty() {
+            if writes {
+                self.remember_undone(&known, run.run).await;
+            }
+            return Err(Verdict::new(Outcome::Undone, "it is as it was before the fix already"));
+        }
+        let changes: Vec<_> = originals.iter().rev().map(R::undo).collect();
+        as_shown(trip.how, &seen.resource, &changes)?;
+        Ok(Ready { resource: seen.resource, changes, originals, known, claimed: None })
+    }
+
+    /// Keeps on the card that a run is taken back already, where an undo was cut off before it could say so.
+    async fn remember_undone(&self, known: &Known, run: RunId) {
+        let card = known.card.clone().undone(run);
+        if card != known.card
+            && let Err(error) = self.keep(known, &card).await
+        {
+            tracing::error!(%error, "that a run is taken back could not be kept on a resource's card");
+        }
+    }
+
+    /// Whether nobody is at work on the resource, and no later run of ours has changed it.
+    fn is_last(&self, known: &Known, run: RunId, force: bool) -> Result<(), Verdict> {
+        if let Some(claim) = known.card.claimed_by_another(&self.holder, self.clock.now()) {
+            let detail = format!("the run {} is at work on it, until {} at most", claim.run, claim.until);
+            return Err(Verdict::new(Outcome::Deferred, detail));
+        }
+        let later: Vec<_> = known.card.written_after(run).iter().map(|write| write.run.to_string()).collect();
+        if later.is_empty() || force {
+            return Ok(());
+        }
+        let detail = format!("a later run has changed it, and has to be taken back first: {}", later.join(", "));
+        Err(Verdict::new(Outcome::Held, detail))
+    }
+
+    async fn claim_back(&self, mut back: Back<R>, id: &BatchId, exempt: Exempt, trip: &Trip<'_, R::Change>) -> Back<R> {
+        let (run, deadline) = (trip.run.run, trip.deadline);
+        let State::Ready(mut ready) = back.state else { return back };
+        let part = PlannedResource { changes: planned_changes(&ready.changes), ..back.planned.clone() };
+        let purpose = match part.digest() {
+            Ok(part) => Purpose { part, undo: Some(Undoes { run, exempt }) },
+            Err(error) => {
+                back.state = State::Settled(Verdict::new(Outcome::Failed, error.to_string()));
+                return back;
+            }
+        };
+        back.state = match self.claim(id, &ready.known, purpose, deadline).await {
+            Ok(claimed) => {
+                ready.claimed = Some(claimed);
+                State::Ready(ready)
+            }
+            Err(Refused::Busy(busy)) => State::Settled(Verdict::new(Outcome::Deferred, busy)),
+            Err(Refused::Failed(error)) => {
+                let why = format!("it could not be claimed, so nothing was written: {error}");
+                State::Settled(Verdict::new(error.outcome(), why))
+            }
+        };
+        back
+    }
+
+    /// Takes a resource back, or says why not.
+    async fn end(&self, back: Back<R>, failed: Option<&Verdict>, trip: &Trip<'_, R::Change>) -> Vec<Row> {
+        let (run, deadline) = (trip.run.run, trip.deadline);
+        let ready = match &back.state {
+            State::Settled(verdict) => return back.rows(verdict, &[], &Written::default(), None),
+            State::Ready(ready) => ready,
+        };
+        let Some(claimed) = &ready.claimed else {
+            let planned = Verdict { outcome: Outcome::Planned, detail: None };
+            return back.rows(failed.unwrap_or(&planned), &ready.changes, &Written::default(), None);
+        };
+        if let Some(failed) = failed {
+            if let Err(refused) = claimed.release(None, None).await {
+                tracing::error!(?refused, "a claim could not be released");
+            }
+            return back.rows(failed, &ready.changes, &Written::default(), None);
+        }
+        let order = Order {
+            finding: back.finding(),
+            resource: &ready.resource,
+            changes: &ready.changes,
+            needs: Mode::Off,
+            claimed,
+            deadline,
+        };
+        let (mut written, found) = self.while_claimed(claimed, deadline, self.take_back(&order, ready)).await;
+        let undone = found.is_ok().then_some(run);
+        let kept = claimed.release(None, undone).await;
+        let (verdict, proof) = judged(found, written.failure.take());
+        tracing::info!(outcome = %verdict.outcome, written = written.done, "taken back");
+        let mut rows = back.rows(&verdict, &ready.changes, &written, proof.map(|(proof, _)| proof));
+        if let Err(refused) = kept {
+            for Row { row, .. } in &mut rows {
+                row.notes.push(format!("that it was taken back could not be kept on its card: {refused}"));
+            }
+        }
+        rows
+    }
+
+    /// Writes, and looks until each change is taken back; says what the resource is then.
+    async fn take_back(
+        &self,
+        order: &Order<'_, R::Change>,
+        ready: &Ready<R>,
+    ) -> (Written, Result<(Verification, String), Found>) {
+        let written = self.write(order).await;
+        let within = if written.failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };
+        let is_now = Mutex::new(String::new());
+        let look = || async {
+            let looked = Box::pin(self.look(order.finding)).await.map_err(|error| {
+                if error.is_gone() {
+                    Found::Gone(error.to_string())
+                } else {
+                    Found::Other(format!("a fresh look failed: {error}"))
+                }
+            })?;
+            let not_yet = |change: &&R::Change| R::side(change, &looked.seen.state) != Side::Before;
+            let left: Vec<_> = ready.originals.iter().filter(not_yet).map(ToString::to_string).collect();
+            let placed = [Placed { place: 0, finding: order.finding.clone() }];
+            let violates = summaries(&self.plan(&placed, &looked.seen).changes).join("; ");
+            let now = if violates.is_empty() {
+                "it complies as it is now".to_owned()
+            } else {
+                format!("it violates again: {violates}")
+            };
+            *is_now.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+            if left.is_empty() {
+                Ok(looked.calls)
+            } else {
+                Err(Found::Other(format!("a fresh look finds that this is not taken back: {}", left.join("; "))))
+            }
+        };
+        let again = |found: &Found| matches!(found, Found::Other(_));
+        let found = look_until(within.min(order.deadline.left()), look, again).await;
+        let is_now = is_now.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        (written, found.map(|proof| (proof, is_now)))
+    }
+}
+
+impl<R: Rule> Back<R> {
+    fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready(_))
+    }
+
+    /// Its part of the undo's own plan.
+    fn to_record(&self) -> Option<PlannedResource<R::Change>> {
+        let State::Ready(ready) = &self.state else { return None };
+        let (awaits, held, sightings) = (Vec::new(), Vec::new(), Vec::new());
+        let changes = planned_changes(&ready.changes);
+        Some(PlannedResource { changes, awaits, held, sightings, notes: Vec::new(), ..self.planned.clone() })
+    }
+
+    fn rows(
+        &self,
+        verdict: &Verdict,
+        changes: &[R::Change],
+        written: &Written,
+        proof: Option<Verification>,
+    ) -> Vec<Row> {
+        let row = |finding: &Finding| {
+            let row = ReportedFinding::unwritten(finding.clone(), verdict.outcome, verdict.detail.clone());
+            let row = ReportedFinding {
+                resource: Some(self.planned.resource.clone()),
+                changes: summaries(changes),
+                written: written.done,
+                took: (0..written.begun).collect(),
+                verification: proof.clone(),
+                ..row
+            };
+            Row { place: self.place, row }
+        };
+        self.planned.findings.iter().map(row).collect()
+    }
+}
+
+/// The changes that are in force, of those that were written; and, where that is forced, those that are neither in force
+/// nor taken back.
+fn in_force<R: Rule>(written: &[R::Change], seen: &Seen<R::State>, force: bool) -> Result<Vec<R::Change>, Verdict> {
+    let sided: Vec<_> = written.iter().map(|change| (change, R::side(change, &seen.state))).collect();
+    let of = |wanted: Side| sided.iter().filter(move |(_, side)| *side == wanted).map(|(change, _)| (*change).clone());
+    let neither: Vec<_> = of(Side::Neither).collect();
+    if !neither.is_empty() && !force {
+        let changes = summaries(&neither).join("; ");
+        let detail = format!("it has changed since the fix: neither in force nor taken back is `{changes}`");
+        return Err(Verdict::new(Outcome::Held, detail));
+    }
+    Ok(of(Side::After).chain(neither).collect())
+}
+
+/// Whether this is what the person was shown, where somebody was.
+fn as_shown<C: Eq + ToString>(how: &Undo<C>, resource: &Resource, changes: &[C]) -> Result<(), Verdict> {
+    let Undo::Write { shown: Some(shown), .. } = how else { return Ok(()) };
+    let shown = shown.resources.iter().find(|of| of.resource.arn == resource.arn);
+    if shown.is_some_and(|shown| shown.changes.iter().map(|planned| &planned.change).eq(changes)) {
+        return Ok(());
+    }
+    let now = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Err(Verdict::new(Outcome::Held, format!("it has changed since it was shown; to take it back is now: {now}")))
+}
+
+/// The changes that a run wrote to a resource: by its report, or, where it never came back, by the resource's card.
+fn written_by<C: Clone + serde::Serialize>(
+    planned: &PlannedResource<C>,
+    run: &BatchId,
+    report: Option<&Report>,
+    card: &Card,
+) -> Vec<C> {
+    let arn = &planned.resource.arn;
+    let rows = report.iter().flat_map(|report| &report.findings);
+    let rows: Vec<_> = rows.filter(|row| row.resource.as_ref().is_some_and(|of| of.arn == *arn)).collect();
+    let mut places: Vec<usize> = match rows.is_empty() {
+        false => rows.iter().flat_map(|row| row.took.iter().copied()).collect(),
+        true => by_card(planned, run, card),
+    };
+    places.sort_unstable();
+    places.dedup();
+    places.into_iter().filter_map(|place| planned.changes.get(place)).map(|planned| planned.change.clone()).collect()
+}
+
+/// Which changes of its part of a plan a resource's card says that the run has put in force, or may have.
+fn by_card<C: serde::Serialize>(planned: &PlannedResource<C>, run: &BatchId, card: &Card) -> Vec<usize> {
+    let Ok(digest) = planned.digest() else { return Vec::new() };
+    let all = || (0..planned.changes.len()).collect();
+    let is_its = |of: (RunId, u32), part: &String| of == (run.run, run.batch) && *part == digest;
+    let claimed =
+        card.claim.iter().any(|claim| claim.undoes.is_none() && is_its((claim.run, claim.batch), &claim.part));
+    let written = card.writes.iter().find(|write| is_its((write.run, write.batch), &write.part));
+    match written.map(|write| (write.ended, &write.took)) {
+        _ if claimed => all(),
+        Some((Ended::CutOff, _)) => all(),
+        Some((Ended::Proved | Ended::Unproved, took)) => took.clone(),
+        Some((Ended::Undone, _)) | None => Vec::new(),
+    }
+}
+
+fn planned_changes<C: Clone + ToString>(changes: &[C]) -> Vec<PlannedChange<C>> {
+    changes.iter().map(|change| PlannedChange { summary: change.to_string(), change: change.clone() }).collect()
+}
+
+/// What follows from the last look and from the failed write, if there was one.
+fn judged(
+    found: Result<(Verification, String), Found>,
+    failure: Option<remediation::Error>,
+) -> (Verdict, Option<(Verification, String)>) {
+    let verdict = match (&found, failure) {
+        (Ok((_, is_now)), None) => Verdict::new(Outcome::Undone, is_now.clone()),
+        (Ok((_, is_now)), Some(error)) => {
+            Verdict::new(Outcome::Undone, format!("a write failed, and yet it is taken back; {is_now}: {error}"))
+        }
+        (Err(Found::Gone(error)), _) => Verdict::new(Outcome::Gone, error.clone()),
+        (Err(Found::Other(found)), None) => Verdict::new(Outcome::Unverified, found.clone()),
+        (Err(Found::Other(_)), Some(error)) => Verdict::new(outcome_of(&error), error.to_string()),
+    };
+    (verdict, found.ok())
+}

@@ -1,0 +1,89 @@
+//! The fifth station: the changes are written, each only while the policy lets it, the claim holds and there is time.
+
+use std::time::Duration;
+
+use remediation::{Error, ErrorKind, Finding, Mode, Resource, Result, Rule, SessionKind};
+use tokio::time::timeout;
+
+use crate::claim::Claimed;
+use crate::{Deadline, Engine, PAUSED};
+
+/// What is written, and on what condition.
+pub(crate) struct Order<'a, C> {
+    pub(crate) finding: &'a Finding,
+    pub(crate) resource: &'a Resource,
+    pub(crate) changes: &'a [C],
+    /// The mode that the policy must still allow.
+    pub(crate) needs: Mode,
+    pub(crate) claimed: &'a Claimed,
+    pub(crate) deadline: Deadline,
+}
+
+/// How far the writing came.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// So many of the changes were written.
+    pub(crate) done: usize,
+    /// So many were begun.
+    pub(crate) begun: usize,
+    /// What ended it before its time.
+    pub(crate) failure: Option<Error>,
+}
+
+impl<R: Rule> Engine<R> {
+    /// Writes the changes, one after the other. The first that fails ends it.
+    pub(crate) async fn write(&self, order: &Order<'_, R::Change>) -> Written {
+        let mut written = Written::default();
+        written.failure = self.write_all(order, &mut written).await.err();
+        written
+    }
+
+    async fn write_all(&self, order: &Order<'_, R::Change>, written: &mut Written) -> Result<()> {
+        let located = order.finding.located(self.manifest.scope)?;
+        let client = self.client(&located, SessionKind::Write).await?;
+        for change in order.changes {
+            self.is_still_allowed(order.finding, order.needs).await?;
+            let left = self.time_to_write(order)?;
+            written.begun += 1;
+            let unfinished = |why: String| {
+                let message = format!("the write was begun, but had not ended {why}");
+                Error::new(&change.to_string(), ErrorKind::Unfinished, message)
+            };
+            let apply = timeout(left, Box::pin(R::apply(&client, order.resource, change)));
+            let applied = tokio::select! {
+                applied = apply => applied.map_err(|_| unfinished(format!("after {} s", left.as_secs())))?,
+                () = order.claimed.is_lost() => {
+                    return Err(unfinished("when the claim on the resource was lost".into()));
+                }
+            };
+            applied.map_err(|error| self.in_session(&located, error))?;
+            written.done += 1;
+        }
+        Ok(())
+    }
+
+    /// How long a write may take: to the deadline and to the end of the claim, whichever comes first. Without a deadline
+    /// the claim is renewed, and who cannot do so says that it is lost.
+    fn time_to_write(&self, order: &Order<'_, R::Change>) -> Result<Duration> {
+        let claimed = order.claimed.until().duration_since(self.clock.now());
+        let Some(claimed) = Duration::try_from(claimed).ok().filter(|left| !left.is_zero()) else {
+            return Err(Error::not_now("claim", "the claim on the resource has ended, so nothing more is written"));
+        };
+        let to_deadline = order.deadline.left().saturating_sub(self.bounds.conclude);
+        Ok(if order.deadline.is_set() { claimed.min(to_deadline) } else { to_deadline })
+    }
+
+    /// Whether the policy, as it is now, still lets this be written.
+    async fn is_still_allowed(&self, finding: &Finding, needs: Mode) -> Result<()> {
+        let Some(record) = &self.policy_record else { return Ok(()) };
+        match record.read().await {
+            Err(error) if error.passes() => Err(Error::new("policy", ErrorKind::Transient, error.to_string())),
+            Err(error) => Err(Error::stopped(error.to_string())),
+            Ok(policy) if policy.paused => Err(Error::stopped(PAUSED.into())),
+            Ok(policy) if policy.mode(&self.manifest.id, &finding.account) < needs => {
+                Err(Error::stopped("the rule's mode is another by now".into()))
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+}

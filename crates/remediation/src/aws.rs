@@ -1,0 +1,19 @@
+//! AWS as every rule sees it: accounts, regions, ARNs, sessions, calls and their errors.
+
+mod account;
+mod arn;
+mod call;
+mod error;
+mod loader;
+mod region;
+mod sessions;
+mod target;
+
+pub use account::AccountId;
+pub use arn::Arn;
+pub use call::{again_if_passing, call, counted};
+pub use error::{Error, ErrorKind, Result};
+pub use loader::sdk_loader;
+pub use region::{Region, partition};
+pub use sessions::{Access, Sessions};
+pub use target::{SERVICE_ROLE_SUFFIX, SessionKind, Target, TargetRole};

@@ -1,0 +1,315 @@
+//! Errors of AWS calls: which API action failed, how, and whether another try can help.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::AccountId;
+
+use codes::{LATER, Meaning};
+
+mod codes;
+
+/// The result of a rule's or the engine's step.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a step failed. What follows from it is said in [`ErrorKind::outcome`], and by [`ErrorKind::Passing`] for
+/// what is tried again at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The resource does not exist any more.
+    Gone,
+    /// The caller may not do this: the action in the error is the permission that is missing.
+    AccessDenied,
+    /// Nobody can change this from the finding's account: the resource is another account's, or the organization or
+    /// the account's own settings forbid it.
+    OutOfReach,
+    /// Over in a moment: another call was at work on the same resource, or the answer broke off.
+    Passing,
+    /// The service asked to slow down, and the SDK's retries are used up.
+    Throttled,
+    /// No answer, a broken connection or a fault of the service.
+    Transient,
+    /// The resource, or a quota, does not allow the change right now; it will by itself.
+    NotNow,
+    /// The same call will fail the same way until somebody changes something.
+    Permanent,
+    /// The finding itself is at fault, not a call.
+    InvalidFinding,
+    /// The write was begun, and the time to await its end is up.
+    Unfinished,
+    /// The policy lets nothing be written any more.
+    Stopped,
+}
+
+impl ErrorKind {
+    /// The kind of a service's `code` that came inside of another answer, such as a runbook's; none where no table knows
+    /// it. `said` are the service's own words.
+    pub fn of_code(code: &str, said: &str) -> Option<Self> {
+        Meaning::of(code, said).map(|meaning| meaning.kind)
+    }
+}
+
+/// A failed step, named by the API action that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{action}: {message}")]
+pub struct Error {
+    /// The IAM action (`s3:PutBucketPublicAccessBlock`), or the part of a finding that is at fault.
+    pub action: String,
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// The service's own error code, where it gave one.
+    pub code: Option<String>,
+    /// What happened and what to do.
+    pub message: String,
+    /// The region in which a bucket answers, where it was asked in another one.
+    pub elsewhere: Option<String>,
+}
+
+impl Error {
+    /// The error of an SDK call of `action`.
+    pub fn api<E>(action: &str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let code = error.code().map(str::to_owned);
+        let said = error.message().unwrap_or_default();
+        let meaning = code.as_deref().and_then(|code| Meaning::of(code, said));
+        let server_fault = error.raw_response().is_some_and(|response| response.status().is_server_error());
+        let (kind, advice) = match (meaning, &error) {
+            (Some(Meaning { kind, advice }), _) => (kind, Some(advice)),
+            (None, SdkError::ServiceError(_)) if !server_fault => (ErrorKind::Permanent, None),
+            (None, SdkError::ConstructionFailure(_)) => (ErrorKind::Permanent, None),
+            (None, _) => (ErrorKind::Transient, Some(LATER)),
+        };
+        let what = match (code.as_deref(), error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.to_owned(),
+            _ => chain(&error),
+        };
+        let message = advice.map(|advice| format!("{what} ({advice})")).unwrap_or(what);
+        let elsewhere =
+            error.raw_response().and_then(bucket_region).filter(|_| codes::is_of_another_region(code.as_deref()));
+        Self { action: action.to_owned(), kind, code, message, elsewhere }
+    }
+
+    /// Takes one of `codes` to mean that the resource does not exist any more.
+    #[must_use]
+    pub fn gone_if(self, codes: &[&str]) -> Self {
+        let gone = self.code.as_deref().is_some_and(|code| codes.contains(&code));
+        if gone { Self { kind: ErrorKind::Gone, ..self } } else { self }
+    }
+
+    /// The finding's own `field` cannot be used.
+    pub fn invalid_finding(field: &str, message: impl Into<String>) -> Self {
+        Self::new(&format!("finding's {field}"), ErrorKind::InvalidFinding, message)
+    }
+
+    /// The resource cannot be changed now: it is in a state that ends by itself.
+    pub fn not_now(action: &str, message: impl Into<String>) -> Self {
+        Self::new(action, ErrorKind::NotNow, message)
+    }
+
+    /// Nobody can change it from the finding's account.
+    pub fn out_of_reach(action: &str, message: impl Into<String>) -> Self {
+        Self::new(action, ErrorKind::OutOfReach, message)
+    }
+
+    /// An answer that says less than it must, so that nothing can be concluded from it.
+    pub fn unusable(action: &str, what: &str) -> Self {
+        Self::new(action, ErrorKind::Transient, format!("the answer holds {what} ({LATER})"))
+    }
+
+    /// The answer's body broke off, because of `cause`.
+    pub fn broken_off(action: &str, cause: &dyn std::error::Error) -> Self {
+        Self::new(action, ErrorKind::Passing, format!("the answer broke off: {} ({LATER})", chain(cause)))
+    }
+
+    /// The policy does not let it be written, because of `message`.
+    pub fn stopped(message: String) -> Self {
+        Self::new("policy", ErrorKind::Stopped, message)
+    }
+
+    /// An error without a code of the service's.
+    pub fn new(action: &str, kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { action: action.to_owned(), kind, code: None, message: message.into(), elsewhere: None }
+    }
+
+    /// Whether this says that the resource does not exist any more.
+    pub fn is_gone(&self) -> bool {
+        self.kind == ErrorKind::Gone
+    }
+
+    /// Of a call with a session that STS has just given out: that the session is not known in `region` means that the
+    /// account has not enabled that region.
+    /// <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>
+    #[must_use]
+    pub fn in_session(self, account: &AccountId, region: &str) -> Self {
+        if !self.code.as_deref().is_some_and(|code| codes::UNKNOWN_CREDENTIALS.contains(&code)) {
+            return self;
+        }
+        let code = self.code.as_deref().unwrap_or_default();
+        let message = format!(
+            "{code}: the session is not known in {region}: most likely the account {account} has not enabled that region. Enable it \
+             there, or exempt the account in {region}"
+        );
+        Self { kind: ErrorKind::OutOfReach, message, ..self }
+    }
+
+    /// Whether it is the account that is at fault and not one of its resources, so that every finding of it meets the
+    /// same.
+    pub fn is_of_account(&self) -> bool {
+        let of_account = |code: &str| codes::UNKNOWN_CREDENTIALS.contains(&code) || codes::REGION_OFF.contains(&code);
+        self.action == "sts:AssumeRole"
+            || self.code.as_deref().is_some_and(of_account)
+            || self.kind == ErrorKind::OutOfReach && self.code.is_some()
+    }
+}
+
+/// The region that S3 says a bucket is in, whatever else it says.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
+fn bucket_region(response: &HttpResponse) -> Option<String> {
+    response.headers().get("x-amz-bucket-region").map(str::to_owned)
+}
+
+/// An error with its causes. Their Debug text, which the SDK's `DisplayErrorContext` adds, holds the answer's body: a
+/// session's credentials, or the token.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::operation::get_object::GetObjectError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::*;
+
+    const BODY: &str = "an answer with a secret in it";
+
+    fn answer(status: u16) -> HttpResponse {
+        HttpResponse::new(status.try_into().unwrap(), SdkBody::from(BODY))
+    }
+
+    /// The error of a call that the service answered with this code (none: with a body without one) and status.
+    fn service_error(code: Option<&str>, status: u16) -> Error {
+        let metadata = code.map(|code| ErrorMetadata::builder().code(code).message("told so").build());
+        let error = GetObjectError::generic(metadata.unwrap_or_else(|| ErrorMetadata::builder().build()));
+        Error::api("s3:GetObject", SdkError::service_error(error, answer(status)))
+    }
+
+    #[test]
+    fn a_code_says_what_kind_of_error_it_is() {
+        let denied = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"];
+        let denied = denied.map(|code| (Some(code), 403, ErrorKind::AccessDenied));
+        // What the SDK itself tries again as throttled; it names no quota that only a person can raise.
+        let throttled = [
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottledException",
+            "TooManyRequestsException",
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "BandwidthLimitExceeded",
+            "RequestThrottled",
+            "SlowDown",
+            "PriorRequestNotComplete",
+            "EC2ThrottledException",
+        ];
+        let throttled = throttled.map(|code| (Some(code), 400, ErrorKind::Throttled));
+        let others = [
+            (Some("SlowDown"), 503, ErrorKind::Throttled),
+            (Some("NoSuchBucket"), 404, ErrorKind::Permanent),
+            (Some("LimitExceededException"), 400, ErrorKind::Permanent),
+            (Some("InvalidRequest"), 400, ErrorKind::Permanent),
+            (Some("InternalError"), 500, ErrorKind::Transient),
+            (Some("ServiceUnavailable"), 503, ErrorKind::Transient),
+            (None, 502, ErrorKind::Transient),
+            (None, 400, ErrorKind::Permanent),
+        ];
+        for (code, status, kind) in denied.into_iter().chain(throttled).chain(others) {
+            let error = service_error(code, status);
+            assert_eq!((error.kind, error.code.as_deref()), (kind, code), "{code:?} {status}");
+            let text = error.to_string();
+            let expected = code.map_or("s3:GetObject: ".to_owned(), |code| format!("s3:GetObject: {code}: told so"));
+            assert!(text.starts_with(&expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_call_without_an_answer_is_transient_and_one_that_cannot_be_made_is_permanent() {
+        type Sdk = SdkError<GetObjectError, HttpResponse>;
+        let cases: [(Sdk, ErrorKind); 4] = [
+            (SdkError::timeout_error("no time left"), ErrorKind::Transient),
+            (SdkError::dispatch_failure(ConnectorError::io("no time left".into())), ErrorKind::Transient),
+            (SdkError::response_error("no time left", answer(200)), ErrorKind::Transient),
+            (SdkError::construction_failure("no time left"), ErrorKind::Permanent),
+        ];
+        for (error, kind) in cases {
+            let error = Error::api("s3:GetObject", error);
+            assert_eq!((error.kind, &error.code), (kind, &None), "{error}");
+            assert!(
+                error.to_string().starts_with("s3:GetObject: ") && error.message.contains("no time left"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_do_about_it() {
+        for (code, status, advice) in [
+            ("AccessDenied", 403, "is this permission in the role"),
+            ("Throttling", 400, "the next poll tries again"),
+            ("InternalError", 500, "the next poll tries again"),
+        ] {
+            let error = service_error(Some(code), status);
+            assert!(error.message.contains(advice), "{error}");
+        }
+        assert_eq!(service_error(Some("NoSuchBucket"), 404).message, "NoSuchBucket: told so");
+    }
+
+    #[test]
+    fn the_body_of_an_answer_is_in_no_error() {
+        let unreadable = SdkError::<GetObjectError, _>::response_error("not what was expected", answer(200));
+        for error in [Error::api("s3:GetObject", unreadable), service_error(None, 200), service_error(None, 500)] {
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_that_is_elsewhere_says_where() {
+        let region = |code, status| {
+            let mut answer = answer(status);
+            answer.headers_mut().insert("x-amz-bucket-region", "eu-west-1");
+            let metadata = ErrorMetadata::builder().code(code).message("told so").build();
+            Error::api("s3:GetObject", SdkError::service_error(GetObjectError::generic(metadata), answer)).elsewhere
+        };
+        assert_eq!(region("PermanentRedirect", 301).as_deref(), Some("eu-west-1"));
+        assert_eq!(region("AuthorizationHeaderMalformed", 400).as_deref(), Some("eu-west-1"));
+        assert_eq!(region("AccessDenied", 403), None, "it is asked in the right region");
+        assert_eq!(service_error(Some("PermanentRedirect"), 301).elsewhere, None);
+    }
+
+    #[test]
+    fn only_the_named_codes_mean_that_a_resource_is_gone() {
+        let codes = ["NoSuchBucket", "NoSuchKey"];
+        for (code, gone) in [(Some("NoSuchKey"), true), (Some("AccessDenied"), false), (None, false)] {
+            let error = service_error(code, 404).gone_if(&codes);
+            assert_eq!(error.is_gone(), gone, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_finding_names_its_field() {
+        let error = Error::invalid_finding("resource", "`x` is no bucket");
+        assert_eq!(
+            (error.kind, error.to_string().as_str()),
+            (ErrorKind::InvalidFinding, "finding's resource: `x` is no bucket")
+        );
+    }
+}

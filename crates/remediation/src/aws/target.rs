@@ -1,0 +1,58 @@
+//! What a rule's client is made of: a session in an account and a region.
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::config::Region as SdkRegion;
+
+use super::AccountId;
+
+/// What the name of a role that a rule passes on has after the name of the rule's own role.
+pub const SERVICE_ROLE_SUFFIX: &str = "-service";
+
+/// What a session may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SessionKind {
+    /// Held to the manifest's read actions by a session policy.
+    Read,
+    /// All that the role may do.
+    Write,
+}
+
+/// The role that a rule assumes in each target account.
+#[derive(Debug, Clone)]
+pub struct TargetRole {
+    /// Its name, the same in every account.
+    pub name: String,
+    /// The external ID that its trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+/// A session in a target account.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// SDK configuration with the session's credentials and region.
+    pub config: SdkConfig,
+    /// The account.
+    pub account: AccountId,
+    /// The region's code.
+    pub region: String,
+    /// The partition, such as `aws` or `aws-us-gov`.
+    pub partition: &'static str,
+    /// The ARN of the role that was assumed.
+    pub role_arn: String,
+    /// The session's name, which no other run has.
+    pub session_name: String,
+}
+
+impl Target {
+    /// The same session in another region of the same partition.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        let config = self.config.to_builder().region(SdkRegion::new(region.to_owned())).build();
+        Self { config, region: region.to_owned(), ..self.clone() }
+    }
+
+    /// The ARN of the role that the rule passes on to an AWS service (`service_role` in `rule.json`).
+    pub fn service_role_arn(&self) -> String {
+        format!("{}{SERVICE_ROLE_SUFFIX}", self.role_arn)
+    }
+}

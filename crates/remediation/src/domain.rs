@@ -1,0 +1,21 @@
+//! The words of remediation: findings, resources, rules, outcomes.
+
+mod finding;
+mod manifest;
+mod mode;
+mod names;
+mod outcome;
+mod resource;
+mod rule;
+mod run;
+
+pub use finding::Finding;
+pub use manifest::{
+    Control, Controls, Docs, Manifest, ManifestError, NoParameters, Permission, RunbookUse, Scope, ServiceRole,
+};
+pub use mode::Mode;
+pub use names::Ec2Name;
+pub use outcome::Outcome;
+pub use resource::{Resource, Seen};
+pub use rule::{Guard, Proposal, Rule, Side, Sighting, Tags};
+pub use run::RunId;

@@ -1,0 +1,31 @@
+//! What is kept: batches, plans, reports, approvals, cards, ledgers and the policy, and where.
+
+mod approval;
+mod batch;
+mod card;
+mod keys;
+mod ledger;
+mod plan;
+mod policy_record;
+mod report;
+mod schema;
+mod store;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use approval::{APPROVAL_SCHEMA, Approval, ApprovalError, Approved};
+pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError};
+pub use card::{CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, Waiting, Write};
+pub use keys::{Folder, POLICY_KEY, card_key, cards_of};
+pub use ledger::{LEDGER_SCHEMA, Ledger};
+pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
+pub use policy_record::PolicyRecord;
+pub use report::{AccountProblem, REPORT_SCHEMA, Report, ReportedFinding, Verification};
+pub use schema::{Record, SchemaError, read};
+pub use store::{Condition, RecordError, Records, Stored, Version};
+
+/// The bytes of a digest as people write them.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

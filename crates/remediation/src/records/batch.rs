@@ -1,0 +1,139 @@
+//! The batches in which the poller hands findings to a rule: newline-delimited JSON, one header line, then one finding a
+//! line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Finding, RunId};
+use crate::text::{brief, utf8};
+
+/// The version of the batch format that this build writes and reads.
+pub const BATCH_SCHEMA: u32 = 1;
+
+/// Which batch of which run of which rule: names the objects that belong together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchId {
+    /// The rule's ID.
+    pub rule: String,
+    /// The run that made the batch.
+    pub run: RunId,
+    /// The batch's number in the run, from 1.
+    pub batch: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    schema: u32,
+    #[serde(flatten)]
+    id: BatchId,
+    findings: usize,
+}
+
+/// Findings of one rule, as the poller wrote them.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Which batch it is.
+    pub id: BatchId,
+    /// Its findings.
+    pub findings: Vec<Finding>,
+    /// The lines that are not findings.
+    pub bad_lines: Vec<BatchLineError>,
+}
+
+/// A line of a batch that is not a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("line {line} of the batch: {reason}")]
+pub struct BatchLineError {
+    /// The line's number, from 1.
+    pub line: usize,
+    /// What is wrong with it, in some hundred characters at most.
+    pub reason: String,
+}
+
+/// A batch of which not even the header can be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// The first line is missing or is no header.
+    #[error("line 1 of the batch is not a batch header: {0}")]
+    Header(String),
+    /// The header is of another version of the format.
+    #[error(
+        "line 1 of the batch: schema version {found}, but this build reads {BATCH_SCHEMA}: deploy poller and rules of the same version"
+    )]
+    Schema {
+        /// The version that the header names.
+        found: u64,
+    },
+    /// The batch belongs to another rule.
+    #[error("line 1 of the batch: it is for the rule `{found}`, not for `{expected}`")]
+    Rule {
+        /// The rule that the header names.
+        found: String,
+        /// The rule that was asked to read it.
+        expected: String,
+    },
+}
+
+impl Batch {
+    /// A batch of `findings`, all of them good.
+    pub fn new(id: BatchId, findings: Vec<Finding>) -> Self {
+        Self { id, findings, bad_lines: Vec::new() }
+    }
+
+    /// The batch as newline-delimited JSON.
+    ///
+    /// # Errors
+    ///
+    /// A finding that JSON cannot carry; none is known.
+    pub fn to_ndjson(&self) -> serde_json::Result<Vec<u8>> {
+        let header = Header { schema: BATCH_SCHEMA, id: self.id.clone(), findings: self.findings.len() };
+        let mut text = serde_json::to_vec(&header)?;
+        text.push(b'\n');
+        for finding in &self.findings {
+            serde_json::to_writer(&mut text, finding)?;
+            text.push(b'\n');
+        }
+        Ok(text)
+    }
+
+    /// Reads a batch of the rule `rule`, in UTF-8 or with a byte order mark. A broken line, or lines missing at the end, are in [`Batch::bad_lines`].
+    ///
+    /// # Errors
+    ///
+    /// The header is missing, is of another schema version, or names another rule.
+    pub fn from_ndjson(bytes: &[u8], rule: &str) -> Result<Self, BatchError> {
+        let bytes = utf8(bytes);
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let header = Self::header(lines.next().unwrap_or_default())?;
+        if header.id.rule != rule {
+            return Err(BatchError::Rule { found: brief(&header.id.rule), expected: rule.to_owned() });
+        }
+        let mut batch = Self::new(header.id, Vec::new());
+        let mut last = 1;
+        for (line, text) in (2..).zip(lines).filter(|(_, text)| !text.trim_ascii().is_empty()) {
+            last = line;
+            match serde_json::from_slice(text) {
+                Ok(finding) => batch.findings.push(finding),
+                Err(error) => batch.bad_lines.push(BatchLineError { line, reason: brief(&error.to_string()) }),
+            }
+        }
+        let read = batch.findings.len() + batch.bad_lines.len();
+        if read != header.findings {
+            let reason = format!("the header promises {} findings, but the batch ends after {read}", header.findings);
+            batch.bad_lines.push(BatchLineError { line: last + 1, reason });
+        }
+        Ok(batch)
+    }
+
+    fn header(line: &[u8]) -> Result<Header, BatchError> {
+        let header_error = |error: serde_json::Error| BatchError::Header(brief(&error.to_string()));
+        let value: serde_json::Value = serde_json::from_slice(line).map_err(header_error)?;
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            Some(schema) if schema == u64::from(BATCH_SCHEMA) => serde_json::from_value(value).map_err(header_error),
+            Some(found) => Err(BatchError::Schema { found }),
+            None => Err(BatchError::Header("it has no `schema` number".into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,382 @@
+//! The card of a resource: the one small object that is kept for it. Who may write to the resource now, what we did to
+//! it, what waits for a person, and what an undo put back.
+//!
+//! A card is only ever written on condition that it is still as it was read, or that there is none yet. Who has put a
+//! claim on it so is the one writer of that resource until the claim is released or its time is up.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::BatchId;
+use super::schema::{Record, SchemaError, read};
+use crate::domain::{Resource, RunId};
+use crate::policy::Fight;
+
+/// The version of the format of cards that this build writes and reads.
+pub const CARD_SCHEMA: u32 = 1;
+/// So many writes are remembered; older ones are forgotten first.
+const REMEMBERED: usize = 50;
+
+/// What is kept of a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    schema: u32,
+    /// The rule whose resource it is.
+    rule: String,
+    /// The resource's canonical ARN.
+    resource: String,
+    /// Who may write to the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// What our runs have written to it, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<Write>,
+    /// That its fixes are taken back again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fought_over: Option<FoughtOver>,
+    /// The plan that waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// That an undo has put it back, so that runs leave it alone for a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exempt: Option<Exempt>,
+    /// What no other version of this card has, so that its ETag never comes back.
+    nonce: Uuid,
+}
+
+/// The right to write to a resource for a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The run.
+    pub run: RunId,
+    /// The batch of that run.
+    pub batch: u32,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; nothing is written after that.
+    pub until: Timestamp,
+    /// Which process: the ID of a Lambda's request, which is that of its retries too, or of a command. Only it goes on
+    /// with a claim of its own.
+    pub holder: String,
+    /// The digest of the resource's part of the plan that it claims for.
+    pub part: String,
+    /// The run that it takes back, where it is an undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<RunId>,
+}
+
+/// How what a run wrote ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// Proved to have taken.
+    Proved,
+    /// Written, at least in part, and not proved.
+    Unproved,
+    /// The run never came back to say.
+    CutOff,
+    /// Taken back by an undo.
+    Undone,
+}
+
+/// What one run wrote to a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Write {
+    /// The run.
+    pub run: RunId,
+    /// The batch of that run.
+    pub batch: u32,
+    /// When it ended, or was last heard of.
+    pub at: Timestamp,
+    /// How.
+    pub ended: Ended,
+    /// The digest of the resource's part of that run's plan.
+    pub part: String,
+    /// Which changes of that part are in force because of it, by their places from 0. Of a run that never came back nobody
+    /// knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub took: Vec<usize>,
+}
+
+/// A resource that was fixed again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoughtOver {
+    /// Since when.
+    pub since: Timestamp,
+    /// The reports of those fixes.
+    pub reports: Vec<String>,
+}
+
+/// A plan that waits for a person's approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waiting {
+    /// The plan's key.
+    pub plan: String,
+    /// The digest of this resource's part of it.
+    pub digest: String,
+    /// Since when it waits.
+    pub since: Timestamp,
+}
+
+/// That runs leave a resource alone for a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exempt {
+    /// Until when.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// A card that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CardError {
+    /// It is none, or is of another version.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// It is that of something else.
+    #[error("it is the card of {found}, not of {expected}")]
+    Other {
+        /// Whose it says that it is.
+        found: String,
+        /// Whose it should be.
+        expected: String,
+    },
+}
+
+impl Record for Card {
+    const KIND: &'static str = "card";
+    const SCHEMA: u32 = CARD_SCHEMA;
+    const MOST_BYTES: usize = 256 * 1024;
+}
+
+impl Card {
+    /// The empty card of a resource of `rule`.
+    pub fn new(rule: &str, resource: &Resource) -> Self {
+        Self {
+            schema: CARD_SCHEMA,
+            rule: rule.to_owned(),
+            resource: resource.arn.clone(),
+            claim: None,
+            writes: Vec::new(),
+            fought_over: None,
+            waiting: None,
+            exempt: None,
+            nonce: Uuid::new_v4(),
+        }
+    }
+
+    /// Reads the card of a resource of `rule`.
+    ///
+    /// # Errors
+    ///
+    /// It is no card, of another version, or of something else.
+    pub fn from_json(bytes: &[u8], rule: &str, resource: &Resource) -> Result<Self, CardError> {
+        let card: Self = read(bytes)?;
+        let named = |rule: &str, resource: &str| format!("{resource} ({rule})");
+        if (card.rule.as_str(), &card.resource) != (rule, &resource.arn) {
+            let (found, expected) = (named(&card.rule, &card.resource), named(rule, &resource.arn));
+            return Err(CardError::Other { found, expected });
+        }
+        Ok(card)
+    }
+
+    /// The card's next version as JSON.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written as JSON; no such card is known.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&Self { nonce: Uuid::new_v4(), ..self.clone() })
+    }
+
+    /// The claim that somebody other than `holder` has at `now`.
+    pub fn claimed_by_another(&self, holder: &str, now: Timestamp) -> Option<&Claim> {
+        self.claim.as_ref().filter(|claim| now < claim.until && claim.holder != holder)
+    }
+
+    /// The same with another claim. One whose time is up is of a run that never came back: that it may have written is
+    /// remembered. What an undo left undone, the same undo does again.
+    #[must_use]
+    pub fn claim(mut self, claim: Claim) -> Self {
+        if let Some(Claim { run, batch, since: at, part, undoes: None, .. }) = self.claim.replace(claim) {
+            self.remember(Write { run, batch, at, ended: Ended::CutOff, part, took: Vec::new() });
+        }
+        self
+    }
+
+    /// The same after what `run` had written was taken back.
+    #[must_use]
+    pub fn undone(mut self, run: RunId) -> Self {
+        for write in self.writes.iter_mut().filter(|write| write.run == run) {
+            write.ended = Ended::Undone;
+        }
+        self
+    }
+
+    /// The same without a claim; `write`, where there is one, says what came of it.
+    #[must_use]
+    pub fn release(mut self, write: Option<Write>) -> Self {
+        self.claim = None;
+        if let Some(write) = write {
+            self.waiting = None;
+            self.remember(write);
+        }
+        self
+    }
+
+    /// One entry for each batch: what it said last.
+    fn remember(&mut self, write: Write) {
+        self.writes.retain(|known| (known.run, known.batch) != (write.run, write.batch));
+        self.writes.push(write);
+        let forgotten = self.writes.len().saturating_sub(REMEMBERED);
+        self.writes.drain(..forgotten);
+    }
+
+    /// Whether the resource is fought over at `now`: since earlier, or because its proved fixes within the window are
+    /// too many.
+    pub fn fought_over(&self, fight: Fight, now: Timestamp) -> Option<FoughtOver> {
+        if self.fought_over.is_some() {
+            return self.fought_over.clone();
+        }
+        let start = now - SignedDuration::from_hours(24 * i64::from(fight.window_days));
+        let is_fix = |write: &&Write| write.ended == Ended::Proved && write.at >= start;
+        let fixes: Vec<_> = self.writes.iter().filter(is_fix).collect();
+        let reports = || fixes.iter().map(|write| write.id(&self.rule).report_key()).collect();
+        (fixes.len() >= fight.fixes as usize).then(|| FoughtOver { since: now, reports: reports() })
+    }
+
+    /// What was written after `run` had, and was not taken back: the newest first.
+    pub fn written_after(&self, run: RunId) -> Vec<&Write> {
+        let after = self.writes.iter().rev().take_while(|write| write.run != run);
+        after.filter(|write| write.ended != Ended::Undone && write.run.started() >= run.started()).collect()
+    }
+}
+
+impl Write {
+    /// The batch that wrote.
+    pub fn id(&self, rule: &str) -> BatchId {
+        BatchId { rule: rule.to_owned(), run: self.run, batch: self.batch }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: &str = "open-door";
+
+    fn resource(name: &str) -> Resource {
+        let arn = format!("arn:aws:test:eu-central-1:222222222222:house/{name}");
+        Resource::of_arn("test:GetDoors", arn, name).unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn claim(run: RunId, holder: &str, undoes: Option<RunId>) -> Claim {
+        let (holder, part) = (holder.to_owned(), "digest".to_owned());
+        Claim { run, batch: 1, since: at(100), until: at(200), holder, part, undoes }
+    }
+
+    fn write(run: RunId, second: i64, ended: Ended) -> Write {
+        Write { run, batch: 1, at: at(second), ended, part: "digest".into(), took: Vec::new() }
+    }
+
+    fn card() -> Card {
+        Card::new(RULE, &resource("h"))
+    }
+
+    #[test]
+    fn it_is_read_back_as_that_of_its_resource_alone() {
+        let card =
+            card().claim(claim(RunId::start(), "me", None)).release(Some(write(RunId::start(), 150, Ended::Proved)));
+        let json = card.to_json().unwrap();
+        let read = Card::from_json(&json, RULE, &resource("h")).unwrap();
+        assert_eq!(Card { nonce: card.nonce, ..read }, card);
+        let other = Card::from_json(&json, RULE, &resource("other")).unwrap_err().to_string();
+        assert!(other.starts_with("it is the card of arn:aws:test:eu-central-1:222222222222:house/h ("), "{other}");
+        assert!(Card::from_json(&json, "other", &resource("h")).is_err());
+        let newer = String::from_utf8(json).unwrap().replace("\"schema\":1", "\"schema\":2");
+        let newer = Card::from_json(newer.as_bytes(), RULE, &resource("h")).unwrap_err().to_string();
+        assert!(newer.contains("schema version 2, but this build reads 1"), "{newer}");
+        let long = vec![b' '; Card::MOST_BYTES + 1];
+        assert!(Card::from_json(&long, RULE, &resource("h")).unwrap_err().to_string().contains("more than the"));
+    }
+
+    #[test]
+    fn no_two_versions_have_the_same_bytes() {
+        let card = card();
+        assert_ne!(card.to_json().unwrap(), card.to_json().unwrap());
+    }
+
+    #[test]
+    fn a_claim_is_anothers_while_it_lasts() {
+        let claimed = card().claim(claim(RunId::start(), "me", None));
+        for (holder, now, another) in [("you", 199, true), ("you", 200, false), ("me", 199, false)] {
+            assert_eq!(claimed.claimed_by_another(holder, at(now)).is_some(), another, "{holder} at {now}");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_nobody_released_is_remembered_as_cut_off_unless_it_was_an_undos() {
+        let (dead, next) = (RunId::start(), RunId::start());
+        let card = card().claim(claim(dead, "dead", None)).claim(claim(next, "next", None));
+        assert_eq!(card.writes, [write(dead, 100, Ended::CutOff)]);
+        let card = self::card().claim(claim(dead, "dead", Some(next))).claim(claim(next, "next", None));
+        assert!(card.writes.is_empty());
+        // What the same batch says later replaces it.
+        let card = self::card().claim(claim(dead, "a", None)).claim(claim(dead, "b", None));
+        let card = card.release(Some(write(dead, 150, Ended::Proved)));
+        assert_eq!(card.writes, [write(dead, 150, Ended::Proved)]);
+    }
+
+    #[test]
+    fn the_oldest_writes_are_forgotten_first() {
+        let card =
+            (0..60).fold(card(), |card, second| card.release(Some(write(RunId::start(), second, Ended::Proved))));
+        assert_eq!((card.writes.len(), card.writes[0].at), (REMEMBERED, at(10)));
+        assert!(card.to_json().unwrap().len() < Card::MOST_BYTES);
+    }
+
+    #[test]
+    fn it_is_fought_over_where_proved_fixes_are_many_within_the_window_and_from_then_on() {
+        let day = 24 * 3600;
+        let fight = Fight { window_days: 7, fixes: 2 };
+        let now = at(100 * day);
+        let fought = |writes: &[(i64, Ended)]| {
+            let writes = writes.iter().map(|(days, ended)| write(RunId::start(), days * day, *ended));
+            writes
+                .fold(card(), |card, write| card.release(Some(write)))
+                .fought_over(fight, now)
+                .map(|of| of.reports.len())
+        };
+        assert_eq!(fought(&[(94, Ended::Proved), (99, Ended::Proved)]), Some(2));
+        assert_eq!(fought(&[(92, Ended::Proved), (99, Ended::Proved)]), None);
+        for ended in [Ended::Unproved, Ended::CutOff, Ended::Undone] {
+            assert_eq!(fought(&[(98, ended), (99, Ended::Proved)]), None, "{ended:?}");
+        }
+        let since = FoughtOver { since: now, reports: Vec::new() };
+        let card = Card { fought_over: Some(since.clone()), ..card() };
+        assert_eq!(card.fought_over(fight, now), Some(since));
+    }
+
+    #[test]
+    fn what_came_after_a_run_and_was_not_taken_back_is_known() {
+        let runs: Vec<_> = (0..4).map(|_| RunId::start()).collect();
+        let ended = [Ended::Proved, Ended::Undone, Ended::CutOff, Ended::Unproved];
+        let writes = runs.iter().zip(ended).map(|(run, ended)| write(*run, 1, ended));
+        let card = writes.fold(card(), |card, write| card.release(Some(write)));
+        let after = |run| card.written_after(run).iter().map(|write| write.run).collect::<Vec<_>>();
+        assert_eq!(after(runs[0]), [runs[3], runs[2]]);
+        assert!(after(runs[3]).is_empty());
+        assert_eq!(card.clone().undone(runs[3]).written_after(runs[0]).len(), 1);
+    }
+}

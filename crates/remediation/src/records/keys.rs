@@ -1,0 +1,108 @@
+//! Every folder of the bucket, spelled once; Terraform spells them once more, in `modules/central`.
+
+use sha2::{Digest, Sha256};
+
+use super::{BatchId, hexadecimal};
+use crate::domain::{Resource, RunId};
+
+/// The key of the policy.
+pub const POLICY_KEY: &str = "policy.json";
+
+/// The folders, and whose records each holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Folder {
+    /// Batches, by the poller.
+    Findings,
+    /// Plans, by rules and by the command line.
+    Plans,
+    /// Reports, by rules and by the command line.
+    Reports,
+    /// Approvals, by people.
+    Approvals,
+    /// Ledgers of runs.
+    Ledgers,
+    /// Cards of resources.
+    Resources,
+}
+
+impl Folder {
+    /// Its name, which is the first part of every key in it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Findings => "findings",
+            Self::Plans => "plans",
+            Self::Reports => "reports",
+            Self::Approvals => "approvals",
+            Self::Ledgers => "ledgers",
+            Self::Resources => "resources",
+        }
+    }
+
+    /// How the keys of a rule's records in it begin.
+    pub fn of(self, rule: &str) -> String {
+        format!("{}/{rule}/", self.name())
+    }
+
+    /// Whether `key` is in it.
+    pub fn holds(self, key: &str) -> bool {
+        key.strip_prefix(self.name()).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+impl BatchId {
+    /// The key of the batch's findings.
+    pub fn findings_key(&self) -> String {
+        self.key(Folder::Findings, "ndjson")
+    }
+
+    /// The batch of `rule` that has `key` as its [`BatchId::findings_key`]; none where it is not such a key.
+    pub fn from_findings_key(key: &str, rule: &str) -> Option<Self> {
+        Self::from_key(key, Folder::Findings, rule)
+    }
+
+    /// The batch of `rule` whose plan, by its first or a later attempt, has this key; none where it is not such a key.
+    pub fn from_plan_key(key: &str, rule: &str) -> Option<Self> {
+        Self::from_key(key, Folder::Plans, rule)
+    }
+
+    /// `<date>/<run>-<batch>[.<attempt>].<extension>` in the rule's folder.
+    fn from_key(key: &str, folder: Folder, rule: &str) -> Option<Self> {
+        let name = key.strip_prefix(&folder.of(rule))?.split_once('/')?.1;
+        let (run, rest) = name.rsplit_once('-')?;
+        let batch = rest.split('.').next()?.parse().ok()?;
+        let id = Self { rule: rule.to_owned(), run: RunId(run.parse().ok()?), batch };
+        let is_its = |extension| key.starts_with(id.key(folder, extension).strip_suffix(extension).unwrap_or(key));
+        is_its(if folder == Folder::Findings { "ndjson" } else { "json" }).then_some(id)
+    }
+
+    /// The key of the batch's plan.
+    pub fn plan_key(&self) -> String {
+        self.key(Folder::Plans, "json")
+    }
+
+    /// The key of the batch's report.
+    pub fn report_key(&self) -> String {
+        self.key(Folder::Reports, "json")
+    }
+
+    fn key(&self, folder: Folder, extension: &str) -> String {
+        format!("{}{}/{}-{}.{extension}", folder.of(&self.rule), self.run.date(), self.run, self.batch)
+    }
+}
+
+/// The folder of a run's ledger.
+pub(super) fn ledger_folder(name: &str, run: RunId) -> String {
+    format!("{}{run}/", Folder::Ledgers.of(name))
+}
+
+/// How the keys of the cards of an account's resources begin.
+pub fn cards_of(rule: &str, account: &str) -> String {
+    format!("{}{account}/", Folder::Resources.of(rule))
+}
+
+/// The key of a resource's card. An ARN can hold what a key cannot, so its digest stands for it.
+pub fn card_key(rule: &str, resource: &Resource) -> String {
+    let Resource { owner, region, arn, .. } = resource;
+    let digest = hexadecimal(&Sha256::digest(arn));
+    format!("{}{region}/{digest}.json", cards_of(rule, owner.as_ref()))
+}

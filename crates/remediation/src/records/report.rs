@@ -1,0 +1,233 @@
+//! Reports: what became of every finding of a batch, stored when it is done.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::schema::Record;
+use super::{Approved, Batch, BatchId, BatchLineError, StoredPlan};
+use crate::aws::AccountId;
+use crate::domain::{Finding, Mode, Outcome, Resource};
+
+/// The version of the format of reports that this build writes and reads.
+pub const REPORT_SCHEMA: u32 = 2;
+
+/// How it was shown that a resource complies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// When the fresh look found nothing left to change.
+    pub at: Timestamp,
+    /// How many looks it took.
+    pub looks: u32,
+    /// The API actions of that look.
+    pub actions: Vec<String>,
+}
+
+/// What became of one finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedFinding {
+    /// The finding.
+    pub finding: Finding,
+    /// What its resource is; none where it could not be found out, or nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Resource>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why, where the outcome alone does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// What a person should know of the resource or of the changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The planned changes of its resource, in one line each. Findings of the same resource share them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+    /// How many of them were written, from the first on.
+    #[serde(default)]
+    pub written: usize,
+    /// Which of them, by their places from 0, are in force because of this run: undo takes back these and no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub took: Vec<usize>,
+    /// What proved that it complies now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
+}
+
+/// What stopped every finding of an account, such as a role that is missing there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountProblem {
+    /// The account.
+    pub account: AccountId,
+    /// How many findings met it.
+    pub findings: usize,
+    /// What it is, and what to do.
+    pub reason: String,
+}
+
+/// The outcome of every finding of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The version of the format.
+    pub schema: u32,
+    /// The batch that it is about.
+    #[serde(flatten)]
+    pub id: BatchId,
+    /// The most that the rule was allowed to do with any of the findings.
+    pub mode: Mode,
+    /// When the batch was taken up.
+    pub started: Timestamp,
+    /// When it was done.
+    pub finished: Timestamp,
+    /// The plan; none where there was nothing to change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<StoredPlan>,
+    /// The key of the plan that this run takes back, where it is an undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
+    /// The approval that it carries out, where it is one of a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approved>,
+    /// Why the batch could not be read at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How many findings had each outcome; a line that is no finding counts as failed.
+    pub counts: BTreeMap<Outcome, usize>,
+    /// What stopped all findings of an account, account by account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountProblem>,
+    /// Every finding, in the batch's order.
+    pub findings: Vec<ReportedFinding>,
+    /// The lines of the batch that are no findings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bad_lines: Vec<BatchLineError>,
+}
+
+impl Record for Report {
+    const KIND: &'static str = "report";
+    const SCHEMA: u32 = REPORT_SCHEMA;
+}
+
+impl ReportedFinding {
+    /// A finding for which nothing was written.
+    pub fn unwritten(finding: Finding, outcome: Outcome, detail: Option<String>) -> Self {
+        let (changes, notes, took) = (Vec::new(), Vec::new(), Vec::new());
+        Self { finding, resource: None, outcome, detail, changes, notes, written: 0, took, verification: None }
+    }
+}
+
+impl Report {
+    /// The report of a batch that was taken up at `started` and is done now.
+    pub fn done(
+        id: BatchId,
+        mode: Mode,
+        started: Timestamp,
+        findings: Vec<ReportedFinding>,
+        bad_lines: Vec<BatchLineError>,
+    ) -> Self {
+        let mut counts = BTreeMap::new();
+        for row in &findings {
+            *counts.entry(row.outcome).or_default() += 1;
+        }
+        if !bad_lines.is_empty() {
+            *counts.entry(Outcome::Failed).or_default() += bad_lines.len();
+        }
+        let finished = Timestamp::now();
+        let (schema, plan, accounts) = (REPORT_SCHEMA, None, Vec::new());
+        let (undoes, approval, error) = (None, None, None);
+        Self {
+            schema,
+            id,
+            mode,
+            started,
+            finished,
+            plan,
+            undoes,
+            approval,
+            error,
+            counts,
+            accounts,
+            findings,
+            bad_lines,
+        }
+    }
+
+    /// The report of a batch that cannot be read, because of `error`.
+    pub fn unreadable(id: BatchId, error: String) -> Self {
+        let report = Self::done(id, Mode::Off, Timestamp::now(), Vec::new(), Vec::new());
+        Self { error: Some(error), ..report }
+    }
+
+    /// The report of a batch of which nothing was done, for `reason`.
+    pub fn untouched(batch: Batch, outcome: Outcome, reason: &str) -> Self {
+        let row = |finding| ReportedFinding::unwritten(finding, outcome, Some(reason.to_owned()));
+        let findings = batch.findings.into_iter().map(row).collect();
+        Self::done(batch.id, Mode::Off, Timestamp::now(), findings, batch.bad_lines)
+    }
+
+    /// How many findings had `outcome`.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.counts.get(&outcome).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Region;
+    use crate::domain::RunId;
+
+    fn id() -> BatchId {
+        BatchId { rule: "open-door".into(), run: RunId::start(), batch: 1 }
+    }
+
+    fn finding(resource: &str) -> Finding {
+        Finding {
+            control: "Ensure every door is closed.".into(),
+            account: "222222222222".parse().unwrap(),
+            region: Region::code("us-east-1"),
+            resource: resource.into(),
+            first_seen: None,
+            last_scanned: None,
+        }
+    }
+
+    #[test]
+    fn a_report_is_read_back_as_it_was_written() {
+        let finding = finding("h");
+        let mut rows = Vec::new();
+        for outcome in
+            [Outcome::AlreadyCompliant, Outcome::Gone, Outcome::Unverified, Outcome::Deferred, Outcome::Deferred]
+        {
+            rows.push(ReportedFinding::unwritten(finding.clone(), outcome, Some("why".into())));
+        }
+        let bad_line = BatchLineError { line: 3, reason: "broken".into() };
+        let report = Report::done(id(), Mode::Apply, Timestamp::now(), rows, vec![bad_line]);
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+        let counts = r#""counts":{"already_compliant":1,"gone":1,"unverified":1,"failed":1,"deferred":2}"#;
+        assert!(text.contains(counts), "{text}");
+        for (outcome, count) in report.counts.clone() {
+            // The words of the report are the words that people are shown.
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.to_string());
+            assert_eq!(report.count(outcome), count);
+        }
+    }
+
+    #[test]
+    fn an_unreadable_batch_has_a_report_with_the_error_and_no_findings() {
+        let report = Report::unreadable(id(), "line 1 is broken".into());
+        assert_eq!((report.error.as_deref(), report.findings.len()), (Some("line 1 is broken"), 0));
+        assert_eq!((report.mode, report.plan), (Mode::Off, None));
+    }
+
+    #[test]
+    fn a_held_batch_says_why_for_each_finding_and_keeps_its_bad_lines() {
+        let mut batch = Batch::new(id(), vec![finding("h"); 2]);
+        batch.bad_lines = vec![BatchLineError { line: 3, reason: "broken".into() }];
+        let report = Report::untouched(batch.clone(), Outcome::Held, "because");
+        assert!(report.findings.iter().all(|row| row.detail.as_deref() == Some("because")));
+        assert_eq!((report.count(Outcome::Held), report.count(Outcome::Failed)), (2, 1));
+        assert_eq!(report.bad_lines, batch.bad_lines);
+    }
+}

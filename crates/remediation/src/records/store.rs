@@ -1,0 +1,589 @@
+//! Where batches, plans and reports are kept: the bucket, or a folder when a person runs the command line without one.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use aws_sdk_s3::primitives::ByteStream;
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+use tokio::{fs, task};
+
+use super::schema::{Record, SchemaError, read};
+use super::{Report, hexadecimal};
+use crate::aws::{Error, again_if_passing, call};
+use crate::domain::Outcome;
+
+const GET: &str = "s3:GetObject";
+const LIST: &str = "s3:ListBucket";
+const PUT: &str = "s3:PutObject";
+/// The codes of a condition that does not hold: the record is another, is there, or is not there.
+const UNMET: [&str; 2] = ["PreconditionFailed", "NoSuchKey"];
+/// The file in a folder of records that whoever replaces a record locks.
+const LOCK: &str = ".lock";
+/// The most bytes that are read of a record: the plan of a batch has a few million.
+pub(super) const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// How many runs of the same batch keep records of their own before something must be wrong.
+const MOST_ATTEMPTS: u32 = 1_000;
+
+/// A store of records.
+#[derive(Debug, Clone)]
+pub enum Records {
+    /// An S3 bucket.
+    Bucket {
+        /// The client for the bucket's region.
+        client: aws_sdk_s3::Client,
+        /// The bucket's name.
+        bucket: String,
+    },
+    /// A local folder, made when needed.
+    Folder(PathBuf),
+}
+
+/// Which version of a record it is: its ETag, or the digest of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(String);
+
+/// A record with its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// What it holds.
+    pub bytes: Vec<u8>,
+    /// Which version that is.
+    pub version: Version,
+}
+
+/// On which condition a record is stored.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// There is none of that name.
+    Absent,
+    /// It is still of this version.
+    Unchanged(Version),
+}
+
+/// A record that could not be read or stored.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// An S3 call failed.
+    #[error("s3://{bucket}/{key}: {source}")]
+    Bucket {
+        /// The bucket.
+        bucket: String,
+        /// The object's key.
+        key: String,
+        /// The call that failed.
+        source: Error,
+    },
+    /// The file system said no.
+    #[error("{}: {source}", path.display())]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// The record cannot be written as JSON.
+    #[error("the record cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It is not what it should be.
+    #[error("{key}: {source}")]
+    Unusable {
+        /// The record's key.
+        key: String,
+        /// What is wrong with it.
+        source: SchemaError,
+    },
+    /// Every name that the record could have is taken.
+    #[error("{key} and {MOST_ATTEMPTS} names after it are taken: the same batch runs again and again")]
+    Taken {
+        /// The first name.
+        key: String,
+    },
+}
+
+impl RecordError {
+    /// Whether another try helps, without anybody's doing.
+    pub fn passes(&self) -> bool {
+        self.outcome() == Outcome::Deferred
+    }
+
+    /// What is reported of findings for which nothing was done because of this.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Bucket { source, .. } if source.kind.outcome() == Outcome::Deferred => Outcome::Deferred,
+            _ => Outcome::Failed,
+        }
+    }
+}
+
+impl Records {
+    /// Reads the record `key`.
+    ///
+    /// # Errors
+    ///
+    /// It is not there or cannot be read.
+    pub async fn get(&self, key: &str) -> Result<Vec<u8>, RecordError> {
+        Ok(self.fetch(key).await?.bytes)
+    }
+
+    /// Reads the record `key` as what it must be.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, cannot be read, or is something else.
+    pub async fn get_as<R: Record>(&self, key: &str) -> Result<R, RecordError> {
+        let unusable = |source| RecordError::Unusable { key: key.to_owned(), source };
+        read(&self.get(key).await?).map_err(unusable)
+    }
+
+    /// Reads the record `key`, if there is one.
+    ///
+    /// In a bucket, only who may list all of it is told that a record is not there.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub async fn find(&self, key: &str) -> Result<Option<Stored>, RecordError> {
+        match self.fetch(key).await {
+            Ok(stored) => Ok(Some(stored)),
+            Err(RecordError::Bucket { source, .. }) if source.code.as_deref() == Some("NoSuchKey") => Ok(None),
+            Err(RecordError::Folder { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the record `key` with its version.
+    ///
+    /// # Errors
+    ///
+    /// It is not there or cannot be read.
+    pub async fn fetch(&self, key: &str) -> Result<Stored, RecordError> {
+        match self {
+            Self::Bucket { client, bucket } => {
+                let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source };
+                let read = || async {
+                    let object = client.get_object().bucket(bucket).key(key).send();
+                    // The SDK's futures are large: without a box, so would be whatever reads.
+                    let object = Box::pin(object).await.map_err(|error| Error::api(GET, error))?;
+                    if object.content_length().is_some_and(|length| length > MOST_BYTES as i64) {
+                        return Err(Error::unusable(GET, "more bytes than any record has"));
+                    }
+                    let version = version(GET, object.e_tag())?;
+                    let body = object.body.collect().await.map_err(|error| Error::broken_off(GET, &error))?;
+                    Ok(Stored { bytes: body.to_vec(), version })
+                };
+                again_if_passing(read).await.map_err(failed)
+            }
+            Self::Folder(folder) => {
+                let path = folder.join(key);
+                let bytes = fs::read(&path).await.map_err(|source| RecordError::Folder { path, source })?;
+                let version = version_of(&bytes);
+                Ok(Stored { bytes, version })
+            }
+        }
+    }
+
+    /// Stores a record that never replaces another: where `key` is taken, a number is added to it. Gives the key that
+    /// it was stored under. A batch that is run again so keeps the plan of what the first run wrote.
+    ///
+    /// # Errors
+    ///
+    /// It could not be stored.
+    pub async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<String, RecordError> {
+        for attempt in 1..=MOST_ATTEMPTS {
+            let name = numbered(key, attempt);
+            if self.create(&name, bytes.clone()).await? {
+                return Ok(name);
+            }
+        }
+        Err(RecordError::Taken { key: key.to_owned() })
+    }
+
+    /// Stores a report and gives its key.
+    ///
+    /// # Errors
+    ///
+    /// It could not be stored.
+    pub async fn store_report(&self, report: &Report) -> Result<String, RecordError> {
+        self.put_new(&report.id.report_key(), serde_json::to_vec_pretty(report)?).await
+    }
+
+    /// The keys that begin with `prefix`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be listed.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, RecordError> {
+        Ok(self.versions(prefix).await?.into_keys().collect())
+    }
+
+    /// The keys that begin with `prefix`, each with its version.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be listed.
+    pub async fn versions(&self, prefix: &str) -> Result<BTreeMap<String, Version>, RecordError> {
+        match self {
+            Self::Bucket { client, bucket } => {
+                let pages = || client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send().collect();
+                let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: prefix.to_owned(), source };
+                let pages: Vec<_> = call(LIST, pages).await.map_err(failed)?;
+                let objects = pages.into_iter().flat_map(|page| page.contents.unwrap_or_default());
+                let listed = objects.filter_map(|object| Some((object.key?, object.e_tag)));
+                let listed = listed.map(|(key, tag)| Ok((key, version(LIST, tag.as_deref())?)));
+                listed.collect::<Result<_, _>>().map_err(failed)
+            }
+            Self::Folder(folder) => {
+                let (root, start) = (folder.clone(), prefix.to_owned());
+                let listed = in_background(move || list_folder(&root, &start)).await;
+                listed.map_err(|source| RecordError::Folder { path: folder.join(prefix), source })
+            }
+        }
+    }
+
+    /// Whether the record could be made; not where one of that name exists.
+    ///
+    /// # Errors
+    ///
+    /// It could not be stored.
+    pub async fn create(&self, key: &str, bytes: Vec<u8>) -> Result<bool, RecordError> {
+        Ok(self.put_if(&Condition::Absent, key, bytes).await?.is_some())
+    }
+
+    /// Stores a record on a condition, and gives its version; none where the condition does not hold. That the record is
+    /// there already, as it is to be stored, is its own success whose answer was lost.
+    ///
+    /// # Errors
+    ///
+    /// It could not be stored.
+    pub async fn put_if(
+        &self,
+        condition: &Condition,
+        key: &str,
+        bytes: Vec<u8>,
+    ) -> Result<Option<Version>, RecordError> {
+        match self {
+            Self::Bucket { client, bucket } => {
+                let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source };
+                let put = || {
+                    let put = client.put_object().bucket(bucket).key(key);
+                    let put = match condition {
+                        Condition::Absent => put.if_none_match("*"),
+                        Condition::Unchanged(Version(tag)) => put.if_match(tag),
+                    };
+                    put.body(ByteStream::from(bytes.clone())).send()
+                };
+                match call(PUT, put).await {
+                    Ok(answer) => version(PUT, answer.e_tag()).map(Some).map_err(failed),
+                    Err(Error { code: Some(code), .. }) if UNMET.contains(&code.as_str()) => {
+                        let found = self.find(key).await?;
+                        Ok(found.filter(|found| found.bytes == bytes).map(|found| found.version))
+                    }
+                    Err(source) => Err(failed(source)),
+                }
+            }
+            Self::Folder(folder) => {
+                let path = folder.join(key);
+                let (root, file, condition) = (folder.clone(), path.clone(), condition.clone());
+                let stored = in_background(move || match condition {
+                    Condition::Absent => create_file(&file, &bytes),
+                    Condition::Unchanged(version) => replace_file(&root, &file, &bytes, &version),
+                });
+                stored.await.map_err(|source| RecordError::Folder { path, source })
+            }
+        }
+    }
+}
+
+/// An ETag, without which nothing can be stored on condition of it.
+fn version(action: &str, tag: Option<&str>) -> Result<Version, Error> {
+    tag.map(|tag| Version(tag.to_owned())).ok_or_else(|| Error::unusable(action, "no ETag"))
+}
+
+fn version_of(bytes: &[u8]) -> Version {
+    Version(hexadecimal(&Sha256::digest(bytes)))
+}
+
+/// Runs what blocks where it may.
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    task::spawn_blocking(work).await.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
+}
+
+/// Makes the file; not where one of that name exists. It appears whole or not at all.
+fn create_file(path: &Path, bytes: &[u8]) -> io::Result<Option<Version>> {
+    match write_beside(path, bytes)?.persist_noclobber(path) {
+        Ok(_) => Ok(Some(version_of(bytes))),
+        Err(taken) if taken.error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(failed) => Err(failed.error),
+    }
+}
+
+/// Replaces the file where it is still of `version`. Whoever replaces holds the lock of the whole folder.
+fn replace_file(root: &Path, path: &Path, bytes: &[u8], version: &Version) -> io::Result<Option<Version>> {
+    let lock = File::options().create(true).truncate(false).write(true).open(root.join(LOCK))?;
+    lock.lock()?;
+    match std::fs::read(path) {
+        Ok(found) if version_of(&found) == *version => {
+            write_beside(path, bytes)?.persist(path).map_err(|failed| failed.error)?;
+            Ok(Some(version_of(bytes)))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file of another name in the same folder, written and synchronized.
+fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// The keys below `root` that begin with `prefix`, of which only the last part may be a part of a name. What begins with a
+/// dot is no record: it is the lock, or what a write that was cut off has left.
+fn list_folder(root: &Path, prefix: &str) -> io::Result<BTreeMap<String, Version>> {
+    let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let (mut keys, mut folders) = (BTreeMap::new(), vec![root.join(folder)]);
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let (path, is_record) = (entry.path(), !entry.file_name().as_encoded_bytes().starts_with(b"."));
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Some(key) = path.strip_prefix(root).ok().and_then(Path::to_str)
+                && is_record
+                && key.starts_with(prefix)
+            {
+                keys.insert(key.to_owned(), version_of(&std::fs::read(&path)?));
+            }
+        }
+    }
+    Ok(keys)
+}
+
+/// `plans/x.json`, then `plans/x.2.json`, `plans/x.3.json`, …
+fn numbered(key: &str, attempt: u32) -> String {
+    match (attempt, key.rsplit_once('.')) {
+        (1, _) => key.to_owned(),
+        (_, Some((stem, extension))) => format!("{stem}.{attempt}.{extension}"),
+        (_, None) => format!("{key}.{attempt}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::Client;
+    use aws_sdk_s3::error::ErrorMetadata;
+    use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+    use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
+    use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
+    use tempfile::{NamedTempFile, TempDir};
+
+    use super::*;
+    use crate::domain::RunId;
+    use crate::records::BatchId;
+
+    fn bucket(rules: &[&MockRule]) -> Records {
+        Records::Bucket { client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules), bucket: "records".into() }
+    }
+
+    fn metadata(code: &'static str) -> ErrorMetadata {
+        ErrorMetadata::builder().code(code).message("told so").build()
+    }
+
+    /// The answer to a put of `key`, which must not replace anything.
+    fn put(key: &'static str, refused: Option<&'static str>) -> MockRule {
+        let rule = mock!(Client::put_object).match_requests(move |request| {
+            (request.bucket(), request.key(), request.if_none_match()) == (Some("records"), Some(key), Some("*"))
+        });
+        match refused {
+            None => rule.then_output(|| PutObjectOutput::builder().e_tag("\"1\"").build()),
+            Some(code) => rule.then_error(move || PutObjectError::generic(metadata(code))),
+        }
+    }
+
+    /// The answer to reading any record: these bytes.
+    fn stored(bytes: &'static [u8]) -> MockRule {
+        mock!(Client::get_object)
+            .then_output(move || GetObjectOutput::builder().e_tag("\"1\"").body(ByteStream::from_static(bytes)).build())
+    }
+
+    #[tokio::test]
+    async fn a_folder_keeps_every_record_under_a_name_of_its_own() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        for (key, names) in [
+            ("plans/r/x.json", ["plans/r/x.json", "plans/r/x.2.json", "plans/r/x.3.json"]),
+            ("plain", ["plain", "plain.2", "plain.3"]),
+        ] {
+            for name in names {
+                assert_eq!(records.put_new(key, name.into()).await.unwrap(), name);
+            }
+            for name in names {
+                assert_eq!(records.get(name).await.unwrap(), name.as_bytes(), "{name} was replaced");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn records_written_at_once_all_stay() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        let put = |number: u8| records.put_new("x.json", vec![number]);
+        let keys = futures::future::try_join_all((0..20).map(put)).await.unwrap();
+        for (number, key) in (0..20).zip(keys) {
+            assert_eq!(records.get(&key).await.unwrap(), [number], "{key}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_used_is_named() {
+        let file = NamedTempFile::new().unwrap();
+        let records = Records::Folder(file.path().into());
+        for error in [records.put_new("x.json", vec![]).await.unwrap_err(), records.get("x.json").await.unwrap_err()] {
+            assert!(error.to_string().starts_with(&format!("{}/x.json: ", file.path().display())), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_taken_in_the_bucket_gets_a_number() {
+        let first = put("x.json", Some("PreconditionFailed"));
+        let second = put("x.2.json", Some("PreconditionFailed"));
+        let third = put("x.3.json", None);
+        let others = stored(b"another run's");
+        let records = bucket(&[&first, &second, &third, &others]);
+        assert_eq!(records.put_new("x.json", b"ours".into()).await.unwrap(), "x.3.json");
+        assert_eq!([first, second, third].map(|rule| rule.num_calls()), [1; 3]);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_was_stored_although_the_answer_was_lost_is_stored_once() {
+        let (again, ours) = (put("x.json", Some("PreconditionFailed")), stored(b"ours"));
+        let records = bucket(&[&again, &ours]);
+        assert_eq!(records.put_new("x.json", b"ours".into()).await.unwrap(), "x.json");
+        assert_eq!(again.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_somebody_else_writes_at_this_moment_is_asked_for_again() {
+        let put = mock!(Client::put_object).sequence();
+        let put = put.error(|| PutObjectError::generic(metadata("ConditionalRequestConflict"))).times(2);
+        let put = put.output(|| PutObjectOutput::builder().e_tag("\"1\"").build()).build();
+        let records = Records::Bucket {
+            client: mock_client!(aws_sdk_s3, RuleMode::Sequential, &[&put]),
+            bucket: "records".into(),
+        };
+        assert_eq!(records.put_new("x.json", vec![]).await.unwrap(), "x.json");
+        assert_eq!(put.num_calls(), 3);
+    }
+
+    /// The answers to a put on condition that the record is still of the version 1.
+    fn replace(refused: Option<&'static str>) -> MockRule {
+        let rule = mock!(Client::put_object)
+            .match_requests(|request| (request.if_match(), request.if_none_match()) == (Some("\"1\""), None));
+        match refused {
+            None => rule.then_output(|| PutObjectOutput::builder().e_tag("\"2\"").build()),
+            Some(code) => rule.then_error(move || PutObjectError::generic(metadata(code))),
+        }
+    }
+
+    fn version_one() -> Condition {
+        Condition::Unchanged(Version("\"1\"".into()))
+    }
+
+    #[tokio::test]
+    async fn a_record_is_replaced_only_while_it_is_of_the_version_that_was_read() {
+        let replaced = bucket(&[&replace(None)]).put_if(&version_one(), "x.json", b"new".into()).await.unwrap();
+        assert_eq!(replaced, Some(Version("\"2\"".into())));
+        for code in ["PreconditionFailed", "NoSuchKey"] {
+            let (refused, others) = (replace(Some(code)), stored(b"another's"));
+            let records = bucket(&[&refused, &others]);
+            assert_eq!(records.put_if(&version_one(), "x.json", b"new".into()).await.unwrap(), None, "{code}");
+        }
+        let (lost, ours) = (replace(Some("PreconditionFailed")), stored(b"new"));
+        let stored = bucket(&[&lost, &ours]).put_if(&version_one(), "x.json", b"new".into()).await.unwrap();
+        assert!(stored.is_some(), "the answer was lost, and the record is ours");
+        let error = bucket(&[&replace(Some("AccessDenied"))]).put_if(&version_one(), "x.json", vec![]).await;
+        assert!(error.unwrap_err().to_string().contains("s3:PutObject: AccessDenied"));
+    }
+
+    #[tokio::test]
+    async fn of_many_that_replace_a_file_of_one_version_one_does() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        assert!(records.create("a/x.json", b"0".into()).await.unwrap());
+        for round in 0..20_u8 {
+            let Stored { version, .. } = records.fetch("a/x.json").await.unwrap();
+            let condition = Condition::Unchanged(version);
+            let put = |number: u8| records.put_if(&condition, "a/x.json", vec![b'x', round, number]);
+            let stored = futures::future::try_join_all((0..8).map(put)).await.unwrap();
+            assert_eq!(stored.iter().flatten().count(), 1);
+        }
+        let gone = Condition::Unchanged(Version("0".into()));
+        assert_eq!(records.put_if(&gone, "b.json", vec![]).await.unwrap(), None);
+        assert_eq!(records.find("b.json").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_begins_with_a_dot_is_no_record() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        assert!(records.create("a/x.json", b"{}".into()).await.unwrap());
+        for left in [".lock", "a/.tmpAbC123", "a/.tmpx.json"] {
+            std::fs::write(folder.path().join(left), "half").unwrap();
+        }
+        assert_eq!(records.list("").await.unwrap(), ["a/x.json"]);
+    }
+
+    #[tokio::test]
+    async fn another_error_of_the_bucket_names_the_action_and_ends_it() {
+        let refused = put("x.json", Some("AccessDenied"));
+        let error = bucket(&[&refused]).put_new("x.json", vec![]).await.unwrap_err().to_string();
+        assert!(error.starts_with("s3://records/x.json: s3:PutObject: AccessDenied: told so"), "{error}");
+        let missing = mock!(Client::get_object).then_error(|| GetObjectError::generic(metadata("NoSuchKey")));
+        let error = bucket(&[&missing]).get("x.json").await.unwrap_err().to_string();
+        assert!(error.starts_with("s3://records/x.json: s3:GetObject: NoSuchKey: told so"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn names_run_out_in_the_end() {
+        let taken = mock!(Client::put_object).then_error(|| PutObjectError::generic(metadata("PreconditionFailed")));
+        let others = stored(b"another run's");
+        let error = bucket(&[&taken, &others]).put_new("x.json", vec![]).await.unwrap_err();
+        assert!(matches!(error, RecordError::Taken { key } if key == "x.json"));
+        assert_eq!(taken.num_calls(), 1_000);
+    }
+
+    #[tokio::test]
+    async fn a_record_is_read_from_the_bucket() {
+        let read = mock!(Client::get_object)
+            .match_requests(|request| (request.bucket(), request.key()) == (Some("records"), Some("x.json")))
+            .then_output(|| GetObjectOutput::builder().e_tag("\"1\"").body(ByteStream::from_static(b"{}")).build());
+        assert_eq!(bucket(&[&read]).get("x.json").await.unwrap(), b"{}");
+    }
+
+    #[tokio::test]
+    async fn a_report_is_stored_as_json_under_its_batchs_key() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        let id = BatchId { rule: "open-door".into(), run: RunId::start(), batch: 3 };
+        let report = Report::unreadable(id.clone(), "broken".into());
+        let key = records.store_report(&report).await.unwrap();
+        assert_eq!(key, id.report_key());
+        assert_eq!(serde_json::from_slice::<Report>(&records.get(&key).await.unwrap()).unwrap(), report);
+        assert_eq!(records.store_report(&report).await.unwrap(), id.report_key().replace(".json", ".2.json"));
+    }
+}

@@ -1,0 +1,89 @@
+# The bucket's folders: who reads and writes each of them, and for how long it is kept. IAM policies, notifications and
+# the lifecycle are made from this table alone. Nobody may delete: what is old expires.
+#
+# Below a folder, everything stands under the ID of its rule: the Lambda of a rule has access only to
+# <folder>/<its own ID>/.
+
+locals {
+  folders = {
+    # Batches from Netskope, written by the poller. The poller reads, too: where the answer to a write was lost, it
+    # compares what is stored with what it meant to store, so that a batch is stored once.
+    findings = {
+      readers         = ["poller", "rule", "operator"]
+      writers         = ["poller"]
+      days            = var.findings_retention_days
+      noncurrent_days = 1
+    }
+
+    plans = {
+      readers         = ["rule", "approver", "operator"]
+      writers         = ["rule", "operator"]
+      days            = var.record_retention_days
+      noncurrent_days = var.record_retention_days
+    }
+
+    reports = {
+      readers         = ["rule", "approver", "operator"]
+      writers         = ["rule", "operator"]
+      days            = var.record_retention_days
+      noncurrent_days = var.record_retention_days
+    }
+
+    approvals = {
+      readers         = ["rule", "approver", "operator"]
+      writers         = ["approver"]
+      days            = var.record_retention_days
+      noncurrent_days = var.record_retention_days
+    }
+
+    # One card for each resource: who is working on it, its recent fixes, the plan that waits, an undo's exemption.
+    # Plans and reports are the record of what happened; earlier versions of a card only help to find out how a card
+    # came to be as it is.
+    resources = {
+      readers         = ["rule", "approver", "operator"]
+      writers         = ["rule", "operator"]
+      days            = local.card_days
+      noncurrent_days = 30
+    }
+
+    # How many changes a run has made so far; of no use once the run is over
+    ledgers = {
+      readers         = ["rule", "operator"]
+      writers         = ["rule", "operator"]
+      days            = 30
+      noncurrent_days = 1
+    }
+  }
+
+  # The name of each folder as a prefix. A folder that is not in the table is an error here.
+  prefixes = { for folder in keys(local.folders) : folder => "${folder}/" }
+
+  policy_key = "policy.json"
+
+  # S3 counts from the last write of a card, which must not expire before what it remembers: the fixes within the fight
+  # window, the approval that was used, and an undo's exemption, which lasts 24 hours unless the operator asks for more.
+  # The waiting plan and the earlier reports that it names are kept for record_retention_days. The 30 days are well
+  # above the defaults of the policy, a window of 7 days and approvals of 72 hours.
+  card_days = max(
+    30,
+    var.record_retention_days,
+    coalesce(var.policy.fight.window_days, 0),
+    ceil(coalesce(var.policy.approval_hours, 0) / 24),
+  )
+
+  # Prefixes by who may read or write below them
+  readable = { for who in local.actors : who => [for folder, of in local.folders : local.prefixes[folder] if contains(of.readers, who)] }
+  writable = { for who in local.actors : who => [for folder, of in local.folders : local.prefixes[folder] if contains(of.writers, who)] }
+  actors   = toset(flatten([for of in values(local.folders) : concat(of.readers, of.writers)]))
+
+  # Whoever reads a key that may not exist must be allowed to list the bucket, without a condition on s3:prefix:
+  # otherwise S3 answers 403 and not 404, and "there is no such card" could not be told from "you may not read it". A
+  # GetObject has no s3:prefix, so a permission with that condition does not count.
+  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+  list_bucket = {
+    Sid      = "List"
+    Effect   = "Allow"
+    Action   = ["s3:ListBucket"]
+    Resource = [local.bucket_arn]
+  }
+}

@@ -1,0 +1,47 @@
+# Who may assume the roles of the rules and of `autoremediate doctor`: a trust policy for each, all of one form.
+
+locals {
+  # By role: a rule's ID, or `doctor`. aws:PrincipalArn of a session is the ARN of its role.
+  trusted_arns = merge(
+    {
+      for id, name in local.role_names : id => concat(
+        [
+          for region in sort(var.central_regions) :
+          "arn:${local.partition}:iam::${var.central_account_id}:role/${name}-${region}"
+        ],
+        sort(var.operator_role_arns),
+      )
+    },
+    { for role in local.doctor_roles : role => sort(var.operator_role_arns) },
+  )
+
+  # The account, aws:PrincipalArn and the external ID must all agree.
+  #
+  # Two statements, because STS authorizes the two actions of an AssumeRole call separately and sends sts:ExternalId only
+  # with AssumeRole: on SetSourceIdentity that condition would never hold. By itself, SetSourceIdentity opens nothing.
+  # A Lambda names its run in the source identity; an operator's session may come with one that it cannot drop.
+  trust_policies = {
+    for role, arns in local.trusted_arns : role => jsonencode({
+      Version = "2012-10-17"
+      Statement = [
+        {
+          Sid       = "Assume"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:${local.partition}:iam::${var.central_account_id}:root" }
+          Action    = "sts:AssumeRole"
+          Condition = {
+            ArnEquals    = { "aws:PrincipalArn" = arns }
+            StringEquals = { "sts:ExternalId" = var.external_id }
+          }
+        },
+        {
+          Sid       = "SetSourceIdentity"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:${local.partition}:iam::${var.central_account_id}:root" }
+          Action    = "sts:SetSourceIdentity"
+          Condition = { ArnEquals = { "aws:PrincipalArn" = arns } }
+        },
+      ]
+    })
+  }
+}

@@ -1,0 +1,40 @@
+# The central account in the tests of modules/central and deploy/central. The provider checks the form of ARNs and URLs,
+# so the values that Terraform makes up by itself would not pass.
+
+mock_data "aws_caller_identity" {
+  defaults = { account_id = "111111111111" }
+}
+
+mock_data "aws_partition" {
+  defaults = { partition = "aws" }
+}
+
+mock_data "aws_region" {
+  defaults = { name = "eu-west-1" }
+}
+
+mock_data "aws_organizations_organization" {
+  defaults = { master_account_id = "999999999999" }
+}
+
+mock_resource "aws_iam_role" {
+  defaults = { arn = "arn:aws:iam::111111111111:role/mock" }
+}
+
+mock_resource "aws_lambda_function" {
+  defaults = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:mock" }
+}
+
+mock_resource "aws_sqs_queue" {
+  defaults = {
+    arn = "arn:aws:sqs:eu-west-1:111111111111:mock"
+    url = "https://sqs.eu-west-1.amazonaws.com/111111111111/mock"
+  }
+}
+
+mock_resource "aws_secretsmanager_secret" {
+  defaults = {
+    arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+    id  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+  }
+}
