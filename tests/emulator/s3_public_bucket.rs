@@ -2,7 +2,6 @@
 
 use remediation::{ErrorKind, Guard, Mode, Outcome, Region, Rule, RunId, SessionKind};
 use rules::s3_public_bucket::{S3PublicBucket, Settings};
-use serde_json::json;
 use testkit::Result;
 use testkit::account::{Account, REGION};
 use testkit::emulator::Emulator;

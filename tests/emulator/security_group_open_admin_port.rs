@@ -4,7 +4,6 @@ use remediation::{ErrorKind, Guard, Mode, Outcome, ReportedFinding, Rule, Seen, 
 use rules::security_group_open_admin_port::{
     AdminPort, Change, Protocol, SecurityGroupOpenAdminPort, Settings, State, WideRules,
 };
-use serde_json::Value;
 use testkit::Result;
 use testkit::account::Account;
 use testkit::emulator::Emulator;
