@@ -92,8 +92,8 @@ format: (_needs "format")
     rustfmt --edition 2024 crates/testkit/src/subjects/*.rs
     "$TERRAFORM" fmt -recursive terraform
 
-# Write what follows from the rules: the README's table of rules and the policy's JSON Schema
-generate: build-binaries
+# Write what follows from the rules: the lock file, the README's table of rules and the policy's JSON Schema
+generate: _lock build-binaries
     "$CARGO_TARGET_DIR/debug/generate"
     "$CARGO_TARGET_DIR/debug/autoremediate" policy schema > policy.schema.json.new
     mv policy.schema.json.new terraform/modules/catalog/policy.schema.json
@@ -127,6 +127,11 @@ _needs task:
 [private]
 _emulator:
     @[ "${AUTOREMEDIATE_EMULATOR:-process}" != process ] || localstack/emulator setup >/dev/null
+
+# Of the lock file, what our own crates say
+[private]
+_lock: (_needs "build-binaries")
+    cargo update --quiet --workspace
 
 [private]
 _nextest:

@@ -60,6 +60,8 @@ def needed(service, operation, **parameters):
          f"arn:aws:ec2:us-east-1:{ACCOUNT}:security-group/sg-1"),
         ("ec2", "DeleteNetworkAclEntry", {"NetworkAclId": "acl-1", "RuleNumber": 1}, "ec2:DeleteNetworkAclEntry",
          f"arn:aws:ec2:us-east-1:{ACCOUNT}:network-acl/acl-1"),
+        ("ec2", "ModifySnapshotAttribute", {"SnapshotId": "snap-1"}, "ec2:ModifySnapshotAttribute",
+         "arn:aws:ec2:us-east-1::snapshot/snap-1"),
         ("ec2", "DeleteVpc", {"VpcId": "vpc-1"}, "ec2:DeleteVpc", f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc/vpc-1"),
         ("ec2", "DeleteFlowLogs", {"FlowLogIds": ["fl-1"]}, "ec2:DeleteFlowLogs",
          f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc-flow-log/fl-1"),

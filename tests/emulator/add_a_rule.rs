@@ -9,8 +9,8 @@ use testkit::paths;
 #[path = "../../docs/add-a-rule/subject.rs"]
 mod ebs_public_snapshot;
 
-/// What a file says here, and what it says on the page, where the rule is one of the list and its subject a module of the
-/// harness. Its crate has another name here, so that whoever follows the page to the letter has room for it.
+/// What a file says here, and what it says on the page, where the rule is one of the list and its subject a module of
+/// the harness. Its crate has another name here, so that whoever follows the page to the letter has room for it.
 const ON_THE_PAGE: [(&str, &str); 5] = [
     ("use ebs_public_snapshot_example::", "use rules::ebs_public_snapshot::"),
     ("ebs_public_snapshot_example", "ebs_public_snapshot"),

@@ -1,9 +1,9 @@
-//! Every rule, once. The command line, the test harness, the tests on the emulator and the demo go by this list, and none
-//! of them names a rule's crate. The poller, the packages and Terraform read `rule.json` from the same folders.
+//! Every rule, once. The command line, the test harness, the tests on the emulator and the demo go by this list, and
+//! none of them depends on a rule's crate. The poller, the packages and Terraform read `rule.json` from the same folders.
 //!
-//! A rule is a type, and a list cannot hold types. Whoever does the same with every rule says what in a [`Visitor`], and
-//! [`visit`] calls it with each type in turn. Whoever needs a module for each rule, as tests do, takes the names from the
-//! macro [`each_rule`].
+//! A rule is a type, and a list cannot hold types. Whoever does the same with every rule says what in a [`Visitor`],
+//! and [`visit`] calls it with each type in turn. Whoever needs a module for each rule, as the test harness does, takes
+//! the names from the macro [`each_rule`].
 
 #[macro_use]
 mod visitor;

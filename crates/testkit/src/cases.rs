@@ -1,6 +1,6 @@
 //! The table of cases that every rule is tested by, on the emulator with IAM enforced. A module of
-//! [`subjects`](crate::subjects) implements [`Subject`] and calls [`rule_cases!`](crate::rule_cases). What is special about
-//! a rule has tests of its own in `tests/emulator`.
+//! [`subjects`](crate::subjects) implements [`Subject`] and calls [`rule_cases!`](crate::rule_cases). What is special
+//! about a rule has tests of its own in `tests/emulator`.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

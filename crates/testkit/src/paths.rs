@@ -10,23 +10,6 @@ pub fn repository() -> &'static Path {
     testkit.ancestors().nth(2).unwrap_or(testkit)
 }
 
-/// The `rule.json` of every rule of the repository.
-///
-/// # Errors
-///
-/// The folder of rules cannot be read.
-pub fn manifests() -> Result<Vec<PathBuf>> {
-    let mut manifests = Vec::new();
-    for entry in std::fs::read_dir(repository().join("crates/rules"))? {
-        let manifest = entry?.path().join("rule.json");
-        // What lists the rules is beside them.
-        if manifest.exists() {
-            manifests.push(manifest);
-        }
-    }
-    Ok(manifests)
-}
-
 /// The folder of the built binaries: that of the running program, or above it where that is a test.
 ///
 /// # Errors

@@ -1,9 +1,9 @@
-//! One module for each rule, of the rule's name: how to make, break, tag and look at a resource of it, with the full rights
-//! of its account and without the rule's code. The table of [cases](crate::cases), the demo and the test of the pipeline
-//! all make their resources here.
+//! One module for each rule, of the rule's name: how to make, break, tag and look at a resource of it, with the full
+//! rights of its account and without the rule's code. The table of [cases](crate::cases), the demo and the test of the
+//! pipeline all make their resources here.
 //!
-//! A module has a [`Subject`] for each way in which a resource can violate the rule and be fixed, runs the table of cases
-//! on it, and lists in `SUBJECTS` the one that stands for each of the rule's controls.
+//! A module has a [`Subject`] for each way in which a resource can violate the rule and be fixed, runs the table of
+//! cases on it, and lists in `SUBJECTS` the one that stands for each of the rule's controls.
 
 use std::future::Future;
 

@@ -181,7 +181,8 @@ mod tests {
         crate::rule_cases!(super::RegionalTrail: a_violating_resource_is_fixed, a_complying_resource_is_left_alone,
             a_resource_that_is_gone_is_gone, every_form_of_the_name_works, throttled_and_then_fine,
             run_twice_the_second_finds_nothing_to_do, two_runs_at_once_end_in_the_same_state,
-            undone_it_is_as_it_was_also_twice, the_engine_takes_a_run_back, mode_plan_writes_nothing, its_tags_are_read);
+            undone_it_is_as_it_was_also_twice, the_engine_takes_a_run_back, mode_plan_writes_nothing,
+            its_tags_are_read);
     }
 
     mod of_an_organization {

@@ -69,7 +69,7 @@ pub async fn make(account: &Account, name: &str, block: Option<[bool; 4]>) -> Re
 }
 
 impl Account {
-    /// Makes a bucket with a policy that lets everyone read, and with the public access block given (none: without one).
+    /// Makes a bucket with a policy that lets everyone read, and with this public access block (none: without one).
     /// `settings` are BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The rule `ebs-public-snapshot`: an EBS snapshot that anyone may make a volume of.
 //!
-//! The fix takes the group `all` off the list of those who may. Accounts that are listed by ID stay listed, also when the
-//! fix is undone.
+//! The fix takes the group `all` off the list of those who may. Accounts that are listed by ID stay listed, also when
+//! the fix is undone.
 
 use std::collections::BTreeSet;
 use std::fmt;
