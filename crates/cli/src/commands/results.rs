@@ -100,11 +100,6 @@ impl Results {
         outcomes.map(Exit::of).max().unwrap_or(Exit::NothingLeft)
     }
 
-    /// How many findings had `outcome`.
-    pub(crate) fn count(&self, outcome: Outcome) -> usize {
-        self.reports.iter().map(|stored| stored.report.count(outcome)).sum()
-    }
-
     /// How many resources would be written to.
     pub(crate) fn shown(&self) -> usize {
         self.diffs.iter().map(|diff| diff.shown.resources.len()).sum()

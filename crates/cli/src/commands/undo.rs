@@ -336,3 +336,83 @@ fn is_wanted(args: &UndoArgs, planned: &PlannedResource<Value>) -> bool {
     (accounts.is_empty() || accounts_of().any(|account| accounts.contains(account)))
         && (resources.is_empty() || names().any(|name| resources.iter().any(|wanted| wanted == name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use remediation::{Finding, Region, Resource};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: UndoArgs,
+    }
+
+    fn args(arguments: &[&str]) -> UndoArgs {
+        Line::parse_from([&["undo", "reports/r/2026-01-02/x-1.json"], arguments].concat()).args
+    }
+
+    fn resource(id: &str) -> Resource {
+        Resource::of_arn("test", format!("arn:aws:test:us-east-1:222222222222:door/{id}"), id).unwrap()
+    }
+
+    #[test]
+    fn a_resource_is_asked_for_by_any_of_its_names_and_accounts() {
+        let finding = Finding {
+            control: "c".into(),
+            account: "111111111111".parse().unwrap(),
+            region: Region::code("us-east-1"),
+            resource: "front".into(),
+            first_seen: None,
+            last_scanned: None,
+        };
+        let planned = PlannedResource {
+            resource: resource("d-1"),
+            findings: vec![finding],
+            changes: Vec::new(),
+            awaits: Vec::new(),
+            held: Vec::new(),
+            sightings: Vec::new(),
+            notes: Vec::new(),
+        };
+        for (arguments, wanted) in [
+            (&[][..], true),
+            (&["--resource", "front"], true),
+            (&["--resource", "d-1"], true),
+            (&["--resource", "arn:aws:test:us-east-1:222222222222:door/d-1"], true),
+            (&["--resource", "other", "--resource", "d-1"], true),
+            (&["--resource", "other"], false),
+            (&["--account", "111111111111"], true),
+            (&["--account", "222222222222"], true),
+            (&["--account", "333333333333"], false),
+            (&["--account", "111111111111", "--resource", "other"], false),
+        ] {
+            assert_eq!(is_wanted(&args(arguments), &planned), wanted, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn later_batches_are_those_of_what_was_asked_for_each_once() {
+        let id = |batch| BatchId { rule: "r".into(), run: RunId::start(), batch };
+        let (first, second) = (id(1), id(2));
+        let taken = |name: &str, later: &[&BatchId]| TakenBack {
+            resource: resource(name),
+            later: later.iter().map(|id| (*id).clone()).collect(),
+        };
+        let changed = vec![taken("a", &[&first, &second]), taken("b", &[&second]), taken("c", &[&first])];
+        let mut later = Vec::new();
+        add(&mut later, changed, &["a", "b"].map(|name| resource(name).arn).into());
+        let found: Vec<_> = later.iter().map(|of| (&of.id, of.arns.len())).collect();
+        assert_eq!(found, [(&first, 1), (&second, 2)]);
+    }
+
+    #[test]
+    fn nothing_is_taken_back_that_was_not_asked_for() {
+        let args = args(&[]);
+        assert_eq!((args.consent, args.later, args.drifted), (Consent::Ask, Later::Hold, Drifted::Hold));
+        let args = super::tests::args(&["--yes", "--with-later", "--force"]);
+        assert_eq!((args.consent, args.later, args.drifted), (Consent::Given, Later::TakeBack, Drifted::PutBack));
+    }
+}

@@ -236,3 +236,157 @@ impl<R: Rule> WayBack for WayBackIn<R> {
         Box::pin(async move { engine.undo(id, taken, &how, Deadline::never()).await.report })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use remediation::{
+        Batch, Finding, NoParameters, Proposal, Region, Resource, Result as CallResult, RunId, Seen, Side, StoredPlan,
+        Tags, Target,
+    };
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A rule of which only the changes matter.
+    struct OpenDoor;
+
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    struct Turn {
+        from: u8,
+        to: u8,
+    }
+
+    impl Display for Turn {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&format!("turn the door from {} to {}", self.from, self.to))
+        }
+    }
+
+    impl Rule for OpenDoor {
+        const MANIFEST: &'static str = "";
+        type Settings = ();
+        type Control = NoParameters;
+        type Client = ();
+        type State = u8;
+        type Change = Turn;
+
+        fn client(_: &Target) {}
+
+        async fn look((): &(), _: &Finding) -> CallResult<Seen<u8>> {
+            unreachable!("nothing is looked at")
+        }
+
+        fn plan(_: &Seen<u8>, _: &[&NoParameters], (): &()) -> Proposal<Turn> {
+            Proposal::default()
+        }
+
+        async fn tags((): &(), _: &Seen<u8>) -> CallResult<Tags> {
+            Ok(Tags::new())
+        }
+
+        async fn apply((): &(), _: &Resource, _: &Turn) -> CallResult<()> {
+            Ok(())
+        }
+
+        fn undo(Turn { from, to }: &Turn) -> Turn {
+            Turn { from: *to, to: *from }
+        }
+
+        fn side(turn: &Turn, state: &u8) -> Side {
+            Side::of(state, &turn.from, &turn.to)
+        }
+    }
+
+    const ARN: &str = "arn:aws:test:us-east-1:222222222222:door/front";
+
+    fn finding() -> Finding {
+        Finding {
+            control: "c".into(),
+            account: "222222222222".parse().unwrap(),
+            region: Region::code("us-east-1"),
+            resource: "front".into(),
+            first_seen: None,
+            last_scanned: None,
+        }
+    }
+
+    /// A plan of three turns, and what its run reports of them.
+    fn taken(took: Option<Vec<usize>>) -> Taken<Turn> {
+        let id = BatchId { rule: "open-door".into(), run: RunId::start(), batch: 1 };
+        let turn = |(from, to)| PlannedChange { summary: "harmless".into(), change: Turn { from, to } };
+        let planned = PlannedResource {
+            resource: Resource::of_arn("test", ARN.into(), "front").unwrap(),
+            findings: vec![finding()],
+            changes: [(1, 2), (2, 3), (3, 4)].map(turn).into(),
+            awaits: Vec::new(),
+            held: Vec::new(),
+            sightings: Vec::new(),
+            notes: Vec::new(),
+        };
+        let resource = planned.resource.clone();
+        let plan = Plan::new(id.clone(), Mode::Apply, vec![planned]);
+        let report = took.map(|took| {
+            let report = Report::untouched(Batch::new(id.clone(), vec![finding()]), Outcome::Fixed, "why");
+            let findings = report.findings.into_iter();
+            let findings =
+                findings.map(|row| ReportedFinding { resource: Some(resource.clone()), took: took.clone(), ..row });
+            let stored = StoredPlan { key: id.plan_key(), digest: plan.digest().unwrap() };
+            Report { findings: findings.collect(), plan: Some(stored), ..report }
+        });
+        Taken { key: id.plan_key(), plan, report, only: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn the_words_that_are_shown_are_those_of_what_is_executed_and_so_is_the_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let (records, taken) = (Records::Folder(folder.path().into()), taken(None));
+        records.put_new(&taken.key, serde_json::to_vec(&taken.plan).unwrap()).await.unwrap();
+        let shown = show::<OpenDoor>(&records, &taken.key).await.unwrap();
+        assert_eq!(shown.digest, taken.plan.digest().unwrap());
+        let words: Vec<_> = shown.resources[0].changes.iter().map(|change| change.summary.as_str()).collect();
+        assert_eq!(words[..2], ["turn the door from 1 to 2", "turn the door from 2 to 3"]);
+        assert_eq!(shown.resources[0].changes[0].change, json!({"from": 1, "to": 2}));
+        // A digest that somebody has written into the plan is none.
+        let mut edited = serde_json::to_value(&taken.plan).unwrap();
+        edited["digest"] = json!("d");
+        edited["resources"][0]["changes"][0]["change"]["to"] = json!(9);
+        records.put_new("plans/edited.json", serde_json::to_vec(&edited).unwrap()).await.unwrap();
+        let edited = show::<OpenDoor>(&records, "plans/edited.json").await.unwrap();
+        assert!(edited.digest != shown.digest && edited.digest != "d");
+        assert_eq!(edited.resources[0].changes[0].summary, "turn the door from 1 to 9");
+    }
+
+    #[tokio::test]
+    async fn a_plan_that_cannot_be_read_is_named_with_both_versions() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::Folder(folder.path().into());
+        records.put_new("plans/x.json", br#"{"schema": 1, "findings": []}"#.into()).await.unwrap();
+        let error = show::<OpenDoor>(&records, "plans/x.json").await.unwrap_err().to_string();
+        assert!(["plans/x.json", "version 1", "reads 2"].iter().all(|part| error.contains(part)), "{error}");
+    }
+
+    #[test]
+    fn what_lies_beneath_later_runs_is_shown_as_all_that_the_run_wrote_taken_back_the_last_first() {
+        let arn = ARN.to_owned();
+        let back = |took: Option<Vec<usize>>| {
+            let resources = written_back::<OpenDoor>(&taken(took), &BTreeSet::from([&arn]));
+            let turns = resources.iter().flat_map(PlannedResource::changes).map(|turn| (turn.from, turn.to));
+            turns.collect::<Vec<_>>()
+        };
+        assert_eq!(back(Some(vec![0, 2])), [(4, 3), (2, 1)]);
+        assert_eq!(back(Some(vec![])), []);
+        assert_eq!(back(None), [(4, 3), (3, 2), (2, 1)], "a run that never came back may have written all");
+        assert!(written_back::<OpenDoor>(&taken(None), &BTreeSet::new()).is_empty());
+    }
+
+    #[test]
+    fn only_what_a_run_may_have_written_is_looked_for() {
+        let was_written = |took| was_written(taken(took).report.as_ref(), ARN);
+        assert!(was_written(Some(vec![0])) && was_written(None));
+        assert!(!was_written(Some(vec![])));
+        assert!(!super::was_written(taken(Some(vec![0])).report.as_ref(), "arn:another"));
+    }
+}
