@@ -103,6 +103,14 @@ async fn each_leads_to(of: &Organization, resources: &[&str], kind: Database, pu
         let report = of.run::<RdsPublicSnapshot>(of.batch(&[resource]), Mode::Apply).await;
         assert_eq!(report.count(Outcome::Fixed), 1, "{resource}: {report:?}");
         assert!(databases.restore(kind, public).await.unwrap().is_empty(), "{resource}");
+        forget(of).await;
+    }
+}
+
+/// Forgets what was done to each resource: it is the same one by all of its names, and would be fought over.
+async fn forget(of: &Organization) {
+    for card in of.central.keys(&of.bucket, "resources/").await.unwrap() {
+        of.central.s3.delete_object().bucket(&of.bucket).key(card).send().await.unwrap();
     }
 }
 

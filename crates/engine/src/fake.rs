@@ -18,7 +18,6 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
-use uuid::Uuid;
 
 use remediation::records::{card_key, read};
 use remediation::{
@@ -773,13 +772,6 @@ impl World {
 
 pub(crate) fn manifest() -> Manifest {
     Manifest::from_json(OpenDoor::MANIFEST).unwrap()
-}
-
-/// A run that started at this time.
-pub(crate) fn run_at(time: Timestamp) -> RunId {
-    let seconds = u64::try_from(time.as_second()).unwrap();
-    let uuid = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
-    serde_json::from_value(serde_json::json!(uuid)).unwrap()
 }
 
 pub(crate) fn finding(account: &str, region: &str, resource: &str) -> Finding {

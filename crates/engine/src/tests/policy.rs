@@ -413,3 +413,16 @@ async fn the_card_of_something_else_is_not_believed() {
     let report = poll(&mut world).await;
     assert_eq!((report.count(Outcome::Failed), report.count(Outcome::Fixed)), (1, 1), "{report:?}");
 }
+
+#[tokio::test]
+async fn tags_are_read_only_where_they_matter_and_exempt_the_resource() {
+    let exemption = json!({"tags": {"public": "yes"}, "reason": "a museum", "owner": "anna"});
+    let mut world = world(2, json!({"exemptions": [exemption]}));
+    world.house(ONE, REGION, &[false], Script::Works);
+    let houses: Vec<_> = world.batch().findings.iter().map(House::from).collect();
+    world.tag(&houses[0], "public", "yes");
+    let report = run(&world, Mode::Apply).await;
+    assert_eq!(outcomes(&report), [Outcome::Exempt, Outcome::Fixed, Outcome::AlreadyCompliant], "{report:?}");
+    let asked = |house| world.calls(house).contains(&crate::fake::Call::Tags);
+    assert_eq!([asked(&houses[0]), asked(&houses[1]), asked(&houses[2])], [true, true, false]);
+}

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
-use remediation::{ErrorKind, Manifest, RunId};
+use remediation::{ErrorKind, Manifest};
 use rule_testing::{ACCOUNT, World, finding, hold, poll};
 use serde_json::{Value, json};
 
@@ -199,7 +199,8 @@ impl Aws {
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .build();
         let role_arn = format!("arn:aws:iam::{OURS}:role/r");
-        let (account, region, session_name) = (OURS.parse().unwrap(), "us-east-1".into(), "autoremediate-a-test".to_owned());
+        let (account, region, session_name) =
+            (OURS.parse().unwrap(), "us-east-1".into(), "autoremediate-a-test".to_owned());
         Session { target: Target { config, account, region, partition, role_arn, session_name } }
     }
 

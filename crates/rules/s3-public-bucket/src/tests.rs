@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
-use remediation::{ErrorKind, Manifest, RunId};
+use remediation::{ErrorKind, Manifest};
 use rule_testing::{ACCOUNT, World, finding, hold, poll};
 
 use super::*;
