@@ -131,6 +131,7 @@ async fn all_is_well() {
         "token",
         "control",
         "reachable",
+        "cards",
         "policy.json",
         "starts on findings",
         "starts on approvals",
@@ -144,7 +145,7 @@ async fn all_is_well() {
     assert_eq!(names, expected);
     let (code, text, _) = practice.run(&[]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("14 checks: 14 ok") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("15 checks: 15 ok") && !text.contains('\u{1b}'), "{text}");
 
     // What is not asked for is said to be skipped.
     let output = Command::new(paths::binary("autoremediate").unwrap())

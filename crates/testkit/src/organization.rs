@@ -119,6 +119,7 @@ impl Organization {
         let allowed = json!([
             {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketNotification"], "Resource": bucket},
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("{bucket}/*")},
+            {"Effect": "Allow", "Action": "s3:PutObject", "Resource": format!("{bucket}/resources/*")},
             {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
                 "Resource": "arn:aws:iam::*:role/autoremediate-*"},
         ]);
