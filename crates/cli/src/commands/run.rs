@@ -144,11 +144,11 @@ impl<'a> Runner<'a> {
                 Err(error) => results.problems.push(format!("{rule}: {error}")),
             }
         }
-        let diff = |plan: &Box<dyn PlanInHand>| {
+        let diff = |plan: &dyn PlanInHand| {
             let shown = plan.shown().clone();
             Diff { what: format!("To be changed by {}:", shown.id.rule), shown }
         };
-        results.diffs = plans.iter().map(diff).collect();
+        results.diffs = plans.iter().map(|plan| diff(plan.as_ref())).collect();
         self.bar.clear();
         InHand { results, plans }
     }

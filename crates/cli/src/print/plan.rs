@@ -33,7 +33,7 @@ fn cells(planned: &PlannedResource<Value>, manifests: &[&Manifest]) -> [Cell; 8]
     [
         Cell::lines(controls),
         Cell::text(&resource.owner),
-        Cell::text(resource.region.to_string()),
+        Cell::text(&resource.region),
         Cell::lines([resource.arn.as_str()].into_iter().chain(names)),
         Cell::lines(changes.iter().map(|change| &change.summary)),
         Cell::lines(awaits),

@@ -73,7 +73,7 @@ fn cells(row: &ReportedFinding, manifests: &[&Manifest]) -> [Cell; 7] {
     [
         Cell::text(control(finding, manifests)),
         Cell::text(&finding.account),
-        Cell::text(finding.region.to_string()),
+        Cell::text(&finding.region),
         Cell::lines([&finding.resource].into_iter().chain(arn)),
         Cell::text(row.changes.join("; ")),
         Cell::judged(row.outcome.to_string(), Exit::of(row.outcome)),

@@ -133,7 +133,7 @@ impl<R: Rule> PlanOf<R> {
         Ok(Self::new(engine, records.get_as(key).await?)?)
     }
 
-    async fn to_way_back(self, id: BatchId, ask: WayBackOf) -> Result<WayBackIn<R>, Error> {
+    async fn into_way_back(self, id: BatchId, ask: WayBackOf) -> Result<WayBackIn<R>, Error> {
         let WayBackOf { key, report, only, beneath, drifted } = ask;
         let Self { engine, plan, shown: Shown { digest, .. } } = self;
         let now: Vec<_> = only.difference(&beneath).cloned().collect();
@@ -217,7 +217,7 @@ impl<R: Rule> PlanInHand for PlanOf<R> {
     }
 
     fn way_back(self: Box<Self>, id: BatchId, ask: WayBackOf) -> BoxFuture<'static, Result<Box<dyn WayBack>, Error>> {
-        Box::pin(async move { Ok(Box::new(self.to_way_back(id, ask).await?) as Box<dyn WayBack>) })
+        Box::pin(async move { Ok(Box::new(self.into_way_back(id, ask).await?) as Box<dyn WayBack>) })
     }
 }
 
