@@ -178,8 +178,11 @@ resource "aws_lambda_function" "function" {
 resource "aws_lambda_function_event_invoke_config" "function" {
   for_each = local.functions
 
-  function_name          = aws_lambda_function.function[each.key].function_name
-  maximum_retry_attempts = 0 # the next poll is the retry
+  function_name = aws_lambda_function.function[each.key].function_name
+
+  # A rule's retry is the same run: it goes on with the claims of the attempt that died, and an approval comes with no
+  # poll that would. The poller's retry is its next poll.
+  maximum_retry_attempts = each.key == "poller" ? 0 : 2
 
   destination_config {
     on_failure {

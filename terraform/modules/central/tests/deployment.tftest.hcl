@@ -117,10 +117,10 @@ run "by_default" {
   assert {
     condition = alltrue([
       for key, config in aws_lambda_function_event_invoke_config.function :
-      config.function_name == "autoremediate-${key}" && config.maximum_retry_attempts == 0 &&
+      config.function_name == "autoremediate-${key}" && config.maximum_retry_attempts == (key == "poller" ? 0 : 2) &&
       config.destination_config[0].on_failure[0].destination == aws_sqs_queue.failures.arn
     ]) && toset(keys(aws_lambda_function_event_invoke_config.function)) == toset(["poller", "first-rule", "second-rule"])
-    error_message = "An invocation that died would be retried, or forgotten."
+    error_message = "An invocation that died would be forgotten, the poller's would be retried, or a rule's would not."
   }
 
   # Bucket
