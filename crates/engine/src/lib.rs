@@ -465,7 +465,7 @@ impl<R: Rule> Engine<R> {
             deadline: job.deadline,
         };
         let (written, proof) =
-            self.while_claimed(claimed, job.deadline, self.write_and_prove(&order, &decided, job)).await;
+            self.while_claimed(claimed, job.deadline, Box::pin(self.write_and_prove(&order, &decided, job))).await;
         let took = in_force(&proof, &written);
         let Proof { found, notes, .. } = proof;
         if let Some(error) = written.failure.as_ref().filter(|error| error.is_of_account()) {

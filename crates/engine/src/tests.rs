@@ -497,7 +497,7 @@ async fn progress_is_told_of_every_step() {
     world.house(ONE, REGION, &[false], Script::Works);
     let told = Arc::new(Told::default());
     let engine = world.engine().with_progress(Arc::clone(&told) as Arc<dyn Progress>);
-    engine.run(world.batch(), Mode::Apply, Deadline::never()).await.report;
+    engine.run(world.batch(), Mode::Apply, Deadline::never()).await;
     let expected = [("planning", 2), ("done", 1), ("done", 1), ("applying", 1), ("done", 1)];
     assert_eq!(*told.0.lock().unwrap(), expected);
 }

@@ -347,7 +347,7 @@ impl<R: Rule> Engine<R> {
             claimed,
             deadline,
         };
-        let (mut written, found) = self.while_claimed(claimed, deadline, self.take_back(&order, ready)).await;
+        let (mut written, found) = self.while_claimed(claimed, deadline, Box::pin(self.take_back(&order, ready))).await;
         let undone = found.is_ok().then_some(run);
         let kept = claimed.release(None, undone).await;
         let (verdict, proof) = judged(found, written.failure.take());

@@ -254,7 +254,7 @@ impl Sieve<'_> {
 /// What makes two rows the same finding, in sixteen bytes.
 fn digest(finding: &Finding) -> [u8; 16] {
     let mut hash = Sha256::new();
-    for part in [&finding.control, finding.account.as_ref(), &finding.region.to_string(), &finding.resource] {
+    for part in [finding.control.as_str(), finding.account.as_ref(), finding.region.as_ref(), &finding.resource] {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     }

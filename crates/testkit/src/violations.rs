@@ -77,7 +77,7 @@ impl Violation {
     ///
     /// A region of which Netskope's name is not known here.
     pub fn row(&self) -> Result<Value> {
-        let region = display_name(&self.region.to_string())?;
+        let region = display_name(self.region.as_ref())?;
         Ok(row(&self.control.rule_names[0], self.account(), region, &self.resource))
     }
 

@@ -380,7 +380,7 @@ proptest! {
         block_on(async {
             let mut model = Model::new(&doors, mode);
             for step in steps {
-                model.step(step).await;
+                Box::pin(model.step(step)).await;
             }
         });
     }
@@ -390,7 +390,7 @@ proptest! {
         block_on(async {
             let mut model = Model::new(&doors, mode);
             for step in steps {
-                model.step(step).await;
+                Box::pin(model.step(step)).await;
             }
             model.undo_all().await;
             assert_eq!(model.world.doors(), model.first);
@@ -409,8 +409,8 @@ async fn a_crash_anywhere_loses_nothing() {
         model.keep(report.as_ref().map(|done| &done.report));
         let half = model.world.doors();
         // The next run ends it once the claims of the first are over, and the plans of both take everything back.
-        model.step(Step::Pass(6)).await;
-        model.step(Step::Poll(None)).await;
+        Box::pin(model.step(Step::Pass(6))).await;
+        Box::pin(model.step(Step::Poll(None))).await;
         assert!(model.world.all_closed(), "after {turns} turns, {half:?}: {:?}", model.world.doors());
         model.undo_all().await;
         assert_eq!(model.world.doors(), model.first, "after {turns} turns, {half:?}");
@@ -427,10 +427,10 @@ async fn a_crash_anywhere_in_an_undo_loses_nothing() {
     let doors = [[true, true], [true, false], [false, false], [false, false]];
     for turns in 0.. {
         let mut model = Model::new(&doors, Mode::Apply);
-        model.step(Step::Poll(None)).await;
+        Box::pin(model.step(Step::Poll(None))).await;
         let taken = model.plans().remove(0);
         let report = model.undo(&taken, Some(turns)).await;
-        model.step(Step::Pass(6)).await;
+        Box::pin(model.step(Step::Pass(6))).await;
         model.undo(&taken, None).await;
         assert_eq!(model.world.doors(), model.first, "after {turns} turns");
         if report.is_some() {

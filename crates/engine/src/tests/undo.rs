@@ -198,7 +198,7 @@ async fn what_a_later_run_has_changed_is_taken_back_first_or_not_at_all() {
     assert!(world.all_closed());
     let engine = world.engine();
     let later = engine.changed_later(&first.plan).await.unwrap();
-    assert_eq!(later[0].later, [second.plan.id.clone()]);
+    assert_eq!(later[0].later, std::slice::from_ref(&second.plan.id));
     assert_eq!(outcomes(&undo(&world, &second).await), [Outcome::Undone]);
     assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Undone]);
     assert_eq!(world.doors()[&house], [true, true]);

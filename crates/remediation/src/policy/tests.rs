@@ -62,11 +62,7 @@ fn a_rule_has_the_mode_and_the_settings_that_the_policy_gives() {
     ] {
         let policy = policy(&format!("\"rules\": {rules}")).unwrap();
         assert_eq!(mode(&policy, "open-door", ONE), mode_of_it, "{rules}");
-        assert_eq!(
-            policy.settings::<Settings>("open-door").unwrap(),
-            Settings { days, ..Settings::default() },
-            "{rules}"
-        );
+        assert_eq!(policy.settings::<Settings>("open-door").unwrap(), Settings { days }, "{rules}");
     }
     assert_eq!(mode(&policy("\"mode\": \"approve\"").unwrap(), "open-door", ONE), Mode::Approve);
     assert_eq!(mode(&Policy::from_json(br#"{"schema": 1}"#).unwrap(), "open-door", ONE), Mode::Plan);

@@ -89,7 +89,7 @@ impl Rule for CloudTrailUnvalidatedLogs {
 
     /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_ListTags.html>
     async fn tags(session: &Self::Client, seen: &Seen<State>) -> Result<Tags> {
-        let client = session.client(&seen.resource.region.to_string());
+        let client = session.client(seen.resource.region.as_ref());
         let request = client.list_tags().resource_id_list(&seen.resource.arn);
         let listed = call(LIST_TAGS, || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>());
         let listed = listed.await.map_err(|error| error.gone_if(&["ResourceNotFoundException"]))?;
@@ -98,7 +98,7 @@ impl Rule for CloudTrailUnvalidatedLogs {
     }
 
     async fn apply(session: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
-        let target = session.target.in_region(&resource.region.to_string());
+        let target = session.target.in_region(resource.region.as_ref());
         let client = Client::new(&target.config);
         let directly = || update(&client, &resource.arn, change.after);
         if !change.after {

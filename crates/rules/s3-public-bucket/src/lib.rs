@@ -120,13 +120,13 @@ impl Rule for S3PublicBucket {
             return Ok(Vec::new());
         }
         let Resource { id, region, owner, .. } = &seen.resource;
-        Ok(website(&client.in_region(&region.to_string()), id, owner).await?.into_iter().collect())
+        Ok(website(&client.in_region(region.as_ref()), id, owner).await?.into_iter().collect())
     }
 
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketTagging.html>
     async fn tags(client: &Self::Client, seen: &Seen<Self::State>) -> Result<Tags> {
         let Resource { id, region, owner, .. } = &seen.resource;
-        let s3 = client.in_region(&region.to_string());
+        let s3 = client.in_region(region.as_ref());
         let get = || s3.get_bucket_tagging().bucket(id).expected_bucket_owner(owner.as_ref()).send();
         let answer = call("s3:GetBucketTagging", get).await;
         let answer = answer.map(Some).or_else(|error| none_if("NoSuchTagSet", error))?;
@@ -136,7 +136,7 @@ impl Rule for S3PublicBucket {
 
     async fn apply(client: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
         let Resource { id: bucket, region, owner, .. } = resource;
-        let s3 = client.in_region(&region.to_string());
+        let s3 = client.in_region(region.as_ref());
         let written = match change.after {
             // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutPublicAccessBlock.html
             Some(after) => {

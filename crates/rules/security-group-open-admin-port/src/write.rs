@@ -138,7 +138,7 @@ impl Writer<'_> {
                 let taken = now.iter().find(|(rule, of)| of == id && rule.is_in(&self.change.take));
                 match taken {
                     Some(_) if becomes.is_in(&rules(&now)) => {
-                        Ok(revoke_all(self.ec2, self.group, &[id.clone()]).await?)
+                        Ok(revoke_all(self.ec2, self.group, std::slice::from_ref(id)).await?)
                     }
                     _ => self.unless_done(&now),
                 }

@@ -81,7 +81,7 @@ impl Rule for EbsPublicSnapshot {
             return Err(Error::invalid_finding("resource", format!("{id} belongs to the account {owner}")));
         }
         let region = finding.region.clone();
-        let arn = format!("arn:{}:ec2:{region}::snapshot/{id}", partition(&region.to_string()));
+        let arn = format!("arn:{}:ec2:{region}::snapshot/{id}", partition(region.as_ref()));
         let resource = Resource { arn, owner, region, id: id.to_owned(), names: BTreeSet::new() };
         let state = State { access: access(client, id).await?, tags: tags(snapshot.tags.unwrap_or_default()) };
         Ok(Seen::now(resource, state))
