@@ -324,7 +324,7 @@ async fn the_guard_warns_of_interfaces_in_use_holds_them_or_does_not_look() {
     let (id, subnet) = (interface.network_interface_id().unwrap(), interface.subnet_id().unwrap());
     let saw = Sighting::new(format!("the group protects {instance}")).with(format!("{id} in {subnet}"));
     let proposed = of.propose::<SecurityGroupOpenAdminPort>(settings(Guard::Hold), &used).await.unwrap();
-    assert_eq!(proposed.sights, [saw.clone()]);
+    assert_eq!(proposed.sights, std::slice::from_ref(&saw));
     let finding = fix(&of, SSH, settings(Guard::Warn), &used).await;
     assert_eq!((finding.outcome, finding.notes), (Outcome::Fixed, vec![saw.to_string()]));
     assert!(of.used(&of.target_role()).await.unwrap().contains(action));

@@ -23,3 +23,18 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_scanned: Option<Timestamp>,
 }
+
+#[cfg(test)]
+impl Finding {
+    /// A finding for tests.
+    pub(crate) fn of(account: &str, region: &str, resource: &str) -> Self {
+        Self {
+            control: "Ensure every door is closed.".into(),
+            account: account.parse().unwrap(),
+            region: Region::code(region),
+            resource: resource.into(),
+            first_seen: None,
+            last_scanned: None,
+        }
+    }
+}

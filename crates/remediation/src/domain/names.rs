@@ -134,17 +134,6 @@ mod tests {
     use super::*;
     use crate::aws::ErrorKind;
 
-    fn finding(account: &str, region: &str, resource: &str) -> Finding {
-        Finding {
-            control: "Ensure every door is closed.".into(),
-            account: account.parse().unwrap(),
-            region: Region::code(region),
-            resource: resource.into(),
-            first_seen: None,
-            last_scanned: None,
-        }
-    }
-
     const ACCOUNT: &str = "222222222222";
 
     #[test]
@@ -165,16 +154,16 @@ mod tests {
 
     #[test]
     fn a_name_is_no_arn_and_the_findings_own_arn_is_taken() {
-        assert_eq!(finding(ACCOUNT, "us-east-1", "a-name").arn("rds").unwrap(), None);
+        assert_eq!(Finding::of(ACCOUNT, "us-east-1", "a-name").arn("rds").unwrap(), None);
         for (service, text) in [
             ("rds", "arn:aws:rds:us-east-1:222222222222:db:x"),
             ("iam", "arn:aws:iam::222222222222:user/x"),
             ("s3", "arn:aws:s3:::x"),
         ] {
-            assert_eq!(finding(ACCOUNT, "us-east-1", text).arn(service).unwrap(), Arn::parse(text), "{text}");
+            assert_eq!(Finding::of(ACCOUNT, "us-east-1", text).arn(service).unwrap(), Arn::parse(text), "{text}");
         }
         let regional = "arn:aws:rds:eu-west-1:222222222222:db:x";
-        assert_eq!(finding(ACCOUNT, "global", regional).arn("rds").unwrap(), Arn::parse(regional));
+        assert_eq!(Finding::of(ACCOUNT, "global", regional).arn("rds").unwrap(), Arn::parse(regional));
     }
 
     #[test]
@@ -185,7 +174,7 @@ mod tests {
             ("arn:aws:ec2:us-east-1:222222222222:vpc/x", "service ec2, not of rds"),
             ("arn:aws:rds", "is not an ARN"),
         ] {
-            let error = finding(ACCOUNT, "us-east-1", text).arn("rds").unwrap_err();
+            let error = Finding::of(ACCOUNT, "us-east-1", text).arn("rds").unwrap_err();
             assert_eq!(error.kind, ErrorKind::InvalidFinding, "{text}");
             assert!(error.message.contains(says) && error.message.contains(text), "{error}");
         }
@@ -204,7 +193,7 @@ mod tests {
             ("vpc-0123abcd", Ec2Name::Tag("vpc-0123abcd")),
             ("our edge", Ec2Name::Tag("our edge")),
         ] {
-            let finding = finding(ACCOUNT, "us-east-1", resource);
+            let finding = Finding::of(ACCOUNT, "us-east-1", resource);
             assert_eq!(finding.ec2_name("network-acl", "acl").unwrap(), expected, "{resource}");
         }
         for (region, resource, says) in [
@@ -217,7 +206,7 @@ mod tests {
             ("us-east-1", "arn:aws:ec2:eu-west-1:222222222222:network-acl/acl-0123abcd", "is in the region eu-west-1"),
             ("global", "acl-0123abcd", "is in a region"),
         ] {
-            let error = finding(ACCOUNT, region, resource).ec2_name("network-acl", "acl").unwrap_err();
+            let error = Finding::of(ACCOUNT, region, resource).ec2_name("network-acl", "acl").unwrap_err();
             assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
             assert!(error.message.contains(says), "{error}");
         }
@@ -240,8 +229,8 @@ mod tests {
         fn no_text_makes_the_parser_panic(text: String, rest in "[:a-z0-9/é]{0,40}", service: String) {
             for resource in [text.clone(), format!("arn:{text}"), format!("arn:{rest}")] {
                 let _ = Arn::parse(&resource);
-                let _ = finding(ACCOUNT, "us-east-1", &resource).arn(&service);
-                let _ = finding(ACCOUNT, "us-east-1", &resource).ec2_name(&service, &service);
+                let _ = Finding::of(ACCOUNT, "us-east-1", &resource).arn(&service);
+                let _ = Finding::of(ACCOUNT, "us-east-1", &resource).ec2_name(&service, &service);
             }
         }
 

@@ -1,7 +1,6 @@
 //! Policies, as an operator writes them.
 
 use super::*;
-use crate::aws::Region;
 use crate::domain::{Finding, Manifest, Resource};
 use jiff::Timestamp;
 
@@ -26,17 +25,6 @@ fn manifest() -> Manifest {
         "read": [], "write": [], "runbook": null, "docs": {"why": "w", "impact": "i", "undo": "u"}
     });
     Manifest::from_json(&manifest.to_string()).unwrap()
-}
-
-fn finding(account: &str, region: &str, resource: &str) -> Finding {
-    Finding {
-        control: "Ensure every door is closed.".into(),
-        account: account.parse().unwrap(),
-        region: Region::code(region),
-        resource: resource.into(),
-        first_seen: None,
-        last_scanned: None,
-    }
 }
 
 const ONE: &str = "111111111111";
@@ -190,7 +178,7 @@ fn exemption(keys: &str) -> Exemption {
 
 #[test]
 fn an_exemption_is_about_what_everything_in_it_fits() {
-    let finding = finding(ONE, "eu-central-1", "h0");
+    let finding = Finding::of(ONE, "eu-central-1", "h0");
     let arn = Finding { resource: "arn:aws:test:eu-central-1:111111111111:house/h0".into(), ..finding.clone() };
     let mut manifest = manifest();
     manifest.arns = vec!["arn:{partition}:test:{region}:{account}:house/{id}".into()];
@@ -217,7 +205,7 @@ fn an_exemption_is_about_what_everything_in_it_fits() {
 
 #[test]
 fn a_resource_without_a_region_is_named_in_the_home_region() {
-    let finding = finding(ONE, "global", "anna");
+    let finding = Finding::of(ONE, "global", "anna");
     let mut manifest = manifest();
     manifest.arns = vec!["arn:{partition}:iam:{region}:{account}:user/{id}".into()];
     let names = Names::of_finding(&finding, &manifest, "us-gov-west-1");
@@ -227,7 +215,7 @@ fn a_resource_without_a_region_is_named_in_the_home_region() {
 
 #[test]
 fn an_exemption_is_about_every_name_and_the_region_that_aws_knows() {
-    let finding = finding(ONE, "global", "h0");
+    let finding = Finding::of(ONE, "global", "h0");
     let resource = Resource::of_arn("x:X", format!("arn:aws:test:eu-west-1:{ONE}:house/h0"), "h0").unwrap();
     let resource = resource.called(["bastion-1".to_owned()]);
     for keys in [

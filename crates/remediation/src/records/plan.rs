@@ -124,22 +124,13 @@ pub struct StoredPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Region;
     use crate::domain::RunId;
 
     fn planned(name: &str, change: u8) -> PlannedResource<u8> {
         let arn = format!("arn:aws:test:us-east-1:222222222222:house/{name}");
-        let finding = Finding {
-            control: "Ensure every door is closed.".into(),
-            account: "222222222222".parse().unwrap(),
-            region: Region::code("us-east-1"),
-            resource: name.into(),
-            first_seen: None,
-            last_scanned: None,
-        };
         PlannedResource {
             resource: Resource::of_arn("test:GetDoors", arn, name).unwrap(),
-            findings: vec![finding],
+            findings: vec![Finding::of("222222222222", "us-east-1", name)],
             changes: vec![PlannedChange { summary: "s".into(), change }],
             awaits: Vec::new(),
             held: Vec::new(),

@@ -174,27 +174,15 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Region;
     use crate::domain::RunId;
 
     fn id() -> BatchId {
         BatchId { rule: "open-door".into(), run: RunId::start(), batch: 1 }
     }
 
-    fn finding(resource: &str) -> Finding {
-        Finding {
-            control: "Ensure every door is closed.".into(),
-            account: "222222222222".parse().unwrap(),
-            region: Region::code("us-east-1"),
-            resource: resource.into(),
-            first_seen: None,
-            last_scanned: None,
-        }
-    }
-
     #[test]
     fn a_report_is_read_back_as_it_was_written() {
-        let finding = finding("h");
+        let finding = Finding::of("222222222222", "us-east-1", "h");
         let mut rows = Vec::new();
         for outcome in
             [Outcome::AlreadyCompliant, Outcome::Gone, Outcome::Unverified, Outcome::Deferred, Outcome::Deferred]
@@ -223,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_held_batch_says_why_for_each_finding_and_keeps_its_bad_lines() {
-        let mut batch = Batch::new(id(), vec![finding("h"); 2]);
+        let mut batch = Batch::new(id(), vec![Finding::of("222222222222", "us-east-1", "h"); 2]);
         batch.bad_lines = vec![BatchLineError { line: 3, reason: "broken".into() }];
         let report = Report::untouched(batch.clone(), Outcome::Held, "because");
         assert!(report.findings.iter().all(|row| row.detail.as_deref() == Some("because")));

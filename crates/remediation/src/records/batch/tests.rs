@@ -8,23 +8,12 @@ use jiff::Timestamp;
 use super::*;
 use crate::aws::{AccountId, Region};
 
-fn finding(account: &str, region: &str, resource: &str) -> Finding {
-    Finding {
-        control: "Ensure every door is closed.".into(),
-        account: account.parse().unwrap(),
-        region: Region::code(region),
-        resource: resource.into(),
-        first_seen: None,
-        last_scanned: None,
-    }
-}
-
 const RULE: &str = "open-door";
 const ACCOUNT: &str = "222222222222";
 
 fn batch_of(count: usize) -> Batch {
     let id = BatchId { rule: RULE.into(), run: RunId::start(), batch: 1 };
-    Batch::new(id, (0..count).map(|number| finding(ACCOUNT, "us-east-1", &format!("h{number}"))).collect())
+    Batch::new(id, (0..count).map(|number| Finding::of(ACCOUNT, "us-east-1", &format!("h{number}"))).collect())
 }
 
 /// The batch's text after `change`d its lines, as read back.
