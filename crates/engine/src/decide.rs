@@ -107,7 +107,13 @@ impl<R: Rule> Engine<R> {
         let busy = known.card.claimed_by_another(&self.holder, now).map(|claim| {
             format!("the run {} is at work on it, until {} at most; the next poll looks again", claim.run, claim.until)
         });
-        decided.sightings = self.guard(&decided.work, &decided.proposal).await;
+        decided.sightings = match &job.warrant {
+            Warrant::Mode(_) => self.guard(&decided.work, &decided.proposal.changes).await,
+            Warrant::Shown(shown) => {
+                let shown = shown.get(&decided.work.resource().arn).map(|of| of.changes().cloned().collect::<Vec<_>>());
+                self.guard(&decided.work, &shown.unwrap_or_default()).await
+            }
+        };
         let decision = match &job.warrant {
             Warrant::Mode(_) => self.by_mode(decided, job),
             Warrant::Shown(shown) => {
@@ -194,11 +200,11 @@ impl<R: Rule> Engine<R> {
     }
 
     /// What the guard sees of the changes. That it cannot see is a sighting, too.
-    async fn guard(&self, work: &Work<R>, proposal: &Proposal<R::Change>) -> Vec<Sighting> {
-        if !R::guard(&self.settings).is_on() {
+    async fn guard(&self, work: &Work<R>, changes: &[R::Change]) -> Vec<Sighting> {
+        if !R::guard(&self.settings).is_on() || changes.is_empty() {
             return Vec::new();
         }
-        let impact = R::impact(&work.looked.client, &work.looked.seen, &proposal.changes, &self.settings);
+        let impact = R::impact(&work.looked.client, &work.looked.seen, changes, &self.settings);
         Box::pin(impact)
             .await
             .unwrap_or_else(|error| vec![Sighting::new(format!("what the fix would break could not be seen: {error}"))])

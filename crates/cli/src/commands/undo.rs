@@ -56,8 +56,9 @@ pub(crate) struct UndoArgs {
     /// Also put back resources that somebody else has changed after the fix.
     #[arg(long = "force", action = ArgAction::SetTrue, value_parser = drifted())]
     drifted: Drifted,
-    /// How many hours to exempt what was put back, so that no run fixes it again.
-    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    /// How many hours to exempt what was put back, so that no run fixes it again: up to 720, as long as the card that says
+    /// so is kept at least.
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(..=720))]
     exempt_hours: u32,
     #[command(flatten)]
     company: CompanyArgs,

@@ -77,7 +77,7 @@ async fn of_two_runs_at_once_one_writes_and_the_other_says_who() {
     for other in [FRONT, CONTROL] {
         let mut world = World::new();
         let house = world.house(ONE, REGION, &[true, true], Script::Works);
-        world.slow(ONE, Write, Wait::Time(Duration::from_millis(400)));
+        world.slow(ONE, Write, Wait::Time(Duration::from_millis(2000)));
         let first = world.batch();
         world.list_as(&house, other, REGION, "the museum");
         let id = BatchId { run: remediation::RunId::start(), ..first.id.clone() };
@@ -124,7 +124,7 @@ async fn a_write_by_another_run_since_the_look_is_seen_by_the_claim() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true], Script::Guarded);
     world.guard = remediation::Guard::Warn;
-    world.slow(ONE, Look, Wait::Turns(400));
+    world.slow(ONE, Look, Wait::Time(Duration::from_millis(2000)));
     let (slow, quick) = (world.engine(), world.engine());
     let batch = world.batch();
     let other = Batch::new(BatchId { batch: 2, ..batch.id.clone() }, batch.findings.clone());
@@ -278,12 +278,12 @@ async fn another_deployments_resource_is_held_with_its_region() {
 async fn a_run_without_a_deadline_renews_its_claims_while_it_writes() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true], Script::Works);
-    world.slow(ONE, Write, Wait::Time(Duration::from_millis(1500)));
-    let bounds = Bounds { claim: Duration::from_millis(600), ..IMPATIENT };
+    world.slow(ONE, Write, Wait::Time(Duration::from_millis(6000)));
+    let bounds = Bounds { claim: Duration::from_millis(3000), ..IMPATIENT };
     let engine = world.engine_with(bounds, world.records());
     let rival = async {
         world.until(Write, 1).await;
-        tokio::time::sleep(Duration::from_millis(1000)).await;
+        tokio::time::sleep(Duration::from_millis(4000)).await;
         run(&world, Mode::Apply).await
     };
     let (done, rival) = tokio::join!(engine.run(world.batch(), Mode::Apply, Deadline::never()), rival);

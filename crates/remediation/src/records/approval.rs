@@ -156,7 +156,7 @@ mod tests {
     fn it_holds_for_its_plan_and_its_time_alone() {
         let (approval, hour) = (approval(), SignedDuration::from_hours(1));
         let now = approval.approved;
-        let says = |hash: &str, at| approval.check(hash, 72, at).map_err(|error| error.to_string());
+        let says = |digest: &str, at| approval.check(digest, 72, at).map_err(|error| error.to_string());
         assert_eq!(says("abc", now), Ok(()));
         assert_eq!(says("abc", now + 72 * hour), Ok(()));
         assert_eq!(says("abc", now - AHEAD), Ok(()));
