@@ -203,7 +203,7 @@ impl Model {
                 let approved = Approved { approval, stored_by: None };
                 let run = engine.run_approved(approved, plan.clone(), Deadline::never());
                 let done = crashing(turns, run).await;
-                self.shown(&plan, &self.world.cloud.written()[written..], Mode::Approve);
+                self.shown(&plan, &before, &self.world.cloud.written()[written..], Mode::Approve);
                 vec![done.map(|done| done.report)]
             }
             Step::AsShown { house, door, open } => {
@@ -212,8 +212,9 @@ impl Model {
                 self.drift(house, door, open);
                 let Some(plan) = shown.plan else { return };
                 let id = BatchId { run: RunId::start(), ..plan.id.clone() };
+                let before = self.world.doors();
                 let done = engine.run_shown(id, plan.clone(), Deadline::never()).await;
-                self.shown(&plan, &self.world.cloud.written()[written..], Mode::Apply);
+                self.shown(&plan, &before, &self.world.cloud.written()[written..], Mode::Apply);
                 vec![Some(done.report)]
             }
             Step::Undo(number, turns) => {
@@ -301,12 +302,19 @@ impl Model {
         assert_eq!(distinct.len(), written.len(), "written twice: {written:?}");
     }
 
-    /// What a run of what was shown may write: that, and no more.
-    fn shown(&self, plan: &Plan<Change>, written: &[(House, Change)], needs: Mode) {
+    /// What a run of what was shown may write: that, where it is still to be made, and no more.
+    fn shown(
+        &self,
+        plan: &Plan<Change>,
+        before: &BTreeMap<House, Vec<bool>>,
+        written: &[(House, Change)],
+        needs: Mode,
+    ) {
         assert!(self.rules.mode >= needs || written.is_empty(), "{written:?}");
         for (house, change) in written {
             let of_it = plan.resources.iter().filter(|planned| House::from(&planned.resource) == *house);
             assert!(of_it.flat_map(PlannedResource::changes).any(|shown| shown == change), "not shown: {change}");
+            assert!(before[house][change.door], "not to be made any more: {change}");
         }
     }
 
