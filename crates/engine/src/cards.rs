@@ -55,13 +55,10 @@ impl Cards {
         let listed = slot.get_or_init(|| self.listed(&resource.owner)).await.as_ref().map_err(Clone::clone)?;
         let key = card_key(&self.rule, resource);
         let Some(version) = listed.get(&key) else { return Ok(self.none(key, resource)) };
-        let mut known = self.read_again(resource).await?;
+        let known = self.read_again(resource).await?;
         // Who has written the card since it was listed has perhaps written to the resource since it was looked at: on
         // this condition no claim comes about.
-        if known.condition != Condition::Unchanged(version.clone()) {
-            known.condition = Condition::Unchanged(version.clone());
-        }
-        Ok(known)
+        Ok(Known { condition: Condition::Unchanged(version.clone()), ..known })
     }
 
     /// The card of a resource as it is now.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::{Claim, Condition, Exempt, Write};
-use remediation::{BatchId, Card, RecordError, Records, Rule, RunId};
+use remediation::{BatchId, Card, Outcome, RecordError, Records, Rule, RunId};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
 use crate::cards::Known;
+use crate::resolve::Verdict;
 use crate::{Deadline, Engine};
 
 /// How long after a Lambda's deadline its claims end: it is dead by then, and cannot write.
@@ -101,6 +102,13 @@ impl Claimed {
         self.store(released).await
     }
 
+    /// Ends it where nothing was written after all.
+    pub(crate) async fn give_up(&self) {
+        if let Err(refused) = self.release(None, None).await {
+            tracing::error!(?refused, "a claim could not be released");
+        }
+    }
+
     async fn store(&self, change: impl FnOnce(Card) -> Card) -> Result<(), Refused> {
         let mut held = self.held.lock().await;
         let card = change(held.card.clone());
@@ -168,6 +176,19 @@ impl<R: Rule> Engine<R> {
     pub(crate) async fn keep(&self, known: &Known, card: &Card) -> Result<(), RecordError> {
         // Where somebody else was faster, the next poll says it again.
         put(&self.records, &known.key, &known.condition, card).await.map(drop)
+    }
+}
+
+impl Refused {
+    /// What is reported of a resource that is not claimed, and so not written to.
+    pub(crate) fn verdict(self) -> Verdict {
+        match self {
+            Self::Busy(busy) => Verdict::new(Outcome::Deferred, busy),
+            Self::Failed(error) => {
+                let why = format!("it could not be claimed, so nothing was written: {error}");
+                Verdict::new(error.outcome(), why)
+            }
+        }
     }
 }
 

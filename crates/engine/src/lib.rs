@@ -72,7 +72,7 @@ use claim::{Claimed, Purpose, Refused};
 use decide::{Decided, Decision};
 use problems::Problems;
 use prove::{Proof, in_force, judge};
-use record::Recorded;
+use record::{Recorded, unstored};
 use resolve::{ClientKey, ClientSlot, Row, Verdict, Work};
 use workers::{About, Placed};
 use write::{Order, Written};
@@ -272,13 +272,11 @@ impl<R: Rule> Engine<R> {
     /// change is still to be made and the guard sees nothing new. An approval serves once.
     pub async fn run_approved(&self, approved: Approved, plan: Plan<R::Change>, deadline: Deadline) -> Done<R::Change> {
         let approval = &approved.approval;
-        let done = match self.check(approval, &plan) {
-            Ok(()) => {
-                let resources = plan.resources.into_iter().filter(|planned| !planned.awaits.is_empty());
-                self.carry_out_shown(approval.id(), resources, Consent::Approval, deadline).await
-            }
+        let checked = self.check(approval, &plan);
+        let waiting = plan.resources.into_iter().filter(|planned| !planned.awaits.is_empty());
+        let done = match checked {
+            Ok(()) => self.carry_out_shown(approval.id(), waiting, Consent::Approval, deadline).await,
             Err(why) => {
-                let waiting = plan.resources.into_iter().filter(|planned| !planned.awaits.is_empty());
                 let findings = waiting.flat_map(|planned| planned.findings).collect();
                 let report = Report::untouched(Batch::new(approval.id(), findings), Outcome::Held, &why);
                 Done { report, plan: None }
@@ -313,18 +311,18 @@ impl<R: Rule> Engine<R> {
 
     /// The stations, one after the other.
     async fn carry_out(&self, batch: Batch, warrant: Warrant<R::Change>, deadline: Deadline) -> Done<R::Change> {
-        let Batch { id, findings, bad_lines } = batch;
         if self.policy.paused {
-            let batch = Batch { id, findings, bad_lines };
             return Done { report: Report::untouched(batch, Outcome::Held, PAUSED), plan: None };
         }
+        let Batch { id, findings, bad_lines } = batch;
         let started = Timestamp::now();
         let cards = Cards::new(&self.records, &self.manifest.id);
         let job = Job { id, warrant, deadline, cards };
         let mode = findings.iter().map(|finding| job.mode_for(self, &finding.account)).max().unwrap_or_default();
-        let findings = findings.into_iter().enumerate().map(|(place, finding)| Placed { place, finding }).collect();
+        let findings = findings.into_iter().enumerate().map(|(place, finding)| Placed { place, finding });
+        let findings: Vec<_> = findings.collect();
 
-        let findings = self.list_cards(findings, &job).await;
+        self.list_cards(&findings, &job).await;
         let (works, mut rows) = self.resolve(findings, &job).await;
         let mut decided = self.for_each_bounded(works, |work| Box::pin(self.decide(work, &job))).await;
         self.keep_to_limits(&job, &mut decided).await;
@@ -339,19 +337,15 @@ impl<R: Rule> Engine<R> {
     }
 
     /// Lists the cards before anything is looked at: what is written in between is then seen by the claims.
-    async fn list_cards(&self, findings: Vec<Placed>, job: &Job<R::Change>) -> Vec<Placed> {
+    async fn list_cards(&self, findings: &[Placed], job: &Job<R::Change>) {
         let accounts: std::collections::BTreeSet<_> = findings.iter().map(|placed| &placed.finding.account).collect();
         let accounts = accounts.into_iter().filter(|account| job.mode_for(self, account) > Mode::Off);
-        let list = |account: &AccountId| {
-            let account = account.clone();
-            async move {
-                let _slot = self.slots.acquire().await;
-                // Who needs a card that could not be listed is told so.
-                drop(job.cards.list(&account).await);
-            }
+        let list = |account| async move {
+            let _slot = self.slots.acquire().await;
+            // Who needs a card that could not be listed is told so.
+            drop(job.cards.list(account).await);
         };
         futures::future::join_all(accounts.map(list)).await;
-        findings
     }
 
     /// Claims a resource whose changes are to be written, or says who else is at work on it.
@@ -373,10 +367,7 @@ impl<R: Rule> Engine<R> {
         decided.decision = match self.claim(&job.id, known, Purpose { part, undo: None }, job.deadline).await {
             Ok(claimed) => Decision::Write(changes, Some(Box::new(claimed))),
             Err(Refused::Busy(busy)) => Decision::Defer(busy),
-            Err(Refused::Failed(error)) => {
-                let why = format!("it could not be claimed, so nothing was written: {error}");
-                Decision::Settle(Verdict::new(error.outcome(), why))
-            }
+            Err(failed) => Decision::Settle(failed.verdict()),
         };
         decided
     }
@@ -391,9 +382,7 @@ impl<R: Rule> Engine<R> {
         let recorded = match recorded {
             Ok(recorded) => recorded,
             Err(error) => {
-                tracing::error!(%error, "the plan could not be stored, so nothing was written");
-                let why = format!("the plan could not be stored, so nothing was written: {error}");
-                let verdict = Verdict::new(error.outcome(), why);
+                let verdict = unstored(&error);
                 let given_up = self.for_each_bounded(planned, |decided| self.give_up(decided, &verdict)).await;
                 return (None, given_up.into_iter().flatten().collect());
             }
@@ -420,10 +409,8 @@ impl<R: Rule> Engine<R> {
 
     /// Lets go of a resource to which nothing is written after all.
     async fn give_up(&self, decided: Decided<R>, verdict: &Verdict) -> Vec<Row> {
-        if let Decision::Write(_, Some(claimed)) = &decided.decision
-            && let Err(refused) = claimed.release(None, None).await
-        {
-            tracing::error!(?refused, "a claim could not be released");
+        if let Decision::Write(_, Some(claimed)) = &decided.decision {
+            claimed.give_up().await;
         }
         self.rows_of(&decided, verdict)
     }
@@ -450,10 +437,7 @@ impl<R: Rule> Engine<R> {
             let verdict = Verdict::new(Outcome::Deferred, stopped);
             return self.give_up(decided, &verdict).await;
         }
-        if self.is_due(claimed, job.deadline)
-            && let Err(refused) = claimed.renew(self.claimed_until(job.deadline)).await
-        {
-            let verdict = Verdict::new(Outcome::Deferred, format!("its claim could not be renewed: {refused}"));
+        if let Err(verdict) = self.renew_if_due(claimed, job.deadline).await {
             return self.rows_of(&decided, &verdict);
         }
         let order = Order {
@@ -533,10 +517,15 @@ impl<R: Rule> Engine<R> {
         }
     }
 
-    /// Whether a third of the claim's time has passed, before anything was written under it.
-    fn is_due(&self, claimed: &Claimed, deadline: Deadline) -> bool {
-        let left = claimed.until().duration_since(self.clock.now());
-        !deadline.is_set() && Duration::try_from(left).unwrap_or_default() < self.bounds.claim * 2 / 3
+    /// Renews a claim of which a third of its time has passed before anything was written under it: it waited for others.
+    async fn renew_if_due(&self, claimed: &Claimed, deadline: Deadline) -> Result<(), Verdict> {
+        let left = Duration::try_from(claimed.until().duration_since(self.clock.now())).unwrap_or_default();
+        if deadline.is_set() || left >= self.bounds.claim * 2 / 3 {
+            return Ok(());
+        }
+        let renewed = claimed.renew(self.claimed_until(deadline)).await;
+        let lost = |refused| Verdict::new(Outcome::Deferred, format!("its claim could not be renewed: {refused}"));
+        renewed.map_err(lost)
     }
 
     /// Counts what became of a fix, for the breaker.

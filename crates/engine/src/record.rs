@@ -4,7 +4,14 @@ use remediation::records::Waiting;
 use remediation::{BatchId, Mode, Plan, PlannedChange, PlannedResource, RecordError, Rule, StoredPlan};
 
 use crate::decide::{Awaits, Decided, Decision};
+use crate::resolve::Verdict;
 use crate::{Engine, Job};
+
+/// What is reported of resources whose plan could not be stored.
+pub(crate) fn unstored(error: &RecordError) -> Verdict {
+    tracing::error!(%error, "the plan could not be stored, so nothing was written");
+    Verdict::new(error.outcome(), format!("the plan could not be stored, so nothing was written: {error}"))
+}
 
 /// A plan, and where it is stored.
 pub(crate) struct Recorded<C> {

@@ -241,11 +241,7 @@ impl<R: Rule> Engine<R> {
         let mut names: Vec<_> = findings.iter().map(|placed| placed.finding.control.as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        // Two spellings of one control are one.
-        let mut controls: Vec<&R::Control> = Vec::new();
-        for control in names.into_iter().filter_map(|name| self.controls.get(name)) {
-            controls.push(control);
-        }
+        let controls: Vec<_> = names.into_iter().filter_map(|name| self.controls.get(name)).collect();
         R::plan(seen, &controls, &self.settings)
     }
 }

@@ -16,8 +16,9 @@ use remediation::{
 };
 
 use crate::cards::{Cards, CardsError, Known};
-use crate::claim::{Claimed, Purpose, Refused, Undoes};
+use crate::claim::{Claimed, Purpose, Undoes};
 use crate::prove::{look_until, outcome_of};
+use crate::record::unstored;
 use crate::resolve::{Looked, Row, Verdict};
 use crate::workers::{About, Placed};
 use crate::write::{Order, Written};
@@ -165,10 +166,7 @@ impl<R: Rule> Engine<R> {
         let recorded = self.record(&id, mode, resources).await;
         let (recorded, failed) = match recorded {
             Ok(recorded) => (recorded, None),
-            Err(error) => {
-                let why = format!("the plan could not be stored, so nothing was written: {error}");
-                (None, Some(Verdict::new(error.outcome(), why)))
-            }
+            Err(error) => (None, Some(unstored(&error))),
         };
         if writes && failed.is_none() {
             self.notify(|progress| progress.applying(backs.iter().filter(|back| back.is_ready()).count()));
@@ -196,7 +194,7 @@ impl<R: Rule> Engine<R> {
         let cards = Cards::new(&self.records, &self.manifest.id);
         let mut changed = Vec::new();
         for PlannedResource { resource, .. } in &plan.resources {
-            let known = cards.read(resource).await.map_err(|error| error.to_string())?;
+            let known = cards.read_again(resource).await.map_err(|error| error.to_string())?;
             let later: Vec<_> =
                 known.card.written_after(plan.id.run).iter().map(|write| write.id(&self.manifest.id)).collect();
             if !later.is_empty() {
@@ -313,11 +311,7 @@ impl<R: Rule> Engine<R> {
                 ready.claimed = Some(claimed);
                 State::Ready(ready)
             }
-            Err(Refused::Busy(busy)) => State::Settled(Verdict::new(Outcome::Deferred, busy)),
-            Err(Refused::Failed(error)) => {
-                let why = format!("it could not be claimed, so nothing was written: {error}");
-                State::Settled(Verdict::new(error.outcome(), why))
-            }
+            Err(refused) => State::Settled(refused.verdict()),
         };
         back
     }
@@ -334,10 +328,11 @@ impl<R: Rule> Engine<R> {
             return back.rows(failed.unwrap_or(&planned), &ready.changes, &Written::default(), None);
         };
         if let Some(failed) = failed {
-            if let Err(refused) = claimed.release(None, None).await {
-                tracing::error!(?refused, "a claim could not be released");
-            }
+            claimed.give_up().await;
             return back.rows(failed, &ready.changes, &Written::default(), None);
+        }
+        if let Err(verdict) = self.renew_if_due(claimed, deadline).await {
+            return back.rows(&verdict, &ready.changes, &Written::default(), None);
         }
         let order = Order {
             finding: back.finding(),

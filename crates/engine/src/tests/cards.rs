@@ -315,3 +315,18 @@ async fn a_complying_resource_has_no_card() {
     assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::AlreadyCompliant]);
     assert!(world.card(&house).is_none() && files(world.folder.path()).is_empty());
 }
+
+#[tokio::test]
+async fn a_name_that_leads_to_another_resource_by_now_was_not_shown() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let other = world.house(ONE, REGION, &[true], Script::Works);
+    world.list(Vec::new());
+    world.list_as(&house, CONTROL, REGION, "the museum");
+    world.policy = approving();
+    let waits = run(&world, Mode::Apply).await;
+    world.list_as(&other, CONTROL, REGION, "the museum");
+    let (held, _) = approve(&world, &waits, &world.engine()).await;
+    assert_eq!((outcomes(&held), world.count(Write)), (vec![Outcome::Held], 0));
+    assert!(detail(&held, 0).contains("drifted: what the finding leads to by now was not shown"), "{held:?}");
+}

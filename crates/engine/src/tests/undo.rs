@@ -298,3 +298,31 @@ async fn an_undo_of_a_thousand_changes_is_bounded_and_goes_on_where_it_was_cut_o
     let (most, most_in_account) = world.most_in_flight();
     assert!(most <= 32 && most_in_account <= 8, "{most}, {most_in_account}");
 }
+
+#[tokio::test]
+async fn an_undo_that_waits_for_others_renews_its_claims() {
+    let mut world = World::new();
+    world.open_houses(ONE, REGION, 3);
+    let fixed = fixed(&mut world).await;
+    world.slow(ONE, Write, Wait::Time(Duration::from_millis(1500)));
+    // One after the other they take longer than a claim.
+    let bounds = Bounds { concurrency: 1, claim: Duration::from_millis(3000), ..IMPATIENT };
+    let id = BatchId { run: remediation::RunId::start(), ..world.batch().id };
+    let engine = world.engine_with(bounds, world.records());
+    let report = engine.undo(id, fixed, &write(false), Deadline::never()).await.report;
+    assert_eq!(outcomes(&report), [Outcome::Undone; 3], "{report:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_another_resource_by_now_takes_nothing_back() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let other = world.house(ONE, REGION, &[false], Script::Works);
+    world.list(Vec::new());
+    world.list_as(&house, crate::fake::CONTROL, REGION, "the museum");
+    let fixed = fixed(&mut world).await;
+    world.list_as(&other, crate::fake::CONTROL, REGION, "the museum");
+    let held = undo(&world, &fixed).await;
+    assert_eq!(outcomes(&held), [Outcome::Held]);
+    assert!(detail(&held, 0).contains("the finding leads to") && world.all_closed(), "{held:?}");
+}
