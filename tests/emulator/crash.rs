@@ -119,7 +119,8 @@ async fn calls(of: &Organization, id: &BatchId) -> Vec<(String, String, usize)> 
 /// it was. Half of the killed runs are tried again by the service; after the others a run of its own comes, and another
 /// one when the claim is over. Whichever it was, the resource is fixed in the end, and is put back as it was.
 ///
-/// 50 Lambdas are killed; another number of them where the variable KILLS has one. 1,000 take about an hour.
+/// 50 Lambdas are killed; another number of them where the variable KILLS has one: `KILLS=1000 cargo nextest run --profile long -E
+/// 'test(crash::)'` takes a quarter of an hour.
 #[tokio::test]
 async fn killed_at_any_call_nothing_is_lost() {
     let of = Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap();

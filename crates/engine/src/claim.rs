@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::{Claim, Condition, Exempt, Write};
-use remediation::{BatchId, Card, Outcome, RecordError, Records, Rule, RunId};
+use remediation::{BatchId, Card, Outcome, RecordError, Records, Resource, Result, Rule, RunId};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
 use crate::cards::Known;
@@ -102,6 +102,11 @@ impl Claimed {
         self.store(released).await
     }
 
+    /// Says what came of it, and lets it hold until its time is up: what was set going may not have ended.
+    pub(crate) async fn hold(&self, write: Write) -> Result<(), Refused> {
+        self.store(|card| card.hold(write)).await
+    }
+
     /// Ends it where nothing was written after all.
     pub(crate) async fn give_up(&self) {
         if let Err(refused) = self.release(None, None).await {
@@ -163,6 +168,19 @@ impl<R: Rule> Engine<R> {
         let held = AsyncMutex::new(Held { card, condition });
         let (records, key, until) = (self.records.clone(), known.key.clone(), Mutex::new(until));
         Ok(Claimed { records, key, part, held, until, lost: watch::Sender::new(false) })
+    }
+
+    /// Who else is at work on a resource: another run that has claimed it, or what a run that never let go of it has set
+    /// going, such as a runbook, which outlives a Lambda.
+    pub(crate) async fn at_work(&self, client: &R::Client, resource: &Resource, card: &Card) -> Result<Option<String>> {
+        let Some(Claim { run, .. }) = &card.claim else { return Ok(None) };
+        if let Some(Claim { until, .. }) = card.claimed_by_another(&self.holder, self.clock.now()) {
+            return Ok(Some(format!(
+                "the run {run} is at work on it, until {until} at most; the next poll looks again"
+            )));
+        }
+        let under_way = Box::pin(R::under_way(client, resource)).await?;
+        Ok(under_way.map(|what| format!("{what}, since the run {run}; the next poll looks again")))
     }
 
     /// Until when a claim of a run with this deadline holds.

@@ -104,9 +104,7 @@ impl<R: Rule> Engine<R> {
         if let Some(exempt) = known.card.exempt.as_ref().filter(|exempt| now < exempt.until) {
             return Err(Verdict::new(Outcome::Exempt, format!("{} (until {})", exempt.reason, exempt.until)));
         }
-        let busy = known.card.claimed_by_another(&self.holder, now).map(|claim| {
-            format!("the run {} is at work on it, until {} at most; the next poll looks again", claim.run, claim.until)
-        });
+        let card = known.card.clone();
         decided.sightings = match &job.warrant {
             Warrant::Mode(_) => self.guard(&decided.work, &decided.proposal.changes).await,
             Warrant::Shown(shown) => {
@@ -126,10 +124,16 @@ impl<R: Rule> Engine<R> {
                 self.as_shown(decided, shown.get(&decided.work.resource().arn), job)?
             }
         };
-        Ok(match (decision, busy) {
-            (Decision::Write(..), Some(busy)) => Decision::Defer(busy),
-            (decision, _) => decision,
-        })
+        if !matches!(decision, Decision::Write(..)) {
+            return Ok(decision);
+        }
+        let work = &decided.work;
+        let busy = self.at_work(&work.looked.client, work.resource(), &card).await;
+        let busy = busy.map_err(|error| {
+            let finding = work.finding();
+            self.failed(finding, &self.in_session(finding, error), work.findings.len())
+        })?;
+        Ok(busy.map_or(decision, Decision::Defer))
     }
 
     /// What the mode, the guard and the resource's history say of the changes.

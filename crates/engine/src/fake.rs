@@ -200,6 +200,8 @@ pub(crate) struct Cloud {
     aliases: Mutex<BTreeMap<House, House>>,
     /// The houses that are written to.
     writing: Mutex<BTreeSet<House>>,
+    /// What goes on in houses after whoever began it has left.
+    under_way: Mutex<BTreeMap<House, String>>,
     /// Whether a write must be claimed and planned.
     pub(crate) strict: AtomicBool,
 }
@@ -219,6 +221,7 @@ impl Cloud {
             planned: Mutex::default(),
             aliases: Mutex::default(),
             writing: Mutex::default(),
+            under_way: Mutex::default(),
             strict: AtomicBool::new(true),
         }
     }
@@ -464,6 +467,12 @@ impl Rule for OpenDoor {
         Ok(state.tags.clone())
     }
 
+    async fn under_way(client: &Client, resource: &Resource) -> Result<Option<String>> {
+        let house = House::from(resource);
+        client.assert_session("READ", &house.account).await;
+        Ok(client.cloud.under_way.lock().unwrap().get(&house).cloned())
+    }
+
     async fn apply(client: &Client, resource: &Resource, change: &Change) -> Result<()> {
         let house = House::from(resource);
         client.assert_session("WRITE", &house.account).await;
@@ -678,6 +687,16 @@ impl World {
         let resource = Resource::of_arn("test:GetDoors", arn, name.clone()).unwrap();
         let card = std::fs::read(self.folder.path().join(card_key("open-door", &resource))).ok()?;
         Some(Card::from_json(&card, "open-door", &resource).unwrap())
+    }
+
+    /// Something goes on in a house, whoever has begun it.
+    pub(crate) fn begin(&self, house: &House, what: &str) {
+        self.cloud.under_way.lock().unwrap().insert(house.clone(), what.into());
+    }
+
+    /// Nothing goes on in a house any more.
+    pub(crate) fn end(&self, house: &House) {
+        self.cloud.under_way.lock().unwrap().remove(house);
     }
 
     /// So much time passes, for claims and exemptions.

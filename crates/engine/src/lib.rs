@@ -15,7 +15,8 @@
 //! 2. **decide**: the rule plans the changes for all controls together; exemptions, the resource's card, the guard, the
 //!    mode and the limits say what becomes of them. A person's approval, or answer, stands in the mode's place.
 //! 3. **claim**: who writes to the resource says so on its card first. There is one writer at a time; what was decided on
-//!    an older card is not claimed.
+//!    an older card is not claimed. A claim ends with the run's time, and with what the run has set going: before a claim
+//!    that nobody let go of is taken over, the rule is asked what is still under way.
 //! 4. **record**: the plan is stored. Without it nothing is written.
 //! 5. **write**: change by change, while the policy still lets it and the claim holds.
 //! 6. **prove**: a fresh look must find nothing left to change. Then the card says what was written, and lets go.
@@ -59,9 +60,9 @@ use jiff::Timestamp;
 use remediation::domain::Controls;
 use remediation::records::{Ended, Write};
 use remediation::{
-    AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Ledger, Manifest, ManifestError,
-    Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Report, ReportedFinding, Rule,
-    Sessions,
+    AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, ErrorKind, Ledger, Manifest,
+    ManifestError, Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Report,
+    ReportedFinding, Rule, Sessions,
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -455,10 +456,14 @@ impl<R: Rule> Engine<R> {
         if let Some(error) = written.failure.as_ref().filter(|error| error.is_of_account()) {
             self.problems.count(decided.work.account(), error, decided.work.findings.len());
         }
+        let has_ended = written.failure.as_ref().is_none_or(|error| error.kind != ErrorKind::Unfinished);
         let judged = judge(found, written.failure);
         self.count_effect(&job.id, decided.work.account(), judged.effect).await;
         let write = (written.begun > 0).then(|| self.written(&job.id, claimed, judged.outcome, &took));
-        let kept = claimed.release(write, None).await;
+        let kept = match write {
+            Some(write) if !has_ended => claimed.hold(write).await,
+            write => claimed.release(write, None).await,
+        };
         let mut rows = self.rows_of(&decided, &Verdict { outcome: judged.outcome, detail: judged.detail });
         for Row { row, .. } in &mut rows {
             row.written = written.done;

@@ -5,6 +5,7 @@
 //! report, or that card, says that the run wrote it, on the resource to which the *finding* leads, and where it is still
 //! in force there.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub struct Taken<C> {
     /// The run's report; none where the run never came back to store one.
     pub report: Option<Report>,
     /// The ARNs of the resources to take back; all of the plan where there is none. The digest is of the whole plan.
-    pub only: Vec<String>,
+    pub only: BTreeSet<String>,
 }
 
 /// How a plan is taken back.
@@ -135,10 +136,7 @@ impl<R: Rule> Engine<R> {
             how,
             deadline,
         };
-        let is_meant = |planned: &PlannedResource<R::Change>| {
-            !planned.findings.is_empty() && (only.is_empty() || only.contains(&planned.resource.arn))
-        };
-        let backs = plan.resources.into_iter().filter(is_meant).enumerate();
+        let backs = plan.resources.into_iter().filter(|planned| is_meant(planned, &only)).enumerate();
         let backs: Vec<_> = backs
             .map(|(place, planned)| {
                 let state = State::Settled(Verdict::new(Outcome::Held, PAUSED));
@@ -185,23 +183,23 @@ impl<R: Rule> Engine<R> {
         Done { report, ..done }
     }
 
-    /// Which resources of a plan later runs have changed: those are to be taken back first.
-    ///
-    /// # Errors
-    ///
-    /// The cards cannot be read.
-    pub async fn changed_later(&self, plan: &Plan<R::Change>) -> Result<Vec<TakenBack>, String> {
+    /// Which of these resources of a plan later runs have changed: those are to be taken back first. Of one whose card
+    /// cannot be read nobody knows; it is not taken back either.
+    pub async fn changed_later(&self, plan: &Plan<R::Change>, only: &BTreeSet<String>) -> Vec<TakenBack> {
         let cards = Cards::new(&self.records, &self.manifest.id);
-        let mut changed = Vec::new();
-        for PlannedResource { resource, .. } in &plan.resources {
-            let known = cards.read_again(resource).await.map_err(|error| error.to_string())?;
-            let later: Vec<_> =
-                known.card.written_after(plan.id.run).iter().map(|write| write.id(&self.manifest.id)).collect();
-            if !later.is_empty() {
-                changed.push(TakenBack { resource: resource.clone(), later });
+        let later = |planned: &PlannedResource<R::Change>| {
+            let (cards, resource) = (&cards, planned.resource.clone());
+            async move {
+                let _slot = self.slots.acquire().await;
+                let known = cards.read_again(&resource).await;
+                let known = known.inspect_err(|error| tracing::error!(resource = %resource.arn, %error)).ok()?;
+                let later = known.card.written_after(plan.id.run);
+                let later: Vec<_> = later.iter().map(|write| write.id(&self.manifest.id)).collect();
+                (!later.is_empty()).then_some(TakenBack { resource, later })
             }
-        }
-        Ok(changed)
+        };
+        let meant = plan.resources.iter().filter(|planned| is_meant(planned, only));
+        futures::future::join_all(meant.map(later)).await.into_iter().flatten().collect()
     }
 
     /// Why the plan is not believed as a whole, where that is so.
@@ -247,7 +245,7 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Deferred, "no time was left to take it back"));
         }
         let looked = Box::pin(self.look(finding)).await;
-        let Looked { seen, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
+        let Looked { seen, client, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
         if seen.resource.arn != planned.resource.arn {
             let (found, meant) = (&seen.resource.arn, &planned.resource.arn);
             let message = format!("the finding leads to {found} by now, and the plan is of {meant}");
@@ -258,7 +256,12 @@ impl<R: Rule> Engine<R> {
         if written.is_empty() {
             return Err(Verdict::new(Outcome::Held, "the run wrote nothing of it, so there is nothing to take back"));
         }
-        self.is_last(&known, run.run, force)?;
+        let busy = self.at_work(&client, &seen.resource, &known.card).await;
+        let busy = busy.map_err(|error| self.failed(finding, &self.in_session(finding, error), 1))?;
+        if let Some(busy) = busy {
+            return Err(Verdict::new(Outcome::Deferred, busy));
+        }
+        is_last(&known.card, run.run, force)?;
         let originals = in_force::<R>(&written, &seen, force)?;
         if originals.is_empty() {
             if writes {
@@ -279,20 +282,6 @@ impl<R: Rule> Engine<R> {
         {
             tracing::error!(%error, "that a run is taken back could not be kept on a resource's card");
         }
-    }
-
-    /// Whether nobody is at work on the resource, and no later run of ours has changed it.
-    fn is_last(&self, known: &Known, run: RunId, force: bool) -> Result<(), Verdict> {
-        if let Some(claim) = known.card.claimed_by_another(&self.holder, self.clock.now()) {
-            let detail = format!("the run {} is at work on it, until {} at most", claim.run, claim.until);
-            return Err(Verdict::new(Outcome::Deferred, detail));
-        }
-        let later: Vec<_> = known.card.written_after(run).iter().map(|write| write.run.to_string()).collect();
-        if later.is_empty() || force {
-            return Ok(());
-        }
-        let detail = format!("a later run has changed it, and has to be taken back first: {}", later.join(", "));
-        Err(Verdict::new(Outcome::Held, detail))
     }
 
     async fn claim_back(&self, mut back: Back<R>, id: &BatchId, exempt: Exempt, trip: &Trip<'_, R::Change>) -> Back<R> {
@@ -432,6 +421,20 @@ impl<R: Rule> Back<R> {
     }
 }
 
+fn is_meant<C>(planned: &PlannedResource<C>, only: &BTreeSet<String>) -> bool {
+    !planned.findings.is_empty() && (only.is_empty() || only.contains(&planned.resource.arn))
+}
+
+/// Whether no later run of ours has changed the resource.
+fn is_last(card: &Card, run: RunId, force: bool) -> Result<(), Verdict> {
+    let later: Vec<_> = card.written_after(run).iter().map(|write| write.run.to_string()).collect();
+    if later.is_empty() || force {
+        return Ok(());
+    }
+    let detail = format!("a later run has changed it, and has to be taken back first: {}", later.join(", "));
+    Err(Verdict::new(Outcome::Held, detail))
+}
+
 /// The changes that are in force, of those that were written; and, where that is forced, those that are neither in force
 /// nor taken back.
 fn in_force<R: Rule>(written: &[R::Change], seen: &Seen<R::State>, force: bool) -> Result<Vec<R::Change>, Verdict> {
@@ -479,15 +482,11 @@ fn written_by<C: Clone + serde::Serialize>(
 /// Which changes of its part of a plan a resource's card says that the run has put in force, or may have.
 fn by_card<C: serde::Serialize>(planned: &PlannedResource<C>, run: &BatchId, card: &Card) -> Vec<usize> {
     let Ok(digest) = planned.digest() else { return Vec::new() };
-    let all = || (0..planned.changes.len()).collect();
-    let is_its = |of: (RunId, u32), part: &String| of == (run.run, run.batch) && *part == digest;
-    let claimed =
-        card.claim.iter().any(|claim| claim.undoes.is_none() && is_its((claim.run, claim.batch), &claim.part));
-    let written = card.writes.iter().find(|write| is_its((write.run, write.batch), &write.part));
-    match written.map(|write| (write.ended, &write.took)) {
-        _ if claimed => all(),
-        Some((Ended::CutOff, _)) => all(),
-        Some((Ended::Proved | Ended::Unproved, took)) => took.clone(),
+    let written =
+        card.all_writes().rfind(|write| (write.run, write.batch) == (run.run, run.batch) && write.part == digest);
+    match written.map(|write| (write.ended, write.took)) {
+        Some((Ended::CutOff, _)) => (0..planned.changes.len()).collect(),
+        Some((Ended::Proved | Ended::Unproved, took)) => took,
         Some((Ended::Undone, _)) | None => Vec::new(),
     }
 }

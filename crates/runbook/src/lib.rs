@@ -13,6 +13,8 @@ mod execution;
 use std::time::Duration;
 
 use aws_sdk_ssm::Client;
+use aws_sdk_ssm::error::BuildError;
+use aws_sdk_ssm::types::{AutomationExecution, AutomationExecutionFilter, AutomationExecutionFilterKey as Key};
 use backon::{ExponentialBuilder, Retryable};
 use remediation::{Error, ErrorKind, Manifest, Result, Rule, RunbookUse, Target, call};
 use uuid::Uuid;
@@ -23,6 +25,8 @@ use crate::execution::{Progress, judge};
 pub const START: &str = "ssm:StartAutomationExecution";
 /// The permission that waiting for the end needs.
 pub const GET: &str = "ssm:GetAutomationExecution";
+/// The permission that finding executions needs.
+pub const DESCRIBE: &str = "ssm:DescribeAutomationExecutions";
 /// The code of a runbook that this region, or partition, does not have.
 pub const NO_SUCH_RUNBOOK: &str = "AutomationDefinitionNotFoundException";
 
@@ -30,6 +34,11 @@ pub const NO_SUCH_RUNBOOK: &str = "AutomationDefinitionNotFoundException";
 /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomationExecution.html>
 /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetDocument.html>
 const MISSING: [&str; 2] = [NO_SUCH_RUNBOOK, "InvalidDocument"];
+
+/// The statuses by which executions that are under way are listed; the others on the way are those of approvals and
+/// change calendars, which these runbooks do not have.
+/// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_AutomationExecutionMetadata.html>
+const UNDER_WAY: [&str; 4] = ["Pending", "InProgress", "Waiting", "Cancelling"];
 
 /// How long the end is awaited where nobody's deadline comes first; the longest step of the runbooks that are used
 /// times out before.
@@ -87,10 +96,10 @@ impl Runbooks {
     where
         F: Future<Output = Result<()>>,
     {
-        let RunbookUse { name, missing_in } = runbook;
-        if missing_in.iter().any(|partition| partition == self.partition) {
+        if self.lacks(runbook) {
             return directly().await;
         }
+        let name = &runbook.name;
         match self.run(name, parameters).await {
             Err(error) if is_missing(&error) => {
                 tracing::info!(runbook = %name, %error, "no such runbook here: the API is called directly");
@@ -98,6 +107,11 @@ impl Runbooks {
             }
             other => other,
         }
+    }
+
+    /// Whether `rule.json` says that this partition does not have the runbook.
+    fn lacks(&self, runbook: &RunbookUse) -> bool {
+        runbook.missing_in.iter().any(|partition| partition == self.partition)
     }
 
     /// Starts a runbook and waits until it has ended. Where this run has started the same one before, that start
@@ -119,6 +133,42 @@ impl Runbooks {
         look.retry(backoff).when(|error| error.kind == ErrorKind::Unfinished).await
     }
 
+    /// Which execution of the runbook is under way with this value of a parameter, whoever has started it.
+    ///
+    /// # Errors
+    ///
+    /// A call that failed.
+    pub async fn under_way(&self, runbook: &RunbookUse, (name, value): (&str, &str)) -> Result<Option<String>> {
+        if self.lacks(runbook) {
+            return Ok(None);
+        }
+        for id in self.listed(&runbook.name).await? {
+            let execution = self.execution(&id).await?;
+            let values = execution.parameters().and_then(|given| given.get(name));
+            let is_for_it = values.is_some_and(|values| values.iter().any(|given| given == value));
+            if is_for_it && let Progress::UnderWay(status) = judge(&execution) {
+                return Ok(Some(format!("the execution {id} of the runbook {} is {status}", runbook.name)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The IDs of a runbook's executions that are under way: at most 100 in an account and region.
+    /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeAutomationExecutions.html>
+    async fn listed(&self, runbook: &str) -> Result<Vec<String>> {
+        let filter = |key: Key, values: &[&str]| {
+            let values = values.iter().map(ToString::to_string).collect();
+            AutomationExecutionFilter::builder().key(key).set_values(Some(values)).build()
+        };
+        let unusable = |error: BuildError| Error::unusable(DESCRIBE, &error.to_string());
+        let by_name = filter(Key::DocumentNamePrefix, &[runbook]).map_err(unusable)?;
+        let by_status = filter(Key::ExecutionStatus, &UNDER_WAY).map_err(unusable)?;
+        let request = self.ssm.describe_automation_executions().filters(by_name).filters(by_status);
+        let listed = call(DESCRIBE, || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>());
+        let named = listed.await?.into_iter().filter(|listed| listed.document_name() == Some(runbook));
+        Ok(named.filter_map(|listed| listed.automation_execution_id).collect())
+    }
+
     /// The ID of the execution; none where this run has started the same one before.
     /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomationExecution.html>
     async fn start(&self, runbook: &str, parameters: &[(&str, &str)]) -> Result<Option<String>> {
@@ -136,10 +186,13 @@ impl Runbooks {
     }
 
     /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetAutomationExecution.html>
-    async fn look(&self, runbook: &str, id: &str) -> Result<()> {
+    async fn execution(&self, id: &str) -> Result<AutomationExecution> {
         let answer = call(GET, || self.ssm.get_automation_execution().automation_execution_id(id).send()).await?;
-        let execution = answer.automation_execution.ok_or_else(|| Error::unusable(GET, "no execution"))?;
-        match judge(&execution) {
+        answer.automation_execution.ok_or_else(|| Error::unusable(GET, "no execution"))
+    }
+
+    async fn look(&self, runbook: &str, id: &str) -> Result<()> {
+        match judge(&self.execution(id).await?) {
             Progress::EndedWell => Ok(()),
             Progress::UnderWay(status) => {
                 Err(Error::new(runbook, ErrorKind::Unfinished, format!("the execution {id} is still {status}")))

@@ -237,7 +237,7 @@ impl Organization {
         let how = if mode == Mode::Apply { write } else { Undo::Show };
         let (manifest, sessions) = (self.manifest.clone(), self.sessions(id.run));
         let engine = Engine::<R>::new(manifest, R::Settings::default(), sessions, records, Bounds::default())?;
-        Ok(engine.undo(id, Taken { key, plan, report, only: Vec::new() }, &how, Deadline::never()).await.report)
+        Ok(engine.undo(id, Taken { key, plan, report, only: Default::default() }, &how, Deadline::never()).await.report)
     }
 
     /// The plan that a report names.

@@ -223,10 +223,7 @@ impl Undoing<'_> {
         for plan in plans {
             let wanted = |planned: &PlannedResource<_>| is_wanted(self.args, planned);
             if let Some(step) = self.step(plan, wanted, "To be put back, as it was before the", results).await {
-                match step.plan.changed_later().await {
-                    Ok(changed) => add(&mut asked.later, changed, &step.of.only),
-                    Err(why) => results.problems.push(format!("{}: {why}", step.of.key)),
-                }
+                add(&mut asked.later, step.plan.changed_later(&step.of.only).await);
                 asked.steps.push(step);
             }
         }
@@ -315,8 +312,8 @@ impl Undoing<'_> {
 }
 
 /// Adds the later batches of the resources that are asked for.
-fn add(later: &mut Vec<Concerned>, changed: Vec<TakenBack>, only: &BTreeSet<String>) {
-    for TakenBack { resource, later: batches } in changed.into_iter().filter(|of| only.contains(&of.resource.arn)) {
+fn add(later: &mut Vec<Concerned>, changed: Vec<TakenBack>) {
+    for TakenBack { resource, later: batches } in changed {
         for id in batches {
             match later.iter_mut().find(|of| of.id == id) {
                 Some(of) => of.arns.insert(resource.arn.clone()),

@@ -69,7 +69,7 @@ pub(crate) trait PlanInHand: Send + Sync {
     fn fix_approved(self: Box<Self>, approved: Approved) -> BoxFuture<'static, Report>;
 
     /// [`Engine::changed_later`].
-    fn changed_later(&self) -> BoxFuture<'_, Result<Vec<TakenBack>, String>>;
+    fn changed_later<'a>(&'a self, only: &'a BTreeSet<String>) -> BoxFuture<'a, Vec<TakenBack>>;
 
     /// Finds out how it would be taken back.
     fn way_back(self: Box<Self>, id: BatchId, ask: WayBackOf) -> BoxFuture<'static, Result<Box<dyn WayBack>, Error>>;
@@ -136,7 +136,7 @@ impl<R: Rule> PlanOf<R> {
     async fn into_way_back(self, id: BatchId, ask: WayBackOf) -> Result<WayBackIn<R>, Error> {
         let WayBackOf { key, report, only, beneath, drifted } = ask;
         let Self { engine, plan, shown: Shown { digest, .. } } = self;
-        let now: Vec<_> = only.difference(&beneath).cloned().collect();
+        let now: BTreeSet<_> = only.difference(&beneath).cloned().collect();
         let mut taken = Taken { key, plan, report, only: now };
         let (mut resources, mut looked) = (Vec::new(), None);
         if !taken.only.is_empty() {
@@ -156,7 +156,7 @@ impl<R: Rule> PlanOf<R> {
             let ahead = only.iter().filter(|arn| beneath.contains(*arn) || drifts(arn)).collect();
             resources.extend(written_back::<R>(&taken, &ahead));
         }
-        taken.only = only.into_iter().collect();
+        taken.only = only;
         let back = Plan::new(id, Mode::Plan, resources);
         let shown = Shown::of(&back)?;
         Ok(WayBackIn { engine, taken, back, shown, report: looked, drifted })
@@ -212,8 +212,8 @@ impl<R: Rule> PlanInHand for PlanOf<R> {
         Box::pin(async move { engine.run_approved(approved, plan, Deadline::never()).await.report })
     }
 
-    fn changed_later(&self) -> BoxFuture<'_, Result<Vec<TakenBack>, String>> {
-        Box::pin(self.engine.changed_later(&self.plan))
+    fn changed_later<'a>(&'a self, only: &'a BTreeSet<String>) -> BoxFuture<'a, Vec<TakenBack>> {
+        Box::pin(self.engine.changed_later(&self.plan, only))
     }
 
     fn way_back(self: Box<Self>, id: BatchId, ask: WayBackOf) -> BoxFuture<'static, Result<Box<dyn WayBack>, Error>> {
@@ -336,7 +336,7 @@ mod tests {
             let stored = StoredPlan { key: id.plan_key(), digest: plan.digest().unwrap() };
             Report { findings: findings.collect(), plan: Some(stored), ..report }
         });
-        Taken { key: id.plan_key(), plan, report, only: Vec::new() }
+        Taken { key: id.plan_key(), plan, report, only: BTreeSet::new() }
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use remediation::records::Ended;
 use remediation::{Approval, BatchId};
 use serde_json::json;
 
-use super::undo::taken;
+use super::undo::{fixed, taken, undo};
 use super::*;
 use crate::fake::{CONTROL, FRONT};
 
@@ -306,6 +306,46 @@ async fn a_claim_that_cannot_be_renewed_ends_the_write() {
     let (done, ()) = tokio::join!(engine.run(world.batch(), Mode::Apply, Deadline::never()), somebody_else);
     assert_eq!(outcomes(&done.report), [Outcome::Unverified], "{done:?}");
     assert!(detail(&done.report, 0).contains("the claim on the resource was lost"), "{done:?}");
+}
+
+/// A write that goes on after the run that began it has ended: a runbook outlives a Lambda.
+#[tokio::test]
+async fn a_claim_holds_until_what_was_set_going_under_it_has_ended() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::Works);
+    world.only_front(0);
+    let first = fixed(&mut world).await;
+    world.list_as(&house, CONTROL, REGION, "h0");
+    world.slow(ONE, Write, Wait::Time(Duration::from_secs(60)));
+    let bounds = Bounds { reserve: Duration::ZERO, conclude: Duration::from_secs(2), ..IMPATIENT };
+    let engine = world.engine_with(bounds, world.records());
+    world.run = remediation::RunId::start();
+    let cut = engine.run(world.batch(), Mode::Apply, Deadline::after(Duration::from_secs(3))).await.report;
+    assert_eq!(cut.findings[1].outcome, Outcome::Unverified, "{cut:?}");
+    assert!(world.card(&house).unwrap().claim.is_some(), "it may be written still");
+
+    world.slow(ONE, Write, Wait::Turns(1));
+    world.begin(&house, "the execution e-1 is InProgress");
+    for seconds in [0, 600] {
+        world.pass(seconds);
+        world.run = remediation::RunId::start();
+        let busy = run(&world, Mode::Apply).await;
+        let says = if seconds == 0 { "until" } else { "the execution e-1 is InProgress" };
+        assert_eq!(busy.findings[1].outcome, Outcome::Deferred, "{busy:?}");
+        assert!(detail(&busy, 1).contains(says) && detail(&busy, 1).contains(&cut.id.run.to_string()), "{busy:?}");
+        let undone = undo(&world, &first).await;
+        assert_eq!(outcomes(&undone), [Outcome::Deferred], "{undone:?}");
+    }
+    world.end(&house);
+    let later = undo(&world, &first).await;
+    assert_eq!(outcomes(&later), [Outcome::Held], "{later:?}");
+    assert!(
+        detail(&later, 0)
+            .contains(&format!("a later run has changed it, and has to be taken back first: {}", cut.id.run))
+    );
+    let ended = run(&world, Mode::Apply).await;
+    assert_eq!(ended.findings[1].outcome, Outcome::Fixed, "{ended:?}");
+    assert!(world.card(&house).unwrap().claim.is_none());
 }
 
 #[tokio::test]

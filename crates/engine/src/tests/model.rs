@@ -147,7 +147,7 @@ impl Model {
             let plan: Plan<Change> = read(&std::fs::read(&file).unwrap()).unwrap();
             let closes = plan.resources.iter().flat_map(|planned| planned.changes()).all(|change| !change.after);
             let report = self.reports.get(&key).cloned();
-            closes.then_some(Taken { key, plan, report, only: Vec::new() })
+            closes.then_some(Taken { key, plan, report, only: BTreeSet::new() })
         };
         let mut plans: Vec<_> = stored.filter_map(taken).collect();
         plans.sort_by_key(|taken| (taken.plan.id.run.to_string(), taken.plan.id.batch));

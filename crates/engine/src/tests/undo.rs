@@ -5,13 +5,15 @@ use remediation::POLICY_KEY;
 use remediation::records::Ended;
 use tempfile::NamedTempFile;
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// What a report says that a run has stored.
 pub(super) async fn taken(world: &World, report: &Report) -> Taken<Change> {
     let key = report.plan.as_ref().unwrap().key.clone();
     let plan = world.records().get_as(&key).await.unwrap();
-    Taken { key, plan, report: Some(report.clone()), only: Vec::new() }
+    Taken { key, plan, report: Some(report.clone()), only: BTreeSet::new() }
 }
 
 /// Fixes every house of the world in a run of its own.
@@ -197,12 +199,12 @@ async fn what_a_later_run_has_changed_is_taken_back_first_or_not_at_all() {
     assert!(detail(&held, 0).contains(&second.plan.id.run.to_string()), "{held:?}");
     assert!(world.all_closed());
     let engine = world.engine();
-    let later = engine.changed_later(&first.plan).await.unwrap();
+    let later = engine.changed_later(&first.plan, &BTreeSet::new()).await;
     assert_eq!(later[0].later, std::slice::from_ref(&second.plan.id));
     assert_eq!(outcomes(&undo(&world, &second).await), [Outcome::Undone]);
     assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Undone]);
     assert_eq!(world.doors()[&house], [true, true]);
-    assert!(engine.changed_later(&first.plan).await.unwrap().is_empty());
+    assert!(engine.changed_later(&first.plan, &BTreeSet::new()).await.is_empty());
 }
 
 #[tokio::test]

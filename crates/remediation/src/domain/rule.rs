@@ -70,6 +70,16 @@ pub trait Rule: Send + Sync + 'static {
     /// The call that failed; [`crate::ErrorKind::Gone`] where the resource does not exist any more.
     fn tags(client: &Self::Client, seen: &Seen<Self::State>) -> impl Future<Output = Result<Tags>> + Send;
 
+    /// What is still at work on the resource beyond the calls of whoever set it going, such as a runbook's execution; none
+    /// where nothing is. Reads only, and only where whoever claimed the resource never let go of it.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed.
+    fn under_way(_client: &Self::Client, _resource: &Resource) -> impl Future<Output = Result<Option<String>>> + Send {
+        async { Ok(None) }
+    }
+
     /// Writes one change of `resource`. Writing it again changes nothing more, and it may be cut off anywhere. What it
     /// opened for a change whose rest then fails, or is not wanted any more, it takes back.
     ///

@@ -205,10 +205,25 @@ impl Card {
     /// remembered. What an undo left undone, the same undo does again.
     #[must_use]
     pub fn claim(mut self, claim: Claim) -> Self {
-        if let Some(Claim { run, batch, since: at, part, undoes: None, .. }) = self.claim.replace(claim) {
-            self.remember(Write { run, batch, at, ended: Ended::CutOff, part, took: Vec::new() });
+        if let Some(write) = self.cut_off() {
+            self.remember(write);
         }
+        self.claim = Some(claim);
         self
+    }
+
+    /// What our runs have written to it, the oldest first; last, what the run that has claimed it may have written.
+    pub fn all_writes(&self) -> impl DoubleEndedIterator<Item = Write> {
+        self.writes.iter().cloned().chain(self.cut_off())
+    }
+
+    /// What the run that has claimed it may have written, where it has not said so.
+    fn cut_off(&self) -> Option<Write> {
+        let claim = self.claim.as_ref().filter(|claim| claim.undoes.is_none())?;
+        let (run, batch) = (claim.run, claim.batch);
+        let said = self.writes.iter().any(|write| (write.run, write.batch) == (run, batch) && write.at >= claim.since);
+        let (at, part, took) = (claim.since, claim.part.clone(), Vec::new());
+        (!said).then_some(Write { run, batch, at, ended: Ended::CutOff, part, took })
     }
 
     /// The same after what `run` had written was taken back.
@@ -224,10 +239,17 @@ impl Card {
     #[must_use]
     pub fn release(mut self, write: Option<Write>) -> Self {
         self.claim = None;
-        if let Some(write) = write {
-            self.waiting = None;
-            self.remember(write);
+        match write {
+            Some(write) => self.hold(write),
+            None => self,
         }
+    }
+
+    /// The same with what came of `write`, and still claimed: what it has set going may not have ended.
+    #[must_use]
+    pub fn hold(mut self, write: Write) -> Self {
+        self.waiting = None;
+        self.remember(write);
         self
     }
 
@@ -252,9 +274,9 @@ impl Card {
         (fixes.len() >= fight.fixes as usize).then(|| FoughtOver { since: now, reports: reports() })
     }
 
-    /// What was written after `run` had, and was not taken back: the newest first.
-    pub fn written_after(&self, run: RunId) -> Vec<&Write> {
-        let after = self.writes.iter().rev().take_while(|write| write.run != run);
+    /// What was written after `run` had, or may have been, and was not taken back: the newest first.
+    pub fn written_after(&self, run: RunId) -> Vec<Write> {
+        let after = self.all_writes().rev().take_while(|write| write.run != run);
         after.filter(|write| write.ended != Ended::Undone && write.run.started() >= run.started()).collect()
     }
 }
@@ -336,6 +358,19 @@ mod tests {
         let card = self::card().claim(claim(dead, "a", None)).claim(claim(dead, "b", None));
         let card = card.release(Some(write(dead, 150, Ended::Proved)));
         assert_eq!(card.writes, [write(dead, 150, Ended::Proved)]);
+    }
+
+    #[test]
+    fn a_claim_that_is_held_on_to_is_not_cut_off_and_what_it_wrote_counts_as_later() {
+        let (first, second, next) = (RunId::start(), RunId::start(), RunId::start());
+        let card = card().release(Some(write(first, 90, Ended::Proved))).claim(claim(second, "second", None));
+        assert_eq!(card.written_after(first), [write(second, 100, Ended::CutOff)]);
+        assert!(card.written_after(second).is_empty());
+        let said = write(second, 150, Ended::Unproved);
+        let card = card.hold(said.clone());
+        assert!(card.claimed_by_another("next", at(199)).is_some());
+        assert_eq!(card.written_after(first), std::slice::from_ref(&said));
+        assert_eq!(card.claim(claim(next, "next", None)).writes[1], said);
     }
 
     #[test]

@@ -97,6 +97,11 @@ impl Rule for CloudTrailUnvalidatedLogs {
         Ok(tags.map(|tag| (tag.key, tag.value.unwrap_or_default())).collect())
     }
 
+    async fn under_way(session: &Self::Client, resource: &Resource) -> Result<Option<String>> {
+        let target = session.target.in_region(resource.region.as_ref());
+        Runbooks::new(&target).under_way(&runbook::of_rule::<Self>()?, ("TrailName", &resource.arn)).await
+    }
+
     async fn apply(session: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
         let target = session.target.in_region(resource.region.as_ref());
         let client = Client::new(&target.config);

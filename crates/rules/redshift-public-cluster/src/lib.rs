@@ -122,6 +122,10 @@ impl Rule for RedshiftPublicCluster {
         Ok(seen.state.tags.clone())
     }
 
+    async fn under_way(clients: &Self::Client, resource: &Resource) -> Result<Option<String>> {
+        clients.runbooks.under_way(&runbook::of_rule::<Self>()?, ("ClusterIdentifier", &resource.id)).await
+    }
+
     async fn apply(clients: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
         let (cluster, after) = (&resource.id, &change.after);
         let directly = || api::modify(&clients.redshift, cluster, after);

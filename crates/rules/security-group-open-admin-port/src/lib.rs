@@ -192,6 +192,10 @@ impl Rule for SecurityGroupOpenAdminPort {
         Ok(seen.state.tags.clone())
     }
 
+    async fn under_way(client: &Client, resource: &Resource) -> Result<Option<String>> {
+        client.runbooks.under_way(&runbook::of_rule::<Self>()?, ("GroupId", &resource.id)).await
+    }
+
     async fn apply(client: &Client, Resource { id: group, .. }: &Resource, change: &Change) -> Result<()> {
         if change.by == Means::Runbook && !change.take.is_empty() {
             run_runbook(client, group, change).await?;
