@@ -58,7 +58,7 @@ impl Breaker {
             opened.push(Opened { account: Some(account.clone()), why });
         }
         let all = state.all();
-        if state.all.is_none() && all.opens(limits) {
+        if state.all.is_none() && all.opens(limits) && state.all_but_the_worst().opens(limits) {
             opened.push(Opened { account: None, why: all.why(limits) });
             state.all = Some(all);
         }
@@ -75,14 +75,17 @@ impl Breaker {
 }
 
 impl State {
-    /// The counts of all accounts. One whose own breaker is open counts as a single failure: the others are not
-    /// deferred for what is wrong in it.
+    /// The counts of all accounts.
     fn all(&self) -> Counts {
-        let add = |sum: Counts, counts: &Counts| match counts.open {
-            true => Counts { done: sum.done + 1, failed: sum.failed + 1, ..sum },
-            false => Counts { done: sum.done + counts.done, failed: sum.failed + counts.failed, ..sum },
-        };
-        self.accounts.values().fold(Counts::default(), add)
+        self.accounts.values().map(|counts| counts.in_all()).fold(Counts::default(), Counts::and)
+    }
+
+    /// The same without the account that failed the most: no account alone defers the others.
+    fn all_but_the_worst(&self) -> Counts {
+        let mut counts: Vec<_> = self.accounts.values().map(|counts| counts.in_all()).collect();
+        counts.sort_by_key(|counts| counts.failed);
+        counts.pop();
+        counts.into_iter().fold(Counts::default(), Counts::and)
     }
 }
 
@@ -90,6 +93,15 @@ impl Counts {
     fn count(&mut self, effect: Effect) {
         self.done += 1;
         self.failed += u64::from(effect == Effect::Failed);
+    }
+
+    /// What they are among those of all accounts: where the account's own breaker is open, a single failure.
+    fn in_all(self) -> Self {
+        if self.open { Self { done: 1, failed: 1, open: false } } else { self }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { done: self.done + other.done, failed: self.failed + other.failed, ..self }
     }
 
     /// Whether they are too many failures, for the first time.
@@ -108,13 +120,7 @@ impl Counts {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        changes_per_run: None,
-        changes_per_rule: None,
-        changes_per_account: None,
-        failure_percent: 50,
-        failure_minimum: 10,
-    };
+    const LIMITS: Limits = Limits::unlimited();
 
     fn account(number: u64) -> AccountId {
         format!("{number:012}").parse().unwrap()
@@ -140,14 +146,23 @@ mod tests {
     #[test]
     fn where_fixes_fail_in_many_accounts_all_are_deferred() {
         let breaker = Breaker::default();
-        for of in 1..=9 {
+        for of in 1..=10 {
             assert_eq!(count(&breaker, of, Effect::Failed, 1), []);
         }
-        assert_eq!(count(&breaker, 10, Effect::Failed, 1), [None]);
+        assert_eq!(count(&breaker, 11, Effect::Failed, 1), [None]);
         assert_eq!(
             breaker.is_open(&account(99), &LIMITS).unwrap(),
-            "10 of 10 fixes failed, more than the limit failure_percent (50)"
+            "11 of 11 fixes failed, more than the limit failure_percent (50)"
         );
+    }
+
+    #[test]
+    fn no_account_alone_defers_the_others() {
+        let breaker = Breaker::default();
+        assert_eq!(count(&breaker, 1, Effect::Failed, 9), []);
+        assert_eq!(count(&breaker, 2, Effect::Failed, 1), []);
+        assert_eq!(count(&breaker, 1, Effect::Failed, 1), [Some(account(1))]);
+        assert_eq!(breaker.is_open(&account(2), &LIMITS), None);
     }
 
     #[test]

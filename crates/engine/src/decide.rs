@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use remediation::policy::{About as Covers, Names};
-use remediation::records::{Ended, FoughtOver};
+use remediation::records::{Ended, FoughtOver, HeldBack};
 use remediation::{Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, Side, Sighting, Tags};
 
 use crate::cards::Known;
@@ -30,8 +30,8 @@ pub(crate) enum Decision<C> {
     Show,
     /// They wait for an approval.
     Await(Awaits),
-    /// They are left to a later run, for this reason.
-    Defer(String),
+    /// They are in the plan and are left: to a later run, or until somebody changes the policy.
+    Leave(Verdict),
     /// These are written, by the resource's one writer once it is claimed.
     Write(Vec<C>, Option<Box<Claimed>>),
 }
@@ -59,6 +59,11 @@ impl<R: Rule> About for Decided<R> {
 }
 
 impl<C> Decision<C> {
+    /// They are left to a later run, for this reason.
+    pub(crate) fn defer(reason: impl Into<String>) -> Self {
+        Self::Leave(Verdict::new(Outcome::Deferred, reason))
+    }
+
     /// Why an approval is awaited.
     pub(crate) fn awaits(&self) -> &[String] {
         match self {
@@ -70,12 +75,11 @@ impl<C> Decision<C> {
     /// The outcome where nothing is written, and why.
     pub(crate) fn verdict(&self) -> Verdict {
         match self {
-            Self::Settle(verdict) => verdict.clone(),
+            Self::Settle(verdict) | Self::Leave(verdict) => verdict.clone(),
             Self::Show | Self::Write(..) => Verdict { outcome: Outcome::Planned, detail: None },
             Self::Await(Awaits { reasons, .. }) => {
                 Verdict::new(Outcome::Held, format!("needs an approval: {}", reasons.join("; ")))
             }
-            Self::Defer(reason) => Verdict::new(Outcome::Deferred, reason.clone()),
         }
     }
 }
@@ -133,7 +137,7 @@ impl<R: Rule> Engine<R> {
             let finding = work.finding();
             self.failed(finding, &self.in_session(finding, error), work.findings.len())
         })?;
-        Ok(busy.map_or(decision, Decision::Defer))
+        Ok(busy.map_or(decision, Decision::defer))
     }
 
     /// What the mode, the guard and the resource's history say of the changes.
@@ -276,7 +280,10 @@ impl<R: Rule> Engine<R> {
             Ok(held) => {
                 for (decided, why) in written.iter_mut().zip(held) {
                     if let Some(why) = why {
-                        decided.decision = Decision::Defer(why);
+                        decided.decision = match why {
+                            HeldBack::Later(why) => Decision::defer(why),
+                            HeldBack::Always(why) => Decision::Leave(Verdict::new(Outcome::Held, why)),
+                        };
                     }
                 }
             }

@@ -340,7 +340,9 @@ impl<R: Rule> Engine<R> {
     /// Lists the cards before anything is looked at: what is written in between is then seen by the claims.
     async fn list_cards(&self, findings: &[Placed], job: &Job<R::Change>) {
         let accounts: std::collections::BTreeSet<_> = findings.iter().map(|placed| &placed.finding.account).collect();
-        let accounts = accounts.into_iter().filter(|account| job.mode_for(self, account) > Mode::Off);
+        let accounts = accounts
+            .into_iter()
+            .filter(|account| job.mode_for(self, account) > Mode::Off && self.policy.scope.may_include(account));
         let list = |account| async move {
             let _slot = self.slots.acquire().await;
             // Who needs a card that could not be listed is told so.
@@ -355,7 +357,7 @@ impl<R: Rule> Engine<R> {
         let changes = changes.clone();
         let Some(known) = &decided.known else { return decided };
         if job.deadline.left() < self.bounds.reserve {
-            decided.decision = Decision::Defer("no time was left to write it; the next poll will".into());
+            decided.decision = Decision::defer("no time was left to write it; the next poll will");
             return decided;
         }
         let part = match decided.planned().digest() {
@@ -367,7 +369,7 @@ impl<R: Rule> Engine<R> {
         };
         decided.decision = match self.claim(&job.id, known, Purpose { part, undo: None }, job.deadline).await {
             Ok(claimed) => Decision::Write(changes, Some(Box::new(claimed))),
-            Err(Refused::Busy(busy)) => Decision::Defer(busy),
+            Err(Refused::Busy(busy)) => Decision::defer(busy),
             Err(failed) => Decision::Settle(failed.verdict()),
         };
         decided

@@ -9,13 +9,16 @@ use jiff::Timestamp;
 use remediation::aws::counted;
 use remediation::policy::{About as Covers, Exemption, Names};
 use remediation::{
-    AccountId, Error, Finding, Mode, Outcome, Proposal, Region, ReportedFinding, Resource, Result, Rule, Seen,
-    SessionKind,
+    AccountId, Error, ErrorKind, Finding, Mode, Outcome, Policy, Proposal, Region, ReportedFinding, Resource, Result,
+    Rule, Scope, Seen, SessionKind,
 };
 use tokio::sync::OnceCell;
 
 use crate::workers::{About, Placed};
 use crate::{Deadline, Engine, Job};
+
+/// The permission that is refused for an account out of scope.
+const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// The client of an account, a region and a kind of session, made once.
 pub(crate) type ClientSlot<C> = Arc<OnceCell<Result<Arc<C>>>>;
@@ -146,6 +149,7 @@ impl<R: Rule> Engine<R> {
         if job.mode_for(self, &finding.account) == Mode::Off {
             return Err(Verdict::new(Outcome::Held, "the rule's mode is off"));
         }
+        self.in_scope(&self.policy, &finding.account).map_err(|error| Verdict::new(Outcome::Held, error.message))?;
         if !self.controls.contains_key(&finding.control) {
             let message = format!("`{}` is not a control of {}", finding.control, self.manifest.id);
             let error = Error::invalid_finding("control", message);
@@ -177,12 +181,40 @@ impl<R: Rule> Engine<R> {
 
     /// A fresh look through the read-only session, at what this deployment may change.
     pub(crate) async fn look(&self, finding: &Finding) -> Result<Looked<R>> {
+        self.in_scope(&self.policy, &finding.account)?;
         let finding = finding.located(self.manifest.scope)?;
+        self.in_our_regions(&finding)?;
         let client = self.client(&finding, SessionKind::Read).await?;
         let (seen, calls) = counted(Box::pin(R::look(&client, &finding))).await;
         let seen = seen.map_err(|error| self.in_session(&finding, error))?;
         self.is_ours(&finding, &seen.resource)?;
         Ok(Looked { client, seen, calls })
+    }
+
+    /// Whether the policy's scope may include the account. Where an organization is all that it names, only IAM knows.
+    pub(crate) fn in_scope(&self, policy: &Policy, account: &AccountId) -> Result<()> {
+        if policy.scope.may_include(account) {
+            return Ok(());
+        }
+        let message = format!("out of scope: the policy's scope does not include the account {account}");
+        Err(Error::out_of_reach("finding's account", message))
+    }
+
+    /// Whether this deployment looks after the region in which the finding says that its resource is. Where the name
+    /// alone leads to a resource, the look tells its region.
+    fn in_our_regions(&self, finding: &Finding) -> Result<()> {
+        let region = match self.manifest.scope {
+            Scope::Regional => Some(finding.region.as_ref()),
+            Scope::Global => self.home_region.as_deref(),
+            Scope::Located => None,
+        };
+        match (&self.regions, region) {
+            (Some(regions), Some(region)) if !regions.iter().any(|of| of == region) => {
+                let message = format!("it is in {region}, so the deployment that looks after that region fixes it");
+                Err(Error::out_of_reach("finding's region", message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the finding's account owns the resource, and this deployment is the one that looks after its region.
@@ -211,6 +243,14 @@ impl<R: Rule> Engine<R> {
         let outcome = error.kind.outcome();
         if error.is_of_account() {
             self.problems.count(&finding.account, error, findings);
+            if let Some(asked) = self.policy.scope.asks_iam().filter(|_| is_refused_role(error)) {
+                let message = format!(
+                    "out of scope, or without our role: the policy's scope is {asked}, and AWS does not let the account's \
+                     role be assumed ({error}). If the account belongs to it, `autoremediate doctor` tells what its role \
+                     lacks"
+                );
+                return Verdict::new(Outcome::Held, message);
+            }
         } else if outcome == Outcome::Failed {
             tracing::warn!(%error, "planning failed");
         }
@@ -244,4 +284,9 @@ impl<R: Rule> Engine<R> {
         let controls: Vec<_> = names.into_iter().filter_map(|name| self.controls.get(name)).collect();
         R::plan(seen, &controls, &self.settings)
     }
+}
+
+/// Whether the role of an account could not be assumed because somebody does not allow it.
+fn is_refused_role(error: &Error) -> bool {
+    error.action == ASSUME_ROLE && error.kind == ErrorKind::AccessDenied
 }

@@ -83,7 +83,7 @@ impl<R: Rule> Engine<R> {
             Ok(policy) if policy.mode(&self.manifest.id, &finding.account) < needs => {
                 Err(Error::stopped("the rule's mode is another by now".into()))
             }
-            Ok(_) => Ok(()),
+            Ok(policy) => self.in_scope(&policy, &finding.account).map_err(|error| Error::stopped(error.message)),
         }
     }
 }

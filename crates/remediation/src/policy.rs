@@ -3,6 +3,7 @@
 //! Its JSON Schema is generated from these types; each rule's part, its settings, comes from the rule.
 
 mod exemption;
+mod scope;
 mod text;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::aws::AccountId;
 use crate::domain::Mode;
 
 pub use exemption::{About, Exemption, Names};
+pub use scope::Scope;
 pub use text::{PolicyError, line_at, nearest};
 
 /// The version of the policy format that this build reads.
@@ -49,7 +51,10 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(with = "Vec<exemption::Text>")]
     exemptions: Vec<Exemption>,
-    /// How much a run may change.
+    /// The accounts that are written to.
+    #[serde(default)]
+    pub scope: Scope,
+    /// How much may be changed.
     #[serde(default)]
     pub limits: Limits,
     /// For how many hours an approval holds.
@@ -115,10 +120,16 @@ struct OverrideText {
     mode: Mode,
 }
 
-/// How much a run may change. What is over a limit is deferred.
+/// How much may be changed. What is over a limit is deferred.
+///
+/// By default a rule changes at most 200 things a day: a person can still look through them, and a first week clears a
+/// backlog of 1,400. At most 100 of them are in one run, and 25 in one account of it, so that no account uses up what
+/// is there for all. `null` lifts a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
+    /// At most so many changes of a rule in the runs of a day (UTC).
+    pub changes_per_day: Option<u32>,
     /// At most so many changes in a run.
     pub changes_per_run: Option<u32>,
     /// At most so many changes in a run for one rule.
@@ -137,7 +148,16 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        let (changes_per_day, changes_per_run, changes_per_account) = (Some(200), Some(100), Some(25));
+        Self { changes_per_day, changes_per_run, changes_per_account, ..Self::unlimited() }
+    }
+}
+
+impl Limits {
+    /// No limit of changes.
+    pub const fn unlimited() -> Self {
         Self {
+            changes_per_day: None,
             changes_per_run: None,
             changes_per_rule: None,
             changes_per_account: None,
@@ -186,9 +206,10 @@ impl Policy {
             accounts: BTreeMap::new(),
             overrides: Vec::new(),
             exemptions: Vec::new(),
-            limits: Limits::default(),
+            limits: Limits::unlimited(),
             approval_hours: default_approval_hours(),
             fight: Fight::default(),
+            scope: Scope::default(),
             json: "{}".into(),
         }
     }

@@ -18,7 +18,7 @@ pub use approval::{APPROVAL_SCHEMA, Approval, ApprovalError, Approved};
 pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError};
 pub use card::{CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, Waiting, Write};
 pub use keys::{Folder, POLICY_KEY, card_key, cards_of};
-pub use ledger::{LEDGER_SCHEMA, Ledger};
+pub use ledger::{HeldBack, LEDGER_SCHEMA, Ledger};
 pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
 pub use policy_record::PolicyRecord;
 pub use report::{AccountProblem, REPORT_SCHEMA, Report, ReportedFinding, Verification};

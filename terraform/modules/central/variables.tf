@@ -133,6 +133,7 @@ variable "policy" {
       owner     = string
     })), [])
     limits = optional(object({
+      changes_per_day     = optional(number)
       changes_per_run     = optional(number)
       changes_per_rule    = optional(number)
       changes_per_account = optional(number)

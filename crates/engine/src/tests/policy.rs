@@ -282,18 +282,76 @@ async fn too_many_failures_in_an_account_end_the_run_there_and_in_the_batches_af
 }
 
 #[tokio::test]
+async fn an_account_out_of_scope_is_held_at_no_call() {
+    let mut world = world(1, json!({"scope": {"accounts": [TWO]}}));
+    world.open_houses(TWO, REGION, 1);
+    let report = run(&world, Mode::Apply).await;
+    assert_eq!(outcomes(&report), [Outcome::Held, Outcome::Fixed]);
+    assert_eq!(detail(&report, 0), format!("out of scope: the policy's scope does not include the account {ONE}"));
+    assert_eq!(world.calls_of(0), []);
+    assert!(
+        world.sts.requests().iter().all(|request| !request.form["RoleArn"].contains(ONE)),
+        "its role is not asked for"
+    );
+}
+
+#[tokio::test]
+async fn what_goes_out_of_scope_is_not_written_nor_taken_back() {
+    let mut world = world(1, json!({}));
+    let fixed = super::undo::fixed(&mut world).await;
+    world.policy = policy(json!({"scope": {"accounts": [TWO]}}));
+    let calls = world.count(Look);
+    let report = super::undo::undo(&world, &fixed).await;
+    assert_eq!((outcomes(&report), world.count(Look)), (vec![Outcome::Held], calls), "{report:?}");
+    assert!(detail(&report, 0).contains("out of scope"), "{report:?}");
+
+    let mut world = self::world(1, json!({}));
+    let narrowed = json!({"schema": 1, "mode": "apply", "scope": {"accounts": [TWO]}});
+    world.records().put_new(POLICY_KEY, narrowed.to_string().into()).await.unwrap();
+    world.policy_record = Some(remediation::PolicyRecord::new(world.records(), POLICY_KEY));
+    let report = run(&world, Mode::Apply).await;
+    assert_eq!((outcomes(&report), world.count(Write)), (vec![Outcome::Held], 0), "{report:?}");
+    assert!(detail(&report, 0).contains("out of scope"), "{report:?}");
+}
+
+#[tokio::test]
+async fn where_an_organization_is_the_scope_a_refused_role_is_the_proof() {
+    let mut world = world(1, json!({"scope": {"organization": "o-a1b2c3d4e5"}}));
+    world.open_houses(TWO, REGION, 1);
+    world.sts.refuse(ONE);
+    let report = run(&world, Mode::Apply).await;
+    assert_eq!(outcomes(&report), [Outcome::Held, Outcome::Fixed]);
+    let says = "out of scope, or without our role: the policy's scope is the organization o-a1b2c3d4e5";
+    assert!(detail(&report, 0).starts_with(says) && detail(&report, 0).contains("sts:AssumeRole: AccessDenied"));
+    assert_eq!(report.accounts.len(), 1, "{report:?}");
+    // Without an organization in the scope, it is a failure.
+    world.policy = policy(json!({"scope": {"accounts": [ONE, TWO]}}));
+    assert_eq!(poll(&mut world).await.count(Outcome::Failed), 1);
+}
+
+#[tokio::test]
+async fn what_no_run_has_room_for_is_held_and_in_the_plan() {
+    let mut world = world(0, json!({"limits": {"changes_per_account": 2}}));
+    world.house(ONE, REGION, &[true; 3], Script::Works);
+    let report = run(&world, Mode::Apply).await;
+    assert_eq!((outcomes(&report), world.count(Write)), (vec![Outcome::Held], 0));
+    assert!(detail(&report, 0).contains("more than the limit changes_per_account (2) ever allows"), "{report:?}");
+    assert_eq!(stored_plan(&world, &report).await.1.resources[0].changes.len(), 3);
+}
+
+#[tokio::test]
 async fn too_many_failures_over_many_accounts_end_the_whole_run() {
     let limits = json!({"limits": {"failure_percent": 50, "failure_minimum": 4}});
     let mut world = world(0, limits);
-    for account in [ONE, TWO, THREE, "444444444444", "555555555555"] {
+    for account in [ONE, TWO, THREE, "444444444444", "555555555555", "666666666666"] {
         world.house(account, REGION, &[true], Script::WriteFails(AccessDenied));
     }
     let bounds = Bounds { concurrency: 1, ..IMPATIENT };
     let report = run_with(&world, bounds, Deadline::never()).await;
-    assert_eq!((report.count(Outcome::Failed), report.count(Outcome::Deferred)), (4, 1), "{report:?}");
+    assert_eq!((report.count(Outcome::Failed), report.count(Outcome::Deferred)), (5, 1), "{report:?}");
     let batch = Batch { id: BatchId { batch: 2, ..world.batch().id }, ..world.batch() };
     let after = world.engine().run(batch, Mode::Apply, Deadline::never()).await.report;
-    assert_eq!(after.count(Outcome::Deferred), 5, "{after:?}");
+    assert_eq!(after.count(Outcome::Deferred), 6, "{after:?}");
 }
 
 #[tokio::test]

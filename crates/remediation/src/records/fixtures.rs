@@ -19,7 +19,7 @@ const PLAN: &str = include_str!("../../fixtures/records/plan-2.json");
 const REPORT: &str = include_str!("../../fixtures/records/report-2.json");
 const CARD: &str = include_str!("../../fixtures/records/card-1.json");
 const APPROVAL: &str = include_str!("../../fixtures/records/approval-2.json");
-const LEDGER: &str = include_str!("../../fixtures/records/ledger-2.json");
+const LEDGER: &str = include_str!("../../fixtures/records/ledger-3.json");
 const BATCH: &str = include_str!("../../fixtures/records/batch-1.json");
 
 fn run(id: &str) -> RunId {
@@ -110,24 +110,24 @@ fn an_approval_is_read() {
     assert_eq!(approval.reason, "ticket 4711");
 }
 
-/// What a run whose ledger has this page may still change, in each of two accounts.
-async fn taken(page: &str) -> Result<Vec<Option<String>>, RecordError> {
+/// What a run may still change whose day has this ledger, in each of two accounts.
+async fn taken(ledger: &str) -> Result<Vec<Option<HeldBack>>, RecordError> {
     let folder = TempDir::new().unwrap();
     let records = Records::Folder(folder.path().into());
-    let key = format!("{}page-000001.json", keys::ledger_folder(RULE, run(RUN)));
-    records.put_new(&key, page.into()).await.unwrap();
-    let limits = Limits { changes_per_account: Some(4), ..Limits::default() };
+    records.put_new(&keys::ledger_key(RULE, run(RUN)), ledger.into()).await.unwrap();
+    let limits = Limits { changes_per_account: Some(4), ..Limits::unlimited() };
     let accounts = ["222222222222", "222222222222", "333333333333"];
     let wanted = accounts.map(|account| (account.parse::<AccountId>().unwrap(), 1));
     Ledger::new(records, RULE, run(RUN)).take(RULE, &limits, &wanted).await
 }
 
 #[tokio::test]
-async fn a_ledgers_page_is_read() {
+async fn a_ledger_is_read() {
     let [one, over, stopped] = <[_; 3]>::try_from(taken(LEDGER).await.unwrap()).unwrap();
     assert_eq!(one, None);
-    assert_eq!(over.as_deref(), Some("the limit changes_per_account (4) has no room for its 1 change(s)"));
-    assert_eq!(stopped.as_deref(), Some("failure_percent (50): 9 of 10 fixes failed"));
+    let later = |why: &str| Some(HeldBack::Later(why.into()));
+    assert_eq!(over, later("the limit changes_per_account (4) has no room for its 1 change(s)"));
+    assert_eq!(stopped, later("failure_percent (50): 9 of 10 fixes failed"));
 }
 
 #[test]
@@ -154,13 +154,14 @@ async fn refused(kind: &str, text: &str) -> String {
 
 #[tokio::test]
 async fn what_an_older_version_wrote_is_refused_by_name() {
-    for (kind, text, written) in [
-        ("plan", include_str!("../../fixtures/records/plan-1.json"), PLAN_SCHEMA),
-        ("report", include_str!("../../fixtures/records/report-1.json"), REPORT_SCHEMA),
-        ("approval", include_str!("../../fixtures/records/approval-1.json"), APPROVAL_SCHEMA),
+    for (kind, text, version, written) in [
+        ("plan", include_str!("../../fixtures/records/plan-1.json"), 1, PLAN_SCHEMA),
+        ("report", include_str!("../../fixtures/records/report-1.json"), 1, REPORT_SCHEMA),
+        ("approval", include_str!("../../fixtures/records/approval-1.json"), 1, APPROVAL_SCHEMA),
+        ("ledger", include_str!("../../fixtures/records/ledger-2.json"), 2, LEDGER_SCHEMA),
     ] {
         let error = refused(kind, text).await;
-        let says = format!("the {kind} has schema version 1, but this build reads {written}");
+        let says = format!("the {kind} has schema version {version}, but this build reads {written}");
         assert!(error.contains(&says), "{error}");
     }
 }

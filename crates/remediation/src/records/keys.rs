@@ -90,9 +90,9 @@ impl BatchId {
     }
 }
 
-/// The folder of a run's ledger.
-pub(super) fn ledger_folder(name: &str, run: RunId) -> String {
-    format!("{}{run}/", Folder::Ledgers.of(name))
+/// The key of the ledger of a run's day.
+pub(super) fn ledger_key(name: &str, run: RunId) -> String {
+    format!("{}{}.json", Folder::Ledgers.of(name), run.date())
 }
 
 /// How the keys of the cards of an account's resources begin.

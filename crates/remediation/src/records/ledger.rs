@@ -1,7 +1,8 @@
-//! How much a run has changed so far, kept where all of its batches see it, so that a limit holds for all together.
+//! How much the runs of a day have changed so far, kept where all of their batches see it, so that a limit holds for all
+//! together.
 //!
-//! A ledger is a row of numbered pages. A page is written only where none of its number exists, so that of two batches
-//! that write at once, one reads again.
+//! A ledger is one object for a rule and a day. It is written only on condition that it is still as it was read: of two
+//! batches that write at once, one reads again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,32 +11,50 @@ use backon::{ExponentialBuilder, Retryable};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::keys::ledger_folder;
-use super::schema::Record;
-use super::{RecordError, Records};
+use super::keys::ledger_key;
+use super::schema::{Record, read};
+use super::{Condition, RecordError, Records};
 use crate::aws::AccountId;
 use crate::domain::RunId;
 use crate::policy::Limits;
 
-/// The version of the format of a ledger's pages that this build writes and reads.
-pub const LEDGER_SCHEMA: u32 = 2;
-/// How long a batch tries to write its page among others.
+/// The version of the format of ledgers that this build writes and reads.
+pub const LEDGER_SCHEMA: u32 = 3;
+/// How long a batch tries to write its part among others.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The ledger of one run.
+/// The ledger of one run, in that of its day.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     records: Records,
-    folder: String,
+    key: String,
+    run: RunId,
 }
 
-/// What a run has changed, or is about to.
+/// What holds back a change that is over a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeldBack {
+    /// A later run has room for it.
+    Later(String),
+    /// No run ever has.
+    Always(String),
+}
+
+/// What the runs of a day have changed, or are about to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Page {
+struct Day {
     schema: u32,
-    /// What no other page has: two batches that take the same must not think that either's page is their own.
+    /// What no other version has: two batches that take the same must not think that either's is their own.
     nonce: Uuid,
+    changes: u32,
+    runs: BTreeMap<RunId, Run>,
+}
+
+/// What one run has changed, or is about to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Run {
     changes: u32,
     rules: BTreeMap<String, u32>,
     accounts: BTreeMap<AccountId, u32>,
@@ -47,12 +66,12 @@ struct Page {
     stopped_accounts: BTreeMap<AccountId, String>,
 }
 
-impl Record for Page {
+impl Record for Day {
     const KIND: &'static str = "ledger";
     const SCHEMA: u32 = LEDGER_SCHEMA;
 }
 
-/// Why a page could not be added.
+/// Why a ledger could not be written.
 #[derive(Debug)]
 enum Refused {
     /// Another batch was faster.
@@ -63,30 +82,43 @@ enum Refused {
 impl Ledger {
     /// The ledger of the run `run` of `name`: a rule, or whatever runs several.
     pub fn new(records: Records, name: &str, run: RunId) -> Self {
-        Self { records, folder: ledger_folder(name, run) }
+        Self { records, key: ledger_key(name, run), run }
     }
 
     /// Takes up to the limits what each of `wanted` would change; for each that is over one, what holds it back.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be read or written.
     pub async fn take(
         &self,
         rule: &str,
         limits: &Limits,
         wanted: &[(AccountId, u32)],
-    ) -> Result<Vec<Option<String>>, RecordError> {
-        self.update(|page| wanted.iter().map(|(account, changes)| page.take(rule, account, *changes, limits)).collect())
-            .await
+    ) -> Result<Vec<Option<HeldBack>>, RecordError> {
+        let take = |day: &mut Day| {
+            wanted.iter().map(|(account, changes)| day.take(self.run, rule, account, *changes, limits)).collect()
+        };
+        self.update(take).await
     }
 
     /// Ends the run, or its part in one account: nothing more is taken there.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be read or written.
     pub async fn stop(&self, account: Option<&AccountId>, why: &str) -> Result<(), RecordError> {
-        self.update(|page| match account {
-            Some(account) => drop(page.stopped_accounts.insert(account.clone(), why.to_owned())),
-            None => page.stopped = Some(why.to_owned()),
+        self.update(|day| {
+            let run = day.runs.entry(self.run).or_default();
+            match account {
+                Some(account) => drop(run.stopped_accounts.insert(account.clone(), why.to_owned())),
+                None => run.stopped = Some(why.to_owned()),
+            }
         })
         .await
     }
 
-    async fn update<T>(&self, change: impl Fn(&mut Page) -> T) -> Result<T, RecordError> {
+    async fn update<T>(&self, change: impl Fn(&mut Day) -> T) -> Result<T, RecordError> {
         let backoff = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(Duration::from_millis(20))
@@ -94,18 +126,17 @@ impl Ledger {
             .without_max_times()
             .with_total_delay(Some(PATIENCE));
         let attempt = || async {
-            let (number, before) = self.last().await.map_err(Refused::Failed)?;
-            let mut page = before.clone();
-            let result = change(&mut page);
-            if page == before {
+            let (before, condition) = self.read().await.map_err(Refused::Failed)?;
+            let mut day = before.clone();
+            let result = change(&mut day);
+            if day == before {
                 return Ok(result);
             }
-            let key = self.key(number + 1);
-            page.nonce = Uuid::new_v4();
-            let bytes = serde_json::to_vec(&page).map_err(|error| Refused::Failed(error.into()))?;
-            match self.records.create(&key, bytes).await {
-                Ok(true) => Ok(result),
-                Ok(false) => Err(Refused::Taken(key)),
+            day.nonce = Uuid::new_v4();
+            let bytes = serde_json::to_vec(&day).map_err(|error| Refused::Failed(error.into()))?;
+            match self.records.put_if(&condition, &self.key, bytes).await {
+                Ok(Some(_)) => Ok(result),
+                Ok(None) => Err(Refused::Taken(self.key.clone())),
                 Err(error) => Err(Refused::Failed(error)),
             }
         };
@@ -116,52 +147,49 @@ impl Ledger {
         })
     }
 
-    async fn last(&self) -> Result<(u32, Page), RecordError> {
-        let start = format!("{}page-", self.folder);
-        let keys = self.records.list(&start).await?;
-        let number = |key: &String| key.strip_prefix(&start)?.strip_suffix(".json")?.parse::<u32>().ok();
-        let Some(number) = keys.iter().filter_map(number).max() else { return Ok((0, Page::empty())) };
-        Ok((number, self.records.get_as(&self.key(number)).await?))
-    }
-
-    fn key(&self, number: u32) -> String {
-        format!("{}page-{number:06}.json", self.folder)
+    async fn read(&self) -> Result<(Day, Condition), RecordError> {
+        let Some(stored) = self.records.find(&self.key).await? else { return Ok((Day::empty(), Condition::Absent)) };
+        let day = read(&stored.bytes).map_err(|source| RecordError::Unusable { key: self.key.clone(), source })?;
+        Ok((day, Condition::Unchanged(stored.version)))
     }
 }
 
-impl Page {
+impl Day {
     fn empty() -> Self {
-        Self {
-            schema: LEDGER_SCHEMA,
-            nonce: Uuid::nil(),
-            changes: 0,
-            rules: BTreeMap::new(),
-            accounts: BTreeMap::new(),
-            stopped: None,
-            stopped_accounts: BTreeMap::new(),
-        }
+        Self { schema: LEDGER_SCHEMA, nonce: Uuid::nil(), changes: 0, runs: BTreeMap::new() }
     }
 
     /// Takes `changes`, or says what holds them back.
-    fn take(&mut self, rule: &str, account: &AccountId, changes: u32, limits: &Limits) -> Option<String> {
-        if let Some(why) = self.stopped.as_ref().or_else(|| self.stopped_accounts.get(account)) {
-            return Some(why.clone());
+    fn take(&mut self, run: RunId, rule: &str, account: &AccountId, changes: u32, limits: &Limits) -> Option<HeldBack> {
+        let of_day = self.changes;
+        let of_run = self.runs.get(&run).cloned().unwrap_or_default();
+        if let Some(why) = of_run.stopped.as_ref().or_else(|| of_run.stopped_accounts.get(account)) {
+            return Some(HeldBack::Later(why.clone()));
         }
-        let of_rule = self.rules.get(rule).copied().unwrap_or_default();
-        let of_account = self.accounts.get(account).copied().unwrap_or_default();
+        let of_rule = of_run.rules.get(rule).copied().unwrap_or_default();
+        let of_account = of_run.accounts.get(account).copied().unwrap_or_default();
         let limits = [
-            ("changes_per_run", limits.changes_per_run, self.changes),
+            ("changes_per_day", limits.changes_per_day, of_day),
+            ("changes_per_run", limits.changes_per_run, of_run.changes),
             ("changes_per_rule", limits.changes_per_rule, of_rule),
             ("changes_per_account", limits.changes_per_account, of_account),
         ];
-        let over = |(_, limit, taken): &(_, Option<u32>, u32)| limit.is_some_and(|limit| taken + changes > limit);
-        if let Some((name, Some(limit), _)) = limits.into_iter().find(over) {
-            return Some(format!("the limit {name} ({limit}) has no room for its {changes} change(s)"));
+        let limited = || limits.iter().filter_map(|(name, limit, taken)| Some((name, (*limit)?, taken)));
+        if let Some((name, limit, _)) = limited().find(|(_, limit, _)| changes > *limit) {
+            let why = format!("its {changes} changes are more than the limit {name} ({limit}) ever allows: raise it");
+            return Some(HeldBack::Always(why));
         }
-        if limits.iter().any(|(_, limit, _)| limit.is_some()) {
-            self.changes += changes;
-            self.rules.insert(rule.to_owned(), of_rule + changes);
-            self.accounts.insert(account.clone(), of_account + changes);
+        if let Some((name, limit, _)) = limited().find(|(_, limit, taken)| taken.saturating_add(changes) > *limit) {
+            return Some(HeldBack::Later(format!(
+                "the limit {name} ({limit}) has no room for its {changes} change(s)"
+            )));
+        }
+        if limited().next().is_some() {
+            self.changes = of_day.saturating_add(changes);
+            let run = self.runs.entry(run).or_default();
+            run.changes = of_run.changes.saturating_add(changes);
+            run.rules.insert(rule.to_owned(), of_rule.saturating_add(changes));
+            run.accounts.insert(account.clone(), of_account.saturating_add(changes));
         }
         None
     }

@@ -8,7 +8,11 @@ const ONE: &str = "111111111111";
 const TWO: &str = "222222222222";
 
 fn limits(run: Option<u32>, rule: Option<u32>, account: Option<u32>) -> Limits {
-    Limits { changes_per_run: run, changes_per_rule: rule, changes_per_account: account, ..Limits::default() }
+    Limits { changes_per_run: run, changes_per_rule: rule, changes_per_account: account, ..Limits::unlimited() }
+}
+
+fn later(why: &str) -> Option<HeldBack> {
+    Some(HeldBack::Later(why.to_owned()))
 }
 
 fn wanted(accounts: &[&str]) -> Vec<(AccountId, u32)> {
@@ -22,8 +26,11 @@ fn ledger(folder: &TempDir) -> Ledger {
 /// Which limit holds each of `wanted` back.
 async fn held(ledger: &Ledger, rule: &str, limits: &Limits, accounts: &[&str]) -> Vec<Option<String>> {
     let taken = ledger.take(rule, limits, &wanted(accounts)).await.unwrap();
-    let name = |why: String| why.split(' ').nth(2).unwrap().to_owned();
-    taken.into_iter().map(|why| why.map(name)).collect()
+    let name = |held: HeldBack| match held {
+        HeldBack::Later(why) => why.split(' ').nth(2).unwrap().to_owned(),
+        HeldBack::Always(why) => panic!("{why}"),
+    };
+    taken.into_iter().map(|held| held.map(name)).collect()
 }
 
 #[tokio::test]
@@ -68,13 +75,54 @@ async fn a_stopped_run_takes_nothing_more() {
     let ledger = ledger(&folder);
     ledger.stop(Some(&ONE.parse().unwrap()), "too much failed there").await.unwrap();
     let take = async || ledger.take("a", &limits(None, None, None), &wanted(&[ONE, TWO])).await.unwrap();
-    assert_eq!(take().await, [Some("too much failed there".to_owned()), None]);
+    assert_eq!(take().await, [later("too much failed there"), None]);
     ledger.stop(None, "too much failed").await.unwrap();
-    assert_eq!(take().await, [(); 2].map(|()| Some("too much failed".to_owned())));
+    assert_eq!(take().await, [(); 2].map(|()| later("too much failed")));
 }
 
 #[tokio::test]
-async fn two_pages_that_take_the_same_are_two() {
+async fn the_runs_of_a_day_share_its_limit_and_have_their_own() {
+    let folder = TempDir::new().unwrap();
+    let limits = Limits { changes_per_day: Some(3), ..limits(Some(2), None, None) };
+    let (first, second) = (ledger(&folder), ledger(&folder));
+    let over = |name: &str| Some(name.to_owned());
+    assert_eq!(held(&first, "a", &limits, &[ONE; 3]).await, [None, None, over("changes_per_run")]);
+    assert_eq!(held(&second, "a", &limits, &[ONE; 2]).await, [None, over("changes_per_day")]);
+    second.stop(None, "too much failed").await.unwrap();
+    assert_eq!(held(&first, "a", &limits, &[ONE]).await, [over("changes_per_day")]);
+}
+
+#[tokio::test]
+async fn what_no_run_ever_has_room_for_says_so() {
+    let folder = TempDir::new().unwrap();
+    let take = async |changes: u32, limits: Limits| {
+        ledger(&folder).take("a", &limits, &[(ONE.parse().unwrap(), changes)]).await.unwrap().remove(0)
+    };
+    let over = "its 26 changes are more than the limit changes_per_account (25) ever allows: raise it";
+    assert_eq!(take(26, Limits::default()).await, Some(HeldBack::Always(over.into())));
+    assert_eq!(take(25, Limits::default()).await, None);
+    // The most that a number can be overflows nothing.
+    let wide = Limits { changes_per_day: Some(u32::MAX), ..Limits::unlimited() };
+    assert_eq!(take(u32::MAX, wide).await, None);
+    assert_eq!(take(u32::MAX, wide).await, None);
+}
+
+#[tokio::test]
+async fn by_default_a_day_of_runs_over_ten_thousand_findings_changes_at_most_two_hundred() {
+    let folder = TempDir::new().unwrap();
+    let mut changed = BTreeMap::new();
+    for _ in 0..48 {
+        let wanted: Vec<_> = (0..10_000).map(|n| (format!("{:012}", n % 500).parse().unwrap(), 1)).collect();
+        let taken = ledger(&folder).take("a", &Limits::default(), &wanted).await.unwrap();
+        for ((account, _), _) in wanted.into_iter().zip(taken).filter(|(_, held)| held.is_none()) {
+            *changed.entry(account).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(changed.values().sum::<u32>(), 200);
+}
+
+#[tokio::test]
+async fn two_batches_that_take_the_same_are_two() {
     let (folder, limits) = (TempDir::new().unwrap(), limits(Some(1), None, None));
     let ledger = ledger(&folder);
     let wanted = wanted(&[ONE]);
