@@ -1,5 +1,9 @@
 //! The rule `redshift-public-cluster` through the engine.
 
+use std::time::{Duration, Instant};
+
+use engine::{Clock, Deadline};
+use jiff::{SignedDuration, Timestamp};
 use remediation::{Mode, Outcome, Region};
 use rules::redshift_public_cluster::RedshiftPublicCluster;
 use serde_json::json;
@@ -129,6 +133,31 @@ async fn where_there_is_no_runbook_the_cluster_is_changed_directly() {
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
     assert!(!is_public(&of, "direct").await);
     assert!(of.used(&of.target_role()).await.unwrap().contains("redshift:ModifyCluster"));
+}
+
+#[tokio::test]
+async fn a_runbook_that_outlives_its_run_keeps_others_away_until_it_has_ended() {
+    let of = organization().await;
+    cluster(&of, "slow", true).await.unwrap();
+    of.target.set(Emulator::shared().await.unwrap(), "automation_step_seconds", json!(6)).await.unwrap();
+    let run = async |deadline: Deadline, passed: i64| {
+        let clock = Clock::new(move || Timestamp::now() + SignedDuration::from_secs(passed));
+        of.run_under::<RedshiftPublicCluster>(of.batch(&["slow"]), deadline, clock).await.findings.remove(0)
+    };
+    let cut = run(Deadline::after(Duration::from_secs(3)), 0).await;
+    assert_eq!(cut.outcome, Outcome::Unverified, "{cut:?}");
+    let claimed = run(Deadline::never(), 0).await;
+    assert!(claimed.outcome == Outcome::Deferred && claimed.detail.as_ref().unwrap().contains("until"), "{claimed:?}");
+    // The claim's time is up, and the runbook is at work all the same.
+    let busy = run(Deadline::never(), 120).await;
+    let runbook = &of.manifest.runbook.as_ref().unwrap().name;
+    assert!(busy.detail.as_ref().unwrap().contains(&format!("of the runbook {runbook} is ")), "{busy:?}");
+    assert_eq!(busy.outcome, Outcome::Deferred, "{busy:?}");
+    let end = Instant::now() + Duration::from_secs(60);
+    while run(Deadline::never(), 120).await.outcome != Outcome::AlreadyCompliant {
+        assert!(Instant::now() < end, "the runbook does not end");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 #[tokio::test]

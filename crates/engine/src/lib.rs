@@ -79,7 +79,7 @@ use workers::{About, Placed};
 use write::{Order, Written};
 
 pub use clock::Clock;
-pub use undo::{Taken, TakenBack, Undo};
+pub use undo::{Drifted, Taken, TakenBack, Undo};
 pub use workers::{Bounds, Deadline, Progress};
 
 /// Why nothing is done at all.

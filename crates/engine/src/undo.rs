@@ -18,7 +18,7 @@ use remediation::{
 
 use crate::cards::{Cards, CardsError, Known};
 use crate::claim::{Claimed, Purpose, Undoes};
-use crate::prove::{look_until, outcome_of};
+use crate::prove::{look_until, outcome_of, taken};
 use crate::record::unstored;
 use crate::resolve::{Looked, Row, Verdict};
 use crate::workers::{About, Placed};
@@ -42,16 +42,28 @@ pub struct Taken<C> {
 #[derive(Debug, Clone)]
 pub enum Undo<C> {
     /// It is only shown.
-    Show,
+    Show {
+        /// What would become of what is not as the fix left it.
+        drifted: Drifted,
+    },
     /// It is written.
     Write {
         /// What the person was shown; only that is written. None where nobody was shown anything.
         shown: Option<Plan<C>>,
-        /// Whether also what is not as the fix left it is put back.
-        force: bool,
+        /// What becomes of what is not as the fix left it.
+        drifted: Drifted,
         /// Until when runs leave alone what was put back.
         exempt_until: Timestamp,
     },
+}
+
+/// What becomes of a resource that is not as the fix left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drifted {
+    /// It is held.
+    Hold,
+    /// It is put back all the same.
+    PutBack,
 }
 
 /// A resource that a later run of ours has changed.
@@ -63,11 +75,25 @@ pub struct TakenBack {
     pub later: Vec<BatchId>,
 }
 
+/// A resource that is to be taken back.
+struct Asked<C> {
+    place: usize,
+    planned: PlannedResource<C>,
+}
+
 /// A resource on its way back.
 struct Back<R: Rule> {
-    place: usize,
-    planned: PlannedResource<R::Change>,
+    asked: Asked<R::Change>,
     state: State<R>,
+}
+
+/// What came of taking a resource back.
+#[derive(Default)]
+struct TookBack {
+    written: usize,
+    /// Which of the changes are in force because of this run.
+    took: Vec<usize>,
+    verification: Option<Verification>,
 }
 
 /// How far a resource is on its way back.
@@ -100,15 +126,30 @@ struct Ready<R: Rule> {
     claimed: Option<Claimed>,
 }
 
+/// What fresh looks after an undo said.
+struct LastLook {
+    found: std::result::Result<Verification, Found>,
+    /// What the resource is now, by the last look.
+    is_now: String,
+    /// Which of the undo's own changes are in force, by the last look.
+    took: Vec<usize>,
+}
+
 /// What a fresh look after an undo found, where it was not what was there before the fix.
 enum Found {
     Gone(String),
     Other(String),
 }
 
-impl<R: Rule> About for Back<R> {
+impl<C> About for Asked<C> {
     fn finding(&self) -> &Finding {
         &self.planned.findings[0]
+    }
+}
+
+impl<R: Rule> About for Back<R> {
+    fn finding(&self) -> &Finding {
+        self.asked.finding()
     }
 }
 
@@ -136,24 +177,19 @@ impl<R: Rule> Engine<R> {
             how,
             deadline,
         };
-        let backs = plan.resources.into_iter().filter(|planned| is_meant(planned, &only)).enumerate();
-        let backs: Vec<_> = backs
-            .map(|(place, planned)| {
-                let state = State::Settled(Verdict::new(Outcome::Held, PAUSED));
-                Back { place, planned, state }
-            })
-            .collect();
-        self.notify(|progress| progress.planning(backs.len()));
-        let step = |mut back: Back<R>| {
+        let meant = plan.resources.into_iter().filter(|planned| is_meant(planned, &only)).enumerate();
+        let asked: Vec<_> = meant.map(|(place, planned)| Asked { place, planned }).collect();
+        self.notify(|progress| progress.planning(asked.len()));
+        let step = |asked: Asked<R::Change>| {
             let trip = &trip;
             async move {
-                let ready = Box::pin(self.ready(&back.planned, trip)).await;
-                back.state = ready.map_or_else(State::Settled, |ready| State::Ready(Box::new(ready)));
+                let ready = Box::pin(self.ready(&asked.planned, trip)).await;
                 self.notify(|progress| progress.done());
-                back
+                let state = ready.map_or_else(State::Settled, |ready| State::Ready(Box::new(ready)));
+                Back { asked, state }
             }
         };
-        let mut backs = self.for_each_bounded(backs, step).await;
+        let mut backs = self.for_each_bounded(asked, step).await;
         if let Undo::Write { exempt_until, .. } = how {
             let reason = format!("an undo has put it back, of {key}");
             let exempt = Exempt { until: *exempt_until, reason };
@@ -232,9 +268,9 @@ impl<R: Rule> Engine<R> {
     ) -> Result<Ready<R>, Verdict> {
         let (finding, run) = (&planned.findings[0], &trip.run);
         trip.believed.as_ref().map_err(|why| Verdict::new(Outcome::Held, why.clone()))?;
-        let (writes, force) = match trip.how {
-            Undo::Show => (false, false),
-            Undo::Write { force, .. } => (true, *force),
+        let (writes, drifted) = match trip.how {
+            Undo::Show { drifted } => (false, *drifted),
+            Undo::Write { drifted, .. } => (true, *drifted),
         };
         if writes && self.policy.paused {
             return Err(Verdict::new(Outcome::Held, PAUSED));
@@ -261,8 +297,8 @@ impl<R: Rule> Engine<R> {
         if let Some(busy) = busy {
             return Err(Verdict::new(Outcome::Deferred, busy));
         }
-        is_last(&known.card, run.run, force)?;
-        let originals = in_force::<R>(&written, &seen, force)?;
+        is_last(&known.card, run.run, drifted)?;
+        let originals = to_take_back::<R>(&written, &seen, drifted)?;
         if originals.is_empty() {
             if writes {
                 self.remember_undone(&known, run.run).await;
@@ -287,7 +323,7 @@ impl<R: Rule> Engine<R> {
     async fn claim_back(&self, mut back: Back<R>, id: &BatchId, exempt: Exempt, trip: &Trip<'_, R::Change>) -> Back<R> {
         let (run, deadline) = (trip.run.run, trip.deadline);
         let State::Ready(mut ready) = back.state else { return back };
-        let part = PlannedResource { changes: planned_changes(&ready.changes), ..back.planned.clone() };
+        let part = PlannedResource { changes: planned_changes(&ready.changes), ..back.asked.planned.clone() };
         let purpose = match part.digest() {
             Ok(part) => Purpose { part, undo: Some(Undoes { run, exempt }) },
             Err(error) => {
@@ -309,19 +345,19 @@ impl<R: Rule> Engine<R> {
     async fn end(&self, back: Back<R>, failed: Option<&Verdict>, trip: &Trip<'_, R::Change>) -> Vec<Row> {
         let (run, deadline) = (trip.run.run, trip.deadline);
         let ready = match &back.state {
-            State::Settled(verdict) => return back.rows(verdict, &[], &Written::default(), None),
+            State::Settled(verdict) => return back.rows(verdict, &[], &TookBack::default()),
             State::Ready(ready) => ready,
         };
         let Some(claimed) = &ready.claimed else {
             let planned = Verdict { outcome: Outcome::Planned, detail: None };
-            return back.rows(failed.unwrap_or(&planned), &ready.changes, &Written::default(), None);
+            return back.rows(failed.unwrap_or(&planned), &ready.changes, &TookBack::default());
         };
         if let Some(failed) = failed {
             claimed.give_up().await;
-            return back.rows(failed, &ready.changes, &Written::default(), None);
+            return back.rows(failed, &ready.changes, &TookBack::default());
         }
         if let Err(verdict) = self.renew_if_due(claimed, deadline).await {
-            return back.rows(&verdict, &ready.changes, &Written::default(), None);
+            return back.rows(&verdict, &ready.changes, &TookBack::default());
         }
         let order = Order {
             finding: back.finding(),
@@ -331,12 +367,17 @@ impl<R: Rule> Engine<R> {
             claimed,
             deadline,
         };
-        let (mut written, found) = self.while_claimed(claimed, deadline, Box::pin(self.take_back(&order, ready))).await;
-        let undone = found.is_ok().then_some(run);
+        let (written, last) = self.while_claimed(claimed, deadline, Box::pin(self.take_back(&order, ready))).await;
+        let undone = last.found.is_ok().then_some(run);
         let kept = claimed.release(None, undone).await;
-        let (verdict, proof) = judged(found, written.failure.take());
+        let verdict = judged(&last, written.failure);
         tracing::info!(outcome = %verdict.outcome, written = written.done, "taken back");
-        let mut rows = back.rows(&verdict, &ready.changes, &written, proof.map(|(proof, _)| proof));
+        let came_of_it = TookBack {
+            written: written.done,
+            took: last.took.into_iter().filter(|place| *place < written.begun).collect(),
+            verification: last.found.ok(),
+        };
+        let mut rows = back.rows(&verdict, &ready.changes, &came_of_it);
         if let Err(refused) = kept {
             for Row { row, .. } in &mut rows {
                 row.notes.push(format!("that it was taken back could not be kept on its card: {refused}"));
@@ -346,14 +387,11 @@ impl<R: Rule> Engine<R> {
     }
 
     /// Writes, and looks until each change is taken back; says what the resource is then.
-    async fn take_back(
-        &self,
-        order: &Order<'_, R::Change>,
-        ready: &Ready<R>,
-    ) -> (Written, Result<(Verification, String), Found>) {
+    async fn take_back(&self, order: &Order<'_, R::Change>, ready: &Ready<R>) -> (Written, LastLook) {
         let written = self.write(order).await;
         let within = if written.failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };
-        let is_now = Mutex::new(String::new());
+        // Without a look, all that was begun may be in force.
+        let last = Mutex::new((String::new(), (0..written.begun).collect()));
         let look = || async {
             let looked = Box::pin(self.look(order.finding)).await.map_err(|error| {
                 if error.is_gone() {
@@ -371,7 +409,8 @@ impl<R: Rule> Engine<R> {
             } else {
                 format!("it violates again: {violates}")
             };
-            *is_now.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+            let took = taken::<R>(&ready.changes, &looked.seen);
+            *last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (now, took);
             if left.is_empty() {
                 Ok(looked.calls)
             } else {
@@ -380,8 +419,8 @@ impl<R: Rule> Engine<R> {
         };
         let again = |found: &Found| matches!(found, Found::Other(_));
         let found = look_until(within.min(order.deadline.left()), look, again).await;
-        let is_now = is_now.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        (written, found.map(|proof| (proof, is_now)))
+        let (is_now, took) = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        (written, LastLook { found, is_now, took })
     }
 }
 
@@ -395,29 +434,24 @@ impl<R: Rule> Back<R> {
         let State::Ready(ready) = &self.state else { return None };
         let (awaits, held, sightings) = (Vec::new(), Vec::new(), Vec::new());
         let changes = planned_changes(&ready.changes);
-        Some(PlannedResource { changes, awaits, held, sightings, notes: Vec::new(), ..self.planned.clone() })
+        Some(PlannedResource { changes, awaits, held, sightings, notes: Vec::new(), ..self.asked.planned.clone() })
     }
 
-    fn rows(
-        &self,
-        verdict: &Verdict,
-        changes: &[R::Change],
-        written: &Written,
-        proof: Option<Verification>,
-    ) -> Vec<Row> {
+    fn rows(&self, verdict: &Verdict, changes: &[R::Change], came_of_it: &TookBack) -> Vec<Row> {
+        let Asked { place, planned } = &self.asked;
         let row = |finding: &Finding| {
             let row = ReportedFinding::unwritten(finding.clone(), verdict.outcome, verdict.detail.clone());
             let row = ReportedFinding {
-                resource: Some(self.planned.resource.clone()),
+                resource: Some(planned.resource.clone()),
                 changes: summaries(changes),
-                written: written.done,
-                took: (0..written.begun).collect(),
-                verification: proof.clone(),
+                written: came_of_it.written,
+                took: came_of_it.took.clone(),
+                verification: came_of_it.verification.clone(),
                 ..row
             };
-            Row { place: self.place, row }
+            Row { place: *place, row }
         };
-        self.planned.findings.iter().map(row).collect()
+        planned.findings.iter().map(row).collect()
     }
 }
 
@@ -426,27 +460,30 @@ fn is_meant<C>(planned: &PlannedResource<C>, only: &BTreeSet<String>) -> bool {
 }
 
 /// Whether no later run of ours has changed the resource.
-fn is_last(card: &Card, run: RunId, force: bool) -> Result<(), Verdict> {
+fn is_last(card: &Card, run: RunId, drifted: Drifted) -> Result<(), Verdict> {
     let later: Vec<_> = card.written_after(run).iter().map(|write| write.run.to_string()).collect();
-    if later.is_empty() || force {
+    if later.is_empty() || drifted == Drifted::PutBack {
         return Ok(());
     }
     let detail = format!("a later run has changed it, and has to be taken back first: {}", later.join(", "));
     Err(Verdict::new(Outcome::Held, detail))
 }
 
-/// The changes that are in force, of those that were written; and, where that is forced, those that are neither in force
-/// nor taken back.
-fn in_force<R: Rule>(written: &[R::Change], seen: &Seen<R::State>, force: bool) -> Result<Vec<R::Change>, Verdict> {
+/// The changes that are in force, of those that were written; and those that are neither in force nor taken back, where
+/// they are put back all the same.
+fn to_take_back<R: Rule>(
+    written: &[R::Change],
+    seen: &Seen<R::State>,
+    drifted: Drifted,
+) -> Result<Vec<R::Change>, Verdict> {
     let sided: Vec<_> = written.iter().map(|change| (change, R::side(change, &seen.state))).collect();
-    let of = |wanted: Side| sided.iter().filter(move |(_, side)| *side == wanted).map(|(change, _)| (*change).clone());
-    let neither: Vec<_> = of(Side::Neither).collect();
-    if !neither.is_empty() && !force {
-        let changes = summaries(&neither).join("; ");
+    let neither: Vec<_> = sided.iter().filter(|(_, side)| *side == Side::Neither).map(|(change, _)| *change).collect();
+    if !neither.is_empty() && drifted == Drifted::Hold {
+        let changes = neither.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let detail = format!("it has changed since the fix: neither in force nor taken back is `{changes}`");
         return Err(Verdict::new(Outcome::Held, detail));
     }
-    Ok(of(Side::After).chain(neither).collect())
+    Ok(sided.into_iter().filter(|(_, side)| *side != Side::Before).map(|(change, _)| change.clone()).collect())
 }
 
 /// Whether this is what the person was shown, where somebody was.
@@ -496,18 +533,14 @@ fn planned_changes<C: Clone + ToString>(changes: &[C]) -> Vec<PlannedChange<C>> 
 }
 
 /// What follows from the last look and from the failed write, if there was one.
-fn judged(
-    found: Result<(Verification, String), Found>,
-    failure: Option<remediation::Error>,
-) -> (Verdict, Option<(Verification, String)>) {
-    let verdict = match (&found, failure) {
-        (Ok((_, is_now)), None) => Verdict::new(Outcome::Undone, is_now.clone()),
-        (Ok((_, is_now)), Some(error)) => {
+fn judged(LastLook { found, is_now, .. }: &LastLook, failure: Option<remediation::Error>) -> Verdict {
+    match (found, failure) {
+        (Ok(_), None) => Verdict::new(Outcome::Undone, is_now.clone()),
+        (Ok(_), Some(error)) => {
             Verdict::new(Outcome::Undone, format!("a write failed, and yet it is taken back; {is_now}: {error}"))
         }
         (Err(Found::Gone(error)), _) => Verdict::new(Outcome::Gone, error.clone()),
         (Err(Found::Other(found)), None) => Verdict::new(Outcome::Unverified, found.clone()),
         (Err(Found::Other(_)), Some(error)) => Verdict::new(outcome_of(&error), error.to_string()),
-    };
-    (verdict, found.ok())
+    }
 }

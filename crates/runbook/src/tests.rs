@@ -3,11 +3,17 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_ssm::error::ErrorMetadata;
+use aws_sdk_ssm::operation::describe_automation_executions::{
+    DescribeAutomationExecutionsError, DescribeAutomationExecutionsOutput,
+};
 use aws_sdk_ssm::operation::get_automation_execution::{GetAutomationExecutionError, GetAutomationExecutionOutput};
 use aws_sdk_ssm::operation::start_automation_execution::{
     StartAutomationExecutionError, StartAutomationExecutionOutput,
 };
-use aws_sdk_ssm::types::{AutomationExecution, AutomationExecutionStatus as Status, FailureDetails, StepExecution};
+use aws_sdk_ssm::types::{
+    AutomationExecution, AutomationExecutionMetadata, AutomationExecutionStatus as Status, FailureDetails,
+    StepExecution,
+};
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
 use remediation::Outcome;
@@ -257,4 +263,62 @@ proptest! {
         prop_assert_eq!(token == client_token(run, &runbook, &[("X", &other)]), value == other);
         prop_assert_eq!(token.len(), 36);
     }
+}
+
+fn listed(executions: &'static [(&'static str, &'static str)]) -> MockRule {
+    mock!(Client::describe_automation_executions)
+        .match_requests(|request| {
+            let values =
+                |key: Key| request.filters().iter().find(|of| *of.key() == key).map(|of| of.values().join(","));
+            values(Key::DocumentNamePrefix).as_deref() == Some(RUNBOOK)
+                && values(Key::ExecutionStatus).as_deref() == Some("Pending,InProgress,Waiting,Cancelling")
+        })
+        .then_output(move || {
+            let metadata = |(id, document): &(&str, &str)| {
+                AutomationExecutionMetadata::builder().automation_execution_id(*id).document_name(*document).build()
+            };
+            DescribeAutomationExecutionsOutput::builder()
+                .set_automation_execution_metadata_list(Some(executions.iter().map(metadata).collect()))
+                .build()
+        })
+}
+
+/// An execution for the trail of this name.
+fn of_trail(id: &'static str, status: Status, trail: &'static str) -> MockRule {
+    mock!(Client::get_automation_execution)
+        .match_requests(move |of| of.automation_execution_id() == Some(id))
+        .then_output(move || {
+            let execution = AutomationExecution::builder().automation_execution_status(status.clone());
+            let execution = execution.parameters("TrailName", vec![trail.to_owned()]).build();
+            GetAutomationExecutionOutput::builder().automation_execution(execution).build()
+        })
+}
+
+async fn under_way(rules: &[&MockRule], partition: &'static str) -> Result<Option<String>> {
+    let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules);
+    let runbook = RunbookUse { name: RUNBOOK.into(), missing_in: vec!["aws-cn".into()] };
+    Runbooks::over(ssm, SESSION).in_partition(partition).under_way(&runbook, ("TrailName", "t")).await
+}
+
+#[tokio::test]
+async fn an_execution_for_this_resource_is_found_whoever_has_started_it() {
+    // A longer name begins the same.
+    let list = listed(&[("e-0", "AWSConfigRemediation-X2"), ("e-1", RUNBOOK), ("e-2", RUNBOOK), ("e-3", RUNBOOK)]);
+    let another = of_trail("e-1", Status::Inprogress, "another");
+    let ended = of_trail("e-2", Status::Success, "t");
+    let ours = of_trail("e-3", Status::Pending, "t");
+    let found = under_way(&[&list, &another, &ended, &ours], "aws").await.unwrap();
+    assert_eq!(found.as_deref(), Some("the execution e-3 of the runbook AWSConfigRemediation-X is Pending"));
+    let none = listed(&[("e-1", RUNBOOK), ("e-2", RUNBOOK)]);
+    assert_eq!(under_way(&[&none, &another, &ended], "aws").await.unwrap(), None);
+    assert_eq!(under_way(&[], "aws-cn").await.unwrap(), None, "where there is no runbook nothing is asked");
+}
+
+#[tokio::test]
+async fn executions_that_cannot_be_listed_are_an_error() {
+    let refused = mock!(Client::describe_automation_executions).then_error(|| {
+        DescribeAutomationExecutionsError::generic(ErrorMetadata::builder().code("AccessDeniedException").build())
+    });
+    let error = under_way(&[&refused], "aws").await.unwrap_err();
+    assert_eq!((error.kind, error.action.as_str()), (ErrorKind::AccessDenied, DESCRIBE), "{error}");
 }

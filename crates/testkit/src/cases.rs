@@ -124,8 +124,13 @@ async fn tags<S: Subject>(of: &Organization, name: &str) -> Result<BTreeMap<Stri
     S::Rule::tags(&client, &of.look::<S::Rule>(&client, name).await?).await
 }
 
+async fn under_way<S: Subject>(of: &Organization, name: &str) -> Result<Option<String>, remediation::Error> {
+    let client = of.read_client::<S::Rule>().await.unwrap();
+    S::Rule::under_way(&client, &of.look::<S::Rule>(&client, name).await?.resource).await
+}
+
 /// Access denied: the fix fails with the action's name; or the guard says what it could not see; or the look for tags
-/// fails, or undo, where only that needs the permission.
+/// fails, or that for what is under way, or undo, where only that needs the permission.
 pub async fn each_permission_taken_away_is_named<S: Subject>() {
     let of = organization::<S>().await;
     for (number, action) in of.actions().iter().enumerate() {
@@ -134,10 +139,10 @@ pub async fn each_permission_taken_away_is_named<S: Subject>() {
         let report = run::<S>(&of, &[&resource], Mode::Apply).await;
         if report.count(Outcome::Fixed) == 1 {
             let noted = report.findings[0].notes.iter().any(|note| note.contains(action.as_str()));
-            let denied = match tags::<S>(&of, &resource).await {
+            let denied = match (tags::<S>(&of, &resource).await, under_way::<S>(&of, &resource).await) {
                 _ if noted => None,
-                Err(error) => Some(error),
-                Ok(_) => Some(undo::<S>(&of, &report).await.expect_err(action)),
+                (Err(error), _) | (_, Err(error)) => Some(error),
+                _ => Some(undo::<S>(&of, &report).await.expect_err(action)),
             };
             assert!(denied.is_none_or(|error| error.to_string().contains(action)), "{action}: {report:?}");
             of.give_back(taken).await.unwrap();
@@ -167,7 +172,8 @@ async fn complies_in_the_end<S: Subject>(of: &Organization, resource: &str) {
     }
 }
 
-/// Not one permission too many, not one too few: a fix, its undo and the look for tags call each.
+/// Not one permission too many, not one too few: a fix, its undo, and the looks for tags and for what is under way call
+/// each.
 pub async fn the_manifest_has_exactly_the_permissions_that_are_used<S: Subject>() {
     let of = organization::<S>().await;
     let resource = S::violating(&of.target, "used").await.unwrap();
@@ -175,6 +181,7 @@ pub async fn the_manifest_has_exactly_the_permissions_that_are_used<S: Subject>(
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
     undo::<S>(&of, &report).await.unwrap();
     tags::<S>(&of, &resource).await.unwrap();
+    assert_eq!(under_way::<S>(&of, &resource).await.unwrap(), None);
     assert_eq!(of.used(&of.target_role()).await.unwrap(), of.actions());
     let Some(ServiceRole { service, permissions, .. }) = &of.manifest.service_role else { return };
     // Only what the emulator itself does in the service's name is a call there.

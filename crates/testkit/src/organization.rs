@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use engine::{Bounds, Deadline, Engine, Taken, Undo};
+use engine::{Bounds, Clock, Deadline, Drifted, Engine, Taken, Undo};
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::read;
 use remediation::{
@@ -212,6 +213,13 @@ impl Organization {
         self.engine::<R>(settings, batch.id.run).run(batch, mode, Deadline::never()).await.report
     }
 
+    /// The same by an engine that has no time to spare at its deadline, and whose time of day is that of `clock`.
+    pub async fn run_under<R: Rule>(&self, batch: Batch, deadline: Deadline, clock: Clock) -> Report {
+        let bounds = Bounds { reserve: Duration::ZERO, conclude: Duration::ZERO, ..Bounds::default() };
+        let engine = self.engine_with::<R>(R::Settings::default(), batch.id.run, bounds).with_clock(clock);
+        engine.run(batch, Mode::Apply, deadline).await.report
+    }
+
     /// Takes back what a run wrote, by its report and the plan that this names, or shows it, as a person would: the rule's
     /// Lambda takes nothing back.
     ///
@@ -233,8 +241,8 @@ impl Organization {
         let plan: Plan<R::Change> = records.get_as(&key).await?;
         let id = BatchId { rule: self.manifest.id.clone(), run: RunId::start(), batch: 1 };
         let exempt_until = Timestamp::now() + SignedDuration::from_hours(24);
-        let write = Undo::Write { shown: None, force: false, exempt_until };
-        let how = if mode == Mode::Apply { write } else { Undo::Show };
+        let write = Undo::Write { shown: None, drifted: Drifted::Hold, exempt_until };
+        let how = if mode == Mode::Apply { write } else { Undo::Show { drifted: Drifted::Hold } };
         let (manifest, sessions) = (self.manifest.clone(), self.sessions(id.run));
         let engine = Engine::<R>::new(manifest, R::Settings::default(), sessions, records, Bounds::default())?;
         Ok(engine.undo(id, Taken { key, plan, report, only: Default::default() }, &how, Deadline::never()).await.report)
@@ -251,8 +259,12 @@ impl Organization {
     }
 
     fn engine<R: Rule>(&self, settings: R::Settings, run: RunId) -> Engine<R> {
+        self.engine_with(settings, run, Bounds::default())
+    }
+
+    fn engine_with<R: Rule>(&self, settings: R::Settings, run: RunId, bounds: Bounds) -> Engine<R> {
         let (manifest, sessions) = (self.manifest.clone(), self.sessions(run));
-        let engine = Engine::new(manifest, settings, sessions, self.records(), Bounds::default());
+        let engine = Engine::new(manifest, settings, sessions, self.records(), bounds);
         engine.unwrap_or_else(|error| unreachable!("{error}"))
     }
 

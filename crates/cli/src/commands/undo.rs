@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::builder::{BoolValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
-use engine::TakenBack;
+use engine::{Drifted, TakenBack};
 use jiff::{SignedDuration, Timestamp};
 use remediation::{AccountId, BatchId, Mode, PlannedResource, Records, RunId};
 use serde_json::Value;
@@ -25,7 +25,7 @@ use crate::print::progress::Bar;
 use crate::print::question::{self, Consent};
 use crate::print::text::counted;
 use crate::session::connection::Connection;
-use crate::session::plans::{Drifted, PlanInHand, WayBack, WayBackOf, was_written};
+use crate::session::plans::{PlanInHand, WayBack, WayBackOf, was_written};
 use crate::session::records::RecordAt;
 use crate::session::rules::{self, LoadedRule, Remediate};
 use crate::session::runs::{self, RunPlan, RunPlans};
@@ -392,16 +392,16 @@ mod tests {
     }
 
     #[test]
-    fn later_batches_are_those_of_what_was_asked_for_each_once() {
+    fn each_later_batch_is_named_once_with_all_its_resources() {
         let id = |batch| BatchId { rule: "r".into(), run: RunId::start(), batch };
         let (first, second) = (id(1), id(2));
         let taken = |name: &str, later: &[&BatchId]| TakenBack {
             resource: resource(name),
             later: later.iter().map(|id| (*id).clone()).collect(),
         };
-        let changed = vec![taken("a", &[&first, &second]), taken("b", &[&second]), taken("c", &[&first])];
+        let changed = vec![taken("a", &[&first, &second]), taken("b", &[&second])];
         let mut later = Vec::new();
-        add(&mut later, changed, &["a", "b"].map(|name| resource(name).arn).into());
+        add(&mut later, changed);
         let found: Vec<_> = later.iter().map(|of| (&of.id, of.arns.len())).collect();
         assert_eq!(found, [(&first, 1), (&second, 2)]);
     }

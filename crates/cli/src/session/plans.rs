@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use engine::{Deadline, Done, Engine, Taken, TakenBack, Undo};
+use engine::{Deadline, Done, Drifted, Engine, Taken, TakenBack, Undo};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use remediation::{
@@ -89,13 +89,6 @@ pub(crate) struct WayBackOf {
     pub(crate) drifted: Drifted,
 }
 
-/// What to do with a resource that is not as the fix left it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Drifted {
-    Hold,
-    PutBack,
-}
-
 /// How a plan would be taken back. What it shows is all that it writes.
 pub(crate) trait WayBack: Send + Sync {
     fn shown(&self) -> &Shown;
@@ -140,21 +133,16 @@ impl<R: Rule> PlanOf<R> {
         let mut taken = Taken { key, plan, report, only: now };
         let (mut resources, mut looked) = (Vec::new(), None);
         if !taken.only.is_empty() {
-            let Done { report, plan } = engine.undo(id.clone(), taken.clone(), &Undo::Show, Deadline::never()).await;
+            let show = Undo::Show { drifted };
+            let Done { report, plan } = engine.undo(id.clone(), taken.clone(), &show, Deadline::never()).await;
             resources = plan.map(|plan| plan.resources).unwrap_or_default();
             looked = Some(report);
         }
-        let is_held = |arn: &String| {
-            let mut rows = looked.iter().flat_map(|report| rows_of(report, arn));
-            rows.any(|row| row.outcome == Outcome::Held)
-        };
-        let drifts = |arn: &String| drifted == Drifted::PutBack && is_held(arn);
         let is_stored = taken.report.as_ref().is_none_or(|report| {
             report.plan.as_ref().is_some_and(|stored| (&stored.key, &stored.digest) == (&taken.key, &digest))
         });
         if is_stored {
-            let ahead = only.iter().filter(|arn| beneath.contains(*arn) || drifts(arn)).collect();
-            resources.extend(written_back::<R>(&taken, &ahead));
+            resources.extend(written_back::<R>(&taken, &beneath));
         }
         taken.only = only;
         let back = Plan::new(id, Mode::Plan, resources);
@@ -164,8 +152,8 @@ impl<R: Rule> PlanOf<R> {
 }
 
 /// What takes back all that the run wrote to these resources, the last change first: what is shown of resources that a
-/// look of today would not let be taken back yet. The engine then holds what is not so.
-fn written_back<R: Rule>(taken: &Taken<R::Change>, arns: &BTreeSet<&String>) -> Vec<PlannedResource<R::Change>> {
+/// later run has changed, which is taken back first. The engine then holds what is not so.
+fn written_back<R: Rule>(taken: &Taken<R::Change>, arns: &BTreeSet<String>) -> Vec<PlannedResource<R::Change>> {
     let back = |planned: &PlannedResource<R::Change>| {
         let took = places(taken.report.as_ref(), &planned.resource.arn, planned.changes.len());
         let written = took.iter().rev().filter_map(|place| planned.changes.get(*place));
@@ -232,7 +220,7 @@ impl<R: Rule> WayBack for WayBackIn<R> {
 
     fn write(self: Box<Self>, id: BatchId, exempt_until: Timestamp) -> BoxFuture<'static, Report> {
         let Self { engine, taken, back, drifted, .. } = *self;
-        let how = Undo::Write { shown: Some(back), force: drifted == Drifted::PutBack, exempt_until };
+        let how = Undo::Write { shown: Some(back), drifted, exempt_until };
         Box::pin(async move { engine.undo(id, taken, &how, Deadline::never()).await.report })
     }
 }
@@ -372,7 +360,7 @@ mod tests {
     fn what_lies_beneath_later_runs_is_shown_as_all_that_the_run_wrote_taken_back_the_last_first() {
         let arn = ARN.to_owned();
         let back = |took: Option<Vec<usize>>| {
-            let resources = written_back::<OpenDoor>(&taken(took), &BTreeSet::from([&arn]));
+            let resources = written_back::<OpenDoor>(&taken(took), &BTreeSet::from([arn.clone()]));
             let turns = resources.iter().flat_map(PlannedResource::changes).map(|turn| (turn.from, turn.to));
             turns.collect::<Vec<_>>()
         };

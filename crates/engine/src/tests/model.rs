@@ -329,7 +329,7 @@ impl Model {
     async fn undo(&self, taken: &Taken<Change>, turns: Turns) -> Option<Report> {
         let id = BatchId { run: RunId::start(), ..taken.plan.id.clone() };
         let engine = self.world.engine_with(IMPATIENT, self.world.records());
-        let how = write(false);
+        let how = write(crate::Drifted::Hold);
         let undo = engine.undo(id, taken.clone(), &how, Deadline::never());
         crashing(turns, undo).await.map(|done| done.report)
     }

@@ -23,8 +23,8 @@ pub(super) async fn fixed(world: &mut World) -> Taken<Change> {
     taken(world, &report).await
 }
 
-pub(super) fn write(force: bool) -> Undo<Change> {
-    Undo::Write { shown: None, force, exempt_until: Timestamp::now() + SignedDuration::from_hours(24) }
+pub(super) fn write(drifted: Drifted) -> Undo<Change> {
+    Undo::Write { shown: None, drifted, exempt_until: Timestamp::now() + SignedDuration::from_hours(24) }
 }
 
 pub(super) async fn undo_as(world: &World, taken: &Taken<Change>, how: &Undo<Change>) -> Done<Change> {
@@ -33,7 +33,7 @@ pub(super) async fn undo_as(world: &World, taken: &Taken<Change>, how: &Undo<Cha
 }
 
 pub(super) async fn undo(world: &World, taken: &Taken<Change>) -> Report {
-    undo_as(world, taken, &write(false)).await.report
+    undo_as(world, taken, &write(Drifted::Hold)).await.report
 }
 
 fn detail(report: &Report, place: usize) -> &str {
@@ -47,7 +47,7 @@ async fn undo_shows_takes_back_and_proves_and_records_itself() {
     world.open_houses(TWO, REGION, 1);
     let before = world.doors();
     let fixed = fixed(&mut world).await;
-    let shown = undo_as(&world, &fixed, &Undo::Show).await.report;
+    let shown = undo_as(&world, &fixed, &Undo::Show { drifted: Drifted::Hold }).await.report;
     assert_eq!(outcomes(&shown), [Outcome::Planned; 2]);
     // The last change first.
     assert_eq!(shown.findings[0].changes, ["door 2 open false → true", "door 0 open false → true"]);
@@ -114,7 +114,7 @@ async fn undo_writes_nothing_where_nothing_can_be_stored() {
     world.open_houses(ONE, REGION, 1);
     let (fixed, file) = (fixed(&mut world).await, NamedTempFile::new().unwrap());
     let engine = world.engine_with(IMPATIENT, Records::Folder(file.path().into()));
-    let report = engine.undo(world.batch().id, fixed, &write(false), Deadline::never()).await.report;
+    let report = engine.undo(world.batch().id, fixed, &write(Drifted::Hold), Deadline::never()).await.report;
     assert_eq!(outcomes(&report), [Outcome::Failed]);
     assert!(world.all_closed());
 }
@@ -170,6 +170,33 @@ async fn what_the_run_did_not_write_is_not_taken_back_whoever_closed_it() {
 }
 
 #[tokio::test]
+async fn an_undo_that_failed_says_that_nothing_of_it_is_in_force() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::Works);
+    let fixed = fixed(&mut world).await;
+    world.script(&house, Script::WriteFails(AccessDenied));
+    let report = undo(&world, &fixed).await;
+    assert_eq!((outcomes(&report), report.findings[0].written), (vec![Outcome::Failed], 0), "{report:?}");
+    assert!(report.findings[0].took.is_empty(), "{report:?}");
+    world.script(&house, Script::Works);
+    let undone = undo(&world, &fixed).await;
+    assert_eq!((outcomes(&undone), &undone.findings[0].took[..]), (vec![Outcome::Undone], &[0, 1][..]), "{undone:?}");
+}
+
+#[tokio::test]
+async fn what_has_drifted_is_shown_and_put_back_where_that_is_asked_for() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::Works);
+    let fixed = fixed(&mut world).await;
+    // Of the two doors that were closed, there is no second any more.
+    world.rebuild(&house, &[false]);
+    let held = undo_as(&world, &fixed, &Undo::Show { drifted: Drifted::Hold }).await;
+    assert_eq!((outcomes(&held.report), held.plan.is_none()), (vec![Outcome::Held], true));
+    let shown = undo_as(&world, &fixed, &Undo::Show { drifted: Drifted::PutBack }).await;
+    assert_eq!(shown.report.findings[0].changes, ["door 1 open false → true", "door 0 open false → true"]);
+}
+
+#[tokio::test]
 async fn of_a_fix_that_failed_half_way_the_half_that_took_is_taken_back() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true, true], Script::LaterWriteFails(AccessDenied));
@@ -201,6 +228,7 @@ async fn what_a_later_run_has_changed_is_taken_back_first_or_not_at_all() {
     let engine = world.engine();
     let later = engine.changed_later(&first.plan, &BTreeSet::new()).await;
     assert_eq!(later[0].later, std::slice::from_ref(&second.plan.id));
+    assert!(engine.changed_later(&first.plan, &BTreeSet::from(["another".to_owned()])).await.is_empty());
     assert_eq!(outcomes(&undo(&world, &second).await), [Outcome::Undone]);
     assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Undone]);
     assert_eq!(world.doors()[&house], [true, true]);
@@ -212,10 +240,10 @@ async fn undo_writes_what_was_shown_and_nothing_else() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true, true], Script::Works);
     let fixed = fixed(&mut world).await;
-    let shown = undo_as(&world, &fixed, &Undo::Show).await.plan.unwrap();
+    let shown = undo_as(&world, &fixed, &Undo::Show { drifted: Drifted::Hold }).await.plan.unwrap();
     // Somebody has opened one of the doors: to take the fix back is less than was shown.
     world.open_door(&house, 0);
-    let how = Undo::Write { shown: Some(shown), force: false, exempt_until: Timestamp::now() };
+    let how = Undo::Write { shown: Some(shown), drifted: Drifted::Hold, exempt_until: Timestamp::now() };
     let held = undo_as(&world, &fixed, &how).await.report;
     assert_eq!(outcomes(&held), [Outcome::Held]);
     assert!(detail(&held, 0).contains("it has changed since it was shown"), "{held:?}");
@@ -256,7 +284,7 @@ async fn an_undo_that_is_shown_or_has_nothing_to_put_back_exempts_nothing() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true], Script::Works);
     let fixed_once = fixed(&mut world).await;
-    undo_as(&world, &fixed_once, &Undo::Show).await;
+    undo_as(&world, &fixed_once, &Undo::Show { drifted: Drifted::Hold }).await;
     world.open_door(&house, 0);
     assert_eq!(outcomes(&undo(&world, &fixed_once).await), [Outcome::Undone]);
     assert_eq!(world.card(&house).unwrap().writes[0].ended, Ended::Undone);
@@ -311,7 +339,7 @@ async fn an_undo_that_waits_for_others_renews_its_claims() {
     let bounds = Bounds { concurrency: 1, claim: Duration::from_millis(3000), ..IMPATIENT };
     let id = BatchId { run: remediation::RunId::start(), ..world.batch().id };
     let engine = world.engine_with(bounds, world.records());
-    let report = engine.undo(id, fixed, &write(false), Deadline::never()).await.report;
+    let report = engine.undo(id, fixed, &write(Drifted::Hold), Deadline::never()).await.report;
     assert_eq!(outcomes(&report), [Outcome::Undone; 3], "{report:?}");
 }
 
