@@ -92,11 +92,11 @@ format: (_needs "format")
     rustfmt --edition 2024 crates/testkit/src/subjects/*.rs
     "$TERRAFORM" fmt -recursive terraform
 
-# Write what follows from the rules: the lock file, the README's table of rules and the policy's JSON Schema
+# Write what follows from the rules: the lock file, the policy's JSON Schema and the README's tables
 generate: _lock build-binaries
-    "$CARGO_TARGET_DIR/debug/generate"
     "$CARGO_TARGET_DIR/debug/autoremediate" policy schema > policy.schema.json.new
     mv policy.schema.json.new terraform/modules/catalog/policy.schema.json
+    "$CARGO_TARGET_DIR/debug/generate"
 
 # Release packages of the Lambdas in dist/ (--target for another architecture)
 package *arguments: (_needs "package")

@@ -99,7 +99,7 @@ def _supervise(options: Options, folder: Path, lifeline: int) -> int:
                 print(f"ready http://127.0.0.1:{port}", *([tls.url, tls.ca] if tls else []), flush=True)
             elif time.monotonic() > deadline:
                 raise EmulatorError(
-                    f"not ready after {READY_SECONDS} s: {', '.join(sorted(waiting_for))}. The end of the log:\n"
+                    f"LocalStack is not ready after {READY_SECONDS} s, waiting for {', '.join(sorted(waiting_for))}. The end of the log:\n"
                     + _tail(log)
                 )
 
@@ -170,7 +170,7 @@ def _free_port(excluded: int | None = None) -> int:
     for port in random.sample(PORTS, 100):
         if port != excluded and _is_free(port):
             return port
-    raise EmulatorError("found no free port")
+    raise EmulatorError("no free port was found")
 
 
 def _is_free(port: int) -> bool:

@@ -6,16 +6,17 @@ use std::{fs, iter};
 use testkit::paths;
 
 /// Our crates, each with those of ours that it may depend on. Each line may name only crates above it.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: [(&str, &[&str]); 15] = [
     ("remediation", &[]),
     ("logging", &[]),
     ("netskope", &[]),
     ("package", &[]),
+    ("ec2", &["remediation"]),
     ("engine", &["remediation"]),
     ("runbook", &["remediation"]),
     ("rule-testing", &["remediation"]),
     ("rule-lambda", &["engine", "logging", "remediation"]),
-    (RULE, &["remediation", "rule-lambda", "runbook"]),
+    (RULE, &["ec2", "remediation", "rule-lambda", "runbook"]),
     ("rules", &["remediation", RULE]),
     ("poller", &["logging", "netskope", "remediation"]),
     ("autoremediate", &["engine", "logging", "netskope", "poller", "remediation", "rules"]),

@@ -126,7 +126,7 @@ async fn what_the_runbooks_own_role_may_not_do_is_named() {
 }
 
 #[tokio::test]
-async fn an_arn_is_looked_for_in_its_own_region_and_account() {
+async fn an_arn_leads_to_no_other_region_or_account() {
     let of = organization().await;
     let trail = RegionalTrail::violating(&of.target, "ours").await.unwrap();
     let elsewhere = arn(&of.target.in_region(ELSEWHERE), "ours");
@@ -135,16 +135,22 @@ async fn an_arn_is_looked_for_in_its_own_region_and_account() {
     let report =
         of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&elsewhere, theirs, unknown, &trail]), Mode::Apply).await;
     let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Gone, Outcome::Failed, Outcome::Failed, Outcome::Fixed], "{report:?}");
-    let says =
-        ["in eu-west-1, its home region", "belongs to the account 9999", "no trail named `nobodys` logs in us-east-1"];
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed, Outcome::Failed, Outcome::Fixed], "{report:?}");
+    let says = [
+        "is in the region eu-west-1, but the finding is of us-east-1",
+        "belongs to the account 9999",
+        "no trail named `nobodys` logs in us-east-1",
+    ];
     for (finding, says) in report.findings.iter().zip(says) {
         assert!(finding.detail.as_ref().unwrap().contains(says), "{finding:?}");
     }
-    // A trail of one region does not log elsewhere, and yet its ARN leads to it.
+    // A trail of one region logs nowhere else, so it is changed for a finding of that region alone.
     Trails::of(&of.target.in_region(ELSEWHERE)).make("ours", false, TrailScope::Region).await.unwrap();
-    let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&elsewhere]), Mode::Apply).await;
-    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+    let mut batch = of.batch(&[&elsewhere, &elsewhere]);
+    batch.findings[1].region = Region::code(ELSEWHERE);
+    let report = of.run::<CloudTrailUnvalidatedLogs>(batch, Mode::Apply).await;
+    let outcomes: Vec<_> = report.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Fixed], "{report:?}");
     assert!(is_validated(&of.target, ELSEWHERE, "ours").await);
 }
 

@@ -15,7 +15,7 @@ const SUBNET: usize = 1;
 const ALL_IPV4: &str = "0.0.0.0/0";
 const ALL_IPV6: &str = "::/0";
 /// What the guard says of a subnet.
-const CUT_OFF: &str = "is cut off: its last inbound allow goes, return traffic included";
+const CUT_OFF: &str = "is cut off: its last inbound allow goes, and with it all return traffic";
 
 fn acls(of: &Organization) -> NetworkAcls {
     NetworkAcls::of(&of.target)

@@ -200,5 +200,5 @@ async fn a_name_that_no_cluster_has_is_failed_and_not_gone() {
     let report = of.run::<RedshiftPublicCluster>(of.batch(&["analytics-workgroup"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Failed), 1, "{report:?}");
     let detail = report.findings[0].detail.as_ref().unwrap();
-    assert!(detail.contains("no Redshift cluster is named `analytics-workgroup` in us-east-1"), "{detail}");
+    assert!(detail.contains("has no Redshift cluster named `analytics-workgroup` in us-east-1"), "{detail}");
 }

@@ -394,7 +394,7 @@ impl Rule for OpenDoor {
         "write": [{"action": "test:CloseDoor", "resource": "*"}],
         "extra": [{"action": "iam:PassRole", "resource": "arn:{partition}:iam::{account}:role/x"}],
         "runbook": null,
-        "docs": {"why": "w", "impact": "i", "undo": "u"}
+        "docs": {"why": "w", "impact": "i", "undo": "u", "by_hand": "h"}
     }"#;
     type Settings = Settings;
     type Control = Doorway;

@@ -1,5 +1,6 @@
 //! The engine over a cloud in memory.
 
+mod calls;
 mod cards;
 mod model;
 mod policy;
@@ -341,7 +342,7 @@ async fn a_finding_without_a_region_is_looked_for_where_its_arn_says_and_nowhere
     batch.findings[0].region = Region::global();
     let report = world.engine().run(batch.clone(), Mode::Apply, Deadline::never()).await.report;
     assert_eq!((outcomes(&report), world.count(Look)), (vec![Outcome::Failed], 0));
-    assert!(report.findings[0].detail.as_ref().unwrap().contains("it names no region"), "{report:?}");
+    assert!(report.findings[0].detail.as_ref().unwrap().contains("the finding names no region"), "{report:?}");
     batch.findings[0].resource = format!("arn:aws:test:{REGION}:{ONE}:house/h0");
     let report = world.engine().run(batch, Mode::Apply, Deadline::never()).await.report;
     assert_eq!(outcomes(&report), [Outcome::Fixed], "{report:?}");

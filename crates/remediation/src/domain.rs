@@ -14,7 +14,7 @@ pub use manifest::{
     Control, Controls, Docs, Manifest, ManifestError, NoParameters, Permission, RunbookUse, Scope, ServiceRole,
 };
 pub use mode::Mode;
-pub use names::Ec2Name;
+pub use names::{Ec2Name, NameForm, Named};
 pub use outcome::Outcome;
 pub use resource::{Resource, Seen};
 pub use rule::{Guard, Proposal, Rule, Side, Sighting, Tags};

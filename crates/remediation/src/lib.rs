@@ -16,8 +16,8 @@ pub use aws::{
     TargetRole, call, partition, sdk_loader,
 };
 pub use domain::{
-    Control, Docs, Ec2Name, Finding, Guard, Manifest, ManifestError, Mode, NoParameters, Outcome, Permission, Proposal,
-    Resource, Rule, RunId, RunbookUse, Scope, Seen, ServiceRole, Side, Sighting, Tags,
+    Control, Docs, Ec2Name, Finding, Guard, Manifest, ManifestError, Mode, NameForm, Named, NoParameters, Outcome,
+    Permission, Proposal, Resource, Rule, RunId, RunbookUse, Scope, Seen, ServiceRole, Side, Sighting, Tags,
 };
 pub use policy::{Fight, Limits, Policy, PolicyError, line_at, nearest};
 pub use records::{

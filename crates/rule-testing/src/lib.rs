@@ -4,9 +4,11 @@
 
 mod calls;
 mod laws;
+mod wire;
 
 pub use calls::poll;
 pub use laws::{World, hold};
+pub use wire::{Wire, target};
 
 use remediation::{Finding, Region};
 

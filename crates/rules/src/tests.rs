@@ -5,6 +5,8 @@ use remediation::{Manifest, Rule};
 
 use crate::{Visitor, visit};
 
+mod arns;
+
 struct Id;
 
 impl Visitor for Id {

@@ -34,7 +34,7 @@ pub(crate) fn judge(execution: &AutomationExecution) -> Progress {
     match failed {
         Some(step) => Progress::Failed(step_failure(step)),
         None if is_failure(status) => {
-            let message = execution.failure_message().unwrap_or("no reason is given");
+            let message = execution.failure_message().unwrap_or("AWS gives no reason");
             Progress::Failed(Reason { kind: ErrorKind::Permanent, message: format!("{status}: {message}") })
         }
         None => Progress::EndedWell,
@@ -56,7 +56,7 @@ fn is_failure(status: &Status) -> bool {
 /// The code of the call that a step made says more than the step's own type of failure.
 /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_FailureDetails.html>
 fn step_failure(step: &StepExecution) -> Reason {
-    let message = step.failure_message().unwrap_or("no reason is given");
+    let message = step.failure_message().unwrap_or("AWS gives no reason");
     let by_type = match step.failure_details().and_then(|details| details.failure_type()) {
         Some("Permission") => ErrorKind::AccessDenied,
         Some("Throttling") => ErrorKind::Throttled,

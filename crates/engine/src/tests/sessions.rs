@@ -13,9 +13,11 @@ async fn target(world: &World, region: &str, of: &Region, kind: SessionKind) -> 
 
 #[tokio::test]
 async fn a_session_says_who_it_is_and_asks_sts_in_its_own_region() {
-    for region in ["us-east-1", "eu-central-1", "us-gov-west-1"] {
+    for (region, of) in
+        [("us-east-1", "ap-south-1"), ("eu-central-1", "ap-south-1"), ("us-gov-west-1", "us-gov-east-1")]
+    {
         let world = World::new();
-        target(&world, region, &Region::code("ap-south-1"), SessionKind::Write).await;
+        target(&world, region, &Region::code(of), SessionKind::Write).await;
         let [request] = &world.sts.requests()[..] else { panic!("one request") };
         assert_eq!(request.host, format!("sts.{region}.amazonaws.com"));
         assert_eq!(request.form["Action"], "AssumeRole");
@@ -67,6 +69,21 @@ async fn the_roles_arn_is_in_the_regions_partition() {
         assert_eq!(world.sts.requests()[0].form["RoleArn"], target.role_arn);
         assert!(target.role_arn.contains(target.partition));
     }
+}
+
+/// And the refusal is not taken for the account's: its other findings get their session.
+#[tokio::test]
+async fn another_partitions_region_asks_nobody() {
+    let world = World::new();
+    let sessions = world.sessions("us-east-1");
+    let account = ACCOUNT.parse().unwrap();
+    for region in ["cn-north-1", "us-gov-west-1"] {
+        let error = sessions.target(&account, &Region::code(region), SessionKind::Read).await.unwrap_err();
+        assert_eq!(error.kind, remediation::ErrorKind::InvalidFinding);
+        assert!(error.message.contains(region) && error.message.contains("this deployment is in aws"), "{error}");
+    }
+    assert_eq!(world.sts.requests().len(), 0);
+    assert!(sessions.target(&account, &Region::code("eu-west-1"), SessionKind::Read).await.is_ok());
 }
 
 #[tokio::test]

@@ -23,6 +23,13 @@ impl<'a> Arn<'a> {
         let mut part = || parts.next();
         let arn = Self { partition: part()?, service: part()?, region: part()?, account: part()?, resource: part()? };
         let whole = [arn.partition, arn.service, arn.resource].iter().all(|part| !part.is_empty());
-        whole.then_some(arn)
+        let codes = [arn.partition, arn.service, arn.region, arn.account];
+        (whole && codes.iter().all(|part| part.bytes().all(is_of_code))).then_some(arn)
     }
+}
+
+/// Codes of partitions, services and regions, and account IDs, are of these characters: a region that has another one
+/// would lead a call elsewhere.
+fn is_of_code(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
 }

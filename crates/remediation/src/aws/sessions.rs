@@ -50,10 +50,14 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// `sts:AssumeRole` failed.
+    /// The region is in another partition, where nobody gets in from here; or `sts:AssumeRole` failed.
     pub async fn target(&self, account: &AccountId, region: &Region, kind: SessionKind) -> Result<Target> {
         let region = if region.is_global() { self.region.clone() } else { region.to_string() };
-        let partition = partition(&region);
+        let (partition, own) = (partition(&region), partition(&self.region));
+        if partition != own {
+            let message = format!("{region} is in the partition {partition}, and this deployment is in {own}");
+            return Err(Error::invalid_finding("region", message));
+        }
         let role_arn = format!("arn:{partition}:iam::{account}:role/{}", self.access.role.name);
         let slot = self.slot(account, kind);
         let credentials = slot.get_or_init(|| self.assume(&role_arn, kind)).await.clone()?;

@@ -86,6 +86,8 @@ pub struct Docs {
     pub impact: String,
     /// What undo puts back.
     pub undo: String,
+    /// How a person puts back what a change has in `before`, without us: a command, in Markdown.
+    pub by_hand: String,
 }
 
 /// A rule's `rule.json`: the one place that says what it is called, serves and may do.
@@ -199,7 +201,7 @@ mod tests {
             "write": [{"action": "test:CloseDoor", "resource": "*"}],
             "extra": [{"action": "iam:PassRole", "resource": "arn:{partition}:iam::{account}:role/x"}],
             "runbook": null,
-            "docs": {"why": "w", "impact": "i", "undo": "u"}
+            "docs": {"why": "w", "impact": "i", "undo": "u", "by_hand": "h"}
         })
     }
 
@@ -220,7 +222,7 @@ mod tests {
                 "{place}: {error}"
             );
         }
-        for (place, key) in [("", "read"), ("/controls/0", "rule_names"), ("/docs", "undo")] {
+        for (place, key) in [("", "read"), ("/controls/0", "rule_names"), ("/docs", "undo"), ("/docs", "by_hand")] {
             let error = changed(|value| drop(value.pointer_mut(place).unwrap().as_object_mut().unwrap().remove(key)));
             assert!(error.unwrap_err().to_string().contains(&format!("missing field `{key}`")), "{place}");
         }

@@ -56,3 +56,30 @@ impl PolicyRecord {
 fn unread(error: RecordError) -> PolicyError {
     PolicyError::Unread { passes: error.passes(), why: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_version_is_parsed_once_however_often_it_is_read() {
+        let folder = TempDir::new().unwrap();
+        let store = |text: &str| std::fs::write(folder.path().join("policy.json"), text).unwrap();
+        let record = PolicyRecord::new(Records::Folder(folder.path().into()), "policy.json");
+        store(r#"{"schema": 1, "mode": "plan"}"#);
+        let first = record.read().await.unwrap();
+        let again = futures::future::try_join_all((0..20).map(|_| record.read())).await.unwrap();
+        assert!(again.iter().all(|policy| Arc::ptr_eq(policy, &first)));
+        assert!(Arc::ptr_eq(&record.clone().read().await.unwrap(), &first), "those who share the record share it");
+        store(r#"{"schema": 1, "mode": "off"}"#);
+        let second = record.read().await.unwrap();
+        assert!(!Arc::ptr_eq(&second, &first), "another version is read");
+        // What cannot be read is not remembered as what it was before.
+        store("{");
+        assert!(record.read().await.is_err());
+        store(r#"{"schema": 1, "mode": "off"}"#);
+        assert!(!Arc::ptr_eq(&record.read().await.unwrap(), &second));
+    }
+}

@@ -3,7 +3,7 @@
 //! The fix is AWS's own runbook, awaited to its end, or UpdateTrail where there is no such runbook. Undo calls the API,
 //! because no runbook does it.
 //!
-//! A trail can be changed only in its home region, the one in its ARN, wherever it was found. Its owner is the account
+//! A trail can be changed only in its home region, the one in the ARN that CloudTrail gives of it, wherever it was found. Its owner is the account
 //! in its ARN, so an organization's trail that a member account sees is known to be another account's. Every call that
 //! changes a trail names it by its ARN.
 //!
@@ -21,8 +21,6 @@ use remediation::{
 use runbook::Runbooks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::named::Named;
 
 const DESCRIBE: &str = "cloudtrail:DescribeTrails";
 const LIST_TAGS: &str = "cloudtrail:ListTags";
@@ -71,13 +69,12 @@ impl Rule for CloudTrailUnvalidatedLogs {
         Session { target: target.clone() }
     }
 
-    /// An ARN is looked for in its own region, which is the trail's home, and a name among all trails that log in the
-    /// finding's region.
+    /// A trail is looked for among all those that log in the finding's region, also by the ARN of another home region:
+    /// what an ARN on a list says leads no call there.
     async fn look(session: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
-        let named = Named::parse(finding)?;
-        let region = named.home_region().unwrap_or(&session.target.region);
-        let trails = visible(&session.client(region)).await?;
-        seen(named.only(finding, region, trails)?)
+        let named = named::parse(finding)?;
+        let region = &session.target.region;
+        seen(named::only(named, finding, region, visible(&session.client(region)).await?)?)
     }
 
     fn plan(seen: &Seen<State>, _: &[&NoParameters], _: &Settings) -> Proposal<Change> {

@@ -1,14 +1,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_cloudtrail::config::{Credentials, Region as SdkRegion, SharedCredentialsProvider};
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
-use remediation::{ErrorKind, Manifest};
-use rule_testing::{ACCOUNT, World, finding, hold, poll};
+use remediation::{Arn, ErrorKind, Manifest, Named};
+use rule_testing::{ACCOUNT, World, finding, hold, poll, target};
 use serde_json::{Value, json};
 
 use super::*;
@@ -33,12 +31,15 @@ fn trail(region: &str, account: &str, name: &str) -> Trail {
     trail.log_file_validation_enabled(false).build()
 }
 
-/// The ARN of the trail among `trails` that a finding of `resource` means, in the region that is looked at.
+/// The ARN of the trail that a finding of `resource` in `region` means, among `trails`, which log there.
+fn found_in(region: &str, resource: &str, trails: Vec<Trail>) -> Result<String> {
+    let finding = listed(region, resource);
+    Ok(seen(named::only(named::parse(&finding)?, &finding, region, trails)?)?.resource.arn)
+}
+
+/// The same in us-east-1.
 fn found(resource: &str, trails: Vec<Trail>) -> Result<String> {
-    let finding = listed("us-east-1", resource);
-    let named = Named::parse(&finding)?;
-    let region = named.home_region().unwrap_or("us-east-1");
-    Ok(seen(named.only(&finding, region, trails)?)?.resource.arn)
+    found_in("us-east-1", resource, trails)
 }
 
 #[test]
@@ -52,17 +53,18 @@ fn both_spellings_of_the_control_are_served() {
 
 #[test]
 fn a_name_and_an_arn_name_a_trail_and_nothing_else_does() {
-    // In whatever region it was found: an ARN is looked for at home. And in whatever account: an organization's trail
+    // In whatever region it was found: a trail of several logs in each. And in whatever account: an organization's trail
     // has the management account's ARN also where a member sees it.
     for account in [OURS, MANAGEMENT] {
         let arn = arn("eu-west-1", account, "audit");
         for region in ["eu-west-1", "us-east-1"] {
-            let expected = Named::Arn { arn: &arn, home_region: "eu-west-1" };
-            assert_eq!(Named::parse(&listed(region, &arn)).unwrap(), expected);
-            assert_eq!(expected.home_region(), Some("eu-west-1"));
+            let finding = listed(region, &arn);
+            let named = named::parse(&finding).unwrap();
+            assert_eq!((named.name, named.arn), ("audit", Arn::parse(&arn)));
         }
     }
-    assert_eq!(Named::parse(&listed("us-east-1", "audit")).unwrap(), Named::Name("audit"));
+    let finding = listed("us-east-1", "audit");
+    assert_eq!(named::parse(&finding).unwrap(), Named { name: "audit", arn: None });
     for resource in [
         "",
         "ab",
@@ -72,7 +74,8 @@ fn a_name_and_an_arn_name_a_trail_and_nothing_else_does() {
         "arn:aws:cloudtrail:eu-west-1::trail/audit",
         "arn:aws:s3:::audit",
     ] {
-        let error = Named::parse(&listed("us-east-1", resource)).unwrap_err();
+        let finding = listed("us-east-1", resource);
+        let error = named::parse(&finding).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
     }
 }
@@ -90,9 +93,13 @@ fn an_arn_means_that_trail_alone() {
 
 #[test]
 fn an_arn_that_its_home_region_does_not_know_is_gone_and_a_strangers_is_not() {
-    let error = found(&arn("eu-west-1", OURS, "audit"), vec![trail("us-east-1", OURS, "audit")]).unwrap_err();
+    let ours = arn("eu-west-1", OURS, "audit");
+    let error = found_in("eu-west-1", &ours, vec![trail("us-east-1", OURS, "audit")]).unwrap_err();
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, DESCRIBE), "{error}");
     assert!(error.message.contains("in eu-west-1, its home region"), "{error}");
+    let error = found(&ours, vec![trail("us-east-1", OURS, "audit")]).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidFinding);
+    assert!(error.message.contains("is in the region eu-west-1, but the finding is of us-east-1"), "{error}");
     let error = found(&arn("us-east-1", MANAGEMENT, "audit"), vec![trail("us-east-1", OURS, "audit")]).unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidFinding);
     assert!(error.message.contains("belongs to the account 111111111111"), "{error}");
@@ -191,17 +198,7 @@ impl Aws {
     }
 
     fn session(&self, partition: &'static str) -> Session {
-        let connector = SharedHttpConnector::new(self.clone());
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(SdkRegion::from_static("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
-            .http_client(http_client_fn(move |_, _| connector.clone()))
-            .build();
-        let role_arn = format!("arn:aws:iam::{OURS}:role/r");
-        let (account, region, session_name) =
-            (OURS.parse().unwrap(), "us-east-1".into(), "autoremediate-a-test".to_owned());
-        Session { target: Target { config, account, region, partition, role_arn, session_name } }
+        Session { target: Target { partition, ..target("us-east-1", self.clone()) } }
     }
 
     fn actions(&self) -> Vec<String> {
@@ -281,6 +278,6 @@ proptest! {
 
     #[test]
     fn no_resource_makes_the_parser_panic(resource: String) {
-        let _ = Named::parse(&listed("us-east-1", &resource));
+        let _ = named::parse(&listed("us-east-1", &resource));
     }
 }

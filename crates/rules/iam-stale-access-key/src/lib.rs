@@ -16,7 +16,8 @@ use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{AccessKeyLastUsed, AccessKeyMetadata, StatusType, User};
 use jiff::{SignedDuration, Timestamp};
 use remediation::{
-    Error, Finding, Guard, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Sighting, Tags, Target, call,
+    Error, Finding, Guard, NameForm, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Sighting, Tags,
+    Target, call, partition,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -106,7 +107,8 @@ impl Rule for IamStaleAccessKey {
 
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetUser.html>
     async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
-        let name = user_name(finding)?;
+        let region = client.config().region().map(AsRef::as_ref).unwrap_or_default();
+        let name = finding.named_in(partition(region), &USER_NAME)?.name;
         let answer =
             call(GET_USER, || client.get_user().user_name(name).send()).await.map_err(gone_if_there_is_none)?;
         let User { arn, user_name: name, user_id, tags, .. } =
@@ -242,24 +244,17 @@ fn is_older(date: Timestamp, now: Timestamp, days: u32) -> bool {
     now.duration_since(date) > SignedDuration::from_hours(24 * i64::from(days))
 }
 
-/// The user's name in a name or an ARN, where it follows the path.
+/// The names of users. In an ARN, the name follows the path.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
-fn user_name(finding: &Finding) -> Result<&str> {
-    let name = match finding.arn("iam")? {
-        None => finding.resource.as_str(),
-        Some(arn) => {
-            let user = arn.resource.strip_prefix("user/").unwrap_or_default();
-            user.rsplit_once('/').map_or(user, |(_, name)| name)
-        }
-    };
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-    if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
-        Ok(name)
-    } else {
-        let message = format!("`{}` is neither the name of an IAM user nor its ARN", finding.resource);
-        Err(Error::invalid_finding("resource", message))
-    }
-}
+const USER_NAME: NameForm = NameForm {
+    service: "iam",
+    what: "the name of an IAM user",
+    in_arn: |resource| resource.strip_prefix("user/").and_then(|user| user.rsplit('/').next()),
+    is_name: |name| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+        (1..=64).contains(&name.len()) && name.chars().all(allowed)
+    },
+};
 
 fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let days = u32::deserialize(deserializer)?;

@@ -236,7 +236,7 @@ async fn errors_name_the_action() {
 
 #[tokio::test]
 async fn a_user_is_named_by_name_or_arn() {
-    for resource in ["arn:aws:iam::222222222222:user/alice", "arn:aws-cn:iam::222222222222:user/of/a/path/alice"] {
+    for resource in ["arn:aws:iam::222222222222:user/alice", "arn:aws:iam::222222222222:user/of/a/path/alice"] {
         assert_eq!(plan(&[&keys(vec![])], resource).await.unwrap(), [], "{resource}");
     }
     for (resource, says) in [
@@ -246,6 +246,7 @@ async fn a_user_is_named_by_name_or_arn() {
         ("arn:aws:iam::222222222222:user/", "neither the name"),
         ("arn:aws:iam::222222222222:role/alice", "neither the name"),
         ("arn:aws:s3:::alice", "service s3, not of iam"),
+        ("arn:aws-cn:iam::222222222222:user/alice", "partition aws-cn, but the finding is of aws"),
         ("arn:aws:iam::333333333333:user/alice", "account 333333333333, but the finding is of 222222222222"),
     ] {
         let error = plan(&[&keys(vec![])], resource).await.unwrap_err();
@@ -394,8 +395,8 @@ proptest! {
 
     #[test]
     fn no_resource_makes_the_parser_panic(resource: String) {
-        let _ = user_name(&finding(CONTROL, &resource));
-        let _ = user_name(&finding(CONTROL, &format!("arn:aws:iam::222222222222:{resource}")));
+        let _ = finding(CONTROL, &resource).named(&USER_NAME);
+        let _ = finding(CONTROL, &format!("arn:aws:iam::222222222222:{resource}")).named(&USER_NAME);
     }
 
     #[test]

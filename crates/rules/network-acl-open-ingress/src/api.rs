@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, IcmpTypeCode, NetworkAcl, NetworkAclEntry, PortRange, RuleAction, Subnet, Tag};
-use remediation::{Ec2Name, Error, Finding, Resource, Result, Seen, call, partition};
+use aws_sdk_ec2::types::{IcmpTypeCode, NetworkAcl, NetworkAclEntry, PortRange, RuleAction, Subnet};
+use ec2::{filter, name_tag};
+use remediation::{Ec2Name, Error, Finding, Result, Seen, call};
 
 use crate::Change;
 use crate::acl::{Acl, Action, Entry, Family, ICMP, ICMPV6, Protocol, TCP, UDP};
@@ -27,21 +28,19 @@ const FILTER_VALUES: usize = 200;
 pub(crate) async fn look(client: &Client, finding: &Finding) -> Result<Seen<Acl>> {
     let found = match finding.ec2_name("network-acl", "acl")? {
         Ec2Name::Id(id) => describe(client, id).await?,
-        name @ Ec2Name::Tag(tag) => {
+        name @ Ec2Name::Name(tag) => {
             let named = |acl: &NetworkAcl| name_tag(acl.tags()) == Some(tag);
             let filtered = || client.describe_network_acls().filters(filter("tag:Name", [tag]));
             let found = call(DESCRIBE, || filtered().into_paginator().items().send().collect());
             let found: Vec<NetworkAcl> = found.await?;
-            // A filter takes * and ? for wildcards.
             name.only(DESCRIBE, found.into_iter().filter(named).collect())?
         }
     };
     let owner = found.owner_id().ok_or_else(|| unusable("a network ACL without its owner"))?.to_owned();
     let names = name_tag(found.tags()).map(str::to_owned);
     let acl = acl(found)?;
-    let (region, id) = (finding.region.to_string(), acl.id.clone());
-    let arn = format!("arn:{}:ec2:{region}:{owner}:network-acl/{id}", partition(&region));
-    Ok(Seen::now(Resource::of_arn(DESCRIBE, arn, id)?.called(names), acl))
+    let resource = ec2::resource(DESCRIBE, finding, &owner, "network-acl", &acl.id)?;
+    Ok(Seen::now(resource.called(names), acl))
 }
 
 /// The ACL of an ID.
@@ -112,9 +111,7 @@ fn acl(of: NetworkAcl) -> Result<Acl> {
     let inbound = entries.filter(|entry| entry.egress != Some(true)).map(entry).collect::<Option<Vec<_>>>();
     let mut inbound = inbound.ok_or_else(|| unusable("an entry of a network ACL that is not whole"))?;
     inbound.sort_by_key(|entry| entry.number);
-    let tags = of.tags.unwrap_or_default().into_iter();
-    let tags = tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect();
-    Ok(Acl { id, is_default, subnets, inbound, tags })
+    Ok(Acl { id, is_default, subnets, inbound, tags: ec2::tags(of.tags) })
 }
 
 /// An inbound entry; none where a part is missing or unknown, so that nobody takes it for something else.
@@ -155,13 +152,4 @@ fn types(of: &IcmpTypeCode) -> Option<RangeInclusive<u16>> {
         (kind, -1) => Some(first(kind, 0)?..=first(kind, 255)?),
         (kind, code) => Some(first(kind, code)?..=first(kind, code)?),
     }
-}
-
-fn name_tag(tags: &[Tag]) -> Option<&str> {
-    tags.iter().find(|tag| tag.key() == Some("Name"))?.value()
-}
-
-fn filter(name: &str, values: impl IntoIterator<Item = impl Into<String>>) -> Filter {
-    let values = values.into_iter().map(Into::into).collect();
-    Filter::builder().name(name).set_values(Some(values)).build()
 }

@@ -49,7 +49,7 @@ pub struct NetworkAclOpenIngress;
 pub struct Settings {
     /// Whether an ACL that lets in all IPv6 traffic violates, too.
     pub ipv6: bool,
-    /// What is done where the last inbound allow, of everything or of one address family, would go.
+    /// What the guard does if the last inbound allow would go, of everything or of one address family.
     pub guard_last_allow: Guard,
 }
 
@@ -253,17 +253,17 @@ fn open_in_pieces(acl: &Acl, goes: impl Fn(&Entry) -> bool, settings: &Settings)
         let live = acl.inbound.iter().filter(stays).filter(|of| !traffic::is_dead(of, &acl.inbound));
         let pieces = traffic::all_let_in_by(&live.collect::<Vec<_>>(), family)?;
         let (by, what_to_do) = match &pieces[..] {
-            [piece] => (format!("entry {}", piece.number), "Narrow or delete it: what the subnets need"),
+            [piece] => (format!("entry {}", piece.number), "Narrow or delete it"),
             pieces => {
                 let pieces: Vec<_> = pieces.iter().map(|piece| piece.number).collect();
                 let by = format!("entries {} together", numbers(&pieces));
-                (by, "Narrow or delete some of them: what the subnets need")
+                (by, "Narrow or delete some of them")
             }
         };
         let id = &acl.id;
         Some(format!(
             "{id} lets in all TCP and UDP traffic from every public {family} address, by the inbound {by}. \
-             {what_to_do} is for a person to say"
+             {what_to_do}: a person has to decide what the subnets need"
         ))
     };
     let families = [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| settings.counts(*family));
@@ -271,21 +271,21 @@ fn open_in_pieces(acl: &Acl, goes: impl Fn(&Entry) -> bool, settings: &Settings)
 }
 
 fn stays(entry: &Entry) -> String {
-    format!("{entry} stays: the rule's setting ipv6 is false")
+    format!("{entry} is not changed, because the setting `ipv6` is false")
 }
 
 /// The note on an entry whose deletion nobody notices.
 fn lets_nothing_in(entry: &Entry, acl: &Acl) -> Option<String> {
     let dead = traffic::is_dead(entry, &acl.inbound);
     dead.then(|| {
-        format!("{entry} lets nothing in, because lower-numbered entries deny all of it: nothing is lost with it")
+        format!("{entry} lets nothing in, because lower-numbered entries deny all of it: deleting it cuts nothing off")
     })
 }
 
 /// The notes on the losses that cut nobody off; of the others [`Rule::impact`] warns.
 fn what_is_lost(acl: &Acl, losses: &[Loss]) -> Vec<String> {
     if acl.subnets.is_empty() {
-        let note = "no subnet is associated with it, so none is cut off".to_owned();
+        let note = "no subnet uses it, so none is cut off".to_owned();
         return Vec::from_iter((!losses.is_empty()).then_some(note));
     }
     let subnets = acl.subnets.join(", ");
@@ -300,7 +300,7 @@ async fn standing(client: &Client, acl: &str, change: &Change) -> Result<Option<
 
 fn taken(error: Error, change: &Change, entry: &Entry) -> Error {
     let message = format!(
-        "the number {} belongs to another entry now: {entry}. Give that entry another number, then undo again",
+        "another entry has the number {} now: {entry}. Give that entry another number, then undo again",
         change.number
     );
     Error { kind: ErrorKind::Permanent, message, ..error }

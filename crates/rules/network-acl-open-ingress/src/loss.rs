@@ -21,9 +21,9 @@ impl Loss {
     /// allow stays.
     pub(crate) fn cuts_off(&self) -> Option<String> {
         match self {
-            Self::All => Some("is cut off: its last inbound allow goes, return traffic included".to_owned()),
+            Self::All => Some("is cut off: its last inbound allow goes, and with it all return traffic".to_owned()),
             Self::OfFamily(family) => Some(format!(
-                "is cut off from {family}: its last inbound allow of {family} goes, return traffic included"
+                "is cut off from {family}: its last inbound allow of {family} goes, and with it all return traffic"
             )),
             Self::AllBut(..) => None,
         }

@@ -187,8 +187,8 @@ async fn an_acl_is_named_by_id_arn_or_a_name_that_no_other_has() {
         assert_eq!(look(&rules, resource).await.unwrap().resource.arn, arn, "{resource}");
     }
     for (resource, says) in [
-        ("twice", "the tag Name of 2 resources"),
-        ("e*", "the tag Name of 0 resources"),
+        ("twice", "2 resources have it as their tag Name"),
+        ("e*", "0 resources have it as their tag Name"),
         ("", "neither the ID"),
         ("arn:aws:ec2:eu-central-1:222222222222:vpc/vpc-0123456789abcdef0", "neither the ID"),
         (
@@ -253,14 +253,14 @@ async fn errors_name_the_action() {
 
 #[tokio::test]
 async fn the_guard_sees_each_subnet_that_is_cut_off() {
-    const CUT_OFF: &str = "is cut off: its last inbound allow goes, return traffic included";
+    const CUT_OFF: &str = "is cut off: its last inbound allow goes, and with it all return traffic";
     let [web, other] = SUBNETS;
     let of_web = |what: &str| Sighting::new(format!("{web} {what}")).with("web");
     let of_other = |what: &str| Sighting::new(format!("{other} {what}"));
     let subnets = subnets();
     assert_eq!(impact(open_acl(), &subnets).await.unwrap(), [of_web(CUT_OFF), of_other(CUT_OFF)]);
     let ipv6_stays = acl(vec![entry("100 allow -1 0.0.0.0/0"), entry("110 allow 6 443-443 ::/0")]);
-    let ipv4 = "is cut off from IPv4: its last inbound allow of IPv4 goes, return traffic included";
+    let ipv4 = "is cut off from IPv4: its last inbound allow of IPv4 goes, and with it all return traffic";
     assert_eq!(impact(ipv6_stays, &subnets).await.unwrap(), [of_web(ipv4), of_other(ipv4)]);
     assert_eq!(subnets.num_calls(), 2);
 }
@@ -418,7 +418,7 @@ async fn undo_takes_no_other_entrys_place() {
     for (standing, says) in [
         (
             vec![entry("100 allow 6 22-443 10.0.0.0/8")],
-            "the number 100 belongs to another entry now: inbound entry 100, allow TCP 22-443 from 10.0.0.0/8.",
+            "another entry has the number 100 now: inbound entry 100, allow TCP 22-443 from 10.0.0.0/8.",
         ),
         (vec![entry("100 deny -1 0.0.0.0/0")], "now: inbound entry 100, deny all from 0.0.0.0/0."),
         // Not seen yet: nothing can be concluded.

@@ -8,33 +8,10 @@
 //! That is worked out kind by kind. A [`Kind`] is traffic that no entry tells apart: of one protocol, the ports between
 //! two at which some entry begins or ends. Of each kind, only addresses are left to be reckoned with.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ec2::{IPV6_INTERNET, NOT_OF_THE_INTERNET};
+use ipnet::IpNet;
 
 use crate::acl::{Entry, Family, Protocol, TCP, UDP};
-
-/// What nobody on the internet has for an address: private, local, of documentation, multicast, reserved.
-/// <https://www.iana.org/assignments/iana-ipv4-special-registry/iana-ipv4-special-registry.xhtml>
-const NOT_OF_THE_INTERNET: [Ipv4Net; 14] = [
-    Ipv4Net::new_assert(Ipv4Addr::new(0, 0, 0, 0), 8),
-    Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8),
-    Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 10),
-    Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8),
-    Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16),
-    Ipv4Net::new_assert(Ipv4Addr::new(172, 16, 0, 0), 12),
-    Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 0, 0), 24),
-    Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 2, 0), 24),
-    Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 0, 0), 16),
-    Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15),
-    Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24),
-    Ipv4Net::new_assert(Ipv4Addr::new(203, 0, 113, 0), 24),
-    Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4),
-    Ipv4Net::new_assert(Ipv4Addr::new(240, 0, 0, 0), 4),
-];
-/// All that is given out of IPv6.
-/// <https://www.iana.org/assignments/ipv6-unicast-address-assignments/ipv6-unicast-address-assignments.xhtml>
-const GLOBAL_IPV6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// Some addresses of one family, as ranges in any order.
 #[derive(Debug, Clone, Default)]
@@ -120,7 +97,7 @@ impl Addresses {
                 let reserved = NOT_OF_THE_INTERNET.iter().map(|net| range((*net).into())).collect();
                 Self(vec![(0, u32::MAX.into())]).without(&Self(reserved))
             }
-            Family::Ipv6 => Self(vec![range(GLOBAL_IPV6.into())]),
+            Family::Ipv6 => Self(vec![range(IPV6_INTERNET.into())]),
         }
     }
 

@@ -160,12 +160,12 @@ impl Rule for RdsPublicSnapshot {
 }
 
 fn not_of(resource: &Resource, Change { kind, snapshot, .. }: &Change) -> Error {
-    let message = format!("the {kind} {snapshot} is not one of {}, so it was not changed", resource.arn);
+    let message = format!("the {kind} {snapshot} does not belong to {}, so it was not changed", resource.arn);
     Error::new(kind.describes_snapshots(), ErrorKind::Permanent, message)
 }
 
 fn no_longer_there(Change { kind, snapshot, .. }: &Change) -> Error {
-    let message = format!("the {kind} {snapshot} does not exist any more");
+    let message = format!("the {kind} {snapshot} no longer exists");
     Error::new(kind.describes_snapshots(), ErrorKind::Gone, message)
 }
 
@@ -176,7 +176,7 @@ impl SharedSnapshot {
 
     fn why_not_now(&self) -> String {
         let Self { kind, name, status, .. } = self;
-        format!("the {kind} {name} is {status}, and only an available one can be changed; the next poll tries again")
+        format!("the {kind} {name} is {status} and can only be changed while it is available; the next poll will retry")
     }
 
     fn access(&self) -> Access {

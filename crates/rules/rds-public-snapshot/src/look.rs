@@ -14,7 +14,7 @@ use aws_sdk_rds::Client;
 use remediation::{Arn, Error, ErrorKind, Finding, Resource, Result, Seen, Tags};
 
 use crate::api::{self, Database, Snapshot};
-use crate::named::{self, Id, Named};
+use crate::named::{self, Id, Meant};
 use crate::{Kind, SharedSnapshot, State};
 
 pub(crate) async fn look(client: &Client, finding: &Finding) -> Result<Seen<State>> {
@@ -180,7 +180,7 @@ impl<'a> Found<'a> {
 
     /// The resource: the database that the finding names, also where it is gone and has left snapshots; else the
     /// snapshot.
-    fn resource(&self, named: &Named) -> Result<Resource> {
+    fn resource(&self, named: &Meant) -> Result<Resource> {
         let of_databases = self.databases.iter().flat_map(|database| {
             let Database { arn, name, resource_id, .. } = database;
             [Some(arn), Some(name), resource_id.as_ref()]
@@ -238,7 +238,7 @@ fn in_both(these: Tags, those: Tags) -> Tags {
 }
 
 /// An ARN and a resource ID are known to be gone; a name may be a wrong one.
-fn nothing(named: &Named, finding: &Finding) -> Error {
+fn nothing(named: &Meant, finding: &Finding) -> Error {
     let Finding { account, region, resource, .. } = finding;
     let (action, what) = match (named.databases, named.snapshots) {
         ([Kind::Instance], []) => {

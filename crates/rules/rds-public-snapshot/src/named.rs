@@ -1,14 +1,14 @@
 //! What a finding's resource names: an instance, a cluster, a snapshot of either, or, by a bare name, any of them.
 
-use remediation::{Error, Finding, Result};
+use remediation::{Finding, NameForm, Result};
 
 use crate::Kind;
 
 const BOTH: &[Kind] = &[Kind::Instance, Kind::Cluster];
 
-/// What a finding names.
+/// What a finding can mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named {
+pub(crate) struct Meant {
     /// The kinds of database that it can be.
     pub(crate) databases: &'static [Kind],
     /// The kinds of snapshot that it can be.
@@ -27,36 +27,39 @@ pub(crate) enum Id {
     ResourceId(String),
 }
 
+/// The names of databases and snapshots, each in the ARNs of its kind.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Tagging.ARN.Constructing.html>
+const NAME: NameForm = NameForm {
+    service: "rds",
+    what: "the name or the resource ID of a DB instance, a DB cluster or a snapshot of one",
+    in_arn: |resource| match resource.split_once(':')? {
+        ("db" | "cluster", name) => Some(name).filter(|name| is_database_name(name)),
+        ("snapshot" | "cluster-snapshot", name) => Some(name),
+        _ => None,
+    },
+    is_name: is_snapshot_name,
+};
+
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBInstance.html>
-pub(crate) fn parse(finding: &Finding) -> Result<Named> {
-    let resource = finding.resource.as_str();
-    let (databases, snapshots, name): (&'static [Kind], &'static [Kind], _) = match finding.arn("rds")? {
-        None if is_resource_id(resource, "db-") => return Ok(by_resource_id(&[Kind::Instance], resource)),
-        None if is_resource_id(resource, "cluster-") => return Ok(by_resource_id(&[Kind::Cluster], resource)),
-        None if is_database_name(resource) => (BOTH, BOTH, resource),
-        None => (&[], BOTH, resource),
-        Some(arn) => match arn.resource.split_once(':') {
-            Some(("db", name)) if is_database_name(name) => (&[Kind::Instance], &[], name),
-            Some(("cluster", name)) if is_database_name(name) => (&[Kind::Cluster], &[], name),
-            Some(("snapshot", name)) => (&[], &[Kind::Instance], name),
-            Some(("cluster-snapshot", name)) => (&[], &[Kind::Cluster], name),
-            _ => (&[], &[], ""),
-        },
+pub(crate) fn parse(finding: &Finding) -> Result<Meant> {
+    let named = finding.named(&NAME)?;
+    let kind = named.arn.and_then(|arn| arn.resource.split_once(':')).map(|(kind, _)| kind);
+    let (databases, snapshots): (&'static [Kind], &'static [Kind]) = match (kind, named.name) {
+        (None, id) if is_resource_id(id, "db-") => return Ok(by_resource_id(&[Kind::Instance], id)),
+        (None, id) if is_resource_id(id, "cluster-") => return Ok(by_resource_id(&[Kind::Cluster], id)),
+        (None, name) if is_database_name(name) => (BOTH, BOTH),
+        (None, _) => (&[], BOTH),
+        (Some("db"), _) => (&[Kind::Instance], &[]),
+        (Some("cluster"), _) => (&[Kind::Cluster], &[]),
+        (Some("snapshot"), _) => (&[], &[Kind::Instance]),
+        (Some(_), _) => (&[], &[Kind::Cluster]),
     };
-    if !is_snapshot_name(name) {
-        let message = format!(
-            "`{resource}` is neither the name, the resource ID nor the ARN of a DB instance, a DB cluster or a snapshot \
-             of one"
-        );
-        return Err(Error::invalid_finding("resource", message));
-    }
-    let is_exact = finding.arn("rds")?.is_some_and(|arn| !arn.account.is_empty() && !arn.region.is_empty());
-    Ok(Named { databases, snapshots, id: Id::Name(name.to_ascii_lowercase()), is_exact })
+    let id = Id::Name(named.name.to_ascii_lowercase());
+    Ok(Meant { databases, snapshots, id, is_exact: named.is_exact() })
 }
 
-fn by_resource_id(databases: &'static [Kind], id: &str) -> Named {
-    Named { databases, snapshots: &[], id: Id::ResourceId(id.to_owned()), is_exact: true }
+fn by_resource_id(databases: &'static [Kind], id: &str) -> Meant {
+    Meant { databases, snapshots: &[], id: Id::ResourceId(id.to_owned()), is_exact: true }
 }
 
 /// Resource IDs are in upper case after their prefix; names are kept in lower case.

@@ -105,7 +105,7 @@ fn what_cannot_be_changed_now_does_not_hold_up_the_others() {
         assert_eq!(proposal.changes, [change(Kind::Instance, "ready")]);
         let [later] = &proposal.not_now[..] else { panic!("{proposal:?}") };
         assert!(later.starts_with(&format!("the snapshot busy is {status}")), "{later}");
-        assert!(later.ends_with("the next poll tries again"), "{later}");
+        assert!(later.ends_with("the next poll will retry"), "{later}");
     }
 }
 
@@ -509,7 +509,7 @@ async fn a_snapshot_of_something_else_is_not_changed() {
         for change in [RdsPublicSnapshot::undo(&change), change] {
             let error = apply(&resource, &change, &rules).await.unwrap_err();
             assert_eq!(error.kind, ErrorKind::Permanent, "{error}");
-            assert!(error.message.contains(&format!("is not one of {}", resource.arn)), "{error}");
+            assert!(error.message.contains(&format!("does not belong to {}", resource.arn)), "{error}");
         }
         assert_eq!(rules.map(|rule| rule.num_calls()), [0, 0]);
     }

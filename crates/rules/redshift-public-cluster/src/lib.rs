@@ -13,7 +13,7 @@ use std::fmt;
 
 use aws_sdk_redshift::Client;
 use remediation::{
-    Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target,
+    Error, ErrorKind, Finding, NameForm, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target,
 };
 use runbook::Runbooks;
 use schemars::JsonSchema;
@@ -95,8 +95,9 @@ impl Rule for RedshiftPublicCluster {
 
     /// A name that no cluster has may be a wrong one; of a cluster's own ARN, AWS says that it does not exist.
     async fn look(clients: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
-        let id = cluster_identifier(finding)?;
-        let is_exact = finding.arn("redshift")?.is_some_and(|arn| !arn.region.is_empty());
+        let named = finding.named(&IDENTIFIER)?;
+        // As Redshift keeps it.
+        let (id, is_exact) = (named.name.to_ascii_lowercase(), named.is_exact());
         let unless_exact = |error: Error| if error.is_gone() && !is_exact { no_cluster(&id, finding) } else { error };
         let state = api::read(&clients.redshift, &id).await.map_err(unless_exact)?;
         // DescribeClusters knows the clusters of the caller's account and region, and no others.
@@ -172,37 +173,33 @@ fn is_available(status: &str) -> bool {
 }
 
 fn not_available(status: &str) -> String {
-    format!("the cluster is {status}, and only an available one can be changed; the next poll tries again")
+    format!("the cluster is {status} and can only be changed while it is available; the next poll will retry")
 }
 
 fn under_way(public: bool) -> String {
     let becomes = if public { "publicly accessible" } else { "private" };
-    format!("a change that makes the cluster {becomes} is under way; the next poll looks again")
+    format!("a change that makes the cluster {becomes} is already under way; the next poll will look again")
 }
 
 fn no_cluster(id: &str, finding: &Finding) -> Error {
     let Finding { account, region, .. } = finding;
-    let message = format!("no Redshift cluster is named `{id}` in {region} of the account {account}");
+    let message = format!("the account {account} has no Redshift cluster named `{id}` in {region}");
     Error::invalid_finding("resource", message)
 }
 
-/// The identifier in a cluster's identifier or ARN, in lower case, as Redshift keeps it.
+/// The identifiers of clusters.
 /// <https://docs.aws.amazon.com/redshift/latest/APIReference/API_CreateCluster.html>
-fn cluster_identifier(finding: &Finding) -> Result<String> {
-    let resource = finding.resource.as_str();
-    let id = match finding.arn("redshift")? {
-        Some(arn) => arn.resource.strip_prefix("cluster:").unwrap_or_default(),
-        None => resource,
-    };
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let starts_with_letter = id.starts_with(|c: char| c.is_ascii_alphabetic());
-    if (1..=63).contains(&id.len()) && starts_with_letter && id.chars().all(allowed) {
-        Ok(id.to_ascii_lowercase())
-    } else {
-        let message = format!("`{resource}` is neither a Redshift cluster's identifier nor its ARN");
-        Err(Error::invalid_finding("resource", message))
-    }
-}
+const IDENTIFIER: NameForm = NameForm {
+    service: "redshift",
+    what: "a Redshift cluster's identifier",
+    in_arn: |resource| resource.strip_prefix("cluster:"),
+    is_name: |name| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        (1..=63).contains(&name.len())
+            && name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(allowed)
+    },
+};
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

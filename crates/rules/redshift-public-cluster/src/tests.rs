@@ -127,7 +127,7 @@ fn a_public_cluster_in_another_status_is_left_for_later_with_its_status() {
     ] {
         let proposal = planned(&seen(status, access(public, None), pending));
         assert_eq!((&proposal.changes[..], proposal.not_now.len()), (&[][..], 1), "{status}");
-        let says = format!("the cluster is {status}, and only an available one can be changed");
+        let says = format!("the cluster is {status} and can only be changed while it is available");
         assert!(proposal.not_now[0].starts_with(&says), "{proposal:?}");
     }
 }
@@ -136,7 +136,8 @@ fn a_public_cluster_in_another_status_is_left_for_later_with_its_status() {
 fn a_change_that_is_under_way_is_awaited() {
     for (public, pending, says) in [(false, true, "publicly accessible"), (true, false, "private")] {
         let proposal = planned(&seen("available", access(public, None), Some(pending)));
-        let says = format!("a change that makes the cluster {says} is under way; the next poll looks again");
+        let says =
+            format!("a change that makes the cluster {says} is already under way; the next poll will look again");
         assert_eq!((proposal.changes, proposal.not_now), (vec![], vec![says]));
     }
     assert_eq!(planned(&seen("available", access(true, None), Some(true))), vec![private()].into());
@@ -217,7 +218,7 @@ async fn a_clusters_own_arn_can_be_gone_and_a_name_can_only_be_wrong() {
     for resource in ["wh", without_region] {
         let error = look(&[&describe_refused("ClusterNotFound")], resource).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{error}");
-        let says = "no Redshift cluster is named `wh` in eu-central-1 of the account 222222222222";
+        let says = "the account 222222222222 has no Redshift cluster named `wh` in eu-central-1";
         assert!(error.message.contains(says), "{error}");
     }
 }
@@ -318,12 +319,12 @@ async fn undo_asks_for_the_elastic_ip_again_unless_it_is_there() {
 #[test]
 fn an_identifier_and_an_arn_name_a_cluster_and_nothing_else_does() {
     for resource in ["wh", "WH", "arn:aws:redshift:eu-central-1:222222222222:cluster:wh"] {
-        assert_eq!(cluster_identifier(&finding(CONTROL, resource)).unwrap(), "wh", "{resource}");
+        assert!(finding(CONTROL, resource).named(&IDENTIFIER).unwrap().name.eq_ignore_ascii_case("wh"), "{resource}");
     }
     for resource in
         ["", "1wh", "w h", "arn:aws:redshift:eu-central-1:222222222222:namespace:wh", "arn:aws:redshift:x:1:cluster:wh"]
     {
-        let error = cluster_identifier(&finding(CONTROL, resource)).unwrap_err();
+        let error = finding(CONTROL, resource).named(&IDENTIFIER).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
     }
 }
@@ -387,6 +388,6 @@ proptest! {
 
     #[test]
     fn no_resource_makes_the_parser_panic(resource: String) {
-        let _ = cluster_identifier(&finding(CONTROL, &resource));
+        let _ = finding(CONTROL, &resource).named(&IDENTIFIER);
     }
 }

@@ -82,7 +82,7 @@ impl Rule for S3PublicBucket {
     }
 
     async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<Self::State>> {
-        let (bucket, owner) = (name::of(finding)?, finding.account.clone());
+        let (bucket, owner) = (name::of(finding, client.target.partition)?, finding.account.clone());
         let (region, state) = match read(&client.s3, bucket, &owner).await {
             Err(Error { elsewhere: Some(region), .. }) => {
                 let there = client.in_region(&region);

@@ -1,6 +1,6 @@
 //! Which bucket a finding names.
 
-use remediation::{Error, Finding, Result};
+use remediation::{Error, Finding, NameForm, Result};
 
 /// How the names of what is no general purpose bucket end: none of it has a public access block of a bucket.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
@@ -13,19 +13,27 @@ const NO_BUCKETS: [(&str, &str); 5] = [
     (".mrap", "the alias of a Multi-Region Access Point"),
 ];
 
-/// The name in a bucket's name or ARN. Buckets from before March 2018 can have capitals, underscores and up to 255
-/// characters.
+/// The names of buckets. Those from before March 2018 can have capitals, underscores and up to 255 characters.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-pub(crate) fn of(finding: &Finding) -> Result<&str> {
-    let resource = finding.resource.as_str();
-    let name = finding.arn("s3")?.map_or(resource, |arn| arn.resource);
-    let invalid = |what: String| Error::invalid_finding("resource", format!("`{resource}` is {what}"));
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    if !(3..=255).contains(&name.len()) || !name.chars().all(allowed) {
-        return Err(invalid("neither a bucket's name nor its ARN".into()));
+const NAME: NameForm = NameForm {
+    service: "s3",
+    what: "a bucket's name",
+    in_arn: |resource| Some(resource),
+    is_name: |name| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        (3..=255).contains(&name.len()) && name.chars().all(allowed)
+    },
+};
+
+/// The name in a bucket's name or ARN, in a session of `partition`.
+pub(crate) fn of<'a>(finding: &'a Finding, partition: &str) -> Result<&'a str> {
+    let named = finding.named_in(partition, &NAME)?;
+    let invalid = |what: String| Error::invalid_finding("resource", format!("`{}` is {what}", finding.resource));
+    if named.arn.is_some_and(|arn| !arn.region.is_empty() || !arn.account.is_empty()) {
+        return Err(invalid("not the ARN of a bucket, which has neither a region nor an account".into()));
     }
-    match NO_BUCKETS.iter().find(|(ending, _)| name.ends_with(ending)) {
-        Some((ending, what)) => Err(invalid(format!("{what} ({ending}), and no bucket"))),
-        None => Ok(name),
+    match NO_BUCKETS.iter().find(|(ending, _)| named.name.ends_with(ending)) {
+        Some((ending, what)) => Err(invalid(format!("{what} ({ending}), and not a bucket"))),
+        None => Ok(named.name),
     }
 }

@@ -1,5 +1,5 @@
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_s3::config::{Credentials, Region as SdkRegion, SharedCredentialsProvider};
+use aws_config::SdkConfig;
+use aws_sdk_s3::config::Region as SdkRegion;
 use aws_sdk_s3::error::ErrorMetadata;
 use aws_sdk_s3::operation::delete_public_access_block::DeletePublicAccessBlockOutput;
 use aws_sdk_s3::operation::get_bucket_tagging::{GetBucketTaggingError, GetBucketTaggingOutput};
@@ -8,12 +8,12 @@ use aws_sdk_s3::operation::get_public_access_block::{GetPublicAccessBlockError, 
 use aws_sdk_s3::operation::put_public_access_block::PutPublicAccessBlockOutput;
 use aws_sdk_s3::types::{IndexDocument, RedirectAllRequestsTo, Tag};
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
 use remediation::{ErrorKind, Manifest};
-use rule_testing::{ACCOUNT, World, finding, hold, poll};
+use rule_testing::{ACCOUNT, World, finding, hold, poll, target};
 
 use super::*;
 
@@ -197,7 +197,7 @@ fn the_guard_warns_unless_the_policy_says_otherwise() {
 
 #[tokio::test]
 async fn an_arn_is_as_good_as_a_name() {
-    assert_eq!(plan(&found([true; 4]), "arn:aws-us-gov:s3:::data").await.unwrap(), []);
+    assert_eq!(plan(&found([true; 4]), "arn:aws:s3:::data").await.unwrap(), []);
     let seen = look(&found([true; 4]), "data").await.unwrap();
     assert_eq!((seen.resource.arn.as_str(), seen.resource.region), ("arn:aws:s3:::data", Region::code("us-east-1")));
 }
@@ -210,6 +210,9 @@ fn what_is_no_bucket_is_refused_by_its_name_and_old_names_are_not() {
         ("arn:aws:ec2:::data", "the service ec2"),
         ("arn:aws:s3:::data/key", "neither a bucket's name"),
         ("a:b", "neither a bucket's name"),
+        ("arn:aws-us-gov:s3:::data", "partition aws-us-gov, but the finding is of aws"),
+        ("arn:aws:s3:eu-central-1:222222222222:data", "neither a region nor an account"),
+        ("arn:aws:s3:eu-central-1:222222222222:accesspoint/data", "neither a bucket's name"),
         ("Not A Bucket", "neither a bucket's name"),
         ("data--use1-az4--x-s3", "a directory bucket"),
         ("arn:aws:s3:::data--use1-az4--x-s3", "a directory bucket"),
@@ -217,15 +220,15 @@ fn what_is_no_bucket_is_refused_by_its_name_and_old_names_are_not() {
         ("my-olap-abc123--ol-s3", "an Object Lambda access point"),
         ("mfzwi23gnjvgw.mrap", "a Multi-Region Access Point"),
     ] {
-        let error = name::of(&finding(CONTROL, resource)).unwrap_err();
+        let error = name::of(&finding(CONTROL, resource), "aws").unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFinding, "{resource}");
         assert!(error.message.contains(says), "{error}");
     }
     let long = "A".repeat(255);
     for resource in ["data", "Data_2010", "a.dotted.name", long.as_str()] {
-        assert_eq!(name::of(&finding(CONTROL, resource)).unwrap(), resource);
+        assert_eq!(name::of(&finding(CONTROL, resource), "aws").unwrap(), resource);
     }
-    assert!(name::of(&finding(CONTROL, &"a".repeat(256))).is_err());
+    assert!(name::of(&finding(CONTROL, &"a".repeat(256)), "aws").is_err());
 }
 
 /// An answer of S3: a status, headers, and a body.
@@ -260,14 +263,7 @@ impl HttpConnector for Europe {
 
 #[tokio::test]
 async fn a_bucket_is_found_in_its_own_region_wherever_it_is_listed() {
-    let connector = SharedHttpConnector::new(Europe);
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(SdkRegion::from_static("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
-        .http_client(http_client_fn(move |_, _| connector.clone()))
-        .build();
-    let client = S3PublicBucket::client(&Target { config, ..session() });
+    let client = S3PublicBucket::client(&target("us-east-1", Europe));
     let seen = S3PublicBucket::look(&client, &finding(CONTROL, "data")).await.unwrap();
     assert_eq!(seen.resource.region, Region::code("eu-west-1"));
     let changes = S3PublicBucket::plan(&seen, &[], &Settings::default()).changes;
@@ -365,6 +361,6 @@ proptest! {
 
     #[test]
     fn no_resource_makes_the_parser_panic(resource: String) {
-        let _ = name::of(&finding(CONTROL, &resource));
+        let _ = name::of(&finding(CONTROL, &resource), "aws");
     }
 }

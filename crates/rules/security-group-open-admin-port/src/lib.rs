@@ -87,7 +87,7 @@ pub struct Settings {
     pub ipv6: bool,
     /// What is done with a rule that opens more than the admin port.
     pub wide_rules: WideRules,
-    /// What is done where the group protects network interfaces that are in use.
+    /// What the guard does if the group protects network interfaces that are in use.
     pub guard_in_use: Guard,
 }
 
@@ -133,7 +133,7 @@ impl Rule for SecurityGroupOpenAdminPort {
     }
 
     async fn look(client: &Client, finding: &Finding) -> Result<Seen<State>> {
-        let group = look::find(&client.ec2, &named::parse(finding)?, finding, client.partition).await?;
+        let group = look::find(&client.ec2, named::parse(finding)?, finding).await?;
         let Group { resource, vpc, tags, summary } = group;
         let Inbound { everyone, partial } = match summary {
             Summary::NotClosed => look::inbound(&client.ec2, &resource.id).await?,
@@ -163,7 +163,7 @@ impl Rule for SecurityGroupOpenAdminPort {
             .filter(|rule| ports.are_opened_by(rule))
             .cloned()
             .partition(|rule| settings.ipv6 || rule.from == Everyone::Ipv4);
-        let left = left.iter().map(|rule| format!("{rule} stays: the setting `ipv6` is false"));
+        let left = left.iter().map(|rule| format!("{rule} is not changed, because the setting `ipv6` is false"));
         proposal.notes.extend(left);
         let (exact, wide): (Vec<_>, Vec<_>) = counted.into_iter().partition(|rule| ports.without(rule).is_empty());
         // First, so that they go also where a wide rule cannot be narrowed, and make room for the narrower ones.
@@ -172,7 +172,7 @@ impl Rule for SecurityGroupOpenAdminPort {
         for open in controls.iter().flat_map(|port| reach::open(port, partial, lists)) {
             match open {
                 Open::ToEveryone(Everyone::Ipv6, what) if !settings.ipv6 => {
-                    proposal.notes.push(format!("{what}; it stays: the setting `ipv6` is false"));
+                    proposal.notes.push(format!("{what}; not changed, because the setting `ipv6` is false"));
                 }
                 Open::ToEveryone(_, what) | Open::ToUnknown(what) => proposal.held.push(what),
             }
@@ -253,11 +253,15 @@ fn replace_wide(
 ) {
     match setting {
         WideRules::Hold => {
-            let reason = |rule| format!("{rule} opens more than port {ports}, and the setting `wide_rules` is `hold`");
+            let reason = |rule| {
+                format!(
+                    "{rule} opens more than port {ports} and is not changed, because the setting `wide_rules` is `hold`"
+                )
+            };
             proposal.held.extend(wide.iter().map(reason));
         }
         WideRules::Revoke => {
-            let note = |rule| format!("all that {rule} opens is closed: the setting `wide_rules` is `revoke`");
+            let note = |rule| format!("{rule} is revoked as a whole, because the setting `wide_rules` is `revoke`");
             proposal.notes.extend(wide.iter().map(note));
             proposal.changes.extend(wide.into_iter().map(|rule| Change::revoke(vec![rule])));
         }
@@ -293,7 +297,7 @@ fn in_use(interfaces: &[Interface]) -> Vec<Sighting> {
         Sighting::new(format!("the group protects {thing}")).with(format!("{named}{more}"))
     };
     // Their number is all that tells of one more among them.
-    let others = (more > 0).then(|| Sighting::new(format!("the group protects {more} more that are in use")));
+    let others = (more > 0).then(|| Sighting::new(format!("the group protects {more} more resources that are in use")));
     things.into_iter().take(NAMED).map(thing).chain(others).collect()
 }
 
@@ -310,7 +314,7 @@ async fn run_runbook(client: &Client, group: &str, change: &Change) -> Result<()
     match client.runbooks.or_directly(&runbook, &[("GroupId", group)], directly).await {
         // It has come to an end; a call that was refused or got no answer is another thing.
         Err(error) if error.action == RUNBOOK && error.kind != ErrorKind::Unfinished => {
-            tracing::warn!(%error, "the runbook did not do it; the rules are revoked directly");
+            tracing::warn!(%error, "the runbook failed, so the rules are revoked directly");
             Ok(())
         }
         ended => ended,

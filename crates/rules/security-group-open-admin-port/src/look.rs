@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{
-    Filter, IpPermission, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule, Tag,
-};
+use aws_sdk_ec2::types::{IpPermission, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule};
+use ec2::filter;
 use ipnet::IpNet;
-use remediation::{Arn, Error, ErrorKind, Finding, Resource, Result, call};
+use remediation::{Arn, Ec2Name, Error, ErrorKind, Finding, Resource, Result, call};
 
 use crate::admin_port::{LAST_PORT, opens_admin_port};
 use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
-use crate::named::Named;
 use crate::reach::{Lists, Partial, Peer};
 
 const DESCRIBE_GROUPS: &str = "ec2:DescribeSecurityGroups";
@@ -67,20 +65,19 @@ pub(crate) struct Interface {
 
 /// The security group that a finding names.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html>
-pub(crate) async fn find(ec2: &Client, named: &Named<'_>, finding: &Finding, partition: &str) -> Result<Group> {
+pub(crate) async fn find(ec2: &Client, named: Ec2Name<'_>, finding: &Finding) -> Result<Group> {
     let request = ec2.describe_security_groups();
     let request = match named {
-        Named::Id(id) => request.group_ids(*id),
-        Named::Name(name) => request.filters(filter("group-name", name)),
+        Ec2Name::Id(id) => request.group_ids(id),
+        Ec2Name::Name(name) => request.filters(filter("group-name", [name])),
     };
     let list = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
     let found = call(DESCRIBE_GROUPS, list).await.map_err(|error| of_id(error, named))?;
-    // A filter takes `*` in a name for any text.
     let is_meant = |group: &SecurityGroup| match named {
-        Named::Id(id) => group.group_id() == Some(id),
-        Named::Name(name) => group.group_name() == Some(name),
+        Ec2Name::Id(id) => group.group_id() == Some(id),
+        Ec2Name::Name(name) => group.group_name() == Some(name),
     };
-    let meant = found.into_iter().filter(is_meant).map(|group| described(group, finding, partition));
+    let meant = found.into_iter().filter(is_meant).map(|group| described(group, finding));
     let meant = meant.collect::<Result<Vec<_>>>()?;
     // A group that another account shares is listed here as well, and can be changed only there.
     let (ours, theirs): (Vec<_>, Vec<_>) = meant.into_iter().partition(|group| group.resource.owner == finding.account);
@@ -88,13 +85,13 @@ pub(crate) async fn find(ec2: &Client, named: &Named<'_>, finding: &Finding, par
 }
 
 /// The one group of this name.
-fn only(named: &Named<'_>, groups: Vec<Group>, finding: &Finding) -> Result<Group> {
+fn only(named: Ec2Name<'_>, groups: Vec<Group>, finding: &Finding) -> Result<Group> {
     let ids: Vec<_> = groups.iter().map(|group| group.resource.id.clone()).collect();
     let mut groups = groups.into_iter();
     match (groups.next(), groups.next(), named) {
         (Some(only), None, _) => Ok(only),
-        (None, _, Named::Id(_)) => Err(Error::unusable(DESCRIBE_GROUPS, "no group of the ID that was asked for")),
-        (None, _, Named::Name(name)) => {
+        (None, _, Ec2Name::Id(_)) => Err(Error::unusable(DESCRIBE_GROUPS, "no group of the ID that was asked for")),
+        (None, _, Ec2Name::Name(name)) => {
             let message = format!(
                 "no security group of the account {} in {} has the group name `{name}`: give the group's ID",
                 finding.account, finding.region
@@ -103,7 +100,7 @@ fn only(named: &Named<'_>, groups: Vec<Group>, finding: &Finding) -> Result<Grou
         }
         (Some(_), Some(_), _) => {
             let message = format!(
-                "`{}` is the name of several security groups: name one of {}",
+                "`{}` is the name of several security groups: give the ID of one of {}",
                 finding.resource,
                 ids.join(", ")
             );
@@ -112,14 +109,13 @@ fn only(named: &Named<'_>, groups: Vec<Group>, finding: &Finding) -> Result<Grou
     }
 }
 
-fn described(group: SecurityGroup, finding: &Finding, partition: &str) -> Result<Group> {
+fn described(group: SecurityGroup, finding: &Finding) -> Result<Group> {
     let lacks = |what| move || Error::unusable(DESCRIBE_GROUPS, what);
     let id = group.group_id.ok_or_else(lacks("a security group without its ID"))?;
     let owner = group.owner_id.ok_or_else(lacks("a security group without its owner"))?;
-    let arn = format!("arn:{partition}:ec2:{}:{owner}:security-group/{id}", finding.region);
-    let tags: Tags = group.tags.unwrap_or_default().into_iter().filter_map(key_and_value).collect();
+    let tags = ec2::tags(group.tags);
     let names = group.group_name.into_iter().chain(tags.get("Name").cloned());
-    let resource = Resource::of_arn(DESCRIBE_GROUPS, arn, id)?.called(names);
+    let resource = ec2::resource(DESCRIBE_GROUPS, finding, &owner, "security-group", &id)?.called(names);
     let summary = match group.ip_permissions {
         Some(permissions) => Summary::of(permissions)?,
         None => Summary::NotClosed,
@@ -156,18 +152,18 @@ impl Summary {
 }
 
 /// What EC2 says of an ID, it says of this very group.
-fn of_id(error: Error, named: &Named<'_>) -> Error {
+fn of_id(error: Error, named: Ec2Name<'_>) -> Error {
     match (named, error.code.as_deref()) {
-        (Named::Id(_), Some("InvalidGroupId.Malformed")) => Error { kind: ErrorKind::InvalidFinding, ..error },
-        (Named::Id(_), _) => error.gone_if(&GONE),
-        (Named::Name(_), _) => error,
+        (Ec2Name::Id(_), Some("InvalidGroupId.Malformed")) => Error { kind: ErrorKind::InvalidFinding, ..error },
+        (Ec2Name::Id(_), _) => error.gone_if(&GONE),
+        (Ec2Name::Name(_), _) => error,
     }
 }
 
 /// Whom a group lets in.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroupRules.html>
 pub(crate) async fn inbound(ec2: &Client, group: &str) -> Result<Inbound> {
-    let request = ec2.describe_security_group_rules().filters(filter("group-id", group)).max_results(PAGE);
+    let request = ec2.describe_security_group_rules().filters(filter("group-id", [group])).max_results(PAGE);
     let list = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
     let mut inbound = Inbound::default();
     for listed in call(DESCRIBE_RULES, list).await? {
@@ -197,7 +193,7 @@ impl Inbound {
         let id = listed.security_group_rule_id.ok_or_else(lacks("a rule without its ID"))?;
         let ports = ports(protocol, listed.from_port, listed.to_port);
         let description = listed.description.filter(|text| !text.is_empty());
-        let tags: Tags = listed.tags.unwrap_or_default().into_iter().filter_map(own_tag).collect();
+        let tags: Tags = own(ec2::tags(listed.tags));
         for peer in peers {
             let everyone = if let Peer::Range(range) = peer { Everyone::of(range) } else { None };
             match everyone {
@@ -256,19 +252,16 @@ pub(crate) async fn entries(ec2: &Client, lists: BTreeSet<&str>) -> Result<Lists
 
 /// Tags of AWS's own cannot be written.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
-fn own_tag(tag: Tag) -> Option<(String, String)> {
-    key_and_value(tag).filter(|(key, _)| !key.starts_with("aws:"))
-}
-
-fn key_and_value(tag: Tag) -> Option<(String, String)> {
-    Some((tag.key?, tag.value.unwrap_or_default()))
+fn own(mut tags: Tags) -> Tags {
+    tags.retain(|key, _| !key.starts_with("aws:"));
+    tags
 }
 
 /// The network interfaces in use that a group protects, in the order of their IDs.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkInterfaces.html>
 pub(crate) async fn interfaces_in_use(ec2: &Client, group: &str) -> Result<Vec<Interface>> {
-    let request = ec2.describe_network_interfaces().filters(filter("group-id", group));
-    let request = request.filters(filter("status", NetworkInterfaceStatus::InUse.as_str())).max_results(PAGE);
+    let request = ec2.describe_network_interfaces().filters(filter("group-id", [group]));
+    let request = request.filters(filter("status", [NetworkInterfaceStatus::InUse.as_str()])).max_results(PAGE);
     let list = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
     let listed = call(DESCRIBE_INTERFACES, list).await?.into_iter();
     let mut interfaces = listed.map(interface).collect::<Result<Vec<_>>>()?;
@@ -294,10 +287,6 @@ fn interface(listed: NetworkInterface) -> Result<Interface> {
 pub(crate) async fn is_default_vpc(ec2: &Client, vpc: &str) -> Result<bool> {
     let answer = call(DESCRIBE_VPCS, || ec2.describe_vpcs().vpc_ids(vpc).send()).await?;
     Ok(answer.vpcs().iter().any(|vpc| vpc.is_default() == Some(true)))
-}
-
-fn filter(name: &str, value: &str) -> Filter {
-    Filter::builder().name(name).values(value).build()
 }
 
 impl fmt::Display for Interface {

@@ -1,8 +1,8 @@
 //! Who reaches a port through rules for ranges of addresses and prefix lists: what is as wide as the world together.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ec2::{IPV6_INTERNET, NOT_OF_THE_INTERNET};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::admin_port::AdminPort;
@@ -40,31 +40,6 @@ pub(crate) enum Open {
 /// So many rules are named.
 const NAMED: usize = 10;
 
-/// The ranges of IPv4 from which nobody comes over the internet: what is as wide as all the others is as wide as the
-/// world.
-/// <https://www.iana.org/assignments/iana-ipv4-special-registry/iana-ipv4-special-registry.xhtml>
-/// <https://www.iana.org/assignments/ipv4-address-space/ipv4-address-space.xhtml>
-const NOT_OF_THE_INTERNET: [([u8; 4], u8); 14] = [
-    ([0, 0, 0, 0], 8),
-    ([10, 0, 0, 0], 8),
-    ([100, 64, 0, 0], 10),
-    ([127, 0, 0, 0], 8),
-    ([169, 254, 0, 0], 16),
-    ([172, 16, 0, 0], 12),
-    ([192, 0, 0, 0], 24),
-    ([192, 0, 2, 0], 24),
-    ([192, 168, 0, 0], 16),
-    ([198, 18, 0, 0], 15),
-    ([198, 51, 100, 0], 24),
-    ([203, 0, 113, 0], 24),
-    ([224, 0, 0, 0], 4),
-    ([240, 0, 0, 0], 4),
-];
-
-/// All of the internet's addresses of IPv6: nothing else has been assigned to be routed.
-/// <https://www.iana.org/assignments/ipv6-address-space/ipv6-address-space.xhtml>
-const INTERNET: (u16, u8) = (0x2000, 3);
-
 /// What the control's port is open to by `rules`.
 pub(crate) fn open(port: &AdminPort, rules: &[Partial], lists: &Lists) -> Vec<Open> {
     let mut by: BTreeMap<(Everyone, String), Vec<&str>> = BTreeMap::new();
@@ -79,8 +54,8 @@ pub(crate) fn open(port: &AdminPort, rules: &[Partial], lists: &Lists) -> Vec<Op
     }
     let everyone = by.into_iter().map(|((everyone, rules), protocols)| {
         let text = format!(
-            "port {} ({}) is open to everyone, as if by {}, through {rules}. The fix leaves such rules to a person: \
-             narrow or revoke them, or take entries off the prefix list",
+            "port {} ({}) is open to everyone, as if by {}, through {rules}. A person has to decide what happens to \
+             these rules: narrow or revoke them, or take entries off the prefix list",
             port.port,
             protocols.join(", "),
             everyone.cidr(),
@@ -98,7 +73,7 @@ pub(crate) fn open(port: &AdminPort, rules: &[Partial], lists: &Lists) -> Vec<Op
     });
     let unknown = unknown.map(|(rule, reason)| {
         let text = format!(
-            "port {} is open through {rule}, and whether to everyone cannot be said, because the list's entries cannot \
+            "port {} is open through {rule}, but nobody knows to whom, because the list's entries cannot \
              be read: {reason}",
             port.port
         );
@@ -129,22 +104,15 @@ fn is_everyone<'a>(everyone: Everyone, addresses: impl Iterator<Item = &'a IpNet
     match everyone {
         Everyone::Ipv4 => {
             let of_ipv4 = addresses.filter_map(|range| if let IpNet::V4(range) = range { Some(*range) } else { None });
-            let beside = NOT_OF_THE_INTERNET.map(|(address, length)| ipv4(address, length));
-            let all: Vec<_> = of_ipv4.chain(beside.into_iter().flatten()).collect();
+            let all: Vec<_> = of_ipv4.chain(NOT_OF_THE_INTERNET).collect();
             Ipv4Net::aggregate(&all).iter().any(|range| range.prefix_len() == 0)
         }
         Everyone::Ipv6 => {
             let of_ipv6 = addresses.filter_map(|range| if let IpNet::V6(range) = range { Some(*range) } else { None });
             let all: Vec<_> = of_ipv6.collect();
-            let (start, length) = INTERNET;
-            let internet = Ipv6Net::new(Ipv6Addr::new(start, 0, 0, 0, 0, 0, 0, 0), length);
-            internet.is_ok_and(|internet| Ipv6Net::aggregate(&all).iter().any(|range| range.contains(&internet)))
+            Ipv6Net::aggregate(&all).iter().any(|range| range.contains(&IPV6_INTERNET))
         }
     }
-}
-
-fn ipv4(address: [u8; 4], length: u8) -> Option<Ipv4Net> {
-    Ipv4Net::new(Ipv4Addr::from(address), length).ok()
 }
 
 /// The rules that make it everyone, but not those that another one contains; the widest first.

@@ -168,7 +168,7 @@ impl Writer<'_> {
         }
         let message = format!(
             "somebody else changed the group while {} was being replaced, so it was left as they made it; the next poll \
-             plans it again",
+             will plan it again",
             list(&self.change.take)
         );
         Err(Error::not_now(DESCRIBE_RULES, message).into())
@@ -309,8 +309,8 @@ fn without_room(error: Error, count: usize) -> Error {
         return error;
     }
     let message = format!(
-        "{} (the group is full: {count} more rules are needed than its quota \"Inbound or outbound rules per security \
-         group\", L-0EA8095F, has room for, so nothing wider was closed for them: have the quota raised, or remove \
+        "{} (the group is full: its quota \"Inbound or outbound rules per security group\", L-0EA8095F, has no room for \
+         {count} more rule(s), which must be added first, so nothing wider was closed: have the quota raised, or remove \
          rules)",
         error.message
     );

@@ -1,7 +1,5 @@
 //! The calls of EC2 and of CloudWatch Logs.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_cloudwatchlogs::Client as Logs;
 use aws_sdk_cloudwatchlogs::types::{LogGroup, LogStream, OrderBy};
 use aws_sdk_ec2::Client as Ec2;
@@ -9,8 +7,9 @@ use aws_sdk_ec2::types::{
     Filter, FlowLogsResourceType, LogDestinationType, NetworkInterfaceStatus, ResourceType, Tag, TagSpecification,
     TrafficType, UnsuccessfulItem, Vpc as Ec2Vpc,
 };
+use ec2::{filter, name_tag};
 use jiff::Timestamp;
-use remediation::{Ec2Name, Error, ErrorKind, Finding, Resource, Result, call, partition};
+use remediation::{Ec2Name, Error, ErrorKind, Finding, Resource, Result, Tags, call};
 
 use crate::state::{Delivery, FlowLog};
 use crate::{Change, Traffic};
@@ -38,7 +37,7 @@ pub(crate) const TAG: (&str, &str) = ("autoremediate", "vpc-without-flow-logs");
 #[derive(Debug)]
 pub(crate) struct Vpc {
     pub(crate) resource: Resource,
-    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) tags: Tags,
 }
 
 /// The VPC that the finding names.
@@ -47,36 +46,32 @@ pub(crate) async fn find_vpc(ec2: &Ec2, finding: &Finding) -> Result<Vpc> {
     let name = finding.ec2_name("vpc", "vpc")?;
     let asked = || match name {
         Ec2Name::Id(id) => ec2.describe_vpcs().vpc_ids(id),
-        Ec2Name::Tag(tag) => ec2.describe_vpcs().filters(filter("tag:Name", tag)),
+        Ec2Name::Name(name) => ec2.describe_vpcs().filters(filter("tag:Name", [name])),
     };
     let found = call(DESCRIBE_VPCS, || asked().into_paginator().items().send().collect());
     let found: Vec<Ec2Vpc> = found.await.map_err(|error| error.gone_if(NO_VPC))?;
-    // A filter takes * and ? for wildcards.
     let is_named = |vpc: &Ec2Vpc| match name {
         Ec2Name::Id(id) => vpc.vpc_id() == Some(id),
-        Ec2Name::Tag(tag) => has_tag(vpc.tags(), ("Name", tag)),
+        Ec2Name::Name(name) => name_tag(vpc.tags()) == Some(name),
     };
     let vpc = name.only(DESCRIBE_VPCS, found.into_iter().filter(is_named).collect())?;
     let unusable = |what| Error::unusable(DESCRIBE_VPCS, what);
     let id = vpc.vpc_id.ok_or_else(|| unusable("a VPC without its ID"))?;
     let owner = vpc.owner_id.ok_or_else(|| unusable("a VPC without its owner"))?;
-    let tags = vpc.tags.unwrap_or_default().into_iter();
-    let tags: BTreeMap<_, _> = tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect();
-    let region = finding.region.to_string();
-    let arn = format!("arn:{}:ec2:{region}:{owner}:vpc/{id}", partition(&region));
-    let resource = Resource::of_arn(DESCRIBE_VPCS, arn, id)?.called(tags.get("Name").cloned());
+    let tags = ec2::tags(vpc.tags);
+    let resource = ec2::resource(DESCRIBE_VPCS, finding, &owner, "vpc", &id)?.called(tags.get("Name").cloned());
     Ok(Vpc { resource, tags })
 }
 
 /// Every flow log of a VPC, whoever made it. Those that are to `log_group` and have the rule's tag are its own.
 pub(crate) async fn flow_logs(ec2: &Ec2, vpc: &str, log_group: &str) -> Result<Vec<FlowLog>> {
-    filtered(ec2, vpc, log_group, vec![filter("resource-id", vpc)]).await
+    filtered(ec2, vpc, log_group, vec![filter("resource-id", [vpc])]).await
 }
 
 /// The IDs of the VPC's flow logs to that group that the rule has made, in whatever run.
 pub(crate) async fn ours(ec2: &Ec2, vpc: &str, log_group: &str) -> Result<Vec<String>> {
-    let tag = filter(&format!("tag:{}", TAG.0), TAG.1);
-    let filters = vec![filter("resource-id", vpc), filter("log-group-name", log_group), tag];
+    let tag = filter(&format!("tag:{}", TAG.0), [TAG.1]);
+    let filters = vec![filter("resource-id", [vpc]), filter("log-group-name", [log_group]), tag];
     let found = filtered(ec2, vpc, log_group, filters).await?;
     // Whatever the filters let through: nothing is deleted that is not marked as ours.
     Ok(found.into_iter().filter(|of| of.is_ours).map(|of| of.id).collect())
@@ -96,7 +91,7 @@ fn flow_log(of: aws_sdk_ec2::types::FlowLog, vpc: &str, log_group: &str) -> Resu
     if of.resource_id() != Some(vpc) {
         return Err(unusable("a flow log of something else than was asked for"));
     }
-    let is_ours = has_tag(of.tags(), TAG) && of.log_group_name() == Some(log_group);
+    let is_ours = ec2::tag(of.tags(), TAG.0) == Some(TAG.1) && of.log_group_name() == Some(log_group);
     let reason = of.deliver_logs_error_message;
     let delivery = match of.deliver_logs_status.as_deref() {
         Some("FAILED") => Delivery::Failed(reason.unwrap_or_else(|| "AWS gives no reason".into())),
@@ -117,7 +112,7 @@ fn flow_log(of: aws_sdk_ec2::types::FlowLog, vpc: &str, log_group: &str) -> Resu
 /// Whether a network interface of the VPC is in use: there is something to record.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkInterfaces.html>
 pub(crate) async fn is_in_use(ec2: &Ec2, vpc: &str) -> Result<bool> {
-    let asked = || ec2.describe_network_interfaces().filters(filter("vpc-id", vpc));
+    let asked = || ec2.describe_network_interfaces().filters(filter("vpc-id", [vpc]));
     let first_in_use = || async {
         let mut interfaces = asked().into_paginator().items().send();
         while let Some(interface) = interfaces.try_next().await? {
@@ -169,7 +164,7 @@ fn successful(action: &str, unsuccessful: Option<Vec<UnsuccessfulItem>>) -> Resu
         return Ok(());
     };
     let error = item.error.unwrap_or_else(|| aws_sdk_ec2::types::UnsuccessfulItemError::builder().build());
-    let message = error.message.as_deref().unwrap_or("no reason is given");
+    let message = error.message.as_deref().unwrap_or("AWS gives no reason");
     let message = match &error.code {
         Some(code) => format!("{code}: {message}"),
         None => message.to_owned(),
@@ -223,14 +218,6 @@ pub(crate) async fn create_log_group(logs: &Logs, name: &str) -> Result<bool> {
 pub(crate) async fn set_retention(logs: &Logs, name: &str, days: i32) -> Result<()> {
     let set = || logs.put_retention_policy().log_group_name(name).retention_in_days(days);
     call(SET_RETENTION, || set().send()).await.map(drop)
-}
-
-fn has_tag(tags: &[Tag], (key, value): (&str, &str)) -> bool {
-    tags.iter().any(|tag| tag.key() == Some(key) && tag.value() == Some(value))
-}
-
-fn filter(name: &str, value: &str) -> Filter {
-    Filter::builder().name(name).values(value).build()
 }
 
 impl From<Traffic> for TrafficType {

@@ -141,7 +141,7 @@ impl Rule for VpcWithoutFlowLogs {
         let (vpc, Change { log_group, .. }) = (&resource.id, change);
         match change.after {
             Presence::Present if *log_group != log_group_of(resource) => {
-                let message = format!("the log group {log_group} is not the one of {vpc}, so no flow log was made");
+                let message = format!("the log group {log_group} does not belong to {vpc}, so no flow log was created");
                 Err(Error::new(api::CREATE, ErrorKind::Permanent, message))
             }
             Presence::Present => {
@@ -194,9 +194,11 @@ impl fmt::Display for Change {
         let Self { log_group, retention_days, traffic, .. } = self;
         match self.after {
             Presence::Present => {
-                write!(f, "make a flow log of {traffic} traffic to {log_group}, kept for {retention_days} days")
+                write!(f, "create a flow log of {traffic} traffic to {log_group}, kept for {retention_days} days")
             }
-            Presence::Absent => write!(f, "delete this rule's flow log to {log_group}; the logs in it stay"),
+            Presence::Absent => {
+                write!(f, "delete this rule's flow log to {log_group}; the log group and its logs stay")
+            }
         }
     }
 }

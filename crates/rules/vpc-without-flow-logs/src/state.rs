@@ -139,7 +139,7 @@ impl Vpc {
     fn not_yet(&self, FlowLog { id, destination, made, .. }: &FlowLog) -> String {
         format!(
             "the flow log {id}, made at {made}, has not delivered anything to {destination} yet, which can take 15 \
-             minutes: the next poll looks again"
+             minutes: the next poll will look again"
         )
     }
 

@@ -214,8 +214,8 @@ async fn a_vpc_is_found_by_every_name_and_is_what_ec2_says() {
         assert_eq!((seen.state.log_group.as_str(), seen.state.delivery_role.as_str()), (GROUP, ROLE));
     }
     for (resource, says) in [
-        ("twice", "the tag Name of 2 resources"),
-        ("e*", "the tag Name of 0 resources"),
+        ("twice", "2 resources have it as their tag Name"),
+        ("e*", "0 resources have it as their tag Name"),
         ("", "neither the ID"),
         ("arn:aws:ec2:eu-central-1:222222222222:subnet/subnet-0123456789abcdef0", "neither the ID"),
         ("arn:aws:ec2:eu-central-1:333333333333:vpc/vpc-0123456789abcdef0", "belongs to the account 333333333333"),
@@ -493,7 +493,7 @@ async fn undo_deletes_only_the_rules_own_flow_log() {
     apply(&[&asked, &delete], &[], &undo).await.unwrap();
     assert_eq!(delete.num_calls(), 1);
     apply(&[&flow_logs(vec![])], &[], &undo).await.unwrap();
-    assert_eq!(undo.to_string(), format!("delete this rule's flow log to {GROUP}; the logs in it stay"));
+    assert_eq!(undo.to_string(), format!("delete this rule's flow log to {GROUP}; the log group and its logs stay"));
 }
 
 #[tokio::test]

@@ -14,8 +14,41 @@ use crate::account::Account;
 pub const SUBJECTS: &[AnySubject] = &[AnySubject::of::<DefaultAcl>(), AnySubject::of::<SubnetsAcl>()];
 /// All addresses, of both families.
 const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
-const THROTTLED: (&str, &[&str]) =
-    ("RequestLimitExceeded", &["ec2:DescribeNetworkAcls", "ec2:DescribeSubnets", "ec2:DeleteNetworkAclEntry"]);
+
+/// What the subjects have in common: ACLs, which must not let in everything from everywhere.
+macro_rules! of_acl {
+    () => {
+        const THROTTLED: (&str, &[&str]) =
+            ("RequestLimitExceeded", &["ec2:DescribeNetworkAcls", "ec2:DescribeSubnets", "ec2:DeleteNetworkAclEntry"]);
+
+        /// The last inbound allow goes without a person's approval.
+        fn settings() -> Value {
+            json!({"guard_last_allow": "warn"})
+        }
+
+        fn gone(_: &Account) -> String {
+            "acl-0123456789abcdef0".into()
+        }
+
+        fn names(account: &Account, resource: &str) -> Vec<String> {
+            vec![resource.to_owned(), arn(account, resource), "named".into()]
+        }
+
+        async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
+            account.tag_ec2(resource, key, value).await
+        }
+
+        async fn describe(account: &Account, resource: &str) -> Result<Value> {
+            NetworkAcls::of(account).described(resource).await
+        }
+
+        async fn complies(account: &Account, resource: &str) -> Result<bool> {
+            let allowed = NetworkAcls::of(account).allowed(resource).await?;
+            let is_open = |entry: &String| EVERYWHERE.iter().any(|from| entry.ends_with(&format!(" -1 {from}")));
+            Ok(!allowed.iter().any(is_open))
+        }
+    };
+}
 
 /// A default ACL, as EC2 makes it, with a subnet.
 #[derive(Debug)]
@@ -25,11 +58,6 @@ impl Subject for DefaultAcl {
     type Rule = NetworkAclOpenIngress;
     const NAME: &'static str = "office";
     const FOUND: &'static str = "a default ACL as AWS makes it: everything may come in";
-    const THROTTLED: (&str, &[&str]) = THROTTLED;
-
-    fn settings() -> Value {
-        settings()
-    }
 
     async fn violating(account: &Account, name: &str) -> Result<String> {
         NetworkAcls::of(account).make_default(name, false).await
@@ -42,25 +70,7 @@ impl Subject for DefaultAcl {
         Ok(acl)
     }
 
-    fn gone(_: &Account) -> String {
-        "acl-0123456789abcdef0".into()
-    }
-
-    fn names(account: &Account, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), arn(account, resource), "named".into()]
-    }
-
-    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
-        account.tag_ec2(resource, key, value).await
-    }
-
-    async fn describe(account: &Account, resource: &str) -> Result<Value> {
-        NetworkAcls::of(account).described(resource).await
-    }
-
-    async fn complies(account: &Account, resource: &str) -> Result<bool> {
-        complies(account, resource).await
-    }
+    of_acl!();
 }
 
 /// An ACL that is no default, with a subnet, open to IPv4 and IPv6.
@@ -72,11 +82,6 @@ impl Subject for SubnetsAcl {
     const CONTROL: usize = 1;
     const NAME: &'static str = "backend";
     const FOUND: &'static str = "a subnet's ACL that lets everything in";
-    const THROTTLED: (&str, &[&str]) = THROTTLED;
-
-    fn settings() -> Value {
-        settings()
-    }
 
     async fn violating(account: &Account, name: &str) -> Result<String> {
         let acls = NetworkAcls::of(account);
@@ -93,41 +98,11 @@ impl Subject for SubnetsAcl {
         Ok(acl)
     }
 
-    fn gone(_: &Account) -> String {
-        "acl-0123456789abcdef0".into()
-    }
-
-    fn names(account: &Account, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), arn(account, resource), "named".into()]
-    }
-
-    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
-        account.tag_ec2(resource, key, value).await
-    }
-
-    async fn describe(account: &Account, resource: &str) -> Result<Value> {
-        NetworkAcls::of(account).described(resource).await
-    }
-
-    async fn complies(account: &Account, resource: &str) -> Result<bool> {
-        complies(account, resource).await
-    }
-}
-
-/// The last inbound allow goes without a person's approval.
-fn settings() -> Value {
-    json!({"guard_last_allow": "warn"})
+    of_acl!();
 }
 
 fn arn(account: &Account, acl: &str) -> String {
     format!("arn:aws:ec2:{}:{}:network-acl/{acl}", account.region, account.id)
-}
-
-/// Whether no entry lets in everything from everywhere.
-async fn complies(account: &Account, acl: &str) -> Result<bool> {
-    let allowed = NetworkAcls::of(account).allowed(acl).await?;
-    let is_open = |entry: &String| EVERYWHERE.iter().any(|from| entry.ends_with(&format!(" -1 {from}")));
-    Ok(!allowed.iter().any(is_open))
 }
 
 /// The network ACLs of one account, with its full rights.

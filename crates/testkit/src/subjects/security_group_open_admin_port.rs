@@ -17,6 +17,27 @@ pub const SUBJECTS: &[AnySubject] = &[AnySubject::of::<Revoked>(), AnySubject::o
 /// What everyone may do in a group that complies.
 const WEB: &str = "tcp 443-443 0.0.0.0/0";
 
+/// What the subjects have in common: groups, which must not be open to a port.
+macro_rules! of_group {
+    ($port:literal) => {
+        fn names(account: &Account, resource: &str) -> Vec<String> {
+            vec![resource.to_owned(), arn(account, resource), "named".into()]
+        }
+
+        async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
+            account.tag_ec2(resource, key, value).await
+        }
+
+        async fn describe(account: &Account, resource: &str) -> Result<Value> {
+            SecurityGroups::of(account).describe(resource).await
+        }
+
+        async fn complies(account: &Account, resource: &str) -> Result<bool> {
+            Ok(!SecurityGroups::of(account).is_open(resource, $port).await?)
+        }
+    };
+}
+
 /// A group in the default VPC with rules for port 22 alone: the runbook's.
 #[derive(Debug)]
 pub struct Revoked;
@@ -51,21 +72,7 @@ impl Subject for Revoked {
         "sg-00000000000000000".into()
     }
 
-    fn names(account: &Account, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), arn(account, resource), "named".into()]
-    }
-
-    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
-        account.tag_ec2(resource, key, value).await
-    }
-
-    async fn describe(account: &Account, resource: &str) -> Result<Value> {
-        SecurityGroups::of(account).describe(resource).await
-    }
-
-    async fn complies(account: &Account, resource: &str) -> Result<bool> {
-        Ok(!SecurityGroups::of(account).is_open(resource, 22).await?)
-    }
+    of_group!(22);
 }
 
 /// A group in another VPC with rules that open port 3389 among others.
@@ -105,21 +112,7 @@ impl Subject for Narrowed {
         arn(account, "sg-00000000000000000")
     }
 
-    fn names(account: &Account, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), arn(account, resource), "named".into()]
-    }
-
-    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
-        account.tag_ec2(resource, key, value).await
-    }
-
-    async fn describe(account: &Account, resource: &str) -> Result<Value> {
-        SecurityGroups::of(account).describe(resource).await
-    }
-
-    async fn complies(account: &Account, resource: &str) -> Result<bool> {
-        Ok(!SecurityGroups::of(account).is_open(resource, 3389).await?)
-    }
+    of_group!(3389);
 }
 
 /// A group whose fix takes every call.
@@ -149,21 +142,7 @@ impl Subject for Mixed {
         "sg-0000abcd".into()
     }
 
-    fn names(_: &Account, resource: &str) -> Vec<String> {
-        vec![resource.to_owned()]
-    }
-
-    async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
-        account.tag_ec2(resource, key, value).await
-    }
-
-    async fn describe(account: &Account, resource: &str) -> Result<Value> {
-        SecurityGroups::of(account).describe(resource).await
-    }
-
-    async fn complies(account: &Account, resource: &str) -> Result<bool> {
-        Ok(!SecurityGroups::of(account).is_open(resource, 22).await?)
-    }
+    of_group!(22);
 }
 
 fn arn(account: &Account, group: &str) -> String {

@@ -57,7 +57,7 @@ fn open_by(family: &str, numbers: &str) -> String {
     };
     format!(
         "acl-0123456789abcdef0 lets in all TCP and UDP traffic from every public {family} address, by the inbound {by}. \
-         Narrow or delete {what_to_do}: what the subnets need is for a person to say"
+         Narrow or delete {what_to_do}: a person has to decide what the subnets need"
     )
 }
 
@@ -201,7 +201,10 @@ fn ipv6_is_looked_at_apart_unless_the_settings_say_otherwise() {
     assert_eq!(plan(acl(&both)).held, [open_by("IPv4", "100, 110"), open_by("IPv6", "120, 130")]);
     let proposal = plan_for(acl(&["101 allow all ::/0"]), &[Which::Default], settings);
     assert!(proposal.complies());
-    assert_eq!(proposal.notes, ["inbound entry 101, allow all from ::/0 stays: the rule's setting ipv6 is false"]);
+    assert_eq!(
+        proposal.notes,
+        ["inbound entry 101, allow all from ::/0 is not changed, because the setting `ipv6` is false"]
+    );
 }
 
 #[test]
@@ -221,7 +224,7 @@ fn who_receives_what_afterwards_is_noted() {
         )
     };
     let lets_nothing_in = |entry| {
-        format!("{entry} lets nothing in, because lower-numbered entries deny all of it: nothing is lost with it")
+        format!("{entry} lets nothing in, because lower-numbered entries deny all of it: deleting it cuts nothing off")
     };
     for (more, notes) in [
         // The guard tells of the last allow.
@@ -239,7 +242,7 @@ fn who_receives_what_afterwards_is_noted() {
         assert_eq!((gone(&proposal), proposal.notes), (vec![100, 101], notes), "{more:?}");
     }
     let unused = Acl { subnets: vec![], ..acl(&["100 allow all 0.0.0.0/0"]) };
-    assert_eq!(plan(unused).notes, ["no subnet is associated with it, so none is cut off"]);
+    assert_eq!(plan(unused).notes, ["no subnet uses it, so none is cut off"]);
 }
 
 #[test]

@@ -50,7 +50,7 @@ async fn impact(client: &Client) -> Result<Vec<Sighting>> {
 #[tokio::test]
 async fn a_group_is_what_ec2_says_it_is_however_it_was_named() {
     let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
-    let arn = format!("arn:aws-us-gov:ec2:{REGION}:{OURS}:security-group/{GROUP}");
+    let arn = format!("arn:aws:ec2:{REGION}:{OURS}:security-group/{GROUP}");
     for resource in [GROUP, &arn, "web"] {
         let found = SecurityGroup::builder().group_id(GROUP).group_name("web").owner_id(OURS);
         let found = found.tags(tag("Name", "front")).tags(tag("aws:cloudformation:stack-name", "s")).build();
@@ -133,7 +133,7 @@ async fn of_the_groups_of_a_name_the_accounts_own_counts() {
     }
     let error = look(&client(&[&named(&[(GROUP, OURS), ("sg-1", OURS), THEIRS])], &[]), "web").await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidFinding);
-    assert!(error.message.ends_with(&format!("name one of {GROUP}, sg-1")), "{error}");
+    assert!(error.message.ends_with(&format!("give the ID of one of {GROUP}, sg-1")), "{error}");
 }
 
 #[tokio::test]
@@ -282,7 +282,10 @@ async fn the_guard_reads_every_page_and_says_no_more_than_a_person_reads() {
     assert_eq!((saw.what.as_str(), saw.now.clone()), ("the group protects i-1", Some(format!("{named}, and 2 more"))));
     let many = (100..300).map(|number| interface(&format!("eni-{number}"), Some(&format!("i-{number}")), ""));
     let saw = impact(&client(&[&interfaces(None, many.collect(), None)], &[])).await.unwrap();
-    assert_eq!((saw.len(), saw[20].to_string().as_str()), (21, "the group protects 180 more that are in use"));
+    assert_eq!(
+        (saw.len(), saw[20].to_string().as_str()),
+        (21, "the group protects 180 more resources that are in use")
+    );
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn a_vpc_without_a_flow_log_gets_one() {
     for is_in_use in [true, false] {
         assert_eq!(plan(Vpc { is_in_use, ..vpc(&[]) }, 0), Proposal::from(vec![change()]));
     }
-    let summary = format!("make a flow log of ALL traffic to {GROUP}, kept for 365 days");
+    let summary = format!("create a flow log of ALL traffic to {GROUP}, kept for 365 days");
     assert_eq!(change().to_string(), summary);
 }
 
