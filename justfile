@@ -8,6 +8,7 @@ export CARGO_TERM_PROGRESS_WHEN := env("CARGO_TERM_PROGRESS_WHEN", "never")
 export TF_IN_AUTOMATION := "1"
 export TERRAFORM := env("TERRAFORM", `command -v terraform || command -v tofu || true`)
 nextest_version := "0.9.143"
+deny_version := "0.20.2"
 tools := CARGO_TARGET_DIR / "tools"
 export PATH := tools / "bin" + ":" + env("PATH")
 
@@ -80,6 +81,10 @@ test-setup: (_needs "test-setup")
 lint: (_needs "lint")
     cargo clippy --workspace --all-targets --locked -- --deny warnings
 
+# Audit of crates, Python pins, Terraform and workflows: some parts by name; `tools/audit/run` says which and what they ask
+audit *arguments: (_needs "audit") _deny
+    tools/audit/run "$@"
+
 # Whether everything is formatted
 check-format: (_needs "check-format")
     cargo fmt --check
@@ -136,3 +141,7 @@ _lock: (_needs "build-binaries")
 [private]
 _nextest:
     @cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked --version {{ nextest_version }} --root {{ tools }} --target-dir {{ tools }}/build
+
+[private]
+_deny:
+    @cargo deny --version 2>/dev/null | grep -qF 'cargo-deny {{ deny_version }}' || cargo install cargo-deny --locked --version {{ deny_version }} --root {{ tools }} --target-dir {{ tools }}/build
