@@ -58,12 +58,12 @@ test-terraform: (_needs "test-terraform")
     mkdir -p "$TF_PLUGIN_CACHE_DIR"
     # OpenTofu knows no `source` of a mock_provider, so it gets the mocks written out
     case $("$TERRAFORM" version) in OpenTofu*)
-      for mocks in "$copy"/terraform/tests/mocks/*/; do
-        sed -i -e "\,^ *source *= \"../../tests/mocks/$(basename "$mocks")\"\$,{r ${mocks}aws.tfmock.hcl" -e 'd}' "$copy"/terraform/*/*/tests/*.tftest.hcl
-      done
+      mocks=$copy/terraform/tests/mocks/aws.tfmock.hcl
+      find "$copy/terraform" -name '*.tftest.hcl' -exec sed -i -e "\,^ *source *= \"[./]*/tests/mocks\"\$,{r $mocks" -e 'd}' {} +
     esac
     for module in catalog target-role central; do modules+=("modules/$module"); done
     for module in central targets; do modules+=("deploy/$module"); done
+    for example in terraform/modules/*/examples/*; do modules+=("${example#terraform/}"); done
     for module in "${modules[@]}"; do
       echo "== terraform/$module"
       (cd "$copy/terraform/$module" && "$TERRAFORM" init -input=false >/dev/null && "$TERRAFORM" validate && "$TERRAFORM" test)
@@ -97,7 +97,7 @@ format: (_needs "format")
     rustfmt --edition 2024 crates/testkit/src/subjects/*.rs
     "$TERRAFORM" fmt -recursive terraform
 
-# Write what follows from the rules: the lock file, the README's table of rules and the policy's JSON Schema
+# Write what follows from the code: the lock file, the tables of the READMEs and the policy's JSON Schema
 generate: _lock build-binaries
     "$CARGO_TARGET_DIR/debug/generate"
     "$CARGO_TARGET_DIR/debug/autoremediate" policy schema > policy.schema.json.new
