@@ -81,6 +81,10 @@ test-setup: (_needs "test-setup")
 lint: (_needs "lint")
     cargo clippy --workspace --all-targets --locked -- --deny warnings
 
+# Fuzz every parser for a minute each, or those that are named (--keep adds to the corpus what reaches new code)
+fuzz *arguments: (_needs "fuzz")
+    fuzz/run "$@"
+
 # Audit of crates, Python pins, Terraform and workflows: some parts by name; `tools/audit/run` says which and what they ask
 audit *arguments: (_needs "audit") _deny
     tools/audit/run "$@"
