@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use fuzzing::{TARGETS, Target};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{TestRng, TestRunner};
 
 fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz"))
@@ -114,10 +114,13 @@ impl Edit {
 #[test]
 fn every_target_takes_what_is_like_its_corpus() {
     let words = words();
+    // What fails is put into the corpus by hand
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     for target in TARGETS {
         let corpus = corpus(target);
         let texts = (any::<Index>(), prop::collection::vec(edit(), 1..5));
-        let outcome = TestRunner::deterministic().run(&texts, |(which, edits)| {
+        let rng = TestRng::deterministic_rng(config.rng_algorithm);
+        let outcome = TestRunner::new_with_rng(config.clone(), rng).run(&texts, |(which, edits)| {
             let mut text = which.get(&corpus).1.clone();
             edits.iter().for_each(|edit| edit.make(&mut text, &corpus, &words));
             let shown = String::from_utf8_lossy(&text).into_owned();
