@@ -8,6 +8,7 @@ export CARGO_TERM_PROGRESS_WHEN := env("CARGO_TERM_PROGRESS_WHEN", "never")
 export TF_IN_AUTOMATION := "1"
 export TERRAFORM := env("TERRAFORM", `command -v terraform || command -v tofu || true`)
 nextest_version := "0.9.143"
+deny_version := "0.20.2"
 tools := CARGO_TARGET_DIR / "tools"
 export PATH := tools / "bin" + ":" + env("PATH")
 
@@ -57,12 +58,12 @@ test-terraform: (_needs "test-terraform")
     mkdir -p "$TF_PLUGIN_CACHE_DIR"
     # OpenTofu knows no `source` of a mock_provider, so it gets the mocks written out
     case $("$TERRAFORM" version) in OpenTofu*)
-      for mocks in "$copy"/terraform/tests/mocks/*/; do
-        sed -i -e "\,^ *source *= \"../../tests/mocks/$(basename "$mocks")\"\$,{r ${mocks}aws.tfmock.hcl" -e 'd}' "$copy"/terraform/*/*/tests/*.tftest.hcl
-      done
+      mocks=$copy/terraform/tests/mocks/aws.tfmock.hcl
+      find "$copy/terraform" -name '*.tftest.hcl' -exec sed -i -e "\,^ *source *= \"[./]*/tests/mocks\"\$,{r $mocks" -e 'd}' {} +
     esac
     for module in catalog target-role central; do modules+=("modules/$module"); done
     for module in central targets; do modules+=("deploy/$module"); done
+    for example in terraform/modules/*/examples/*; do modules+=("${example#terraform/}"); done
     for module in "${modules[@]}"; do
       echo "== terraform/$module"
       (cd "$copy/terraform/$module" && "$TERRAFORM" init -input=false >/dev/null && "$TERRAFORM" validate && "$TERRAFORM" test)
@@ -80,6 +81,14 @@ test-setup: (_needs "test-setup")
 lint: (_needs "lint")
     cargo clippy --workspace --all-targets --locked -- --deny warnings
 
+# Fuzz every parser for a minute each, or those that are named (--keep adds to the corpus what reaches new code)
+fuzz *arguments: (_needs "fuzz")
+    fuzz/run "$@"
+
+# Audit of crates, Python pins, Terraform and workflows: some parts by name; `tools/audit/run` says which and what they ask
+audit *arguments: (_needs "audit") _deny
+    tools/audit/run "$@"
+
 # Whether everything is formatted
 check-format: (_needs "check-format")
     cargo fmt --check
@@ -92,7 +101,7 @@ format: (_needs "format")
     rustfmt --edition 2024 crates/testkit/src/subjects/*.rs
     "$TERRAFORM" fmt -recursive terraform
 
-# Write what follows from the rules: the lock file, the policy's JSON Schema and the README's tables
+# Write what follows from the code: the lock file, the tables of the READMEs and the policy's JSON Schema
 generate: _lock build-binaries
     "$CARGO_TARGET_DIR/debug/autoremediate" policy schema > policy.schema.json.new
     mv policy.schema.json.new terraform/modules/catalog/policy.schema.json
@@ -136,3 +145,7 @@ _lock: (_needs "build-binaries")
 [private]
 _nextest:
     @cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked --version {{ nextest_version }} --root {{ tools }} --target-dir {{ tools }}/build
+
+[private]
+_deny:
+    @cargo deny --version 2>/dev/null | grep -qF 'cargo-deny {{ deny_version }}' || cargo install cargo-deny --locked --version {{ deny_version }} --root {{ tools }} --target-dir {{ tools }}/build

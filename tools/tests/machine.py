@@ -77,6 +77,8 @@ class Machine:
     def complete(self) -> None:
         self.rust()
         self.script("cc", "true")
+        self.script("c++", "true")
+        self.script("git", "true")
         self.terraform()
         self.python("python3.12", "3.12.1")
 

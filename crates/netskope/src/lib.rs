@@ -15,6 +15,7 @@
 //!   redirect is followed, and every text that the server sends back is redacted before it becomes part of an error.
 //! - Memory is bounded by one page, and eight bytes a row; time by what the caller gives.
 
+mod body;
 mod client;
 mod error;
 mod list;

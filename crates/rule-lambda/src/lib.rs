@@ -9,7 +9,7 @@ mod shell;
 use lambda_runtime::{LambdaEvent, service_fn};
 use remediation::{ManifestError, Rule};
 
-pub use shell::{Answer, BatchAnswer, EventError, Shell};
+pub use shell::{Answer, BatchAnswer, EventError, Object, Shell};
 
 /// Why the Lambda cannot start.
 #[derive(Debug, thiserror::Error)]

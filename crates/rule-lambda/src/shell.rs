@@ -54,10 +54,11 @@ struct Invocation {
 
 /// An object that an event is about.
 #[derive(Debug)]
-struct Object {
-    key: String,
+pub struct Object {
+    /// Its key.
+    pub key: String,
     /// Who has stored it.
-    stored_by: Option<String>,
+    pub stored_by: Option<String>,
 }
 
 /// What became of the batches of an event.
@@ -218,8 +219,9 @@ impl Regions {
 }
 
 impl Object {
+    /// The object of a record.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
-    fn of(record: S3EventRecord) -> Self {
+    pub fn of(record: S3EventRecord) -> Self {
         // Keys arrive as in an HTML form.
         let encoded = record.s3.object.key.unwrap_or_default().replace('+', " ");
         let key = percent_decode_str(&encoded).decode_utf8_lossy().into_owned();

@@ -11,6 +11,7 @@ pub mod deployment;
 pub mod emulator;
 pub mod lambda;
 pub mod members;
+pub mod modules;
 pub mod netskope;
 pub mod organization;
 pub mod pages;

@@ -122,13 +122,13 @@ variable "policy" {
         for name in try(keys(rule.settings), []) : contains(keys(lookup(module.catalog.policy_settings, id, { (name) = "" })), name)
       ]
     ], [])))
-    error_message = "Unknown in the policy: ${join("; ", flatten(try([
+    error_message = format("Unknown in the policy: %s.", join("; ", flatten(try([
       for id, rule in var.policy.rules : [
         for name in try(keys(rule.settings), []) :
         "rules.${id}.settings.${name} (known there: ${coalesce(join(", ", keys(module.catalog.policy_settings[id])), "none")})"
         if !contains(keys(lookup(module.catalog.policy_settings, id, { (name) = "" })), name)
       ]
-    ], [])))}."
+    ], []))))
   }
 
   validation {
@@ -138,13 +138,13 @@ variable "policy" {
         can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", value))
       ]
     ], [])))
-    error_message = "Unknown in the policy: ${join("; ", flatten(try([
+    error_message = format("Unknown in the policy: %s.", join("; ", flatten(try([
       for id, rule in var.policy.rules : [
         for name, value in try(rule.settings, {}) :
         "rules.${id}.settings.${name} = ${jsonencode(value)} (known there: ${module.catalog.policy_settings[id][name]})"
         if !can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", value))
       ]
-    ], [])))}."
+    ], []))))
   }
 }
 

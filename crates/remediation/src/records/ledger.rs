@@ -179,7 +179,9 @@ impl Day {
             let why = format!("its {changes} changes are more than the limit {name} ({limit}) ever allows: raise it");
             return Some(HeldBack::Always(why));
         }
-        if let Some((name, limit, _)) = limited().find(|(_, limit, taken)| taken.saturating_add(changes) > *limit) {
+        // What is more than can be counted is over any limit.
+        let is_over = |limit: u32, taken: u32| taken.checked_add(changes).is_none_or(|sum| sum > limit);
+        if let Some((name, limit, _)) = limited().find(|(_, limit, taken)| is_over(*limit, **taken)) {
             return Some(HeldBack::Later(format!(
                 "the limit {name} ({limit}) has no room for its {changes} change(s)"
             )));

@@ -1,9 +1,15 @@
-//! Writes what the README says of the rules: `just generate`.
+//! Writes what the READMEs say of the rules, and of Terraform's modules: `just generate`.
 
-use testkit::{Result, paths, readme};
+use std::fs;
+
+use testkit::{Result, modules, paths, readme};
 
 fn main() -> Result<()> {
     let path = paths::repository().join("README.md");
-    let text = std::fs::read_to_string(&path)?;
-    Ok(std::fs::write(path, readme::with_tables(&text)?)?)
+    fs::write(&path, readme::with_tables(&fs::read_to_string(&path)?)?)?;
+    for folder in modules::folders()? {
+        let path = folder.join("README.md");
+        fs::write(&path, modules::with_tables(&fs::read_to_string(&path)?, &folder)?)?;
+    }
+    Ok(())
 }

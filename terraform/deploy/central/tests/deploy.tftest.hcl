@@ -1,7 +1,7 @@
 # The root module passes on what it is given.
 
 mock_provider "aws" {
-  source = "../../tests/mocks/central"
+  source = "../../tests/mocks"
 }
 
 variables {

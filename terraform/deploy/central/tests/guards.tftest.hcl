@@ -1,7 +1,7 @@
 # What a guard holds in mode apply is said, unless the policy says what the guard does.
 
 mock_provider "aws" {
-  source = "../../tests/mocks/central"
+  source = "../../tests/mocks"
 }
 
 # The packages need not be built for these tests

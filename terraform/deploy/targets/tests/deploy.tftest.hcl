@@ -1,10 +1,20 @@
 mock_provider "aws" {
-  source = "../../tests/mocks/target"
+  source = "../../tests/mocks"
 }
 
 mock_provider "aws" {
   alias  = "caller"
-  source = "../../tests/mocks/target"
+  source = "../../tests/mocks"
+}
+
+override_data {
+  target = data.aws_caller_identity.target
+  values = { account_id = "222222222222" }
+}
+
+override_data {
+  target = module.target_role.data.aws_caller_identity.this
+  values = { account_id = "222222222222" }
 }
 
 variables {

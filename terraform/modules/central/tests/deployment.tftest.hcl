@@ -1,7 +1,7 @@
 # What is deployed, and with which settings.
 
 mock_provider "aws" {
-  source = "../../tests/mocks/central"
+  source = "../../tests/mocks"
 }
 
 variables {

@@ -1,7 +1,7 @@
 # Who may do what: every policy, whole.
 
 mock_provider "aws" {
-  source = "../../tests/mocks/central"
+  source = "../../tests/mocks"
 }
 
 variables {

@@ -2,7 +2,7 @@
 # own, and every one of them must be refused.
 
 mock_provider "aws" {
-  source = "../../tests/mocks/central"
+  source = "../../tests/mocks"
 }
 
 variables {

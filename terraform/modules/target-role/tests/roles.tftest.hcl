@@ -1,5 +1,10 @@
 mock_provider "aws" {
-  source = "../../tests/mocks/target"
+  source = "../../tests/mocks"
+}
+
+override_data {
+  target = data.aws_caller_identity.this
+  values = { account_id = "222222222222" }
 }
 
 variables {

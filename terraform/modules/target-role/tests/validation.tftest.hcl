@@ -2,7 +2,12 @@
 # own, and every one of them must be refused.
 
 mock_provider "aws" {
-  source = "../../tests/mocks/target"
+  source = "../../tests/mocks"
+}
+
+override_data {
+  target = data.aws_caller_identity.this
+  values = { account_id = "222222222222" }
 }
 
 variables {

@@ -1,5 +1,6 @@
 //! Ledgers in a folder.
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -103,8 +104,8 @@ async fn what_no_run_ever_has_room_for_says_so() {
     assert_eq!(take(25, Limits::default()).await, None);
     // The most that a number can be overflows nothing.
     let wide = Limits { changes_per_day: Some(u32::MAX), ..Limits::unlimited() };
-    assert_eq!(take(u32::MAX, wide).await, None);
-    assert_eq!(take(u32::MAX, wide).await, None);
+    assert_eq!(take(u32::MAX - 25, wide).await, None);
+    assert!(matches!(take(u32::MAX, wide).await, Some(HeldBack::Later(_))));
 }
 
 #[tokio::test]
@@ -129,4 +130,24 @@ async fn two_batches_that_take_the_same_are_two() {
     let both = futures::future::join_all((0..2).map(|_| ledger.take("a", &limits, &wanted))).await;
     let taken = both.into_iter().filter(|taken| taken.as_ref().unwrap()[0].is_none()).count();
     assert_eq!(taken, 1);
+}
+
+proptest! {
+    #[test]
+    fn no_counts_overflow_and_no_limit_is_exceeded(
+        taken in prop::sample::select(vec![0, 1, u32::MAX / 2, u32::MAX - 1, u32::MAX]),
+        changes in prop::sample::select(vec![0, 1, 2, u32::MAX - 1, u32::MAX]),
+        limit in prop::option::of(prop::sample::select(vec![0, 1, u32::MAX - 1, u32::MAX])),
+    ) {
+        let (account, run): (AccountId, _) = (ONE.parse().unwrap(), RunId::start());
+        let (rules, accounts) = (BTreeMap::from([("a".into(), taken)]), BTreeMap::from([(account.clone(), taken)]));
+        let by_day = Limits { changes_per_day: limit, ..Limits::unlimited() };
+        for limits in [by_day, limits(limit, None, None), limits(None, limit, None), limits(None, None, limit)] {
+            let of_run = Run { changes: taken, rules: rules.clone(), accounts: accounts.clone(), ..Run::default() };
+            let mut day = Day { changes: taken, runs: BTreeMap::from([(run, of_run)]), ..Day::empty() };
+            let held = day.take(run, "a", &account, changes, &limits);
+            let fits = limit.is_none_or(|limit| u64::from(taken) + u64::from(changes) <= u64::from(limit));
+            prop_assert_eq!(held.is_none(), fits);
+        }
+    }
 }

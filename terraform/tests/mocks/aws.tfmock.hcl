@@ -1,5 +1,6 @@
-# The central account in the tests of modules/central and deploy/central. The provider checks the form of ARNs and URLs,
-# so the values that Terraform makes up by itself would not pass.
+# AWS in the tests of every module and root, seen from the central account; tests of a target account say so by
+# override_data. The provider checks the form of ARNs and URLs, so the values that Terraform makes up by itself would not
+# pass.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "111111111111" }

@@ -1,0 +1,133 @@
+//! The records of the bucket. What one says is what it says again when it was written and read.
+
+use std::fmt::Debug;
+
+use remediation::policy::Limits;
+use remediation::records::{Record, card_key, cards_of, read};
+use remediation::{Approval, Batch, BatchId, Card, Fight, Ledger, Plan, Policy, Records, Report};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{RULE, moments, texts};
+
+/// Reads a record, and what it is when it was written and read again.
+fn record<R: Record + Serialize + PartialEq + Debug>(data: &[u8]) -> Option<R> {
+    let record: R = match read(data) {
+        Ok(record) => record,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return None;
+        }
+    };
+    let written = serde_json::to_vec(&record);
+    assert!(written.is_ok(), "{record:?} cannot be written: {written:?}");
+    let again = read::<R>(&written.unwrap_or_default());
+    assert_eq!(again.as_ref(), Ok(&record));
+    Some(record)
+}
+
+/// A batch.
+pub(crate) fn batch(data: &[u8]) {
+    let batch = match Batch::from_ndjson(data, RULE) {
+        Ok(batch) => batch,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    assert!(batch.bad_lines.iter().all(|line| line.line > 1 && line.reason.chars().count() <= 1_000));
+    let again = batch.to_ndjson().ok().and_then(|written| Batch::from_ndjson(&written, RULE).ok());
+    // The lines that are no findings are not written again.
+    assert!(
+        again.is_some_and(|again| again.id == batch.id
+            && again.findings == batch.findings
+            && again.bad_lines.is_empty())
+    );
+    assert!(batch.id.findings_key().starts_with("findings/s3-public-bucket/"));
+}
+
+/// An approval and a policy: for how long it holds.
+pub(crate) fn approval(data: &[u8]) {
+    let [approval, policy] = texts(data);
+    let Ok(approval) = Approval::from_json(approval, RULE) else { return };
+    let hours = Policy::from_json(policy).map(|policy| policy.approval_hours).into_iter().chain([1, u32::MAX]);
+    for hours in hours {
+        assert!(approval.check(&approval.digest, hours, approval.approved).is_ok());
+        for now in moments(b"") {
+            drop(approval.check(&approval.digest, hours, now));
+            assert!(approval.check("another", hours, now).is_err());
+        }
+    }
+    assert_eq!(approval.id().rule, RULE);
+    drop(Approval::key(&approval.plan));
+}
+
+/// A plan: its digest, and the keys of its resources' cards.
+pub(crate) fn plan(data: &[u8]) {
+    // No change of a rule has a number with a fraction, and serde_json does not read those to the last bit.
+    let Ok(Ok(plan)) = read::<Plan<Value>>(data).map(|plan| plan.digest().map(|_| plan)) else { return };
+    if plan.resources.iter().flat_map(|resource| resource.changes()).any(has_fraction) {
+        return;
+    }
+    let Some(plan) = record::<Plan<Value>>(data) else { return };
+    for part in &plan.resources {
+        assert!(part.digest().is_ok_and(|digest| digest.len() == 64));
+        assert!(card_key(RULE, &part.resource).starts_with(&cards_of(RULE, part.resource.owner.as_ref())));
+        assert!(part.resource.all_names().count() >= 2);
+    }
+}
+
+fn has_fraction(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64(),
+        Value::Array(items) => items.iter().any(has_fraction),
+        Value::Object(members) => members.values().any(has_fraction),
+        _ => false,
+    }
+}
+
+/// A report.
+pub(crate) fn report(data: &[u8]) {
+    let Some(report) = record::<Report>(data) else { return };
+    assert!(report.counts.iter().all(|(outcome, count)| report.count(*outcome) == *count));
+}
+
+/// A card: all that a run and an undo do with it, at any time.
+pub(crate) fn card(data: &[u8]) {
+    let Some(card) = record::<Card>(data) else { return };
+    let fights = [Fight::default(), Fight { window_days: 1, fixes: 1 }, Fight { window_days: 3_650, fixes: u32::MAX }];
+    for now in moments(b"") {
+        assert!(card.claimed_by_another("", now).is_none_or(|claim| now < claim.until));
+        drop(fights.map(|fight| card.fought_over(fight, now)));
+    }
+    for write in &card.writes {
+        assert!(card.written_after(write.run).iter().all(|after| after.run.started() >= write.run.started()));
+        assert!(card.clone().undone(write.run).written_after(write.run).len() <= card.writes.len());
+        let id = BatchId { rule: RULE.into(), run: write.run, batch: write.batch };
+        let read = BatchId::from_plan_key(&id.plan_key(), RULE);
+        assert_eq!(read.as_ref(), Some(&id));
+    }
+    if let Some(claim) = card.claim.clone() {
+        assert!(card.clone().claim(claim).to_json().is_ok());
+    }
+    assert!(card.clone().release(card.writes.first().cloned()).claim.is_none());
+}
+
+/// The number of a ledger's page, the page and a policy: what the next batch takes.
+pub(crate) fn ledger(data: &[u8]) {
+    let [number, page, policy] = texts(data);
+    let number = str::from_utf8(number).ok().and_then(|text| text.parse::<u32>().ok()).unwrap_or(1);
+    let limits = Policy::from_json(policy).map_or_else(|_| Limits::default(), |policy| policy.limits);
+    let (Ok(folder), Ok(account)) = (tempfile::tempdir(), "222222222222".parse()) else { return };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let Ok(run) = serde_json::from_str("\"0190a5a0-0000-7000-8000-000000000000\"") else { return };
+    let records = Records::Folder(folder.path().into());
+    let key = format!("ledgers/{RULE}/{run}/page-{number:06}.json");
+    runtime.block_on(async {
+        if records.create(&key, page.to_vec()).await.is_err() {
+            return;
+        }
+        let ledger = Ledger::new(records, RULE, run);
+        let taken = ledger.take(RULE, &limits, &[(account, u32::MAX)]).await;
+        if let (Ok(taken), Some(limit)) = (taken, limits.changes_per_run) {
+            assert!(limit == u32::MAX || taken.iter().all(Option::is_some), "{taken:?}");
+        }
+    });
+}
