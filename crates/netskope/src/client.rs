@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use backon::{ExponentialBuilder, Retryable};
+use escape::brief;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode, redirect};
@@ -14,7 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use crate::page::{Envelope, Place};
-use crate::text::{brief, readable};
+use crate::redact::Forms;
+use crate::text::readable;
 use crate::{Error, PageError, Violations};
 
 /// The largest `limit` that the API takes: a positive integer below 10,000.
@@ -234,10 +236,12 @@ impl Client {
 
     /// The text, shortened and fit to be shown, without the token in any form in which it could come back.
     pub(crate) fn redact(&self, text: &str) -> String {
-        let token = self.token.expose_secret();
-        let encoded: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
-        let forms = [token, encoded.as_str()].into_iter().filter(|form| !form.is_empty());
-        brief(&forms.fold(text.to_owned(), |text, form| text.replace(form, "[token]")))
+        brief(&self.forms().redact(text))
+    }
+
+    /// The forms in which the token could come back.
+    pub(crate) fn forms(&self) -> Forms {
+        Forms::of(&self.token)
     }
 }
 

@@ -19,6 +19,7 @@ mod client;
 mod error;
 mod list;
 mod page;
+mod redact;
 mod region;
 mod skip;
 mod text;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Instant;
 
+use escape::brief;
 use secrecy::SecretString;
 use tokio::time::timeout_at;
 
@@ -91,8 +92,10 @@ impl Violations {
         if page.number > options.max_pages || self.next.skip > options.max_rows {
             return Err(PageError::Endless { pages: page.number, rows: self.next.skip });
         }
+        let forms = self.client.forms();
+        page.without(|text| forms.is_in(text));
         for item in &mut page.invalid {
-            item.reason = self.client.redact(&item.reason);
+            item.reason = brief(&forms.redact(&item.reason));
         }
         Ok(Some(page))
     }

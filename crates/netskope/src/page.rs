@@ -22,6 +22,17 @@ pub struct Page {
     pub skipped: Skipped,
 }
 
+impl Page {
+    /// Makes the rows of which a text is a secret invalid ones: a server that echoes what it was asked for must not bring
+    /// it into a record, and what is left of such a name is nobody's.
+    pub(crate) fn without(&mut self, is_secret: impl Fn(&str) -> bool) {
+        let is_echo = |row: &mut Violation| row.texts().into_iter().any(&is_secret);
+        let echoes = self.violations.extract_if(.., is_echo);
+        let reason = "one of its texts holds the Netskope token: the API, or a proxy before it, echoes the request";
+        self.invalid.extend(echoes.map(|row| InvalidItem { position: row.position, reason: reason.into() }));
+    }
+}
+
 /// Where in the list a page begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {

@@ -1,4 +1,4 @@
-//! Text that another system sent: made readable before it is parsed, and harmless before it is shown.
+//! Text that another system sent, made readable before it is parsed.
 
 use std::borrow::Cow;
 
@@ -6,12 +6,9 @@ use serde::de::IgnoredAny;
 
 /// What stands where bytes were that are no text.
 pub(crate) const UNREADABLE: char = char::REPLACEMENT_CHARACTER;
-/// The most of such a text that is shown, in characters.
-const MAX_SHOWN: usize = 300;
-
 /// The text of a JSON document, in which neither a byte order mark, nor a byte that is not UTF-8, nor a character or an
 /// escape that a string may not have keeps the rest from being read: what cannot stay becomes [`UNREADABLE`] or a
-/// control character, which [`is_unreadable`] knows.
+/// control character, which [`escape::is_unsafe`] knows.
 /// <https://www.rfc-editor.org/rfc/rfc8259#section-7>, <https://www.rfc-editor.org/rfc/rfc8259#section-8.1>
 pub(crate) fn readable(body: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body));
@@ -32,25 +29,6 @@ fn mended(text: &str) -> String {
         if in_string && letter < ' ' { UNREADABLE } else { letter }
     });
     letters.collect()
-}
-
-/// Whether a character has no place in a name: it is a control character, or one that changes how others are shown.
-pub(crate) fn is_unreadable(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// The beginning of a text, as it can be shown: what is no readable character is written as an escape.
-pub(crate) fn brief(text: &str) -> String {
-    let mut letters = text.chars().flat_map(|letter| {
-        let is_escaped = is_unreadable(letter);
-        let escape = is_escaped.then(|| letter.escape_default()).into_iter().flatten();
-        escape.chain((!is_escaped).then_some(letter))
-    });
-    let mut shown: String = letters.by_ref().take(MAX_SHOWN).collect();
-    if letters.next().is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -74,14 +52,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_shown_text_is_short_and_has_no_control_characters() {
-        assert_eq!(brief("a\u{1b}[31m\n\u{202e}é`"), "a\\u{1b}[31m\\n\\u{202e}é`");
-        assert_eq!(brief(&"x".repeat(MAX_SHOWN)), "x".repeat(MAX_SHOWN));
-        assert_eq!(brief(&"x".repeat(MAX_SHOWN + 1)), "x".repeat(MAX_SHOWN) + "…");
-        assert_eq!(brief(&"\n".repeat(1 << 20)), "\\n".repeat(MAX_SHOWN / 2) + "…");
-    }
-
     proptest! {
         #[test]
         fn what_is_json_stays_as_it_is(text: String, number: i64) {
@@ -99,7 +69,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
-            prop_assert!(brief(&readable(&bytes)).chars().all(|letter| !is_unreadable(letter)));
+            let _ = readable(&bytes);
         }
     }
 }

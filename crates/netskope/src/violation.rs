@@ -5,13 +5,14 @@
 //! names its rule, cloud or status, these must be what was asked for, and a flag that says neither yes nor no makes
 //! the row invalid, because it may be the reason to leave the resource alone.
 
+use escape::is_unsafe;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Number, Value};
 
-use crate::text::{UNREADABLE, is_unreadable};
+use crate::text::UNREADABLE;
 use crate::{Region, Skip};
 
 /// The longest name of a resource, in bytes: an ARN has at most 2,048.
@@ -47,6 +48,17 @@ pub struct Violation {
     pub failing_since: Option<Timestamp>,
     /// When Netskope last looked, where it says so.
     pub last_scan_time: Option<Timestamp>,
+}
+
+impl Violation {
+    /// The texts that Netskope sent.
+    pub(crate) fn texts(&self) -> [&str; 3] {
+        let region = match &self.region {
+            Region::Global => "",
+            Region::Code(name) | Region::Unknown(name) => name,
+        };
+        [&self.account_id, region, &self.resource]
+    }
 }
 
 /// A row that lacks what remediation needs.
@@ -210,7 +222,7 @@ fn usable<'a>(name: &str, text: &'a str, longest: usize) -> Result<&'a str, Stri
     if text.contains(UNREADABLE) {
         return Err(format!("its {name} `{text}` has bytes that are no text"));
     }
-    if text.chars().any(is_unreadable) {
+    if text.chars().any(is_unsafe) {
         return Err(format!("its {name} `{text}` has control characters"));
     }
     Ok(text)

@@ -224,7 +224,7 @@ impl Object {
         let encoded = record.s3.object.key.unwrap_or_default().replace('+', " ");
         let key = percent_decode_str(&encoded).decode_utf8_lossy().into_owned();
         let principal = record.principal_id.principal_id.unwrap_or_default();
-        let stored_by: String = principal.escape_default().take(MOST_OF_PRINCIPAL).collect();
+        let stored_by = escape::beginning(&principal, MOST_OF_PRINCIPAL);
         Self { key, stored_by: Some(stored_by).filter(|by| !by.is_empty()) }
     }
 }

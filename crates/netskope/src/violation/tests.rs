@@ -232,7 +232,7 @@ proptest! {
         if let Row::Violation(violation) = read(&row.to_string()) {
             prop_assert!(violation.account_id.len() == 12 && violation.account_id.bytes().all(|b| b.is_ascii_digit()));
             prop_assert!(!violation.resource.is_empty() && violation.resource.len() <= MAX_RESOURCE);
-            prop_assert!(!violation.resource.chars().any(is_unreadable));
+            prop_assert!(!violation.resource.chars().any(is_unsafe));
             prop_assert!(row["status"].as_str().is_none_or(|status| status != "Passed"), "{}", row);
         }
     }

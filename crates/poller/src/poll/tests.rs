@@ -123,7 +123,8 @@ impl Write for Log {
 }
 
 fn hides_token(text: &str) {
-    for form in [TOKEN, "s3cret%2Ftok+en%2B2f6b%3D%3D", "s3cret%2Ftok%20en%2B2f6b%3D%3D"] {
+    let encoded = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    for form in [TOKEN, "s3cret%2Ftok+en%2B2f6b%3D%3D", "s3cret%2Ftok%20en%2B2f6b%3D%3D", &encoded] {
         assert!(!text.contains(form), "the token is in: {text}");
     }
 }
@@ -503,7 +504,16 @@ async fn the_token_is_in_no_error_answer_or_log_line() {
     let log = Log::default();
     let guard = log.capture();
     let echo = |status| ResponseTemplate::new(status).set_body_string(format!("you sent {TOKEN}"));
-    for answer in [page(&[row(CONTROL, "12345", HERE, "h")]), refused(), echo(200), echo(400), echo(500)] {
+    let encoded = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let echoes = [
+        row(CONTROL, ACCOUNT, TOKEN, "h1"),
+        row(CONTROL, ACCOUNT, &format!("Mars {encoded}"), "h2"),
+        row(CONTROL, ACCOUNT, HERE, &format!("https://x/?token={encoded}")),
+        row(CONTROL, TOKEN, HERE, "h3"),
+        row(TOKEN, ACCOUNT, HERE, "h4"),
+    ];
+    for answer in [page(&[row(CONTROL, "12345", HERE, "h")]), page(&echoes), refused(), echo(200), echo(400), echo(500)]
+    {
         let (server, folder) = (MockServer::start().await, TempDir::new().unwrap());
         answer_to(&server, &[], answer).await;
         let poller = poller(&server.uri(), 1000, folder.path());
@@ -512,6 +522,7 @@ async fn the_token_is_in_no_error_answer_or_log_line() {
             Err(error) => hides_token(&format!("{error} {error:?}")),
         }
         hides_token(&format!("{poller:?}"));
+        assert!(findings(folder.path()).is_empty(), "a row with the token is none to act on");
     }
     drop(guard);
     let log = log.text();

@@ -1,10 +1,11 @@
 //! The batches in which the poller hands findings to a rule: newline-delimited JSON, one header line, then one finding a
 //! line.
 
+use escape::brief;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Finding, RunId};
-use crate::text::{brief, utf8};
+use crate::text::utf8;
 
 /// The version of the batch format that this build writes and reads.
 pub const BATCH_SCHEMA: u32 = 1;
