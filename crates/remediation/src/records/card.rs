@@ -245,11 +245,12 @@ impl Card {
         if self.fought_over.is_some() {
             return self.fought_over.clone();
         }
-        let start = now - SignedDuration::from_hours(24 * i64::from(fight.window_days));
+        let window = SignedDuration::from_hours(24 * i64::from(fight.window_days));
+        let start = now.checked_sub(window).unwrap_or(Timestamp::MIN);
         let is_fix = |write: &&Write| write.ended == Ended::Proved && write.at >= start;
         let fixes: Vec<_> = self.writes.iter().filter(is_fix).collect();
         let reports = || fixes.iter().map(|write| write.id(&self.rule).report_key()).collect();
-        (fixes.len() >= fight.fixes as usize).then(|| FoughtOver { since: now, reports: reports() })
+        (fixes.len() as u64 >= u64::from(fight.fixes)).then(|| FoughtOver { since: now, reports: reports() })
     }
 
     /// What was written after `run` had, and was not taken back: the newest first.
@@ -268,6 +269,8 @@ impl Write {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const RULE: &str = "open-door";
@@ -366,6 +369,20 @@ mod tests {
         let since = FoughtOver { since: now, reports: Vec::new() };
         let card = Card { fought_over: Some(since.clone()), ..card() };
         assert_eq!(card.fought_over(fight, now), Some(since));
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_and_no_time_is_too_much(
+            window_days in prop::sample::select(vec![0, 1, 365, 10_000_000, u32::MAX]),
+            fixes in prop::sample::select(vec![0, 1, 50, u32::MAX]),
+            now in prop::sample::select(vec![Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX]),
+            then in prop::sample::select(vec![Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX]),
+        ) {
+            let write = Write { at: then, ..write(RunId::start(), 0, Ended::Proved) };
+            let fought = card().release(Some(write)).fought_over(Fight { window_days, fixes }, now);
+            prop_assert!(fixes < 2 || fought.is_none());
+        }
     }
 
     #[test]

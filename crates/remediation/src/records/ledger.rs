@@ -19,6 +19,8 @@ use crate::policy::Limits;
 
 /// The version of the format of a ledger's pages that this build writes and reads.
 pub const LEDGER_SCHEMA: u32 = 2;
+/// The highest number of a page: its name has six digits. Each page is a batch's, so no run comes near it.
+const LAST_PAGE: u32 = 999_999;
 /// How long a batch tries to write its page among others.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -100,6 +102,9 @@ impl Ledger {
             if page == before {
                 return Ok(result);
             }
+            if number >= LAST_PAGE {
+                return Err(Refused::Failed(RecordError::Full { key: self.key(number) }));
+            }
             let key = self.key(number + 1);
             page.nonce = Uuid::new_v4();
             let bytes = serde_json::to_vec(&page).map_err(|error| Refused::Failed(error.into()))?;
@@ -120,7 +125,9 @@ impl Ledger {
         let start = format!("{}page-", self.folder);
         let keys = self.records.list(&start).await?;
         let number = |key: &String| key.strip_prefix(&start)?.strip_suffix(".json")?.parse::<u32>().ok();
-        let Some(number) = keys.iter().filter_map(number).max() else { return Ok((0, Page::empty())) };
+        // A page of a higher number is not of our making, and would be the last one for ever.
+        let numbers = keys.iter().filter_map(number).filter(|number| *number <= LAST_PAGE);
+        let Some(number) = numbers.max() else { return Ok((0, Page::empty())) };
         Ok((number, self.records.get_as(&self.key(number)).await?))
     }
 
@@ -154,14 +161,17 @@ impl Page {
             ("changes_per_rule", limits.changes_per_rule, of_rule),
             ("changes_per_account", limits.changes_per_account, of_account),
         ];
-        let over = |(_, limit, taken): &(_, Option<u32>, u32)| limit.is_some_and(|limit| taken + changes > limit);
+        let over = |(_, limit, taken): &(_, Option<u32>, u32)| {
+            // What is more than can be counted is over any limit.
+            limit.is_some_and(|limit| taken.checked_add(changes).is_none_or(|sum| sum > limit))
+        };
         if let Some((name, Some(limit), _)) = limits.into_iter().find(over) {
             return Some(format!("the limit {name} ({limit}) has no room for its {changes} change(s)"));
         }
         if limits.iter().any(|(_, limit, _)| limit.is_some()) {
-            self.changes += changes;
-            self.rules.insert(rule.to_owned(), of_rule + changes);
-            self.accounts.insert(account.clone(), of_account + changes);
+            self.changes = self.changes.saturating_add(changes);
+            self.rules.insert(rule.to_owned(), of_rule.saturating_add(changes));
+            self.accounts.insert(account.clone(), of_account.saturating_add(changes));
         }
         None
     }

@@ -97,6 +97,12 @@ pub enum RecordError {
         /// What is wrong with it.
         source: SchemaError,
     },
+    /// A ledger has its last page.
+    #[error("{key} is the last page that a ledger can have: no run writes so many, so look at who wrote them")]
+    Full {
+        /// The page's key.
+        key: String,
+    },
     /// Every name that the record could have is taken.
     #[error("{key} and {MOST_ATTEMPTS} names after it are taken: the same batch runs again and again")]
     Taken {

@@ -431,3 +431,43 @@ run "accepted" {
     force_destroy           = true
   }
 }
+
+run "refused_28" {
+  command = plan
+
+  variables {
+    policy = { fight = { window_days = 10000000 } } # a window that no card remembers
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_29" {
+  command = plan
+
+  variables {
+    policy = { fight = { fixes = 51 } } # more fixes than a card remembers
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_30" {
+  command = plan
+
+  variables {
+    policy = { approval_hours = 8761 } # more than a year
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_31" {
+  command = plan
+
+  variables {
+    policy = { limits = { changes_per_run = 4294967296 } } # more than can be counted
+  }
+
+  expect_failures = [var.policy]
+}

@@ -1,5 +1,6 @@
 //! Ledgers in a folder.
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -81,4 +82,44 @@ async fn two_pages_that_take_the_same_are_two() {
     let both = futures::future::join_all((0..2).map(|_| ledger.take("a", &limits, &wanted))).await;
     let taken = both.into_iter().filter(|taken| taken.as_ref().unwrap()[0].is_none()).count();
     assert_eq!(taken, 1);
+}
+
+#[tokio::test]
+async fn a_page_with_a_number_that_nobody_writes_is_none() {
+    for number in ["1000000", "4294967295", "99999999999"] {
+        let (folder, limits) = (TempDir::new().unwrap(), limits(Some(1), None, None));
+        let ledger = ledger(&folder);
+        let page = serde_json::to_vec(&Page::empty()).unwrap();
+        assert!(ledger.records.create(&format!("{}page-{number}.json", ledger.folder), page).await.unwrap());
+        assert_eq!(held(&ledger, "a", &limits, &[ONE]).await, [None]);
+        assert_eq!(held(&ledger, "a", &limits, &[ONE]).await, [Some("changes_per_run".to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn after_the_last_page_nothing_is_taken() {
+    let (folder, limits) = (TempDir::new().unwrap(), limits(Some(1), None, None));
+    let ledger = ledger(&folder);
+    let page = serde_json::to_vec(&Page::empty()).unwrap();
+    assert!(ledger.records.create(&ledger.key(LAST_PAGE), page).await.unwrap());
+    let error = ledger.take("a", &limits, &wanted(&[ONE])).await.unwrap_err();
+    assert!(error.to_string().contains("page-999999.json is the last page"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn no_counts_overflow_and_no_limit_is_exceeded(
+        taken in prop::sample::select(vec![0, 1, u32::MAX / 2, u32::MAX - 1, u32::MAX]),
+        changes in prop::sample::select(vec![0, 1, 2, u32::MAX - 1, u32::MAX]),
+        limit in prop::option::of(prop::sample::select(vec![0, 1, u32::MAX - 1, u32::MAX])),
+    ) {
+        let account: AccountId = ONE.parse().unwrap();
+        let (rules, accounts) = (BTreeMap::from([("a".into(), taken)]), BTreeMap::from([(account.clone(), taken)]));
+        for limits in [limits(limit, None, None), limits(None, limit, None), limits(None, None, limit)] {
+            let mut page = Page { changes: taken, rules: rules.clone(), accounts: accounts.clone(), ..Page::empty() };
+            let held = page.take("a", &account, changes, &limits);
+            let fits = limit.is_none_or(|limit| u64::from(taken) + u64::from(changes) <= u64::from(limit));
+            prop_assert_eq!(held.is_none(), fits);
+        }
+    }
 }
