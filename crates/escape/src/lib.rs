@@ -76,8 +76,8 @@ fn letters(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// Where a log goes: each write is one line, which is escaped. A line end within it is too, so that no text can look like
-/// a line of its own.
+/// Where a log goes: each write is one line, which is escaped. A line end within it is too, so that no text can look
+/// like a line of its own.
 #[derive(Debug)]
 pub struct Log<W> {
     to: W,
@@ -121,10 +121,11 @@ mod tests {
     use std::io::Write;
 
     /// Characters that a terminal obeys or hides, or that move others: by name, apart from the properties.
-    const NAMED: &str = "\0\u{7}\u{8}\t\n\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9d}\u{9f}\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\
-        \u{17b4}\u{180b}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
-        \u{2060}\u{2061}\u{2064}\u{2066}\u{2067}\u{2068}\u{2069}\u{206a}\u{206f}\u{3164}\u{fe00}\u{fe0f}\u{feff}\u{ffa0}\
-        \u{fff9}\u{fffb}\u{e000}\u{1d173}\u{e0001}\u{e0041}\u{e007f}\u{e0100}\u{e01ef}\u{f0000}\u{10ffff}";
+    const NAMED: &str = "\0\u{7}\u{8}\t\n\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9d}\u{9f}\u{ad}\u{34f}\u{61c}\u{115f}\
+        \u{1160}\u{17b4}\u{180b}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\
+        \u{202c}\u{202d}\u{202e}\u{2060}\u{2061}\u{2064}\u{2066}\u{2067}\u{2068}\u{2069}\u{206a}\u{206f}\u{3164}\
+        \u{fe00}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{fffb}\u{e000}\u{1d173}\u{e0001}\u{e0041}\u{e007f}\u{e0100}\u{e01ef}\
+        \u{f0000}\u{10ffff}";
 
     #[test]
     fn what_a_terminal_would_obey_or_hide_is_shown_as_an_escape() {

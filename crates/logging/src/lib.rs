@@ -1,7 +1,7 @@
 //! Structured logs: one JSON object a line, with the fields of every span around it at the top level.
 //!
-//! Invariant: no line shows what travels on a connection, whatever `RUST_LOG` says, because the Netskope token does; and no character that a
-//! terminal would obey or hide, because somebody may read them there.
+//! Invariant: no line shows what travels on a connection, whatever `RUST_LOG` says, because the Netskope token does;
+//! and no character that a terminal would obey or hide, because somebody may read them there.
 
 use std::io;
 

@@ -63,8 +63,8 @@ const NAMES: [(&str, char); 33] = [
 
 /// What is looked for.
 pub(crate) struct Forms {
-    /// The token, and what its bytes are in Base64 and in hexadecimal digits.
-    needles: Vec<Vec<u8>>,
+    /// The token, and what its bytes are in Base64 and in hexadecimal digits; each folded.
+    needles: Vec<String>,
     /// The token's length in bytes.
     length: usize,
 }
@@ -83,7 +83,7 @@ impl Forms {
         let packed = base64_forms(token.as_bytes()).into_iter().chain([hexadecimal]);
         let packed = packed.filter(|form| form.len() >= LEAST_PACKED);
         let needles = [token.to_owned()].into_iter().chain(packed).filter(|form| !form.is_empty());
-        Self { needles: needles.map(String::into_bytes).collect(), length: token.len() }
+        Self { needles: needles.map(|form| folded(&form)).collect(), length: token.len() }
     }
 
     /// The beginning of the text, without the token.
@@ -106,7 +106,15 @@ impl Forms {
 
     /// Whether a name holds the token.
     pub(crate) fn is_in(&self, name: &str) -> bool {
-        self.length >= LEAST_IN_NAME && !self.found(name).is_empty()
+        if self.length < LEAST_IN_NAME {
+            return false;
+        }
+        if name.bytes().any(|byte| b"%\\&".contains(&byte)) {
+            return !self.found(name).is_empty();
+        }
+        // Nothing in it is encoded, as in almost every name of a long list.
+        let name = folded(name);
+        self.needles.iter().any(|needle| name.contains(needle.as_str()))
     }
 
     /// Where the token is: in order, apart from one another.
@@ -140,7 +148,7 @@ impl Forms {
             for window in said.windows(needle.len()) {
                 if let [first, ..] = window
                     && let [.., last] = window
-                    && window.iter().zip(needle).all(|(said, sought)| is_alike(said.byte, *sought))
+                    && window.iter().zip(needle.bytes()).all(|(said, sought)| fold(said.byte) == sought)
                 {
                     found.push(first.from.start..last.from.end);
                 }
@@ -150,10 +158,14 @@ impl Forms {
     }
 }
 
-/// Whether two bytes may be the same one: forms write a space as a plus sign, and a case may be lost.
-fn is_alike(one: u8, other: u8) -> bool {
-    let plus = |byte| if byte == b' ' { b'+' } else { byte };
-    plus(one).eq_ignore_ascii_case(&plus(other))
+/// The byte in the one form in which bytes are compared: forms write a space as a plus sign, and a case may be lost.
+fn fold(byte: u8) -> u8 {
+    if byte == b' ' { b'+' } else { byte.to_ascii_lowercase() }
+}
+
+/// The same of a text.
+fn folded(text: &str) -> String {
+    text.to_ascii_lowercase().replace(' ', "+")
 }
 
 fn utf8(letter: char) -> impl Iterator<Item = u8> {
@@ -219,9 +231,8 @@ fn number(said: &[Said], digits: Range<usize>, radix: u32) -> Option<u32> {
     is_number.then(|| u32::from_str_radix(&digits, radix).ok()).flatten()
 }
 
-/// What the bytes are in Base64 in any longer text: its letters depend on how many bytes are before them, by three; those
-/// at the edges also on which they are. In both alphabets.
-/// <https://www.rfc-editor.org/rfc/rfc4648#section-4>
+/// What the bytes are in Base64 in any longer text: its letters depend on how many bytes are before them, by three;
+/// those at the edges also on which they are. In both alphabets. <https://www.rfc-editor.org/rfc/rfc4648#section-4>
 fn base64_forms(bytes: &[u8]) -> Vec<String> {
     let forms = (0..3_usize).map(|before| {
         let padded = [&vec![0; before][..], bytes].concat();

@@ -335,6 +335,17 @@ variable "reserved_concurrency" {
   }
 }
 
+variable "poller_reserved_concurrency" {
+  type        = number
+  description = "Concurrent executions to reserve for the poller, which cannot use more: so many rules are polled for at the same time, and the others wait. Null reserves none and sets no limit."
+  default     = null
+
+  validation {
+    condition     = var.poller_reserved_concurrency == null ? true : var.poller_reserved_concurrency >= 1 && floor(var.poller_reserved_concurrency) == var.poller_reserved_concurrency
+    error_message = "The poller's reserved concurrency must be a whole number, 1 or more."
+  }
+}
+
 variable "log_retention_days" {
   type        = number
   description = "For how many days to keep the logs of the Lambdas."
