@@ -6,20 +6,22 @@ use std::{fs, iter};
 use testkit::paths;
 
 /// Our crates, each with those of ours that it may depend on. Each line may name only crates above it.
-const CRATES: [(&str, &[&str]); 15] = [
-    ("remediation", &[]),
-    ("logging", &[]),
-    ("netskope", &[]),
+const CRATES: [(&str, &[&str]); 17] = [
+    ("escape", &[]),
+    ("remediation", &["escape"]),
+    ("logging", &["escape"]),
+    ("netskope", &["escape"]),
     ("package", &[]),
     ("ec2", &["remediation"]),
     ("engine", &["remediation"]),
     ("runbook", &["remediation"]),
     ("rule-testing", &["remediation"]),
-    ("rule-lambda", &["engine", "logging", "remediation"]),
+    ("rule-lambda", &["engine", "escape", "logging", "remediation"]),
     (RULE, &["ec2", "remediation", "rule-lambda", "runbook"]),
     ("rules", &["remediation", RULE]),
-    ("poller", &["logging", "netskope", "remediation"]),
-    ("autoremediate", &["engine", "logging", "netskope", "poller", "remediation", "rules"]),
+    ("poller", &["escape", "logging", "netskope", "remediation"]),
+    ("autoremediate", &["engine", "escape", "logging", "netskope", "poller", "remediation", "rules"]),
+    ("fuzzing", &["netskope", "remediation", "rule-lambda"]),
     ("testkit", &["engine", "remediation", "rules"]),
     ("tests", &["engine", "remediation", "rules", "testkit", RULE_OF_THE_PAGE]),
 ];

@@ -3,7 +3,7 @@
 //! Names of resources, notes, reasons and errors come from whoever made them, and a terminal obeys what it is sent. So
 //! there is one way out for each kind of output, and each of them escapes: a [`page::Page`] for standard output,
 //! [`page::complain`] for standard error, [`progress`] for the bar and the logs, [`question`] for questions. All of
-//! them use [`text::escaped`].
+//! them use the crate `escape`.
 
 pub(crate) mod colour;
 pub(crate) mod page;

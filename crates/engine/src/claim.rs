@@ -185,7 +185,7 @@ impl<R: Rule> Engine<R> {
 
     /// Until when a claim of a run with this deadline holds.
     pub(crate) fn claimed_until(&self, deadline: Deadline) -> Timestamp {
-        let time = if deadline.is_set() { deadline.left() + AFTER_DEADLINE } else { self.bounds.claim };
+        let time = if deadline.is_set() { deadline.left().saturating_add(AFTER_DEADLINE) } else { self.bounds.claim };
         let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
         self.clock.now().checked_add(time).unwrap_or(Timestamp::MAX)
     }

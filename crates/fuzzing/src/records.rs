@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use remediation::policy::Limits;
 use remediation::records::{Record, card_key, cards_of, read};
-use remediation::{Approval, Batch, BatchId, Card, Fight, Ledger, Plan, Policy, Records, Report};
+use remediation::{Approval, Batch, BatchId, Card, Fight, Ledger, Plan, Policy, Records, Report, RunId};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -99,7 +99,7 @@ pub(crate) fn card(data: &[u8]) {
     }
     for write in &card.writes {
         assert!(card.written_after(write.run).iter().all(|after| after.run.started() >= write.run.started()));
-        assert!(card.clone().undone(write.run).written_after(write.run).len() <= card.writes.len());
+        assert!(card.clone().undone(write.run).written_after(write.run).len() <= card.writes.len() + 1);
         let id = BatchId { rule: RULE.into(), run: write.run, batch: write.batch };
         let read = BatchId::from_plan_key(&id.plan_key(), RULE);
         assert_eq!(read.as_ref(), Some(&id));
@@ -110,18 +110,16 @@ pub(crate) fn card(data: &[u8]) {
     assert!(card.clone().release(card.writes.first().cloned()).claim.is_none());
 }
 
-/// The number of a ledger's page, the page and a policy: what the next batch takes.
+/// The ledger of a day and a policy: what the next batch takes.
 pub(crate) fn ledger(data: &[u8]) {
-    let [number, page, policy] = texts(data);
-    let number = str::from_utf8(number).ok().and_then(|text| text.parse::<u32>().ok()).unwrap_or(1);
+    let [day, policy] = texts(data);
     let limits = Policy::from_json(policy).map_or_else(|_| Limits::default(), |policy| policy.limits);
     let (Ok(folder), Ok(account)) = (tempfile::tempdir(), "222222222222".parse()) else { return };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-    let Ok(run) = serde_json::from_str("\"0190a5a0-0000-7000-8000-000000000000\"") else { return };
+    let Ok(run) = serde_json::from_str::<RunId>("\"01999999-9999-7999-8999-999999999999\"") else { return };
     let records = Records::Folder(folder.path().into());
-    let key = format!("ledgers/{RULE}/{run}/page-{number:06}.json");
     runtime.block_on(async {
-        if records.create(&key, page.to_vec()).await.is_err() {
+        if records.create(&format!("ledgers/{RULE}/{}.json", run.date()), day.to_vec()).await.is_err() {
             return;
         }
         let ledger = Ledger::new(records, RULE, run);

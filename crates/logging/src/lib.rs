@@ -1,9 +1,11 @@
 //! Structured logs: one JSON object a line, with the fields of every span around it at the top level.
 //!
-//! Invariant: no line shows what travels on a connection, whatever `RUST_LOG` says, because the Netskope token does.
+//! Invariant: no line shows what travels on a connection, whatever `RUST_LOG` says, because the Netskope token does;
+//! and no character that a terminal would obey or hide, because somebody may read them there.
 
 use std::io;
 
+use escape::Log;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -31,7 +33,7 @@ pub fn is_safe(target: &str) -> bool {
 /// not. Called again, it does nothing.
 pub fn init() {
     let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let mut lines = json_subscriber::JsonLayer::new(io::stdout);
+    let mut lines = json_subscriber::JsonLayer::new(|| Log::json(io::stdout()));
     lines
         .with_timer("timestamp", tracing_subscriber::fmt::time::SystemTime)
         .with_level("level")

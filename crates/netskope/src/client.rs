@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use backon::{ExponentialBuilder, Retryable};
+use escape::brief;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode, redirect};
@@ -14,17 +15,19 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use crate::page::{Envelope, Place};
-use crate::text::{brief, readable};
+use crate::redact::Forms;
+use crate::text::readable;
 use crate::{Error, PageError, Violations};
 
 /// The largest `limit` that the API takes: a positive integer below 10,000.
 pub const MAX_PAGE_SIZE: u32 = 9_999;
-/// The longest time between two requests that a server's Retry-After can ask for.
+/// The longest wait that a server's Retry-After can impose.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// How often a first connection is tried: a wrong name does not get right, and each try can take [`CONNECT_TIMEOUT`].
+/// How often the first connection is attempted. Retrying does not correct a wrong name, and each attempt can take
+/// [`CONNECT_TIMEOUT`].
 const CONNECT_TRIES: usize = 2;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Four requests a second, evenly spread: the API takes four in the first second and queues the rest.
+/// Four requests a second, evenly spread: the API accepts four a second and queues the others.
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(250);
 
 /// Where the API is.
@@ -41,14 +44,18 @@ impl Endpoint {
         let invalid = |reason: &str| Error::Endpoint { address: fqdn.to_owned(), reason: reason.to_owned() };
         let url = Url::parse(&format!("https://{fqdn}/")).map_err(|error| invalid(&error.to_string()))?;
         let is_domain = url.host_str() == Some(&fqdn.to_ascii_lowercase()) && fqdn.contains('.');
-        if is_domain { Ok(Self(url)) } else { Err(invalid("give the tenant's domain name alone: example.goskope.com")) }
+        if is_domain {
+            Ok(Self(url))
+        } else {
+            Err(invalid("give only the tenant's domain name, such as example.goskope.com"))
+        }
     }
 
     /// The API at another address, such as a proxy or a stand-in.
     ///
     /// # Errors
     ///
-    /// The text is no URL, or one over which the token would travel in clear to another machine.
+    /// The text is not a URL, or the token would travel unencrypted to another machine.
     pub fn url(address: &str) -> Result<Self, Error> {
         let invalid = |reason: &str| Error::Endpoint { address: address.to_owned(), reason: reason.to_owned() };
         let url = Url::parse(address).map_err(|error| invalid(&error.to_string()))?;
@@ -60,7 +67,9 @@ impl Endpoint {
         match url.scheme() {
             "https" => Ok(Self(url)),
             "http" if loopback => Ok(Self(url)),
-            _ => Err(invalid("the token is in the URL, so it must be https (http only to a loopback address)")),
+            _ => {
+                Err(invalid("the URL holds the token, so it must be https; http is allowed to a loopback address only"))
+            }
         }
     }
 }
@@ -70,13 +79,14 @@ impl Endpoint {
 pub struct Options {
     /// Rows a page: 1 to [`MAX_PAGE_SIZE`].
     pub page_size: u32,
-    /// How long a whole request may take.
+    /// How long one request may take, from connection to the last byte.
     pub timeout: Duration,
-    /// How often a request is tried again.
+    /// How often a failed request is retried.
     pub retries: usize,
-    /// The first wait before another try; it doubles from try to try, up to 30 seconds.
+    /// The wait before the first retry. It doubles with each retry, up to 30 seconds.
     pub retry_delay: Duration,
-    /// The most bytes that a page may have. The poller's Lambda has 256 MiB, and holds a page twice at most.
+    /// The most bytes that a page may have. While a page is read that holds no valid text, it takes six times its size,
+    /// which must fit into half of the 256 MiB of the poller's Lambda.
     pub max_page_bytes: usize,
     /// The most pages that a list may have.
     pub max_pages: usize,
@@ -91,7 +101,7 @@ impl Default for Options {
             timeout: Duration::from_secs(60),
             retries: 5,
             retry_delay: Duration::from_secs(1),
-            max_page_bytes: 64 * 1024 * 1024,
+            max_page_bytes: 8 * 1024 * 1024,
             max_pages: 2_000,
             max_rows: 250_000,
         }
@@ -121,7 +131,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The page size is out of range, or there is no TLS to be had.
+    /// The page size is out of range, or TLS is not available.
     pub fn new(endpoint: Endpoint, token: SecretString, options: Options) -> Result<Self, Error> {
         if !(1..=MAX_PAGE_SIZE).contains(&options.page_size) {
             return Err(Error::PageSize(options.page_size));
@@ -153,33 +163,41 @@ impl Client {
         &self.options
     }
 
-    /// The body of one page, with retries.
-    pub(crate) async fn page(&self, rule_name: &str, as_of: i64, place: Place) -> Result<Vec<u8>, PageError> {
+    /// The body of one page of at most `limit` rows, with retries.
+    pub(crate) async fn page(
+        &self,
+        rule_name: &str,
+        as_of: i64,
+        place: Place,
+        limit: u32,
+    ) -> Result<Vec<u8>, PageError> {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(self.options.retry_delay)
             .with_max_delay(Duration::from_secs(30))
             .with_max_times(self.options.retries)
             .with_jitter();
         let mut unreached = 0;
-        (|| self.request(rule_name, as_of, place.skip))
+        (|| self.request(rule_name, as_of, place.skip, limit))
             .retry(backoff)
             .when(|error| {
                 unreached += usize::from(matches!(error, PageError::Unreachable { .. }));
                 error.is_transient() && unreached < CONNECT_TRIES
             })
             .adjust(|error, wait| wait.map(|wait| error.retry_after().map_or(wait, |asked| asked.min(MAX_RETRY_AFTER))))
-            .notify(|error, wait| tracing::warn!(page = place.number, %error, ?wait, "Netskope's API: trying again"))
+            .notify(|error, wait| {
+                tracing::warn!(page = place.number, %error, ?wait, "Netskope's API failed; the request is retried");
+            })
             .await
     }
 
     /// Netskope, "View Security Assessment Violations": the parameters and where the token goes.
-    async fn request(&self, rule_name: &str, as_of: i64, skip: usize) -> Result<Vec<u8>, PageError> {
+    async fn request(&self, rule_name: &str, as_of: i64, skip: usize, limit: u32) -> Result<Vec<u8>, PageError> {
         self.limiter.until_ready().await;
         let mut url = self.endpoint.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1", "security_assessment"]);
         }
-        let (as_of, limit, skip) = (as_of.to_string(), self.options.page_size.to_string(), skip.to_string());
+        let (as_of, rows, skip) = (as_of.to_string(), limit.to_string(), skip.to_string());
         let query = [
             ("token", self.token.expose_secret()),
             ("cloud_provider", "aws"),
@@ -187,7 +205,7 @@ impl Client {
             ("muted", "No"),
             ("rule_name", rule_name),
             ("as_of", &as_of),
-            ("limit", &limit),
+            ("limit", &rows),
             ("skip", &skip),
         ];
         let answer = self.http.get(url).query(&query).send().await.map_err(|error| self.transport(error))?;
@@ -196,30 +214,31 @@ impl Client {
         if status.is_redirection() {
             return Err(PageError::Redirect(status.as_u16()));
         }
-        let body = self.body(answer).await?;
+        let body = self.body(answer, limit).await?;
         match status {
             StatusCode::OK => Ok(body),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(PageError::Refused(self.message(status, &body))),
-            _ => Err(PageError::Status { status: status.as_u16(), message: self.message(status, &body), retry_after }),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(PageError::Refused(self.message(status, body))),
+            _ => Err(PageError::Status { status: status.as_u16(), message: self.message(status, body), retry_after }),
         }
     }
 
-    async fn body(&self, mut answer: Response) -> Result<Vec<u8>, PageError> {
+    async fn body(&self, mut answer: Response, rows: u32) -> Result<Vec<u8>, PageError> {
         let most = self.options.max_page_bytes;
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.transport(error))? {
-            if body.len() + chunk.len() > most {
-                return Err(PageError::TooLarge(most));
+            if body.len().saturating_add(chunk.len()) > most {
+                return Err(PageError::TooLarge { most, rows });
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     }
 
-    /// What the server said with an error status: the API's own words where the body has them.
-    fn message(&self, status: StatusCode, body: &[u8]) -> String {
-        let said = Envelope::from_json(&readable(body)).ok().and_then(|envelope| envelope.said());
-        self.redact(said.as_deref().or(status.canonical_reason()).unwrap_or("no reason given"))
+    /// What the server said with an error status, in the API's own words where the body has them.
+    fn message(&self, status: StatusCode, body: Vec<u8>) -> String {
+        let text = readable(body);
+        let said = Envelope::from_json(&text).ok().and_then(|envelope| envelope.said());
+        self.redact(said.as_deref().or(status.canonical_reason()).unwrap_or("it gave no reason"))
     }
 
     fn transport(&self, error: reqwest::Error) -> PageError {
@@ -234,10 +253,12 @@ impl Client {
 
     /// The text, shortened and fit to be shown, without the token in any form in which it could come back.
     pub(crate) fn redact(&self, text: &str) -> String {
-        let token = self.token.expose_secret();
-        let encoded: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
-        let forms = [token, encoded.as_str()].into_iter().filter(|form| !form.is_empty());
-        brief(&forms.fold(text.to_owned(), |text, form| text.replace(form, "[token]")))
+        brief(&self.forms().redact(text))
+    }
+
+    /// The forms in which the token could come back.
+    pub(crate) fn forms(&self) -> Forms {
+        Forms::of(&self.token)
     }
 }
 

@@ -14,13 +14,13 @@ pub enum Error {
         reason: String,
     },
     /// The page size is out of the API's range.
-    #[error("a page of {0} rows: the API takes 1 to {max}", max = crate::MAX_PAGE_SIZE)]
+    #[error("a page of {0} rows was asked for, but the API accepts 1 to {max}", max = crate::MAX_PAGE_SIZE)]
     PageSize(u32),
-    /// The HTTP client could not be made.
-    #[error("the HTTPS client could not be made: {0}")]
+    /// The HTTP client could not be created.
+    #[error("cannot create the HTTPS client: {0}")]
     Http(String),
-    /// A page could not be had, so the list is not whole.
-    #[error("page {page} of the violations of `{rule_name}`: {source}")]
+    /// A page could not be read, so the list is incomplete.
+    #[error("cannot read page {page} of the violations of `{rule_name}`: {source}")]
     Page {
         /// The page's number, from 1.
         page: usize,
@@ -37,7 +37,7 @@ impl Error {
         matches!(self, Self::Page { source: PageError::Refused(_), .. })
     }
 
-    /// Whether nothing at the API's address has ever answered, so that no other list can be had either.
+    /// Whether nothing at the API's address has ever answered, so that no other list can be read either.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Page { source: PageError::Unreachable { .. }, .. })
     }
@@ -46,11 +46,17 @@ impl Error {
 /// What went wrong with a page.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    /// The token is not accepted.
-    #[error("the API refused the token ({0}): is it the tenant's REST API v1 token, and not expired?")]
+    /// The API refused the token.
+    #[error(
+        "the API refused the token ({0}). Check that it is the tenant's token for REST API v1, and that it has not \
+         expired"
+    )]
     Refused(String),
     /// The answer was a redirect; following it would hand the token to another address.
-    #[error("HTTP {0}, a redirect, is not followed because the token is in the URL: is the tenant's name right?")]
+    #[error(
+        "the API answered with a redirect (HTTP {0}), which is not followed because the URL holds the token. Check the \
+         tenant's name"
+    )]
     Redirect(u16),
     /// Any other HTTP status.
     #[error("HTTP {status}: {message}")]
@@ -69,15 +75,20 @@ pub enum PageError {
     #[error("the answer is not a page of violations: {0}")]
     Malformed(String),
     /// The answer is larger than a page can be.
-    #[error("the answer is larger than {0} bytes")]
-    TooLarge(usize),
+    #[error("the answer to a request for {rows} row(s) is larger than {most} bytes, the most that is read of a page")]
+    TooLarge {
+        /// The most bytes that a page may have.
+        most: usize,
+        /// How many rows were asked for.
+        rows: u32,
+    },
     /// No answer in time, or a broken connection.
-    #[error("no whole answer: {0}")]
+    #[error("the answer did not arrive, or not in full: {0}")]
     Transport(String),
-    /// There is no connection to the API, and there was none before.
+    /// The API cannot be reached, and has never answered before.
     #[error(
-        "{host} cannot be reached ({reason}): is the tenant's name right (netskope_tenant in Terraform, \
-         --netskope-tenant on the command line), and does the network let this through?"
+        "{host} cannot be reached ({reason}). Check the tenant's name (netskope_tenant in Terraform, --netskope-tenant \
+         on the command line), and that the network allows the connection"
     )]
     Unreachable {
         /// The name of the API's machine.
@@ -87,20 +98,20 @@ pub enum PageError {
     },
     /// All of the page's rows were on pages before it.
     #[error(
-        "all of its rows were on earlier pages, so the list would never end: the API, or a proxy before it, does not \
-         heed `skip`; ask Netskope's support"
+        "all of its rows were on earlier pages, so the list would never end. The API, or a proxy in front of it, \
+         ignores `skip`: ask Netskope's support"
     )]
     Repeats,
     /// The list has ended, and some of its rows came on two pages.
     #[error(
-        "{0} row(s) of the list came on two pages, so as many others may be missing: the list moved while it was \
-         read, and the next poll reads it again; if this stays so, ask Netskope's support"
+        "{0} row(s) of the list came on two pages, so as many others may be missing: the list changed while it was \
+         read. The next poll reads it again; if this continues, ask Netskope's support"
     )]
     Overlaps(usize),
     /// The list has more pages or rows than any that is plausible.
     #[error(
-        "the list goes on after {pages} pages and {rows} rows, so it is taken for one that never ends; if there \
-         really are as many violations, mute or fix some in Netskope first"
+        "the list goes on after {pages} pages and {rows} rows, so it is treated as one that never ends. If there \
+         really are that many violations, mute or fix some in Netskope first"
     )]
     Endless {
         /// How many pages were read.
@@ -108,10 +119,10 @@ pub enum PageError {
         /// How many rows they had.
         rows: usize,
     },
-    /// The time that was given ended before the list.
+    /// The time for reading the list is over, and the list is not.
     #[error(
-        "no time was left to read it, after {pages} page(s) and {rows} row(s): the API is slow, or the list never \
-         ends; the next poll begins anew, and if this stays so, ask Netskope's support"
+        "no time was left to read the rest, after {pages} page(s) with {rows} row(s): the API is slow, or the list \
+         never ends. The next poll starts again; if this continues, ask Netskope's support"
     )]
     OutOfTime {
         /// How many pages were read.

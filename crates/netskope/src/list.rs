@@ -11,6 +11,9 @@ use crate::page::{self, Place};
 use crate::text::readable;
 use crate::{Client, Error, Page, PageError};
 
+/// A page that is too large is asked for again with an eighth of its rows.
+const FEWER_ROWS: u32 = 8;
+
 /// The violations of one control at one moment, as they are being read.
 ///
 /// A list that comes wrong is known by its rows: rows that say the same, byte for byte, on two pages are one row that
@@ -24,6 +27,8 @@ pub struct Violations {
     until: Instant,
     /// Where the next page begins.
     next: Place,
+    /// How many rows a page is asked to have.
+    limit: u32,
     /// A digest of each row so far.
     seen: HashSet<u64>,
     hasher: RandomState,
@@ -34,8 +39,10 @@ pub struct Violations {
 
 impl Violations {
     pub(crate) fn new(client: Client, rule_name: &str, as_of: i64, until: Instant) -> Self {
+        let limit = client.options().page_size;
         Self {
             client,
+            limit,
             rule_name: rule_name.to_owned(),
             as_of,
             until,
@@ -56,8 +63,8 @@ impl Violations {
     ///
     /// # Errors
     ///
-    /// The list is not whole: what came before is true all the same, but not everything. The list ends with an error;
-    /// but where the token was refused, the same page is asked for again.
+    /// The list is incomplete. The pages before the error are still correct. The list ends with the error, except where
+    /// the token was refused: then the same page is asked for again.
     pub async fn next(&mut self) -> Result<Option<Page>, Error> {
         if self.ended {
             return Ok(None);
@@ -75,26 +82,41 @@ impl Violations {
     }
 
     async fn read(&mut self) -> Result<Option<Page>, PageError> {
-        let asked = self.client.page(&self.rule_name, self.as_of, self.next);
-        let Ok(body) = timeout_at(self.until.into(), asked).await else {
-            return Err(PageError::OutOfTime { pages: self.next.number - 1, rows: self.next.skip });
-        };
-        let body = body?;
-        let text = readable(&body);
-        let (mut page, rows) = page::read(&text, &self.rule_name, self.next)?;
+        let body = self.body().await?;
+        let bytes = body.len();
+        let (text, forms) = (readable(body), self.client.forms());
+        let (page, rows) = page::read(&text, &self.rule_name, self.next, &forms)?;
+        let page = Page { bytes, ..page };
         if page.received == 0 {
             return if self.repeated == 0 { Ok(None) } else { Err(PageError::Overlaps(self.repeated)) };
         }
         self.compare(&rows, page.received)?;
-        self.next = Place { number: page.number + 1, skip: self.next.skip + page.received };
+        self.next = self.next.after(page.received);
         let options = self.client.options();
         if page.number > options.max_pages || self.next.skip > options.max_rows {
             return Err(PageError::Endless { pages: page.number, rows: self.next.skip });
         }
-        for item in &mut page.invalid {
-            item.reason = self.client.redact(&item.reason);
-        }
         Ok(Some(page))
+    }
+
+    /// The body of the next page. If it is too large, the same rows are asked for in smaller pages, so that one large
+    /// row does not cost the others.
+    async fn body(&mut self) -> Result<Vec<u8>, PageError> {
+        loop {
+            let asked = self.client.page(&self.rule_name, self.as_of, self.next, self.limit);
+            let Ok(body) = timeout_at(self.until.into(), asked).await else {
+                let Place { number, skip } = self.next;
+                return Err(PageError::OutOfTime { pages: number.saturating_sub(1), rows: skip });
+            };
+            match body {
+                Err(error @ PageError::TooLarge { .. }) if self.limit > 1 => {
+                    self.limit = (self.limit / FEWER_ROWS).max(1);
+                    let (page, limit) = (self.next.number, self.limit);
+                    tracing::warn!(page, %error, limit, "the page is too large; the next request asks for fewer rows");
+                }
+                body => return body,
+            }
+        }
     }
 
     /// Compares the rows of a page of `received` with all that were on earlier ones.

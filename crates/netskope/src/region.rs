@@ -137,7 +137,7 @@ fn is_code(text: &str) -> bool {
     }
 }
 
-/// A display name without what is written now so, now so.
+/// The display name without case, accents, spaces and hyphens, in which its spellings differ.
 fn fold(name: &str) -> String {
     let plain = deunicode(name).to_lowercase();
     let plain: String = plain.chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect();

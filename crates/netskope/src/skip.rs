@@ -1,11 +1,11 @@
-//! Rows that a list should not have had, or that are somebody else's to act on.
+//! Rows that should not be in the list, or that somebody else handles.
 
 use std::ops::AddAssign;
 
 use serde::Serialize;
 
-/// Why a row is left alone. The query asks for none of them but the last; a filter that did not hold must not decide
-/// what is written to.
+/// Why a row is skipped. The query excludes all of these but the last; if the API ignores a filter, the rows must still
+/// not be acted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
     /// The resource passes, or has another status than "Failed".

@@ -1,56 +1,41 @@
-//! Text that another system sent: made readable before it is parsed, and harmless before it is shown.
-
-use std::borrow::Cow;
+//! Text that another system sent, made readable before it is parsed.
 
 use serde::de::IgnoredAny;
 
 /// What stands where bytes were that are no text.
 pub(crate) const UNREADABLE: char = char::REPLACEMENT_CHARACTER;
-/// The most of such a text that is shown, in characters.
-const MAX_SHOWN: usize = 300;
-
 /// The text of a JSON document, in which neither a byte order mark, nor a byte that is not UTF-8, nor a character or an
 /// escape that a string may not have keeps the rest from being read: what cannot stay becomes [`UNREADABLE`] or a
-/// control character, which [`is_unreadable`] knows.
+/// control character, which [`escape::is_unsafe`] knows.
 /// <https://www.rfc-editor.org/rfc/rfc8259#section-7>, <https://www.rfc-editor.org/rfc/rfc8259#section-8.1>
-pub(crate) fn readable(body: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body));
+///
+/// It takes the bytes, so that no more than two copies of a page are ever held.
+pub(crate) fn readable(mut body: Vec<u8>) -> String {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if body.starts_with(MARK) {
+        body.drain(..MARK.len());
+    }
+    let text = String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     let is_json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
-    if is_json { text } else { Cow::Owned(mended(&text)) }
+    if is_json { text } else { mended(&text) }
 }
 
 /// The document with what its strings may not have replaced, letter by letter.
 fn mended(text: &str) -> String {
     let (mut in_string, mut after_backslash) = (false, false);
-    let letters = text.chars().map(|letter| {
+    let longer = text.bytes().filter(|byte| *byte < b' ').count().saturating_mul(UNREADABLE.len_utf8() - 1);
+    let mut mended = String::with_capacity(text.len().saturating_add(longer));
+    for letter in text.chars() {
         if after_backslash {
             after_backslash = false;
-            return if "\"\\/bfnrtu".contains(letter) { letter } else { 'n' };
+            mended.push(if "\"\\/bfnrtu".contains(letter) { letter } else { 'n' });
+            continue;
         }
         after_backslash = in_string && letter == '\\';
         in_string ^= letter == '"';
-        if in_string && letter < ' ' { UNREADABLE } else { letter }
-    });
-    letters.collect()
-}
-
-/// Whether a character has no place in a name: it is a control character, or one that changes how others are shown.
-pub(crate) fn is_unreadable(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// The beginning of a text, as it can be shown: what is no readable character is written as an escape.
-pub(crate) fn brief(text: &str) -> String {
-    let mut letters = text.chars().flat_map(|letter| {
-        let is_escaped = is_unreadable(letter);
-        let escape = is_escaped.then(|| letter.escape_default()).into_iter().flatten();
-        escape.chain((!is_escaped).then_some(letter))
-    });
-    let mut shown: String = letters.by_ref().take(MAX_SHOWN).collect();
-    if letters.next().is_some() {
-        shown.push('…');
+        mended.push(if in_string && letter < ' ' { UNREADABLE } else { letter });
     }
-    shown
+    mended
 }
 
 #[cfg(test)]
@@ -69,24 +54,16 @@ mod tests {
             (b"[\"\\x41\\\\\", \"\\\"\t\"]", "[\"\\n41\\\\\", \"\\\"\u{fffd}\"]"),
             (b"\xef\xbb\xbf[1]", "[1]"),
         ] {
-            assert_eq!(readable(broken), read);
+            assert_eq!(readable(broken.to_vec()), read);
             serde_json::from_str::<IgnoredAny>(read).unwrap();
         }
-    }
-
-    #[test]
-    fn a_shown_text_is_short_and_has_no_control_characters() {
-        assert_eq!(brief("a\u{1b}[31m\n\u{202e}é`"), "a\\u{1b}[31m\\n\\u{202e}é`");
-        assert_eq!(brief(&"x".repeat(MAX_SHOWN)), "x".repeat(MAX_SHOWN));
-        assert_eq!(brief(&"x".repeat(MAX_SHOWN + 1)), "x".repeat(MAX_SHOWN) + "…");
-        assert_eq!(brief(&"\n".repeat(1 << 20)), "\\n".repeat(MAX_SHOWN / 2) + "…");
     }
 
     proptest! {
         #[test]
         fn what_is_json_stays_as_it_is(text: String, number: i64) {
             let json = serde_json::json!([text, {"n": number}]).to_string();
-            prop_assert_eq!(readable(json.as_bytes()), json.as_str());
+            prop_assert_eq!(readable(json.clone().into_bytes()), json);
         }
 
         #[test]
@@ -94,12 +71,12 @@ mod tests {
             // Without what ends the string, or begins an escape that ends too early.
             let inner: Vec<_> = bytes.into_iter().filter(|byte| !b"\"\\".contains(byte)).collect();
             let document = [b"[\"", &inner[..], b"\"]"].concat();
-            prop_assert!(serde_json::from_str::<Vec<String>>(&readable(&document)).is_ok());
+            prop_assert!(serde_json::from_str::<Vec<String>>(&readable(document)).is_ok());
         }
 
         #[test]
         fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
-            prop_assert!(brief(&readable(&bytes)).chars().all(|letter| !is_unreadable(letter)));
+            let _ = readable(bytes);
         }
     }
 }

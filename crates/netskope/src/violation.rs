@@ -5,13 +5,15 @@
 //! names its rule, cloud or status, these must be what was asked for, and a flag that says neither yes nor no makes
 //! the row invalid, because it may be the reason to leave the resource alone.
 
+use escape::is_unsafe;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
-use crate::text::{UNREADABLE, is_unreadable};
+use crate::text::UNREADABLE;
 use crate::{Region, Skip};
 
 /// The longest name of a resource, in bytes: an ARN has at most 2,048.
@@ -19,17 +21,19 @@ use crate::{Region, Skip};
 const MAX_RESOURCE: usize = 2_048;
 /// The longest of the other texts that are used, in bytes.
 const MAX_TEXT: usize = 256;
+/// The most bytes of JSON that are read of a field: enough for the longest name with every byte escaped.
+const MAX_JSON: usize = 16 * 1024;
 /// How many digits an AWS account ID has.
 const ACCOUNT_DIGITS: usize = 12;
-/// From how many digits on a text is an account ID that has lost zeros, as it does in a spreadsheet.
+/// The fewest digits of a text that is read as an account ID without its leading zeros, which spreadsheets drop.
 const LEAST_DIGITS: usize = 9;
-/// What stands for nothing where a text is expected.
+/// What stands for an empty value where a text is expected.
 const NOTHING: [&str; 7] = ["", "none", "null", "n/a", "na", "-", "not applicable"];
 const YES: [&str; 6] = ["yes", "y", "true", "1", "on", "muted"];
 const NO: [&str; 6] = ["no", "n", "false", "0", "off", "unmuted"];
 /// States in which Netskope's own remediation leaves a resource alone.
 const IDLE: [&str; 5] = ["disabled", "notconfigured", "notenabled", "notattempted", "notremediated"];
-/// What the cloud that is asked for is called.
+/// The names of the cloud that is asked for.
 const AWS: [&str; 2] = ["aws", "amazonwebservices"];
 
 /// A resource that fails a control.
@@ -37,16 +41,27 @@ const AWS: [&str; 2] = ["aws", "amazonwebservices"];
 pub struct Violation {
     /// The row's position in the whole list, from 1.
     pub position: usize,
-    /// The AWS account's ID, with the zeros that it lost where it came as a number.
+    /// The AWS account's ID, with the leading zeros that it loses as a number.
     pub account_id: String,
     /// The resource's region.
     pub region: Region,
     /// The resource's ID; its name where Netskope gave no ID.
     pub resource: String,
-    /// Since when it fails, where Netskope says so.
+    /// Since when it fails, if Netskope says so.
     pub failing_since: Option<Timestamp>,
-    /// When Netskope last looked, where it says so.
+    /// When Netskope last scanned it, if Netskope says so.
     pub last_scan_time: Option<Timestamp>,
+}
+
+impl Violation {
+    /// The texts that Netskope sent.
+    pub(crate) fn texts(&self) -> [&str; 3] {
+        let region = match &self.region {
+            Region::Global => "",
+            Region::Code(name) | Region::Unknown(name) => name,
+        };
+        [&self.account_id, region, &self.resource]
+    }
 }
 
 /// A row that lacks what remediation needs.
@@ -54,7 +69,7 @@ pub struct Violation {
 pub struct InvalidItem {
     /// Its position in the whole list, from 1.
     pub position: usize,
-    /// What is wrong with it: at most some hundred characters, and none of control.
+    /// What is wrong with it: at most some hundred characters, escaped.
     pub reason: String,
 }
 
@@ -69,24 +84,50 @@ pub(crate) enum Row {
     Invalid(InvalidItem),
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Fields {
-    account_id: Value,
-    auto_remediation_status: Value,
-    cloud_provider: Value,
-    failing_since: Value,
-    is_auto_remediation: Value,
-    is_muted: Value,
-    last_scan_time: Value,
-    mute: Value,
-    muted: Value,
-    region_name: Value,
-    remediated_by: Value,
-    resource_id: Value,
-    resource_name: Value,
-    rule_name: Value,
-    status: Value,
+/// Declares the fields that are read, as JSON and as values. An optional one that cannot be read says nothing; any
+/// other makes the row invalid.
+macro_rules! fields {
+    (required: $($name:ident),*; optional: $($optional:ident),*) => {
+        /// The row's own JSON of each field.
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Texts<'a> {
+            $(#[serde(borrow)] $name: Option<&'a RawValue>,)*
+            $(#[serde(borrow)] $optional: Option<&'a RawValue>,)*
+        }
+
+        /// What each field says.
+        struct Fields {
+            $($name: Value,)*
+            $($optional: Value,)*
+        }
+
+        impl TryFrom<Texts<'_>> for Fields {
+            type Error = String;
+
+            fn try_from(texts: Texts<'_>) -> Result<Self, String> {
+                Ok(Self {
+                    $($name: value(stringify!($name), texts.$name)?,)*
+                    $($optional: value(stringify!($optional), texts.$optional).unwrap_or_default(),)*
+                })
+            }
+        }
+    };
+}
+
+fields! {
+    required: account_id, auto_remediation_status, cloud_provider, is_auto_remediation, is_muted, mute, muted,
+        region_name, remediated_by, resource_id, rule_name, status;
+    optional: failing_since, last_scan_time, resource_name
+}
+
+/// The value of a field. As a value, a longer one would take many times its size.
+fn value(name: &str, json: Option<&RawValue>) -> Result<Value, String> {
+    let Some(json) = json.map(RawValue::get) else { return Ok(Value::Null) };
+    if json.len() > MAX_JSON {
+        return Err(format!("its {name} has {} bytes of JSON, and at most {MAX_JSON} are allowed", json.len()));
+    }
+    serde_json::from_str(json).map_err(|error| format!("its {name} cannot be read: {error}"))
 }
 
 impl Row {
@@ -106,7 +147,8 @@ impl Fields {
         if !json.trim_start().starts_with('{') {
             return Err("it is not an object".into());
         }
-        serde_json::from_str(json).map_err(|error| format!("it cannot be read: {error}"))
+        let texts: Texts<'_> = serde_json::from_str(json).map_err(|error| format!("it cannot be read: {error}"))?;
+        texts.try_into()
     }
 
     /// Why this row is not one to act on, if it is not.
@@ -162,6 +204,7 @@ fn account(value: &Value) -> Result<String, String> {
 /// Whether the flag `name` is set; a missing one is not.
 fn flag(name: &str, value: &Value) -> Result<bool, String> {
     let Some(said) = said(value) else { return Ok(false) };
+    usable(name, &said, MAX_TEXT)?;
     let word = folded(&said);
     if YES.contains(&word.as_str()) {
         Ok(true)
@@ -196,7 +239,7 @@ fn whole(number: &Number) -> String {
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
-/// A text without what is written now so, now so: case and space.
+/// The text without case and spaces, in which its spellings differ.
 fn folded(text: &str) -> String {
     text.to_lowercase().chars().filter(|letter| !letter.is_whitespace()).collect()
 }
@@ -205,13 +248,13 @@ fn folded(text: &str) -> String {
 /// control character.
 fn usable<'a>(name: &str, text: &'a str, longest: usize) -> Result<&'a str, String> {
     if text.len() > longest {
-        return Err(format!("its {name} has {} bytes, and {longest} are the most", text.len()));
+        return Err(format!("its {name} has {} bytes, and at most {longest} are allowed", text.len()));
     }
     if text.contains(UNREADABLE) {
-        return Err(format!("its {name} `{text}` has bytes that are no text"));
+        return Err(format!("its {name} `{text}` has bytes that are not UTF-8"));
     }
-    if text.chars().any(is_unreadable) {
-        return Err(format!("its {name} `{text}` has control characters"));
+    if text.chars().any(is_unsafe) {
+        return Err(format!("its {name} `{text}` has control characters, or characters that cannot be seen"));
     }
     Ok(text)
 }

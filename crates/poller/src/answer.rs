@@ -1,4 +1,4 @@
-//! What a poll answers: how many rows came, and what became of them.
+//! The answer of a poll: how many rows it received, and what it did with them.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use netskope::Skipped;
 use remediation::RunId;
 use serde::Serialize;
 
-/// The most names of unknown regions that are told apart.
+/// The most names of unknown regions that are counted one by one.
 const MAX_NAMES: usize = 50;
 /// What stands for every further name.
 const OTHER_NAMES: &str = "(further names)";
 
-/// The counts of a poll. `received` is the sum of the kept, skipped, other regions', unknown regions', invalid and
-/// duplicate rows.
+/// The counts of a poll. `received` is the sum of the kept, left, skipped, other regions', unknown regions', invalid
+/// and duplicate rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Answer {
     /// The rule.
@@ -23,16 +23,18 @@ pub struct Answer {
     pub received: usize,
     /// Findings written.
     pub kept: usize,
-    /// Rows to leave alone, by the reason.
+    /// Findings that were not written, because the poll had reached its limit of batches.
+    pub left: usize,
+    /// Skipped rows, by the reason.
     #[serde(flatten)]
     pub skipped: Skipped,
     /// Rows of other regions, and global ones outside the home region.
     pub other_regions: usize,
-    /// Rows of regions whose name is not known, by that name; together where there are too many names.
+    /// Rows of unknown regions, by the region's name; from the fifty-first name on together.
     pub unknown_regions: BTreeMap<String, usize>,
-    /// Rows that lack an account, a region or a resource.
+    /// Rows that cannot be used: they lack an account, a region or a resource, or hold one that cannot be.
     pub invalid: usize,
-    /// Rows that say again what another one said: Netskope lists a violation for each profile and policy.
+    /// Rows that repeat another one: Netskope lists a violation once for each profile and policy.
     pub duplicates: usize,
     /// Batches written.
     pub batches: u32,
@@ -40,12 +42,12 @@ pub struct Answer {
     pub controls: Vec<PolledControl>,
 }
 
-/// How a control was asked for.
+/// Under which name a control was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PolledControl {
-    /// Netskope's short name for it.
+    /// Netskope's short name of the control.
     pub short_name: String,
-    /// The spelling of its name that had findings; none where no spelling had.
+    /// The spelling of its name that had findings, if one had.
     pub rule_name: Option<String>,
 }
 
@@ -65,6 +67,7 @@ impl Answer {
             run,
             received: 0,
             kept: 0,
+            left: 0,
             skipped: Skipped::default(),
             other_regions: 0,
             unknown_regions: BTreeMap::new(),

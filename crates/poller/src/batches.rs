@@ -1,9 +1,9 @@
-//! Findings gathered into batches: those of an account together, in the order of their resources' names.
+//! Collects findings into batches: those of an account together, in the order of their resources' names.
 //!
-//! A rule makes one plan for a resource and all of its controls, but a list has one control after the other. So findings
-//! wait for those of the other lists, and findings that name the same resource are in the same batch. Of a poll that is
-//! longer than what may wait, the accounts with most findings go first; what then comes late of a resource is in another
-//! batch, and the resource's card keeps the two apart.
+//! A rule makes one plan for a resource and all of its controls, but Netskope lists one control after the other. So
+//! findings wait until all lists are read, and findings that name the same resource go into the same batch. If more
+//! findings come than may wait, those of the accounts with the most findings are written first. A later finding of the
+//! same resource is then in another batch, and the resource's card keeps the two runs apart.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use remediation::{AccountId, Batch, BatchId, Finding, RecordError, Records, RunI
 
 /// The most findings in a batch.
 pub const BATCH_SIZE: usize = 200;
-/// The most findings that wait for others: some four megabytes.
+/// The most findings that wait for others: some four megabytes, and with the longest names some thirty.
 pub(crate) const MOST_WAITING: usize = 50 * BATCH_SIZE;
 
 /// Writes the findings of one run of one rule.
@@ -21,26 +21,35 @@ pub(crate) struct Batches<'a> {
     run: RunId,
     waiting: BTreeMap<AccountId, Vec<Finding>>,
     count: usize,
+    /// The most batches.
+    most: u32,
     pub(crate) written: u32,
+    /// How many findings were not written, because of that limit.
+    pub(crate) left: usize,
 }
 
 impl<'a> Batches<'a> {
-    pub(crate) fn new(records: &'a Records, rule: &'a str, run: RunId) -> Self {
-        Self { records, rule, run, waiting: BTreeMap::new(), count: 0, written: 0 }
+    pub(crate) fn new(records: &'a Records, rule: &'a str, run: RunId, most: u32) -> Self {
+        Self { records, rule, run, waiting: BTreeMap::new(), count: 0, most, written: 0, left: 0 }
     }
 
-    /// Takes a finding; writes a batch where too many wait.
+    /// Adds a finding, and writes a batch if too many wait. Once the limit of batches is reached, it is only counted.
     pub(crate) async fn add(&mut self, finding: Finding) -> Result<(), RecordError> {
+        if self.written >= self.most {
+            self.left += 1;
+            return Ok(());
+        }
         self.waiting.entry(finding.account.clone()).or_default().push(finding);
         self.count += 1;
         if self.count >= MOST_WAITING { self.write_one().await } else { Ok(()) }
     }
 
-    /// Writes what is left.
+    /// Writes the findings that still wait, as far as the limit of batches allows.
     pub(crate) async fn finish(&mut self) -> Result<(), RecordError> {
-        while self.count > 0 {
+        while self.count > 0 && self.written < self.most {
             self.write_one().await?;
         }
+        self.left = self.left.saturating_add(self.count);
         Ok(())
     }
 
@@ -129,7 +138,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let records = Records::Folder(folder.path().into());
         let run = RunId::start();
-        let mut batches = Batches::new(&records, "open-door", run);
+        let mut batches = Batches::new(&records, "open-door", run, u32::MAX);
         let mut most = 0;
         for finding in findings {
             batches.add(finding.clone()).await.unwrap();

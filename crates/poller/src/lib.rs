@@ -1,10 +1,15 @@
 //! The poller Lambda: reads the violations of a rule's controls from Netskope and writes this region's findings in
 //! batches to the bucket, where each object starts the rule's Lambda.
 //!
-//! Invariants: memory is bounded by one page, fifty batches and sixteen bytes a finding, whatever the list's length;
-//! what is listed of a resource by one name is in one batch while no more wait; every row is counted exactly once (kept, skipped, of another region, of an unknown region, invalid or a duplicate); a list
-//! that broke off, repeats itself or does not end is an error before the Lambda's own end, although the findings
-//! before the break are written: each is true by itself, and a rule looks at the resource before it writes.
+//! Invariants:
+//!
+//! - Memory is bounded by one page, fifty batches and sixteen bytes a finding, whatever the length of the list.
+//! - A poll reads and writes no more than its [`Limits`], and a poll that reaches one fails and says which.
+//! - Findings that name the same resource are in one batch, as long as no more findings wait than the limit.
+//! - Every row is counted exactly once: kept, left, skipped, of another region, of an unknown region, invalid or a
+//!   duplicate.
+//! - A list that breaks off, repeats itself or does not end is an error before the Lambda's own end. The findings
+//!   before the break are written: each is true by itself, and a rule looks at the resource before it writes.
 
 mod answer;
 mod batches;
@@ -20,7 +25,7 @@ use serde::Deserialize;
 
 pub use answer::{Answer, PolledControl};
 pub use batches::BATCH_SIZE;
-pub use poll::{PollError, Poller};
+pub use poll::{Limits, PollError, Poller};
 pub use token::{TokenError, TokenSource};
 
 /// Every rule's `rule.json`.
@@ -29,25 +34,28 @@ const MANIFESTS: &[&str] = include!(concat!(env!("OUT_DIR"), "/manifests.rs"));
 /// Why the Lambda cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An environment variable is missing; Terraform sets them all.
+    /// An environment variable is missing. Terraform sets all of them.
     #[error("the environment variable {0} is not set")]
     Setting(&'static str),
-    /// The tenant's name, or the address given instead, cannot be used.
+    /// The tenant's name, or the address given instead of it, cannot be used.
     #[error(transparent)]
     Endpoint(#[from] netskope::Error),
     /// A rule's manifest is broken.
     #[error(transparent)]
     Manifest(#[from] remediation::ManifestError),
     /// The asynchronous runtime could not be started.
-    #[error("the asynchronous runtime could not be started: {0}")]
+    #[error("cannot start the asynchronous runtime: {0}")]
     Runtime(#[from] std::io::Error),
-    /// The Lambda Runtime API broke off.
-    #[error("the Lambda Runtime API: {0}")]
+    /// The Lambda Runtime API failed.
+    #[error("the Lambda Runtime API failed: {0}")]
     RuntimeApi(#[source] lambda_runtime::Error),
 }
 
-/// What is kept of the Lambda's time to write the last batches and to answer.
+/// The part of the Lambda's time that is reserved for writing the last batches and for the answer.
 const RESERVE: Duration = Duration::from_secs(60);
+
+/// The most characters of an error that the service is told; the log has it in full.
+const MOST_OF_ERROR: usize = 8_000;
 
 /// What a schedule sends.
 #[derive(Debug, Deserialize)]
@@ -59,7 +67,8 @@ struct Event {
 
 impl From<PollError> for Diagnostic {
     fn from(error: PollError) -> Self {
-        Self { error_type: "PollError".into(), error_message: error.to_string() }
+        let error_message = escape::beginning(&error.to_string(), MOST_OF_ERROR);
+        Self { error_type: "PollError".into(), error_message }
     }
 }
 
@@ -67,7 +76,7 @@ impl From<PollError> for Diagnostic {
 ///
 /// # Errors
 ///
-/// It cannot start, or the Lambda Runtime API broke off.
+/// It cannot start, or the Lambda Runtime API failed.
 pub fn run() -> Result<(), Error> {
     logging::init();
     // One thread: the work is waiting for Netskope, and a Lambda of this size has a fraction of a processor.
@@ -103,7 +112,16 @@ async fn from_env() -> Result<Poller, Error> {
     let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket };
     let token = TokenSource::new(aws_sdk_secretsmanager::Client::new(&base), secret);
     let is_home = region == home;
-    Ok(Poller { manifests: manifests?, records, token, endpoint, options: Options::default(), region, is_home })
+    Ok(Poller {
+        manifests: manifests?,
+        records,
+        token,
+        endpoint,
+        options: Options::default(),
+        limits: Limits::default(),
+        region,
+        is_home,
+    })
 }
 
 #[cfg(test)]

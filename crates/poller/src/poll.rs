@@ -25,34 +25,82 @@ pub struct Poller {
     pub endpoint: Endpoint,
     /// How the API is asked.
     pub options: Options,
+    /// How much a poll reads and writes.
+    pub limits: Limits,
     /// The region whose findings are kept.
     pub region: String,
     /// Whether global findings are kept as well: exactly one region's deployment may.
     pub is_home: bool,
 }
 
-/// Why a poll failed. What it wrote before is true all the same.
+/// How much one poll reads and writes at most, whatever Netskope sends: each batch starts the rule's Lambda.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows of all lists together. Each control may use its share of what is left, as of the time.
+    pub rows: usize,
+    /// Bytes of all answers together, shared in the same way.
+    pub bytes: usize,
+    /// Batches. Findings that are left have no room in them.
+    pub batches: u32,
+}
+
+impl Default for Limits {
+    /// 100,000 findings fit into the batches.
+    fn default() -> Self {
+        Self { rows: 200_000, bytes: 1024 * 1024 * 1024, batches: 500 }
+    }
+}
+
+/// Why a poll failed. The findings written before are still correct.
 #[derive(Debug, thiserror::Error)]
 pub enum PollError {
-    /// The schedule asks for a rule that this build does not have.
-    #[error("there is no rule `{rule}`; there are: {known}")]
+    /// The schedule names a rule that this build does not have.
+    #[error("there is no rule `{rule}`. The rules are: {known}")]
     UnknownRule {
         /// What was asked for.
         rule: String,
         /// What there is.
         known: String,
     },
-    /// There is no token.
-    #[error("the Netskope token cannot be read: {0}")]
+    /// The token cannot be read.
+    #[error("cannot read the Netskope token: {0}")]
     Token(#[from] TokenError),
-    /// The client could not be made.
+    /// The client could not be created, or a list could not be read.
     #[error(transparent)]
     Client(#[from] netskope::Error),
     /// A batch could not be written.
-    #[error("a batch could not be written: {0}")]
+    #[error("cannot write a batch of findings: {0}")]
     Record(#[from] RecordError),
-    /// The list of at least one control is not whole. The other controls were polled.
-    #[error("the list is not whole, and the next poll starts anew: {}", .0.join("; "))]
+    /// A list is longer than a poll may read.
+    #[error(
+        "the list of `{rule_name}` goes on after {rows} rows ({bytes} bytes), the most that this poll may read of it \
+         (limits of a poll: {} rows, {} bytes). The findings read so far were handed on. If there really are that many \
+         violations, mute or fix some in Netskope first",
+        limits.rows, limits.bytes
+    )]
+    TooLong {
+        /// The control that was asked for.
+        rule_name: String,
+        /// How many rows were read of it.
+        rows: usize,
+        /// How many bytes they had.
+        bytes: usize,
+        /// The limits.
+        limits: Limits,
+    },
+    /// There are more findings than a poll may hand on.
+    #[error(
+        "{left} finding(s) were not handed on, because a poll may write at most {batches} batches. The next poll reads \
+         them again; they are handed on once enough of the other findings are fixed"
+    )]
+    TooMany {
+        /// How many findings were left.
+        left: usize,
+        /// The most batches.
+        batches: u32,
+    },
+    /// The list of at least one control is incomplete. The other controls were polled.
+    #[error("the list of violations is incomplete; the next poll starts again: {}", .0.join("; "))]
     Incomplete(Vec<String>),
 }
 
@@ -63,7 +111,7 @@ impl PollError {
     }
 }
 
-/// The most invalid rows of a poll that are logged one by one; all of them are counted.
+/// The most rows that cannot be used that a poll logs one by one. All of them are counted.
 const MAX_LOGGED: usize = 100;
 
 /// What is kept while the lists of one rule come in.
@@ -73,6 +121,16 @@ struct Sieve<'a> {
     /// Half a SHA-256 of each kept finding: sixteen bytes a finding is all that grows with the list.
     seen: HashSet<[u8; 16]>,
     answer: Answer,
+    /// Bytes that Netskope sent.
+    bytes: usize,
+    room: Room,
+}
+
+/// Up to which sums of rows and bytes the lists of the control at hand may be read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Room {
+    rows: usize,
+    bytes: usize,
 }
 
 impl Poller {
@@ -80,8 +138,8 @@ impl Poller {
     ///
     /// # Errors
     ///
-    /// A list is not whole, or a batch could not be written. What came before an error is written all the same, because
-    /// each finding is true by itself.
+    /// A list is incomplete or longer than the limits, or a batch could not be written. The findings read before the
+    /// error are written all the same, because each of them is correct by itself.
     pub async fn poll(&self, rule: &str, until: Instant) -> Result<Answer, PollError> {
         let run = RunId::start();
         let span = tracing::info_span!("poll", rule, %run);
@@ -95,23 +153,31 @@ impl Poller {
         })?;
         let mut client = Client::new(self.endpoint.clone(), self.token.get().await?, self.options)?;
         let as_of = Timestamp::now().as_second();
-        let batches = Batches::new(&self.records, &manifest.id, run);
-        let mut sieve = Sieve { poller: self, batches, seen: HashSet::new(), answer: Answer::new(rule, run) };
+        let batches = Batches::new(&self.records, &manifest.id, run, self.limits.batches);
+        let (seen, answer) = (HashSet::new(), Answer::new(rule, run));
+        let mut sieve = Sieve { poller: self, batches, seen, answer, bytes: 0, room: Room::default() };
         let mut broken = Vec::new();
         for (left, control) in (1..=manifest.controls.len()).rev().zip(&manifest.controls) {
             let moment = Moment { as_of, until: share(until, left) };
+            sieve.room = sieve.share(left);
             match self.poll_control(&mut client, control, moment, &mut sieve).await {
                 // The first thing that is asked for, so nothing was read.
                 Err(error) if error.is_unreachable() => return Err(error),
-                Err(error @ (PollError::Client(_) | PollError::Token(_))) => {
-                    tracing::error!(control = control.short_name, %error, "the list is not whole");
+                Err(error @ (PollError::Client(_) | PollError::Token(_) | PollError::TooLong { .. })) => {
+                    tracing::error!(control = control.short_name, %error, "the list of this control is incomplete");
                     broken.push(error.to_string());
                 }
                 other => other?,
             }
         }
         sieve.batches.finish().await?;
-        let answer = Answer { batches: sieve.batches.written, ..sieve.answer };
+        let (batches, left) = (sieve.batches.written, sieve.batches.left);
+        if left > 0 {
+            let error = PollError::TooMany { left, batches };
+            tracing::error!(%error, "the poll has reached its limit of batches");
+            broken.push(error.to_string());
+        }
+        let answer = Answer { batches, left, kept: sieve.answer.kept.saturating_sub(left), ..sieve.answer };
         let counts = serde_json::to_string(&answer).unwrap_or_default();
         tracing::info!(answer = counts, whole = broken.is_empty(), "poll done");
         if broken.is_empty() { Ok(answer) } else { Err(PollError::Incomplete(broken)) }
@@ -148,13 +214,21 @@ impl Poller {
         sieve: &mut Sieve<'_>,
     ) -> Result<(), PollError> {
         let mut list = client.violations(rule_name, moment.as_of, moment.until);
-        let mut renewed = false;
+        let (mut renewed, mut rows, mut bytes) = (false, 0_usize, 0_usize);
         loop {
             match list.next().await {
-                Ok(Some(page)) => sieve.page(rule_name, page).await?,
+                Ok(Some(_)) if sieve.is_full() => {
+                    let (rule_name, limits) = (rule_name.to_owned(), self.limits);
+                    return Err(PollError::TooLong { rule_name, rows, bytes, limits });
+                }
+                Ok(Some(page)) => {
+                    rows = rows.saturating_add(page.received);
+                    bytes = bytes.saturating_add(page.bytes);
+                    sieve.page(rule_name, page).await?;
+                }
                 Ok(None) => return Ok(()),
                 Err(error) if error.is_refused() && !renewed => {
-                    tracing::warn!(%error, "reading the token again");
+                    tracing::warn!(%error, "Netskope refused the token; it is read again");
                     renewed = true;
                     let token = self.token.renew().await?;
                     list.set_token(token.clone());
@@ -166,15 +240,15 @@ impl Poller {
     }
 }
 
-/// Of which moment a list is, and until when it may be read.
+/// The moment that a list describes, and until when it may be read.
 #[derive(Debug, Clone, Copy)]
 struct Moment {
     as_of: i64,
     until: Instant,
 }
 
-/// The end of the first of `parts` equal shares of the time that is left, so that a list without an end leaves time for
-/// the others.
+/// The end of the first of `parts` equal shares of the time that is left, so that an endless list leaves time for the
+/// others.
 fn share(until: Instant, parts: usize) -> Instant {
     let now = Instant::now();
     let parts = u32::try_from(parts).unwrap_or(u32::MAX).max(1);
@@ -187,8 +261,22 @@ impl Sieve<'_> {
         self.answer.received - self.answer.skipped.foreign()
     }
 
+    /// The first of `parts` equal shares of what the poll may still read, so that an endless list leaves room for the
+    /// others.
+    fn share(&self, parts: usize) -> Room {
+        let Limits { rows, bytes, .. } = self.poller.limits;
+        let up_to = |most: usize, so_far: usize| so_far.saturating_add(most.saturating_sub(so_far) / parts.max(1));
+        Room { rows: up_to(rows, self.answer.received), bytes: up_to(bytes, self.bytes) }
+    }
+
+    /// Whether the control at hand has no room left.
+    fn is_full(&self) -> bool {
+        self.answer.received >= self.room.rows || self.bytes >= self.room.bytes
+    }
+
     async fn page(&mut self, rule_name: &str, page: netskope::Page) -> Result<(), PollError> {
         self.answer.received += page.received;
+        self.bytes = self.bytes.saturating_add(page.bytes);
         self.answer.skipped += page.skipped;
         for item in page.invalid {
             self.invalid(item.position, &item.reason);
@@ -211,7 +299,7 @@ impl Sieve<'_> {
             netskope::Region::Code(code) if *code == self.poller.region => return Some(own),
             netskope::Region::Unknown(name) => {
                 if self.answer.add_unknown_region(name) == 1 {
-                    tracing::warn!(region = name, position = violation.position, "a region of an unknown name");
+                    tracing::warn!(region = name, position = violation.position, "unknown region");
                 }
             }
             netskope::Region::Global | netskope::Region::Code(_) => self.answer.other_regions += 1,
@@ -246,7 +334,7 @@ impl Sieve<'_> {
     fn invalid(&mut self, position: usize, reason: &str) {
         self.answer.invalid += 1;
         if self.answer.invalid <= MAX_LOGGED {
-            tracing::warn!(position, reason, "an invalid row");
+            tracing::warn!(position, reason, "a row cannot be used");
         }
     }
 }

@@ -1,19 +1,20 @@
-//! The Netskope token: given, or from Secrets Manager, read once and again when Netskope refuses it.
+//! The Netskope token: given by a person, or read from Secrets Manager, and read again when Netskope refuses it.
 
 use aws_sdk_secretsmanager::Client;
 use remediation::Error;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
-/// Why there is no token.
+/// Why the token cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The call failed.
     #[error(transparent)]
     Api(#[from] Error),
-    /// The secret is there, but holds no text.
+    /// The secret holds no text.
     #[error(
-        "secretsmanager:GetSecretValue: the secret holds no text: set the tenant's REST API v1 token with Terraform"
+        "secretsmanager:GetSecretValue: the secret holds no token. With Terraform, set the tenant's token for REST \
+         API v1"
     )]
     Empty,
 }
@@ -42,7 +43,7 @@ impl TokenSource {
         Self { origin: Origin::Given(token), cached: Mutex::default() }
     }
 
-    /// The token that was read last, or is read now.
+    /// The token: the cached one, or else as it is read now.
     ///
     /// # Errors
     ///
@@ -57,7 +58,7 @@ impl TokenSource {
         Ok(token)
     }
 
-    /// The token that is read now, because the cached one was refused.
+    /// Reads the token again, because Netskope refused the cached one.
     ///
     /// # Errors
     ///

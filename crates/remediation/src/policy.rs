@@ -57,9 +57,9 @@ pub struct Policy {
     /// How much may be changed.
     #[serde(default)]
     pub limits: Limits,
-    /// For how many hours an approval holds.
-    #[serde(default = "default_approval_hours", deserialize_with = "text::at_least_one")]
-    #[schemars(range(min = 1))]
+    /// For how many hours an approval holds: a year at most.
+    #[serde(default = "default_approval_hours", deserialize_with = "text::hours_of_a_year")]
+    #[schemars(range(min = 1, max = 8_760))]
     pub approval_hours: u32,
     /// When a resource counts as fought over.
     #[serde(default)]
@@ -171,13 +171,13 @@ impl Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fight {
-    /// In so many days.
-    #[serde(deserialize_with = "text::at_least_one")]
-    #[schemars(range(min = 1))]
+    /// In so many days: a year's at most.
+    #[serde(deserialize_with = "text::days_of_a_year")]
+    #[schemars(range(min = 1, max = 365))]
     pub window_days: u32,
-    /// So many fixes.
-    #[serde(deserialize_with = "text::at_least_one")]
-    #[schemars(range(min = 1))]
+    /// So many fixes: no more than a card remembers.
+    #[serde(deserialize_with = "text::remembered")]
+    #[schemars(range(min = 1, max = 50))]
     pub fixes: u32,
 }
 

@@ -1,10 +1,6 @@
-//! Text that people and other systems wrote: read in the encodings in which Windows' tools write it, and short where it
-//! is shown.
+//! Text that people and other systems wrote, read in the encodings in which Windows' tools write it.
 
 use std::borrow::Cow;
-
-/// The most of a text that is shown, in characters.
-const MAX_SHOWN: usize = 300;
 
 /// The bytes as UTF-8 without a byte order mark. UTF-16 is known by its mark; every other text is left as it is, valid or
 /// not. <https://www.unicode.org/faq/utf_bom.html#bom4>
@@ -24,20 +20,6 @@ fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
     char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().into()
 }
 
-/// The beginning of a text, with control characters written as escapes.
-pub(crate) fn brief(text: &str) -> String {
-    let mut letters = text.chars().flat_map(|letter| {
-        let is_escaped = letter.is_control();
-        let escape = is_escaped.then(|| letter.escape_default()).into_iter().flatten();
-        escape.chain((!is_escaped).then_some(letter))
-    });
-    let mut shown: String = letters.by_ref().take(MAX_SHOWN).collect();
-    if letters.next().is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -53,13 +35,6 @@ mod tests {
         assert_eq!(utf8(b"a\xffb").as_ref(), b"a\xffb");
         assert_eq!(utf8(b"\xff\xfea\0b").as_ref(), "a\u{fffd}".as_bytes());
         assert_eq!(utf8(b"\xff\xfe\0\xd8").as_ref(), "\u{fffd}".as_bytes());
-    }
-
-    #[test]
-    fn a_shown_text_is_short_and_has_no_control_characters() {
-        assert_eq!(brief("a\u{1b}b\n"), "a\\u{1b}b\\n");
-        assert_eq!(brief(&"x".repeat(MAX_SHOWN + 1)), "x".repeat(MAX_SHOWN) + "…");
-        assert_eq!(brief(&"\n".repeat(1 << 20)), "\\n".repeat(MAX_SHOWN / 2) + "…");
     }
 
     proptest! {

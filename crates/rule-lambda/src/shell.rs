@@ -10,6 +10,7 @@ use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
 use engine::{Bounds, Deadline, Engine};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
+use remediation::records::read;
 use remediation::{
     Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan, PolicyError,
     PolicyRecord, Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
@@ -24,6 +25,16 @@ mod failures;
 
 /// The most characters of a principal's ID that are kept: a role's ID and a session's name have less than a hundred.
 const MOST_OF_PRINCIPAL: usize = 256;
+
+/// The most bytes of a batch. The 200 findings of the poller's batches have less than one million, however long their
+/// names are.
+const MOST_OF_BATCH: usize = 2 * 1024 * 1024;
+/// The most bytes of a plan. That of a batch has a few million, and takes some times as much when it is read.
+const MOST_OF_PLAN: usize = 16 * 1024 * 1024;
+/// The most findings of a batch: far more than the poller's 200, and no more than a Lambda has memory and time for.
+const MOST_FINDINGS: usize = 5_000;
+/// The most characters of an error that the service is told; the log and the reports have it in full.
+const MOST_OF_ERROR: usize = 8_000;
 
 /// What the rule Lambda is made of; it lives as long as the process.
 #[derive(Debug)]
@@ -88,7 +99,8 @@ pub struct EventError {
 
 impl From<EventError> for Diagnostic {
     fn from(error: EventError) -> Self {
-        Self { error_type: "EventError".into(), error_message: error.to_string() }
+        let error_message = escape::beginning(&error.to_string(), MOST_OF_ERROR);
+        Self { error_type: "EventError".into(), error_message }
     }
 }
 
@@ -166,8 +178,13 @@ impl<R: Rule> Shell<R> {
 
     /// Takes a batch of findings to its report.
     async fn remediate(&self, key: &str, invocation: &Invocation) -> Result<Report, Unusable> {
-        let bytes = self.records.get(key).await.map_err(Unusable::without_batch)?;
+        let bytes = self.records.get_at_most(key, MOST_OF_BATCH).await.map_err(Unusable::without_batch)?;
         let batch = Batch::from_ndjson(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
+        let count = batch.findings.len();
+        if count > MOST_FINDINGS {
+            let error = format!("the batch has {count} findings, but at most {MOST_FINDINGS} are allowed: split it into several batches");
+            return Err(Unusable { error, batch: None });
+        }
         match self.engine(batch.id.run, invocation).await {
             Ok(engine) => Ok(engine.run(batch, Mode::Apply, invocation.deadline).await.report),
             Err(error) => Err(Unusable { error: error.to_string(), batch: Some((batch, error.outcome())) }),
@@ -177,13 +194,15 @@ impl<R: Rule> Shell<R> {
     /// Takes an approval, and the plan that it is of, to a report.
     async fn carry_out(&self, object: &Object, invocation: &Invocation) -> Result<Report, Unusable> {
         let rule = &self.manifest.id;
-        let bytes = self.records.get(&object.key).await.map_err(Unusable::without_batch)?;
+        let bytes = self.records.get_at_most(&object.key, MOST_OF_BATCH).await.map_err(Unusable::without_batch)?;
         let approval = Approval::from_json(&bytes, rule).map_err(Unusable::without_batch)?;
         if !approval.plan.starts_with(&Folder::Plans.of(rule)) {
             let why = format!("the approval is of {}, which is no plan of {rule}", approval.plan);
             return Err(Unusable::without_batch(why));
         }
-        let plan: Plan<R::Change> = self.records.get_as(&approval.plan).await.map_err(Unusable::without_batch)?;
+        let plan = self.records.get_at_most(&approval.plan, MOST_OF_PLAN).await.map_err(Unusable::without_batch)?;
+        let plan: Plan<R::Change> =
+            read(&plan).map_err(|error| Unusable::without_batch(format!("{}: {error}", approval.plan)))?;
         let engine = self.engine(approval.run, invocation).await.map_err(Unusable::without_batch)?;
         let approved = Approved { approval, stored_by: object.stored_by.clone() };
         Ok(engine.run_approved(approved, plan, invocation.deadline).await.report)
@@ -226,7 +245,7 @@ impl Object {
         let encoded = record.s3.object.key.unwrap_or_default().replace('+', " ");
         let key = percent_decode_str(&encoded).decode_utf8_lossy().into_owned();
         let principal = record.principal_id.principal_id.unwrap_or_default();
-        let stored_by: String = principal.escape_default().take(MOST_OF_PRINCIPAL).collect();
+        let stored_by = escape::beginning(&principal, MOST_OF_PRINCIPAL);
         Self { key, stored_by: Some(stored_by).filter(|by| !by.is_empty()) }
     }
 }

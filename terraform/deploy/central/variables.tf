@@ -186,6 +186,12 @@ variable "reserved_concurrency" {
   default     = null
 }
 
+variable "poller_reserved_concurrency" {
+  type        = number
+  description = "Concurrent executions to reserve for the poller, which cannot use more: so many rules are polled for at the same time, and the others wait. Null reserves none and sets no limit."
+  default     = null
+}
+
 variable "log_retention_days" {
   type        = number
   description = "For how many days to keep the logs of the Lambdas."

@@ -5,7 +5,7 @@ locals {
     {
       poller = {
         description = "autoremediate: reads findings from Netskope"
-        concurrency = null
+        concurrency = var.poller_reserved_concurrency
         environment = merge(
           {
             NETSKOPE_TENANT  = var.netskope_tenant

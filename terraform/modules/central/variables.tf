@@ -225,6 +225,28 @@ variable "policy" {
   }
 
   validation {
+    condition = alltrue([
+      for number in values(var.policy.limits) : number == null ? true : number <= 4294967295
+    ])
+    error_message = "No number in limits may be more than 4294967295."
+  }
+
+  validation {
+    condition     = var.policy.approval_hours == null ? true : var.policy.approval_hours <= 8760
+    error_message = "approval_hours must be at most 8760, a year."
+  }
+
+  validation {
+    condition     = var.policy.fight.window_days == null ? true : var.policy.fight.window_days <= 365
+    error_message = "fight.window_days must be at most 365."
+  }
+
+  validation {
+    condition     = var.policy.fight.fixes == null ? true : var.policy.fight.fixes <= 50
+    error_message = "fight.fixes must be at most 50, as many as a card remembers."
+  }
+
+  validation {
     condition     = var.policy.limits.failure_percent == null ? true : var.policy.limits.failure_percent <= 100
     error_message = "failure_percent must be at most 100."
   }
@@ -311,6 +333,17 @@ variable "reserved_concurrency" {
   validation {
     condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= 1 && floor(var.reserved_concurrency) == var.reserved_concurrency
     error_message = "The reserved concurrency must be a whole number, 1 or more."
+  }
+}
+
+variable "poller_reserved_concurrency" {
+  type        = number
+  description = "Concurrent executions to reserve for the poller, which cannot use more: so many rules are polled for at the same time, and the others wait. Null reserves none and sets no limit."
+  default     = null
+
+  validation {
+    condition     = var.poller_reserved_concurrency == null ? true : var.poller_reserved_concurrency >= 1 && floor(var.poller_reserved_concurrency) == var.poller_reserved_concurrency
+    error_message = "The poller's reserved concurrency must be a whole number, 1 or more."
   }
 }
 

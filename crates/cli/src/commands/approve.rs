@@ -42,8 +42,8 @@ pub(crate) struct ApproveArgs {
     /// Approve what is printed without being asked. Required without a terminal, and with --json.
     #[arg(long = "yes", action = ArgAction::SetTrue, value_parser = consent())]
     consent: Consent,
-    /// Wait up to this many seconds for the report of the rule's Lambda.
-    #[arg(long, value_name = "SECONDS")]
+    /// Wait up to this many seconds for the report of the rule's Lambda: a day at most.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
     wait: Option<u64>,
     #[command(flatten)]
     access: AccessArgs,

@@ -132,7 +132,9 @@ impl Results {
     fn counts(&self) -> BTreeMap<Outcome, usize> {
         let mut counts = BTreeMap::new();
         for (outcome, count) in self.reports.iter().flat_map(|stored| &stored.report.counts) {
-            *counts.entry(*outcome).or_default() += count;
+            let sum: &mut usize = counts.entry(*outcome).or_default();
+            // A report is read from where others write.
+            *sum = sum.saturating_add(*count);
         }
         counts
     }
@@ -172,7 +174,7 @@ impl Results {
     /// The counts in one line.
     fn summary(&self) -> String {
         let counts = self.counts();
-        let total = counted(counts.values().sum(), "finding");
+        let total = counted(counts.values().fold(0, |sum: usize, count| sum.saturating_add(*count)), "finding");
         let outcomes = listed(counts.iter().map(|(outcome, count)| Count::of(*count, outcome.to_string())));
         let skipped = listed(skipped(&self.skipped));
         let mut line = total;

@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use escape::escaped;
 use serde::Serialize;
 
 use crate::print::table::Table;
-use crate::print::text::{escaped, escaped_json};
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl<'a> Page<'a> {
 
     /// Prints one JSON document.
     pub(crate) fn json(&mut self, document: &impl Serialize) -> io::Result<()> {
-        writeln!(self.0, "{}", escaped_json(&serde_json::to_string_pretty(document)?))
+        writeln!(self.0, "{}", escape::json(&serde_json::to_string_pretty(document)?))
     }
 
     /// Prints a script of this build as it is.

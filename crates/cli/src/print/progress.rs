@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use engine::Progress;
+use escape::{Log, escaped};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
@@ -10,7 +11,6 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::print::page::Format;
-use crate::print::text::{escaped, escaped_lines};
 
 /// A bar on standard error; drawn on a terminal only.
 #[derive(Clone)]
@@ -65,14 +65,12 @@ impl Progress for Bar {
 /// Writes log lines, escaped, above the bar.
 struct AboveBar<W> {
     bar: ProgressBar,
-    to: W,
+    to: Log<W>,
 }
 
 impl<W: Write> Write for AboveBar<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let lines = escaped_lines(&String::from_utf8_lossy(bytes));
-        self.bar.suspend(|| self.to.write_all(lines.as_bytes()))?;
-        Ok(bytes.len())
+        self.bar.suspend(|| self.to.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -91,7 +89,7 @@ pub(crate) fn log_above(bar: &Bar) {
     let lines = tracing_subscriber::fmt::layer()
         // Colours would not survive the escaping.
         .with_ansi(false)
-        .with_writer(move || AboveBar { bar: bar.clone(), to: io::stderr() })
+        .with_writer(move || AboveBar { bar: bar.clone(), to: Log::text(io::stderr()) })
         .with_filter(level.and(filter_fn(|metadata| logging::is_safe(metadata.target()))));
     tracing_subscriber::registry().with(lines).init();
 }
@@ -119,9 +117,9 @@ mod tests {
     #[test]
     fn a_log_line_is_escaped_and_whole() {
         let mut log = Vec::new();
-        let line = "WARN role \u{1b}[2Jx\u{202e}\n";
-        let written = AboveBar { bar: ProgressBar::hidden(), to: &mut log }.write(line.as_bytes()).unwrap();
+        let line = "WARN role \u{1b}[2Jx\u{202e}\nERROR of nobody\n";
+        let written = AboveBar { bar: ProgressBar::hidden(), to: Log::text(&mut log) }.write(line.as_bytes()).unwrap();
         assert_eq!(written, line.len());
-        assert_eq!(String::from_utf8(log).unwrap(), "WARN role \\u{1b}[2Jx\\u{202e}\n");
+        assert_eq!(String::from_utf8(log).unwrap(), "WARN role \\u{1b}[2Jx\\u{202e}\\u{a}ERROR of nobody\n");
     }
 }

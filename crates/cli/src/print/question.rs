@@ -2,8 +2,9 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use escape::escaped;
+
 use crate::print::page::Format;
-use crate::print::text::escaped;
 
 /// Whether the person has agreed to a write already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

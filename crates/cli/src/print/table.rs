@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ColumnConstraint, ContentArrangement};
+use escape::escaped;
 
 use crate::exit::Exit;
 use crate::print::colour;
-use crate::print::text::escaped;
 
 /// The width of a terminal, in columns, from which a table is made to fit it. Below, columns of a few letters could not
 /// be read; the terminal's own wrapping can.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use netskope::Options;
-use poller::{Answer, PollError, Poller, TokenSource};
+use poller::{Answer, Limits, PollError, Poller, TokenSource};
 use remediation::{AccountId, Batch, BatchError, BatchId, Records, Region};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -204,6 +204,8 @@ fn poller(tenant: &Tenant, query: &Query<'_>, folder: PathBuf, token: SecretStri
         token: TokenSource::given(token),
         endpoint: tenant.endpoint()?,
         options: Options::default(),
+        // Nothing is started by these batches.
+        limits: Limits { batches: u32::MAX, ..Limits::default() },
         region: query.region.to_owned(),
         is_home: true,
     })

@@ -160,7 +160,10 @@ async fn a_list_that_repeats_itself_ends_with_an_error_that_names_the_page() {
         let server = serving(numbered(4), slice).await;
         let client = client(&server.uri(), 2);
         let error = pages(&client).await.unwrap_err();
-        assert!(error.to_string().starts_with(&format!("page {page} of the violations of `{RULE}`: ")), "{error}");
+        assert!(
+            error.to_string().starts_with(&format!("cannot read page {page} of the violations of `{RULE}`: ")),
+            "{error}"
+        );
         assert!(matches!(page_error(Err(error)), PageError::Repeats));
         assert_eq!(requests(&server).await, page);
     }
@@ -303,7 +306,7 @@ async fn what_the_api_says_of_an_error_is_told_in_whatever_form_it_comes() {
         (json!({"status": "error", "errors": null, "msg": "said so"}), "said so"),
         (json!({"status": "error", "errors": {"code": 7}}), r#"{"code":7}"#),
         (json!({"status": 500, "errors": ["a\u{1b}[31m"]}), "a\\u{1b}[31m"),
-        (json!({"status": "error", "errors": null}), "it names no reason"),
+        (json!({"status": "error", "errors": null}), "it gave no reason"),
     ] {
         let server = always(ok(body.clone())).await;
         let error = page_error(pages(&client(&server.uri(), 9)).await);
@@ -314,12 +317,48 @@ async fn what_the_api_says_of_an_error_is_told_in_whatever_form_it_comes() {
 }
 
 #[tokio::test]
-async fn a_body_larger_than_a_page_can_be_is_an_error_at_once() {
+async fn a_page_that_is_too_large_is_asked_for_with_fewer_rows() {
+    // A row has some hundred bytes, and one of them many more.
+    let mut listed = numbered(40);
+    listed[20]["resource_id"] = json!("x".repeat(3_000));
+    let server = serving(listed, |skip, limit| skip..skip + limit).await;
+    let options = Options { max_page_bytes: 4_000, ..options(100) };
+    let client = Client::new(Endpoint::url(&server.uri()).unwrap(), SecretString::from(TOKEN), options).unwrap();
+    let pages = pages(&client).await.unwrap();
+    assert_eq!(received(&pages).iter().sum::<usize>(), 40);
+    let invalid: Vec<_> = pages.into_iter().flat_map(|page| page.invalid).collect();
+    assert_eq!(invalid.len(), 1);
+    assert!(invalid[0].position == 21 && invalid[0].reason.contains("3000 bytes"), "{invalid:?}");
+}
+
+#[tokio::test]
+async fn junk_that_would_take_many_times_its_length_is_not_read() {
+    let junk = |count: usize| format!("[{}]", ["[]"].repeat(count).join(","));
+    let page = |data: &str| format!(r#"{{"status":"success","data":{data}}}"#);
+    for (body, is_page) in [
+        (page(&junk(10_000)), false),
+        (page(&junk(9_999)), true),
+        (format!(r#"{{"status":{}}}"#, junk(1 << 18)), false),
+        (format!(r#"{{"status":"error","errors":{},"msg":{}}}"#, junk(1 << 18), junk(1 << 18)), false),
+    ] {
+        let server = always(ResponseTemplate::new(200).set_body_string(body)).await;
+        let read = first(&client(&server.uri(), 9)).await;
+        assert_eq!(read.is_ok(), is_page, "{read:?}");
+        assert!(read.err().is_none_or(|error| error.to_string().chars().count() < 1_000));
+    }
+    let row = format!(r#"[{{"account_id":{},"resource_id":"r"}}]"#, junk(1 << 18));
+    let server = always(ResponseTemplate::new(200).set_body_string(page(&row))).await;
+    let pages = first(&client(&server.uri(), 9)).await.unwrap();
+    assert!(pages[0].invalid[0].reason.starts_with("its account_id has 786433 bytes of JSON"), "{pages:?}");
+}
+
+#[tokio::test]
+async fn a_row_that_is_larger_than_a_page_can_be_is_an_error() {
     let server = always(ok(rows(0, 100))).await;
     let options = Options { max_page_bytes: 2_000, ..options(100) };
     let client = Client::new(Endpoint::url(&server.uri()).unwrap(), SecretString::from(TOKEN), options).unwrap();
-    assert!(matches!(page_error(pages(&client).await), PageError::TooLarge(2_000)));
-    assert_eq!(requests(&server).await, 1);
+    assert!(matches!(page_error(pages(&client).await), PageError::TooLarge { most: 2_000, rows: 1 }));
+    assert_eq!(requests(&server).await, 3);
 }
 
 #[tokio::test]
@@ -345,7 +384,7 @@ async fn a_later_page_that_fails_ends_the_list_and_is_named() {
     let mut list = list(&client);
     assert_eq!(list.next().await.unwrap().unwrap().received, 1);
     let error = list.next().await.unwrap_err();
-    assert!(error.to_string().starts_with("page 2 of the violations of `Ensure S3"), "{error}");
+    assert!(error.to_string().starts_with("cannot read page 2 of the violations of `Ensure S3"), "{error}");
     assert!(list.next().await.unwrap().is_none(), "the list must end after an error");
 }
 

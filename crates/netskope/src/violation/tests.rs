@@ -159,10 +159,12 @@ fn a_flag_that_says_neither_yes_nor_no_is_not_guessed() {
 #[test]
 fn a_name_that_is_too_long_or_has_lost_bytes_is_invalid_and_other_texts_may_be_so() {
     for (fields, says) in [
-        (json!({"resource_id": "x".repeat(1 << 20)}), "its resource_id has 1048576 bytes"),
-        (json!({"resource_id": "a\u{fffd}b"}), "has bytes that are no text"),
+        (json!({"resource_id": "x".repeat(1 << 20)}), "its resource_id has 1048578 bytes of JSON"),
+        (json!({"resource_id": "x".repeat(2_049)}), "its resource_id has 2049 bytes, and at most 2048"),
+        (json!({"resource_id": "a\u{fffd}b"}), "has bytes that are not UTF-8"),
         (json!({"resource_id": "a\nb"}), "has control characters"),
         (json!({"resource_id": "a\u{202e}b"}), "has control characters"),
+        (json!({"resource_id": "a\u{200b}b"}), "that cannot be seen"),
         (json!({"region_name": "\u{fffd}"}), "its region_name"),
         (json!({"region_name": "x".repeat(1 << 20)}), "its region_name has"),
         (json!({"account_id": "2".repeat(1 << 20)}), "its account_id has"),
@@ -182,8 +184,9 @@ fn depth_costs_a_row_at_most() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let ignored = ROW.replace("[1]", &deep);
     assert_eq!(violation(read(&ignored)).resource, "data");
+    let deep = "[".repeat(5_000) + &"]".repeat(5_000);
     let used = ROW.replace(r#""data""#, &deep);
-    assert!(reason(read(&used)).starts_with("it cannot be read: recursion limit"));
+    assert!(reason(read(&used)).starts_with("its resource_id cannot be read: recursion limit"));
 }
 
 /// Any JSON, as deep as a field can be.
@@ -232,7 +235,7 @@ proptest! {
         if let Row::Violation(violation) = read(&row.to_string()) {
             prop_assert!(violation.account_id.len() == 12 && violation.account_id.bytes().all(|b| b.is_ascii_digit()));
             prop_assert!(!violation.resource.is_empty() && violation.resource.len() <= MAX_RESOURCE);
-            prop_assert!(!violation.resource.chars().any(is_unreadable));
+            prop_assert!(!violation.resource.chars().any(is_unsafe));
             prop_assert!(row["status"].as_str().is_none_or(|status| status != "Passed"), "{}", row);
         }
     }

@@ -50,6 +50,7 @@ fn poller(address: &str, page_size: u32, folder: &Path) -> Poller {
         token: TokenSource::given(SecretString::from(TOKEN)),
         endpoint: Endpoint::url(address).unwrap(),
         options: Options { page_size, timeout, retries: 0, retry_delay, ..Options::default() },
+        limits: Limits::default(),
         region: "us-east-1".into(),
         is_home: false,
     }
@@ -123,7 +124,8 @@ impl Write for Log {
 }
 
 fn hides_token(text: &str) {
-    for form in [TOKEN, "s3cret%2Ftok+en%2B2f6b%3D%3D", "s3cret%2Ftok%20en%2B2f6b%3D%3D"] {
+    let encoded = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    for form in [TOKEN, "s3cret%2Ftok+en%2B2f6b%3D%3D", "s3cret%2Ftok%20en%2B2f6b%3D%3D", &encoded] {
         assert!(!text.contains(form), "the token is in: {text}");
     }
 }
@@ -227,11 +229,23 @@ async fn a_region_of_an_unknown_name_is_reported() {
 }
 
 #[tokio::test]
-async fn however_many_unknown_regions_there_are_the_answer_stays_short() {
+async fn however_many_rows_are_of_no_use_the_answer_and_the_log_stay_short() {
     let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
-    netskope.set_rows((0..200).map(|n| row(CONTROL, ACCOUNT, &format!("Mars ({n})"), "h")).collect());
+    // The longest names, and reasons.
+    let unknown = (0..1_500).map(|n| row(CONTROL, ACCOUNT, &format!("Mars {n:x<250}"), "h"));
+    let invalid = (0..1_500).map(|n| row(CONTROL, &format!("{n:x<250}"), HERE, "h"));
+    netskope.set_rows(unknown.chain(invalid).collect());
+    let log = Log::default();
+    let guard = log.capture();
     let answer = poll(&poller(&netskope.url(), 1000, folder.path())).await.unwrap();
-    assert_eq!((answer.unknown_regions.len(), answer.unknown_regions["(further names)"]), (51, 150));
+    drop(guard);
+    assert_eq!((answer.unknown_regions.len(), answer.unknown_regions["(further names)"]), (51, 1_450));
+    assert_eq!((answer.received, answer.invalid), (3_000, 1_500));
+    assert!(serde_json::to_string(&answer).unwrap().len() < 20_000);
+    let log = log.text();
+    let count = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    assert_eq!((count("unknown region"), count("a row cannot be used")), (51, 100));
+    assert!(log.len() < 200_000, "{}", log.len());
 }
 
 #[tokio::test]
@@ -327,6 +341,50 @@ async fn a_list_without_end_leaves_time_for_the_other_control_and_fails_the_poll
 }
 
 #[tokio::test]
+async fn a_list_longer_than_a_poll_may_read_leaves_room_for_the_other_control_and_fails_the_poll() {
+    let of = |control, count: usize| (0..count).map(move |n| row(control, ACCOUNT, HERE, &format!("{control}{n}")));
+    for (limits, read) in [
+        (Limits { rows: 12, ..Limits::default() }, 6..7),
+        (Limits { bytes: 9_000, ..Limits::default() }, 4..12),
+        (Limits { rows: 80, bytes: 1 << 20, batches: 1 }, 40..41),
+    ] {
+        let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+        netskope.set_rows(of(CONTROL, 40).chain(of(WINDOWS, 3)).collect());
+        let poller = Poller { limits, ..poller(&netskope.url(), 2, folder.path()) };
+        let polled = poll(&poller).await;
+        let count = |control| findings(folder.path()).iter().filter(|of| of.control == control).count();
+        assert!(read.contains(&count(CONTROL)) && count(WINDOWS) == 3, "{limits:?}: {}", count(CONTROL));
+        match polled {
+            Ok(answer) => assert_eq!((answer.kept, limits.batches), (43, 1)),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(
+                    text.contains(CONTROL) && text.contains(&format!("goes on after {} rows", count(CONTROL))),
+                    "{text}"
+                );
+                assert!(text.contains(&format!("{} rows, {} bytes", limits.rows, limits.bytes)), "{text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_poll_writes_no_more_batches_than_it_may_and_says_how_many_findings_are_left() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    netskope.set_rows((0..950).map(|n| row(CONTROL, ACCOUNT, HERE, &format!("h{n:03}"))).collect());
+    let limits = Limits { batches: 3, ..Limits::default() };
+    let log = Log::default();
+    let guard = log.capture();
+    let error = poll(&Poller { limits, ..poller(&netskope.url(), 1_000, folder.path()) }).await.unwrap_err();
+    drop(guard);
+    assert!(error.to_string().contains("350 finding(s) were not handed on"), "{error}");
+    assert_eq!(batches(folder.path()).len(), 3);
+    assert_eq!(resources(folder.path()), (0..600).map(|n| format!("h{n:03}")).collect::<Vec<_>>());
+    let text = log.text();
+    assert!(text.contains(r#"\"kept\":600,\"left\":350"#), "{text}");
+}
+
+#[tokio::test]
 async fn an_address_at_which_nothing_answers_fails_the_poll_at_once() {
     let folder = TempDir::new().unwrap();
     // The port was free a moment ago.
@@ -355,7 +413,7 @@ async fn an_invalid_row_is_logged_with_its_position_in_the_list_and_the_rest_goe
     assert_eq!((answer.received, answer.kept, answer.invalid), (4, 2, 2));
     assert_eq!(resources(folder.path()), ["h0", "h2"]);
     let log = log.text();
-    let said: Vec<_> = log.lines().filter(|line| line.contains("an invalid row")).collect();
+    let said: Vec<_> = log.lines().filter(|line| line.contains("a row cannot be used")).collect();
     assert_eq!(said.len(), 2, "{log}");
     assert!(said[0].contains("position=2") && said[0].contains("account_id"), "{}", said[0]);
     assert!(said[1].contains("position=3") && said[1].contains("`12345` is not an AWS account ID"), "{}", said[1]);
@@ -401,8 +459,10 @@ async fn a_broken_control_fails_the_poll_but_stops_neither_the_others_nor_what_c
         let error = poll(&poller(&server.uri(), 2, folder.path())).await.unwrap_err();
         let PollError::Incomplete(lists) = &error else { panic!("{error:?}") };
         assert_eq!(lists.len(), 1);
-        let says =
-            format!("the list is not whole, and the next poll starts anew: page 2 of the violations of `{broken}`: ");
+        let says = format!(
+            "the list of violations is incomplete; the next poll starts again: cannot read page 2 of the violations of \
+             `{broken}`: "
+        );
         assert!(error.to_string().starts_with(&says), "{error}");
         let found: BTreeSet<_> = resources(folder.path()).into_iter().collect();
         assert_eq!(found, ["before", "the break", "whole"].map(str::to_owned).into());
@@ -413,7 +473,7 @@ async fn a_broken_control_fails_the_poll_but_stops_neither_the_others_nor_what_c
 async fn a_rule_that_is_not_there_is_named_beside_those_that_are() {
     let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
     let error = poller(&netskope.url(), 1000, folder.path()).poll("open-window", Instant::now()).await.unwrap_err();
-    assert_eq!(error.to_string(), "there is no rule `open-window`; there are: open-door");
+    assert_eq!(error.to_string(), "there is no rule `open-window`. The rules are: open-door");
     assert!(netskope.requests().await.is_empty());
 }
 
@@ -503,7 +563,16 @@ async fn the_token_is_in_no_error_answer_or_log_line() {
     let log = Log::default();
     let guard = log.capture();
     let echo = |status| ResponseTemplate::new(status).set_body_string(format!("you sent {TOKEN}"));
-    for answer in [page(&[row(CONTROL, "12345", HERE, "h")]), refused(), echo(200), echo(400), echo(500)] {
+    let encoded = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let echoes = [
+        row(CONTROL, ACCOUNT, TOKEN, "h1"),
+        row(CONTROL, ACCOUNT, &format!("Mars {encoded}"), "h2"),
+        row(CONTROL, ACCOUNT, HERE, &format!("https://x/?token={encoded}")),
+        row(CONTROL, TOKEN, HERE, "h3"),
+        row(TOKEN, ACCOUNT, HERE, "h4"),
+    ];
+    for answer in [page(&[row(CONTROL, "12345", HERE, "h")]), page(&echoes), refused(), echo(200), echo(400), echo(500)]
+    {
         let (server, folder) = (MockServer::start().await, TempDir::new().unwrap());
         answer_to(&server, &[], answer).await;
         let poller = poller(&server.uri(), 1000, folder.path());
@@ -512,10 +581,11 @@ async fn the_token_is_in_no_error_answer_or_log_line() {
             Err(error) => hides_token(&format!("{error} {error:?}")),
         }
         hides_token(&format!("{poller:?}"));
+        assert!(findings(folder.path()).is_empty(), "a row with the token is none to act on");
     }
     drop(guard);
     let log = log.text();
-    assert!(log.contains("poll done") && log.contains("the list is not whole"), "{log}");
+    assert!(log.contains("poll done") && log.contains("the list of this control is incomplete"), "{log}");
     hides_token(&log);
 }
 

@@ -98,6 +98,12 @@ fn a_typo_is_refused_with_its_line_and_the_word_that_is_meant() {
         ),
         ("\"accounts\": {\"1\": {}}", ["`1` is not an AWS account ID", "at line 2", ""]),
         ("\"limits\": {\"failure_percent\": 101}", ["`101`, expected a whole number from 1 to 100", "at line 2", ""]),
+        (
+            "\"fight\": {\"window_days\": 10000000}",
+            ["`10000000`, expected a whole number from 1 to 365", "at line 2", ""],
+        ),
+        ("\"fight\": {\"fixes\": 51}", ["`51`, expected a whole number from 1 to 50", "at line 2", ""]),
+        ("\"approval_hours\": 4294967295", ["expected a whole number from 1 to 8760", "at line 2", ""]),
         ("\"approval_hours\": 0", ["`0`, expected a whole number from 1", "at line 2", ""]),
         ("\"overrides\": [{\"mode\": \"off\"}]", ["an override names no rule", "at line 2", ""]),
         (

@@ -96,7 +96,7 @@ pub(super) fn settings<T: DeserializeOwned>(json: &str, rule: &str) -> Result<Op
     let text: RuleText<'_> = serde_json::from_str(text.get()).map_err(|error| failed(error.to_string()))?;
     let Some(settings) = text.settings else { return Ok(None) };
     serde_json::from_str(settings.get()).map(Some).map_err(|error| {
-        let line = line_at(json, settings.get()) + error.line() - 1;
+        let line = line_at(json, settings.get()).saturating_add(error.line()).saturating_sub(1);
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or(&message);
         failed(format!("{} in line {line}", with_nearest(message)))
@@ -158,6 +158,18 @@ impl Visitor<'_> for WholeNumber {
 
 pub(super) fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     deserializer.deserialize_u32(WholeNumber(1..=u32::MAX))
+}
+
+pub(super) fn hours_of_a_year<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    deserializer.deserialize_u32(WholeNumber(1..=8_760))
+}
+
+pub(super) fn days_of_a_year<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    deserializer.deserialize_u32(WholeNumber(1..=365))
+}
+
+pub(super) fn remembered<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    deserializer.deserialize_u32(WholeNumber(1..=50))
 }
 
 pub(super) fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {

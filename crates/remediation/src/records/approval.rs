@@ -154,6 +154,10 @@ mod tests {
 
     #[test]
     fn it_holds_for_its_plan_and_its_time_alone() {
+        for (approved, now) in [(Timestamp::MIN, Timestamp::MAX), (Timestamp::MAX, Timestamp::MIN)] {
+            let approval = Approval { approved, ..approval() };
+            assert!(approval.check(&approval.digest, u32::MAX, now).is_err() == (approved > now));
+        }
         let (approval, hour) = (approval(), SignedDuration::from_hours(1));
         let now = approval.approved;
         let says = |digest: &str, at| approval.check(digest, 72, at).map_err(|error| error.to_string());

@@ -1,10 +1,19 @@
 //! The batches in which the poller hands findings to a rule: newline-delimited JSON, one header line, then one finding a
 //! line.
 
+use escape::brief;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Finding, RunId};
-use crate::text::{brief, utf8};
+use crate::text::utf8;
+
+/// The longest name of a resource, in bytes: an ARN has at most 2,048.
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html> (`ResourceArns`)
+const MOST_OF_RESOURCE: usize = 2_048;
+/// The longest name of a control or region, in bytes.
+const MOST_OF_NAME: usize = 512;
+/// So many bad lines are told one by one; the others are counted.
+const MOST_BAD_LINES: usize = 100;
 
 /// The version of the batch format that this build writes and reads.
 pub const BATCH_SCHEMA: u32 = 1;
@@ -108,15 +117,24 @@ impl Batch {
             return Err(BatchError::Rule { found: brief(&header.id.rule), expected: rule.to_owned() });
         }
         let mut batch = Self::new(header.id, Vec::new());
-        let mut last = 1;
+        let (mut last, mut bad) = (1, 0_usize);
         for (line, text) in (2..).zip(lines).filter(|(_, text)| !text.trim_ascii().is_empty()) {
             last = line;
-            match serde_json::from_slice(text) {
+            match finding(text) {
                 Ok(finding) => batch.findings.push(finding),
-                Err(error) => batch.bad_lines.push(BatchLineError { line, reason: brief(&error.to_string()) }),
+                Err(reason) => {
+                    bad += 1;
+                    if bad <= MOST_BAD_LINES {
+                        batch.bad_lines.push(BatchLineError { line, reason });
+                    }
+                }
             }
         }
-        let read = batch.findings.len() + batch.bad_lines.len();
+        if bad > MOST_BAD_LINES {
+            let reason = format!("{} more lines, up to this one, are not findings", bad - MOST_BAD_LINES);
+            batch.bad_lines.push(BatchLineError { line: last, reason });
+        }
+        let read = batch.findings.len().saturating_add(bad);
         if read != header.findings {
             let reason = format!("the header promises {} findings, but the batch ends after {read}", header.findings);
             batch.bad_lines.push(BatchLineError { line: last + 1, reason });
@@ -133,6 +151,21 @@ impl Batch {
             None => Err(BatchError::Header("it has no `schema` number".into())),
         }
     }
+}
+
+/// The finding that a line is. A name longer than any is none: what comes of it would be as long.
+fn finding(line: &[u8]) -> Result<Finding, String> {
+    let finding: Finding = serde_json::from_slice(line).map_err(|error| brief(&error.to_string()))?;
+    for (name, text, most) in [
+        ("resource", finding.resource.as_str(), MOST_OF_RESOURCE),
+        ("control", &finding.control, MOST_OF_NAME),
+        ("region", finding.region.as_ref(), MOST_OF_NAME),
+    ] {
+        if text.len() > most {
+            return Err(format!("its {name} has {} bytes, and at most {most} are allowed", text.len()));
+        }
+    }
+    Ok(finding)
 }
 
 #[cfg(test)]

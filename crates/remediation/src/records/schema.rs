@@ -1,9 +1,8 @@
 //! Reading what was stored: nothing is believed before its version is known.
 
+use escape::brief;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-
-use crate::text::brief;
 
 /// A kind of record, with a version of its own.
 pub trait Record: DeserializeOwned {

@@ -97,6 +97,12 @@ pub enum RecordError {
         /// What is wrong with it.
         source: SchemaError,
     },
+    /// A ledger has its last page.
+    #[error("{key} is the last page that a ledger can have: no run writes so many, so look at who wrote them")]
+    Full {
+        /// The page's key.
+        key: String,
+    },
     /// Every name that the record could have is taken.
     #[error("{key} and {MOST_ATTEMPTS} names after it are taken: the same batch runs again and again")]
     Taken {
@@ -163,6 +169,19 @@ impl Records {
     ///
     /// It is not there or cannot be read.
     pub async fn fetch(&self, key: &str) -> Result<Stored, RecordError> {
+        self.fetch_at_most(key, MOST_BYTES).await
+    }
+
+    /// Reads the record `key`, of at most `most` bytes, where there is little memory for it.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, is larger, or cannot be read.
+    pub async fn get_at_most(&self, key: &str, most: usize) -> Result<Vec<u8>, RecordError> {
+        Ok(self.fetch_at_most(key, most).await?.bytes)
+    }
+
+    async fn fetch_at_most(&self, key: &str, most: usize) -> Result<Stored, RecordError> {
         match self {
             Self::Bucket { client, bucket } => {
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source };
@@ -170,12 +189,16 @@ impl Records {
                     let object = client.get_object().bucket(bucket).key(key).send();
                     // The SDK's futures are large: without a box, so would be whatever reads.
                     let object = Box::pin(object).await.map_err(|error| Error::api(GET, error))?;
-                    if object.content_length().is_some_and(|length| length > MOST_BYTES as i64) {
-                        return Err(Error::unusable(GET, "more bytes than any record has"));
-                    }
                     let version = version(GET, object.e_tag())?;
-                    let body = object.body.collect().await.map_err(|error| Error::broken_off(GET, &error))?;
-                    Ok(Stored { bytes: body.to_vec(), version })
+                    let (mut body, mut bytes) = (object.body, Vec::new());
+                    // By what comes: the length that is announced is only that.
+                    while let Some(part) = body.try_next().await.map_err(|error| Error::broken_off(GET, &error))? {
+                        if bytes.len().saturating_add(part.len()) > most {
+                            return Err(Error::unusable(GET, &format!("more than {most} bytes")));
+                        }
+                        bytes.extend_from_slice(&part);
+                    }
+                    Ok(Stored { bytes, version })
                 };
                 again_if_passing(read).await.map_err(failed)
             }

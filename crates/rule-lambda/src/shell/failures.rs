@@ -19,8 +19,8 @@ const MOST_REASONS: usize = 3;
 
 /// What makes the invocation a failed one; nothing where it is none.
 pub(super) fn failures(report: &Report) -> Vec<String> {
-    let lines = report.bad_lines.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let lines = (!lines.is_empty()).then(|| lines.join("; "));
+    let count = report.bad_lines.len();
+    let lines = (count > 0).then(|| first(report.bad_lines.iter().map(ToString::to_string), count));
     [lines, whole(report), cards(report), unapproved(report)].into_iter().flatten().collect()
 }
 
@@ -37,8 +37,8 @@ fn whole(report: &Report) -> Option<String> {
         return None;
     }
     let by_store: Vec<_> = rows.iter().filter(|row| is_of_store(row)).collect();
-    let by_account: usize = report.accounts.iter().map(|problem| problem.findings).sum();
-    if by_store.len() + by_account < rows.len() {
+    let by_account = report.accounts.iter().fold(0, |sum: usize, problem| sum.saturating_add(problem.findings));
+    if by_store.len().saturating_add(by_account) < rows.len() {
         return None;
     }
     let accounts = report.accounts.iter().map(|problem| format!("{}: {}", problem.account, problem.reason));
@@ -82,8 +82,14 @@ fn reasons<'a>(rows: Vec<&'a ReportedFinding>) -> impl Iterator<Item = String> +
 /// The first reasons, each once.
 fn told(reasons: impl Iterator<Item = String>) -> String {
     let reasons: BTreeSet<_> = reasons.collect();
-    let more = reasons.len().saturating_sub(MOST_REASONS);
-    let told = reasons.into_iter().take(MOST_REASONS).collect::<Vec<_>>().join("; ");
+    let count = reasons.len();
+    first(reasons.into_iter(), count)
+}
+
+/// The first of `count` reasons, in their order.
+fn first(reasons: impl Iterator<Item = String>, count: usize) -> String {
+    let told = reasons.take(MOST_REASONS).collect::<Vec<_>>().join("; ");
+    let more = count.saturating_sub(MOST_REASONS);
     if more > 0 { format!("{told}; and {more} more") } else { told }
 }
 
@@ -182,9 +188,12 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_line_is_told_and_of_many_cards_the_first() {
+    fn of_many_bad_lines_and_cards_the_first_are_told() {
         let bad_lines = vec![BatchLineError { line: 3, reason: "broken".into() }];
         assert_eq!(failures(&Report { bad_lines, ..report(&[], 0) }), ["line 3 of the batch: broken"]);
+        let bad_lines = (2..9).map(|line| BatchLineError { line, reason: "broken".into() }).collect();
+        let failed = failures(&Report { bad_lines, ..report(&[], 0) }).join("");
+        assert!(failed.starts_with("line 2 of the batch: broken; line 3") && failed.ends_with("; and 4 more"));
         let rows: Vec<_> = std::iter::repeat_n((Failed, CORRUPT), 5).chain([(Fixed, "")]).collect();
         let failed = failures(&report(&rows, 0)).join("; ");
         assert!(failed.starts_with("5 finding(s) could not be worked on: door-0: ") && failed.ends_with("and 2 more"));

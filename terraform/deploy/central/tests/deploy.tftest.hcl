@@ -351,24 +351,25 @@ run "every_choice" {
   }
 
   variables {
-    name_prefix             = "acme"
-    package_dir             = "../../modules/central/tests/packages"
-    architecture            = "arm64"
-    netskope_endpoint       = "https://proxy.example.com/netskope"
-    netskope_token_version  = 7
-    schedule                = "rate(1 day)"
-    schedules               = { second-rule = "cron(0 6 ? * MON-FRI *)" }
-    policy                  = { mode = "off", rules = { first-rule = { mode = "apply", settings = { days = 60 } } } }
-    permissions_boundary    = "arn:aws:iam::111111111111:policy/boundary"
-    kms_key_arn             = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-    reserved_concurrency    = 5
-    log_retention_days      = 400
-    findings_retention_days = 3
-    record_retention_days   = 730
-    alarm_actions           = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
-    organization_check      = false
-    force_destroy           = true
-    tags                    = { owner = "security" }
+    name_prefix                 = "acme"
+    package_dir                 = "../../modules/central/tests/packages"
+    architecture                = "arm64"
+    netskope_endpoint           = "https://proxy.example.com/netskope"
+    netskope_token_version      = 7
+    schedule                    = "rate(1 day)"
+    schedules                   = { second-rule = "cron(0 6 ? * MON-FRI *)" }
+    policy                      = { mode = "off", rules = { first-rule = { mode = "apply", settings = { days = 60 } } } }
+    permissions_boundary        = "arn:aws:iam::111111111111:policy/boundary"
+    kms_key_arn                 = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    reserved_concurrency        = 5
+    poller_reserved_concurrency = 2
+    log_retention_days          = 400
+    findings_retention_days     = 3
+    record_retention_days       = 730
+    alarm_actions               = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
+    organization_check          = false
+    force_destroy               = true
+    tags                        = { owner = "security" }
   }
 
   assert {

@@ -396,17 +396,18 @@ run "nothing_in_a_policy" {
 
 run "everything_else_chosen" {
   variables {
-    name_prefix             = "acme"
-    architecture            = "arm64"
-    netskope_endpoint       = "http://127.0.0.1:8080"
-    netskope_token_version  = 7
-    reserved_concurrency    = 5
-    log_retention_days      = 400
-    findings_retention_days = 3
-    record_retention_days   = 730
-    alarm_actions           = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
-    force_destroy           = true
-    tags                    = { owner = "security" }
+    name_prefix                 = "acme"
+    architecture                = "arm64"
+    netskope_endpoint           = "http://127.0.0.1:8080"
+    netskope_token_version      = 7
+    reserved_concurrency        = 5
+    poller_reserved_concurrency = 2
+    log_retention_days          = 400
+    findings_retention_days     = 3
+    record_retention_days       = 730
+    alarm_actions               = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
+    force_destroy               = true
+    tags                        = { owner = "security" }
   }
 
   assert {
@@ -433,8 +434,8 @@ run "everything_else_chosen" {
   }
 
   assert {
-    condition     = { for key, function in aws_lambda_function.function : key => function.reserved_concurrent_executions } == { poller = -1, first-rule = 5, second-rule = 5 }
-    error_message = "The concurrency is not reserved for the rules."
+    condition     = { for key, function in aws_lambda_function.function : key => function.reserved_concurrent_executions } == { poller = 2, first-rule = 5, second-rule = 5 }
+    error_message = "The concurrency is not reserved."
   }
 
   assert {

@@ -31,26 +31,27 @@ run "refused_1" {
   command = plan
 
   variables {
-    netskope_tenant         = "https://acme.goskope.com"                       # a URL
-    netskope_token          = ""                                               # empty
-    netskope_token_version  = 0                                                # zero
-    netskope_endpoint       = "http://proxy.example.com"                       # plain http
-    home_region             = "Ireland"                                        # a name
-    schedule                = "at(2030-01-01T00:00:00)"                        # once
-    schedules               = { first-rule = "every day" }                     # prose
-    external_id             = "x"                                              # too short
-    architecture            = "amd64"                                          # not what Lambda calls it
-    package_dir             = ""                                               # empty
-    name_prefix             = "abcdefghijklmnopq"                              # too long
-    permissions_boundary    = "boundary"                                       # a name
-    kms_key_arn             = "arn:aws:kms:eu-west-1:111111111111:alias/token" # an alias
-    reserved_concurrency    = 0                                                # zero
-    log_retention_days      = 31                                               # not offered
-    findings_retention_days = 0                                                # zero
-    record_retention_days   = 0                                                # zero
-    alarm_actions           = ["on-call"]                                      # a name
-    tags                    = { "" = "x" }                                     # no key
-    policy                  = { mode = "dry-run" }                             # an unknown mode
+    netskope_tenant             = "https://acme.goskope.com"                       # a URL
+    netskope_token              = ""                                               # empty
+    netskope_token_version      = 0                                                # zero
+    netskope_endpoint           = "http://proxy.example.com"                       # plain http
+    home_region                 = "Ireland"                                        # a name
+    schedule                    = "at(2030-01-01T00:00:00)"                        # once
+    schedules                   = { first-rule = "every day" }                     # prose
+    external_id                 = "x"                                              # too short
+    architecture                = "amd64"                                          # not what Lambda calls it
+    package_dir                 = ""                                               # empty
+    name_prefix                 = "abcdefghijklmnopq"                              # too long
+    permissions_boundary        = "boundary"                                       # a name
+    kms_key_arn                 = "arn:aws:kms:eu-west-1:111111111111:alias/token" # an alias
+    reserved_concurrency        = 0                                                # zero
+    poller_reserved_concurrency = 0                                                # zero
+    log_retention_days          = 31                                               # not offered
+    findings_retention_days     = 0                                                # zero
+    record_retention_days       = 0                                                # zero
+    alarm_actions               = ["on-call"]                                      # a name
+    tags                        = { "" = "x" }                                     # no key
+    policy                      = { mode = "dry-run" }                             # an unknown mode
   }
 
   expect_failures = [
@@ -69,6 +70,7 @@ run "refused_1" {
     var.permissions_boundary,
     var.kms_key_arn,
     var.reserved_concurrency,
+    var.poller_reserved_concurrency,
     var.log_retention_days,
     var.findings_retention_days,
     var.record_retention_days,
@@ -81,22 +83,23 @@ run "refused_2" {
   command = plan
 
   variables {
-    netskope_tenant         = "acme.goskope.com/api"                          # a path
-    netskope_token          = "token\n"                                       # a newline
-    netskope_token_version  = 1.5                                             # a fraction
-    netskope_endpoint       = "http://127.0.0.1.example.com/"                 # no loopback
-    schedule                = "rate(0 minutes)"                               # no time at all
-    schedules               = { third-rule = "rate(1 hour)" }                 # an unknown rule
-    external_id             = replace(format("%01225d", 0), "0", "x")         # too long
-    name_prefix             = "Autoremediate"                                 # a capital
-    permissions_boundary    = "arn:aws:iam::111111111111:role/boundary"       # a role
-    kms_key_arn             = "1234abcd-12ab-34cd-56ef-1234567890ab"          # an ID
-    reserved_concurrency    = 2.5                                             # a fraction
-    log_retention_days      = 0                                               # for ever
-    findings_retention_days = 0.5                                             # a fraction
-    record_retention_days   = 1.5                                             # a fraction
-    tags                    = { "AWS:owner" = "x" }                           # a reserved key
-    policy                  = { rules = { first-rule = { mode = "Apply" } } } # a capital
+    netskope_tenant             = "acme.goskope.com/api"                          # a path
+    netskope_token              = "token\n"                                       # a newline
+    netskope_token_version      = 1.5                                             # a fraction
+    netskope_endpoint           = "http://127.0.0.1.example.com/"                 # no loopback
+    schedule                    = "rate(0 minutes)"                               # no time at all
+    schedules                   = { third-rule = "rate(1 hour)" }                 # an unknown rule
+    external_id                 = replace(format("%01225d", 0), "0", "x")         # too long
+    name_prefix                 = "Autoremediate"                                 # a capital
+    permissions_boundary        = "arn:aws:iam::111111111111:role/boundary"       # a role
+    kms_key_arn                 = "1234abcd-12ab-34cd-56ef-1234567890ab"          # an ID
+    reserved_concurrency        = 2.5                                             # a fraction
+    poller_reserved_concurrency = 2.5                                             # a fraction
+    log_retention_days          = 0                                               # for ever
+    findings_retention_days     = 0.5                                             # a fraction
+    record_retention_days       = 1.5                                             # a fraction
+    tags                        = { "AWS:owner" = "x" }                           # a reserved key
+    policy                      = { rules = { first-rule = { mode = "Apply" } } } # a capital
   }
 
   expect_failures = [
@@ -112,6 +115,7 @@ run "refused_2" {
     var.permissions_boundary,
     var.kms_key_arn,
     var.reserved_concurrency,
+    var.poller_reserved_concurrency,
     var.log_retention_days,
     var.findings_retention_days,
     var.record_retention_days,
@@ -417,17 +421,58 @@ run "accepted" {
       exemptions = [{ regions = ["us-gov-west-1"], expires = "2028-02-29", reason = "why", owner = "who" }]
       limits     = { failure_percent = 1 }
     }
-    external_id             = replace(format("%01224d", 0), "0", ":")
-    architecture            = "arm64"
-    name_prefix             = "a234567890123456"
-    permissions_boundary    = "arn:aws-us-gov:iam::111111111111:policy/a/b"
-    kms_key_arn             = "arn:aws:kms:eu-west-1:111111111111:key/mrk-1234abcd12ab34cd56ef1234567890ab"
-    reserved_concurrency    = 1
-    log_retention_days      = 3653
-    findings_retention_days = 1
-    record_retention_days   = 3650
-    alarm_actions           = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
-    tags                    = { "Zweck:ü" = "a b_.:/=+-@" }
-    force_destroy           = true
+    external_id                 = replace(format("%01224d", 0), "0", ":")
+    architecture                = "arm64"
+    name_prefix                 = "a234567890123456"
+    permissions_boundary        = "arn:aws-us-gov:iam::111111111111:policy/a/b"
+    kms_key_arn                 = "arn:aws:kms:eu-west-1:111111111111:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+    reserved_concurrency        = 1
+    poller_reserved_concurrency = 1
+    log_retention_days          = 3653
+    findings_retention_days     = 1
+    record_retention_days       = 3650
+    alarm_actions               = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
+    tags                        = { "Zweck:ü" = "a b_.:/=+-@" }
+    force_destroy               = true
   }
+}
+
+run "refused_28" {
+  command = plan
+
+  variables {
+    policy = { fight = { window_days = 10000000 } } # a window that no card remembers
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_29" {
+  command = plan
+
+  variables {
+    policy = { fight = { fixes = 51 } } # more fixes than a card remembers
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_30" {
+  command = plan
+
+  variables {
+    policy = { approval_hours = 8761 } # more than a year
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_31" {
+  command = plan
+
+  variables {
+    policy = { limits = { changes_per_run = 4294967296 } } # more than can be counted
+  }
+
+  expect_failures = [var.policy]
 }

@@ -1,6 +1,7 @@
 //! Batches and keys: what is written is read back, and what is broken is said.
 
 use proptest::prelude::*;
+use serde_json::json;
 use uuid::{NoContext, Uuid};
 
 use jiff::Timestamp;
@@ -204,4 +205,44 @@ fn a_batch_whose_header_cannot_be_used_is_refused_with_the_reason() {
         let error = reread(&batch_of(1), change).unwrap_err().to_string();
         assert!(error.starts_with("line 1 of the batch") && error.contains(says), "{error}");
     }
+}
+
+#[test]
+fn a_name_longer_than_any_is_a_bad_line_and_of_many_bad_lines_some_are_told() {
+    let line = |control: usize, region: usize, resource: usize| {
+        let [control, region, resource] = [control, region, resource].map(|count| "x".repeat(count));
+        json!({"control": control, "account": "222222222222", "region": region, "resource": resource}).to_string()
+    };
+    let fits = line(MOST_OF_NAME, MOST_OF_NAME, MOST_OF_RESOURCE);
+    for (bad, name) in [
+        (line(MOST_OF_NAME + 1, 1, 1), "control"),
+        (line(1, MOST_OF_NAME + 1, 1), "region"),
+        (line(1, 1, MOST_OF_RESOURCE + 1), "resource"),
+        (line(1, 1, 1 << 20), "resource"),
+    ] {
+        let read = reread(&batch_of(2), |lines| lines.splice(1.., [fits.clone(), bad]).for_each(drop)).unwrap();
+        assert_eq!((read.findings.len(), read.bad_lines.len()), (1, 1));
+        assert!(read.bad_lines[0].reason.starts_with(&format!("its {name} has ")), "{:?}", read.bad_lines);
+    }
+    let read = reread(&batch_of(1), |lines| lines.extend(vec!["x".to_owned(); 100_000])).unwrap();
+    assert_eq!((read.findings.len(), read.bad_lines.len()), (1, MOST_BAD_LINES + 2));
+    assert!(read.bad_lines[MOST_BAD_LINES].reason.contains("99900 more lines"), "{:?}", read.bad_lines[MOST_BAD_LINES]);
+    assert!(read.bad_lines[MOST_BAD_LINES + 1].reason.contains("promises 1 findings"));
+}
+
+#[test]
+fn the_largest_batch_of_the_poller_has_less_than_the_two_megabytes_that_a_lambda_reads() {
+    let finding = Finding {
+        // Each letter takes two bytes as JSON.
+        control: "\"".repeat(MOST_OF_NAME),
+        account: "222222222222".parse().unwrap(),
+        region: Region::code("ap-northeast-1"),
+        resource: "\\".repeat(MOST_OF_RESOURCE),
+        first_seen: Some(Timestamp::MAX),
+        last_scanned: Some(Timestamp::MAX),
+    };
+    let batch = Batch::new(batch_of(1).id, vec![finding; 200]);
+    let text = batch.to_ndjson().unwrap();
+    assert!(text.len() < 2 * 1024 * 1024, "{}", text.len());
+    assert_eq!(Batch::from_ndjson(&text, RULE).unwrap().findings.len(), 200);
 }
