@@ -46,8 +46,10 @@ resource "aws_s3_object" "policy" {
     }
   }
 
-  # So that the first version has an ID and is encrypted
+  # So that the first version has an ID and is encrypted. The bucket's policy says whether whoever applies this may write
+  # the policy; and it is still there when Terraform destroys, which so ends here unless force_destroy is set.
   depends_on = [
+    aws_s3_bucket_policy.this,
     aws_s3_bucket_versioning.this,
     aws_s3_bucket_server_side_encryption_configuration.this,
     aws_s3_bucket_ownership_controls.this,

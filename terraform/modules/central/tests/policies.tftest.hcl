@@ -127,7 +127,7 @@ run "exact_policies" {
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
         ] },
         { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/command-line/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
@@ -180,24 +180,6 @@ run "exact_policies" {
   }
 
   # Resources
-  assert {
-    condition = jsondecode(aws_s3_bucket_policy.this.policy) == {
-      Version = "2012-10-17"
-      Statement = [{
-        Sid       = "TlsOnly"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "s3:*"
-        Resource = [
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/*",
-        ]
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      }]
-    }
-    error_message = "The bucket's policy is ${aws_s3_bucket_policy.this.policy}."
-  }
-
   assert {
     condition = jsondecode(aws_sqs_queue_policy.failures.policy) == {
       Version = "2012-10-17"

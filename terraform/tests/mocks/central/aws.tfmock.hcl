@@ -2,7 +2,10 @@
 # so the values that Terraform makes up by itself would not pass.
 
 mock_data "aws_caller_identity" {
-  defaults = { account_id = "111111111111" }
+  defaults = {
+    account_id = "111111111111"
+    arn        = "arn:aws:sts::111111111111:assumed-role/terraform/a-session"
+  }
 }
 
 mock_data "aws_partition" {
