@@ -1,4 +1,4 @@
-# Who may write to the bucket, beside the roles of the Lambdas.
+# Who may write to the bucket, beside the roles of the Lambdas, and for how long its access logs are kept.
 
 variable "approver_role_arns" {
   type        = set(string)
@@ -18,5 +18,12 @@ variable "policy_writer_role_arns" {
   type        = set(string)
   description = "ARNs of the roles, with their paths, that may write policy.json: the role that applies this configuration, and those that may pause everything in a hurry. Without any, it is whoever applies this configuration, which then differs with each of them: name them if there are several."
   default     = []
+  nullable    = false
+}
+
+variable "access_log_retention_days" {
+  type        = number
+  description = "For how many days to keep the bucket's access logs."
+  default     = 365
   nullable    = false
 }

@@ -33,14 +33,13 @@ locals {
     policy_writer = length(var.policy_writer_role_arns) > 0 ? sort(var.policy_writer_role_arns) : local.deployer
   }
 
-  # What each combination of writers may put. The ledgers of the rules are named one by one, because those of the command
-  # line are beside them.
+  # What each combination of writers may put
   writable_objects = merge(
     {
-      for folder, of in local.folders : join(" ", of.writers) => "${local.bucket_arn}/${local.prefixes[folder]}*"... if folder != "ledgers"
+      for folder, of in local.undivided : join(" ", of.writers) => "${local.bucket_arn}/${local.prefixes[folder]}*"...
     },
     {
-      rule          = [for id in keys(var.rules) : "${local.bucket_arn}/${local.prefixes.ledgers}${id}/*"]
+      rule          = [for prefix in local.rule_ledgers : "${local.bucket_arn}/${prefix}*"]
       operator      = ["${local.bucket_arn}/${local.command_line_ledgers}*"]
       policy_writer = ["${local.bucket_arn}/${local.policy_key}"]
     },

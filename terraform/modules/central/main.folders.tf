@@ -65,7 +65,9 @@ locals {
     }
   }
 
-  # The command line's own ledgers
+  # The ledgers of each rule are named one by one where others must not write, because the command line's are beside them
+  undivided            = { for folder, of in local.folders : folder => of if folder != "ledgers" }
+  rule_ledgers         = [for id in keys(var.rules) : "${local.prefixes.ledgers}${id}/"]
   command_line_ledgers = "${local.prefixes.ledgers}command-line/"
 
   # The name of each folder as a prefix. A folder that is not in the table is an error here.

@@ -36,8 +36,7 @@ resource "aws_s3_object" "policy" {
   bucket       = aws_s3_bucket.this.id
   key          = local.policy_key
   content_type = "application/json"
-
-  content = jsonencode(merge({ schema = 1, mode = var.policy.mode, rules = local.policy_rules }, local.policy_parts))
+  content      = local.policy_document
 
   # An object can have only 10 tags
   override_provider {

@@ -1,4 +1,4 @@
-# Who may write to the bucket, beside the roles of the Lambdas.
+# Who may write to the bucket, beside the roles of the Lambdas, and for how long its access logs are kept.
 
 variable "approver_role_arns" {
   type        = set(string)
@@ -33,5 +33,17 @@ variable "policy_writer_role_arns" {
   validation {
     condition     = alltrue([for arn in var.policy_writer_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,64}$", arn))])
     error_message = "A policy writer must be the ARN of a role, without wildcards."
+  }
+}
+
+variable "access_log_retention_days" {
+  type        = number
+  description = "For how many days to keep the bucket's access logs."
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition     = var.access_log_retention_days >= 1 && floor(var.access_log_retention_days) == var.access_log_retention_days
+    error_message = "access_log_retention_days must be a whole number, 1 or more."
   }
 }

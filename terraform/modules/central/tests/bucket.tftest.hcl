@@ -169,6 +169,79 @@ run "the_whole_policy" {
   }
 }
 
+run "access_logs" {
+  assert {
+    condition = (
+      aws_s3_bucket_logging.this.bucket == aws_s3_bucket.this.id && aws_s3_bucket_logging.this.target_bucket == aws_s3_bucket.access_logs.id &&
+      aws_s3_bucket.access_logs.bucket == "autoremediate-111111111111-eu-west-1-logs"
+    )
+    error_message = "The access logs go to ${aws_s3_bucket_logging.this.target_bucket}."
+  }
+
+  assert {
+    condition = jsondecode(aws_s3_bucket_policy.access_logs.policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        {
+          Sid       = "TlsOnly", Effect = "Deny", Principal = "*", Action = "s3:*"
+          Resource  = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1-logs", "arn:aws:s3:::autoremediate-111111111111-eu-west-1-logs/*"]
+          Condition = { Bool = { "aws:SecureTransport" = "false" } }
+        },
+        {
+          Sid      = "Delivery", Effect = "Allow", Principal = { Service = "logging.s3.amazonaws.com" }, Action = "s3:PutObject"
+          Resource = "arn:aws:s3:::autoremediate-111111111111-eu-west-1-logs/*"
+          Condition = {
+            ArnLike      = { "aws:SourceArn" = "arn:aws:s3:::autoremediate-111111111111-eu-west-1" }
+            StringEquals = { "aws:SourceAccount" = "111111111111" }
+          }
+        },
+        {
+          Sid       = "OnlyDelivery", Effect = "Deny", Principal = "*", Action = ["s3:PutObject", "s3:ReplicateObject"]
+          Resource  = "arn:aws:s3:::autoremediate-111111111111-eu-west-1-logs/*"
+          Condition = { Bool = { "aws:PrincipalIsAWSService" = "false" } }
+        },
+        {
+          Sid      = "NobodyDeletes", Effect = "Deny", Principal = "*", Action = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+          Resource = "arn:aws:s3:::autoremediate-111111111111-eu-west-1-logs/*"
+        },
+      ]
+    }
+    error_message = "The policy of the access logs' bucket is ${aws_s3_bucket_policy.access_logs.policy}."
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_public_access_block.access_logs.restrict_public_buckets && aws_s3_bucket_public_access_block.access_logs.block_public_policy &&
+      aws_s3_bucket_ownership_controls.access_logs.rule[0].object_ownership == "BucketOwnerEnforced" &&
+      [for rule in aws_s3_bucket_lifecycle_configuration.access_logs.rule : rule.expiration[0].days] == [365]
+    )
+    error_message = "The access logs' bucket may become public, has ACLs, or keeps its logs for another time."
+  }
+}
+
+run "a_policy_that_terraform_has_not_written" {
+  assert {
+    condition = alltrue([
+      for id in ["first-rule", "second-rule"] :
+      aws_cloudwatch_log_metric_filter.unexpected_policy[id].log_group_name == "/aws/lambda/autoremediate-${id}" &&
+      aws_cloudwatch_log_metric_filter.unexpected_policy[id].pattern == "{ $.unexpected_policy = * }" &&
+      aws_cloudwatch_log_metric_filter.unexpected_policy[id].metric_transformation[0].namespace == aws_cloudwatch_metric_alarm.unexpected_policy.namespace &&
+      aws_cloudwatch_log_metric_filter.unexpected_policy[id].metric_transformation[0].name == aws_cloudwatch_metric_alarm.unexpected_policy.metric_name &&
+      aws_cloudwatch_log_metric_filter.unexpected_policy[id].metric_transformation[0].value == "1"
+    ])
+    error_message = "A rule that reads another policy is not counted."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.unexpected_policy.statistic == "Sum" && aws_cloudwatch_metric_alarm.unexpected_policy.threshold == 0 &&
+      aws_cloudwatch_metric_alarm.unexpected_policy.comparison_operator == "GreaterThanThreshold" &&
+      length(aws_cloudwatch_metric_alarm.unexpected_policy.dimensions == null ? {} : aws_cloudwatch_metric_alarm.unexpected_policy.dimensions) == 0
+    )
+    error_message = "The alarm does not watch the count."
+  }
+}
+
 # A list of no ARNs is no condition, so nobody may put approvals, or records from a command line
 run "without_people" {
   command = plan
@@ -213,8 +286,11 @@ run "to_be_destroyed" {
   }
 
   assert {
-    condition     = length([for statement in jsondecode(aws_s3_bucket_policy.this.policy).Statement : statement if statement.Sid == "NobodyDeletes"]) == 0
-    error_message = "The bucket could not be emptied: ${aws_s3_bucket_policy.this.policy}."
+    condition = alltrue([
+      for policy in [aws_s3_bucket_policy.this.policy, aws_s3_bucket_policy.access_logs.policy] :
+      !anytrue([for statement in jsondecode(policy).Statement : statement.Sid == "NobodyDeletes"])
+    ])
+    error_message = "A bucket could not be emptied: ${aws_s3_bucket_policy.this.policy}."
   }
 }
 
