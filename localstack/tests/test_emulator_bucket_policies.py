@@ -4,6 +4,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
 """
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from botocore.exceptions import ClientError
 from functions import allow, deny, policy, trust
@@ -75,6 +77,36 @@ def test_writers_by_their_role(emulator, account, make_role, session_of, bucket,
     s3.put_object(Bucket=bucket, Key="elsewhere", Body=b"x")
 
 
+def test_everywhere_but_there(emulator, account, make_role, session_of, bucket, set_policy):
+    """NotResource, and a role's path that nobody knows: an account has one role of a name."""
+    statement = allow("s3:PutObject", objects(bucket))
+    writer = make_role(account, "writer", ANYONE, statement, Path="/a/team/")
+    other = make_role(account, "rewriter", ANYONE, statement)
+    by_name = [f"arn:aws:iam::{account}:role/writer", f"arn:aws:iam::{account}:role/*/writer"]
+    elsewhere = deny("s3:PutObject", objects(bucket))
+    elsewhere["NotResource"] = [objects(bucket, "reports/"), f"arn:aws:s3:::{bucket}/policy.json"]
+    del elsewhere["Resource"]
+    condition = {"ArnNotLike": {"aws:PrincipalArn": by_name}}
+    set_policy(
+        to("*", elsewhere), to("*", deny("s3:PutObject", f"arn:aws:s3:::{bucket}/policy.json", Condition=condition))
+    )
+    for role, is_writer in ((writer, True), (other, False)):
+        s3 = emulator.client("s3", session_of(role))
+        assert may(s3.put_object, Bucket=bucket, Key="policy.json", Body=b"x") == is_writer
+        assert may(s3.put_object, Bucket=bucket, Key="reports/1", Body=b"x")
+        assert not may(s3.put_object, Bucket=bucket, Key="policy.json2", Body=b"x")
+        assert not may(s3.put_object, Bucket=bucket, Key="reports2/1", Body=b"x")
+
+
+def test_services_alone(emulator, account, make_role, session_of, bucket, set_policy):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
+    s3 = emulator.client("s3", session_of(make_role(account, "writer", ANYONE, allow("s3:*"))))
+    condition = {"Bool": {"aws:PrincipalIsAWSService": "false"}}
+    set_policy(to("*", deny("s3:PutObject", objects(bucket), Condition=condition)))
+    assert not may(s3.put_object, Bucket=bucket, Key="k", Body=b"x")
+    assert may(s3.list_objects_v2, Bucket=bucket)
+
+
 class TestConditionalWrites:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html"""
 
@@ -140,6 +172,45 @@ class TestConditionalWrites:
         s3.put_object(Bucket=bucket, Key="k", Body=b"x")
         set_policy(to("*", deny("s3:GetObject", objects(bucket), Condition={"Null": {"s3:if-none-match": "false"}})))
         assert "s3:if-none-match" in refusal(s3.get_object, Bucket=bucket, Key="k")[2]
+
+
+class TestRetention:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html"""
+
+    @pytest.fixture
+    def locked(self, emulator, account):
+        s3 = emulator.client("s3", account)
+        s3.create_bucket(Bucket=f"locked-{account}", ObjectLockEnabledForBucket=True)
+        return f"locked-{account}"
+
+    @pytest.fixture
+    def write(self, emulator, account, make_role, session_of, locked):
+        allowed = allow(["s3:PutObject", "s3:PutObjectRetention"])
+        s3 = emulator.client("s3", session_of(make_role(account, "writer", ANYONE, allowed)))
+        until = datetime.now(timezone.utc) + timedelta(days=2)
+        retained = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
+        return lambda key, is_retained: may(
+            s3.put_object, Bucket=locked, Key=key, Body=b"x", **(retained if is_retained else {})
+        )
+
+    def test_who_retains_needs_a_permission_of_its_own(self, emulator, account, make_role, session_of, locked):
+        s3 = emulator.client("s3", session_of(make_role(account, "writer", ANYONE, allow("s3:PutObject"))))
+        until = datetime.now(timezone.utc) + timedelta(days=2)
+        assert may(s3.put_object, Bucket=locked, Key="k", Body=b"x")
+        refused = refusal(
+            s3.put_object, Bucket=locked, Key="k", Body=b"x", ObjectLockMode="GOVERNANCE",
+            ObjectLockRetainUntilDate=until,
+        )
+        assert refused[1] == "AccessDenied" and "s3:PutObjectRetention" in refused[2]
+
+    def test_here_always_and_there_never(self, emulator, account, locked, write):
+        unretained = deny("s3:PutObject", objects(locked, "plans/"), Condition={"Null": {"s3:object-lock-mode": "true"}})
+        elsewhere = deny("s3:PutObjectRetention", objects(locked))
+        elsewhere["NotResource"] = elsewhere.pop("Resource").replace(f"{locked}/", f"{locked}/plans/")
+        document = policy(to("*", unretained), to("*", elsewhere))
+        emulator.client("s3", account).put_bucket_policy(Bucket=locked, Policy=document)
+        assert [write("plans/1", True), write("plans/2", False)] == [True, False]
+        assert [write("cards/1", True), write("cards/2", False)] == [False, True]
 
 
 @pytest.mark.parametrize(

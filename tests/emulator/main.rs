@@ -3,6 +3,7 @@
 mod add_a_rule;
 mod arrows;
 mod aws_configuration;
+mod bucket;
 mod cloudtrail_unvalidated_logs;
 mod command_line;
 mod crash;

@@ -4,6 +4,7 @@
 pub(crate) mod access;
 pub(crate) mod connection;
 pub(crate) mod findings;
+pub(crate) mod identity;
 pub(crate) mod plans;
 pub(crate) mod records;
 pub(crate) mod rules;

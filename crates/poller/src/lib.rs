@@ -37,6 +37,9 @@ pub enum Error {
     /// An environment variable is missing. Terraform sets all of them.
     #[error("the environment variable {0} is not set")]
     Setting(&'static str),
+    /// The environment variable that names the account of the bucket names none.
+    #[error("the environment variable BUCKET_OWNER: {0}")]
+    Owner(#[from] remediation::InvalidAccountId),
     /// The tenant's name, or the address given instead of it, cannot be used.
     #[error(transparent)]
     Endpoint(#[from] netskope::Error),
@@ -97,8 +100,9 @@ fn until(deadline: SystemTime) -> Instant {
     Instant::now() + left.saturating_sub(RESERVE)
 }
 
-/// The poller as the environment describes it: `BUCKET`, `NETSKOPE_TENANT`, `NETSKOPE_ENDPOINT` (optional, instead of
-/// the tenant's own address), `TOKEN_SECRET_ARN`, `HOME_REGION`, and the Lambda's own `AWS_REGION`.
+/// The poller as the environment describes it: `BUCKET`, `BUCKET_OWNER` (the account that has it), `NETSKOPE_TENANT`,
+/// `NETSKOPE_ENDPOINT` (optional, instead of the tenant's own address), `TOKEN_SECRET_ARN`, `HOME_REGION`, and the
+/// Lambda's own `AWS_REGION`.
 async fn from_env() -> Result<Poller, Error> {
     let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
     let endpoint = match std::env::var("NETSKOPE_ENDPOINT") {
@@ -106,10 +110,10 @@ async fn from_env() -> Result<Poller, Error> {
         Err(_) => Endpoint::tenant(&setting("NETSKOPE_TENANT")?)?,
     };
     let (bucket, secret, home) = (setting("BUCKET")?, setting("TOKEN_SECRET_ARN")?, setting("HOME_REGION")?);
-    let region = setting("AWS_REGION")?;
+    let (owner, region) = (setting("BUCKET_OWNER")?.parse()?, setting("AWS_REGION")?);
     let manifests: Result<Vec<_>, _> = MANIFESTS.iter().map(|text| Manifest::from_json(text)).collect();
     let base = sdk_loader().load().await;
-    let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket };
+    let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner };
     let token = TokenSource::new(aws_sdk_secretsmanager::Client::new(&base), secret);
     let is_home = region == home;
     Ok(Poller {

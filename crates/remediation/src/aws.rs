@@ -9,7 +9,7 @@ mod region;
 mod sessions;
 mod target;
 
-pub use account::AccountId;
+pub use account::{AccountId, InvalidAccountId};
 pub use arn::Arn;
 pub use call::{again_if_passing, call, counted};
 pub use error::{Error, ErrorKind, Result};

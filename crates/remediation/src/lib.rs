@@ -12,8 +12,8 @@ pub mod records;
 mod text;
 
 pub use aws::{
-    Access, AccountId, Arn, Error, ErrorKind, Region, Result, SERVICE_ROLE_SUFFIX, SessionKind, Sessions, Target,
-    TargetRole, call, partition, sdk_loader,
+    Access, AccountId, Arn, Error, ErrorKind, InvalidAccountId, Region, Result, SERVICE_ROLE_SUFFIX, SessionKind,
+    Sessions, Target, TargetRole, call, partition, sdk_loader,
 };
 pub use domain::{
     Control, Docs, Ec2Name, Finding, Guard, Manifest, ManifestError, Mode, NameForm, Named, NoParameters, Outcome,
@@ -21,8 +21,8 @@ pub use domain::{
 };
 pub use policy::{Fight, Limits, Policy, PolicyError, line_at, nearest};
 pub use records::{
-    AccountProblem, Approval, ApprovalError, Approved, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError, Card,
-    Folder, Ledger, POLICY_KEY, Plan, PlannedChange, PlannedResource, PolicyRecord, REPORT_SCHEMA, RecordError,
-    Records, Report, ReportedFinding, StoredPlan, Verification,
+    AccountProblem, Approval, ApprovalError, Approved, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError,
+    COMMAND_LINE, Card, Folder, Ledger, POLICY_KEY, Plan, PlannedChange, PlannedResource, PolicyRecord, REPORT_SCHEMA,
+    RecordError, Records, Report, ReportedFinding, StoredPlan, Verification,
 };
 pub use text::utf8;

@@ -17,6 +17,9 @@ pub enum Error {
     /// An environment variable is missing; Terraform sets them all.
     #[error("the environment variable {0} is not set")]
     Setting(&'static str),
+    /// The environment variable that names the account of the bucket names none.
+    #[error("the environment variable BUCKET_OWNER: {0}")]
+    Owner(#[from] remediation::InvalidAccountId),
     /// An environment variable has nothing in it.
     #[error("the environment variable {0} is empty")]
     Empty(&'static str),

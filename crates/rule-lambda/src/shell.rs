@@ -44,6 +44,8 @@ pub struct Shell<R> {
     records: Records,
     role: TargetRole,
     regions: Regions,
+    /// The digest of the policy that Terraform has written.
+    policy_digest: String,
     rule: PhantomData<R>,
 }
 
@@ -105,8 +107,9 @@ impl From<EventError> for Diagnostic {
 }
 
 impl<R: Rule> Shell<R> {
-    /// The shell as the environment describes it: `BUCKET`, `TARGET_ROLE_NAME`, `EXTERNAL_ID`, `REGIONS` (the codes of
-    /// the regions whose resources it changes, with commas between them) and `HOME_REGION`.
+    /// The shell as the environment describes it: `BUCKET`, `BUCKET_OWNER` (the account that has it), `POLICY_DIGEST` (the
+    /// SHA-256 digest of the policy that Terraform has written), `TARGET_ROLE_NAME`, `EXTERNAL_ID`, `REGIONS` (the codes
+    /// of the regions whose resources it changes, with commas between them) and `HOME_REGION`.
     ///
     /// # Errors
     ///
@@ -115,11 +118,12 @@ impl<R: Rule> Shell<R> {
         let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
         let role = TargetRole { name: setting("TARGET_ROLE_NAME")?, external_id: Some(setting("EXTERNAL_ID")?) };
         let regions = Regions::new(&setting("REGIONS")?, setting("HOME_REGION")?)?;
-        let bucket = setting("BUCKET")?;
+        let (bucket, owner) = (setting("BUCKET")?, setting("BUCKET_OWNER")?.parse()?);
+        let policy_digest = setting("POLICY_DIGEST")?;
         let manifest = Manifest::from_json(R::MANIFEST)?;
         let base = sdk_loader().load().await;
-        let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket };
-        Ok(Self { base, manifest, records, role, regions, rule: PhantomData })
+        let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner };
+        Ok(Self { base, manifest, records, role, regions, policy_digest, rule: PhantomData })
     }
 
     /// Takes every batch of the event to its report.
@@ -182,7 +186,9 @@ impl<R: Rule> Shell<R> {
         let batch = Batch::from_ndjson(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
         let count = batch.findings.len();
         if count > MOST_FINDINGS {
-            let error = format!("the batch has {count} findings, but at most {MOST_FINDINGS} are allowed: split it into several batches");
+            let error = format!(
+                "the batch has {count} findings, but at most {MOST_FINDINGS} are allowed: split it into several batches"
+            );
             return Err(Unusable { error, batch: None });
         }
         match self.engine(batch.id.run, invocation).await {
@@ -211,7 +217,7 @@ impl<R: Rule> Shell<R> {
     /// An engine for one run, as the policy is now.
     async fn engine(&self, run: RunId, invocation: &Invocation) -> Result<Engine<R>, NoEngine> {
         let (manifest, records) = (self.manifest.clone(), self.records.clone());
-        let record = PolicyRecord::new(records.clone(), POLICY_KEY);
+        let record = PolicyRecord::new(records.clone(), POLICY_KEY).expecting(self.policy_digest.clone());
         let policy = record.read().await?;
         let settings = policy.settings(&manifest.id)?;
         let sessions = Sessions::new(self.base.clone(), manifest.access(self.role.clone(), run));

@@ -1,6 +1,7 @@
 //! AWS accounts of the emulator, with what tests of every rule need in them.
 
 use aws_config::{Region, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use percent_encoding::percent_decode_str;
 use remediation::{Permission, ServiceRole};
@@ -85,6 +86,20 @@ impl Account {
             ("AWS_SESSION_TOKEN", session.session_token),
         ];
         Ok(variables.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    /// Configuration with a session of a role.
+    ///
+    /// # Errors
+    ///
+    /// The role cannot be assumed.
+    pub async fn as_role(&self, role: &str) -> Result<SdkConfig> {
+        let sts = aws_sdk_sts::Client::new(&self.config);
+        let session = sts.assume_role().role_arn(role).role_session_name("session").send().await?;
+        let session = session.credentials.ok_or("AssumeRole gave no credentials")?;
+        let (key, secret, token) = (session.access_key_id, session.secret_access_key, session.session_token);
+        let credentials = Credentials::new(key, secret, Some(token), None, "session");
+        Ok(self.config.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build())
     }
 
     /// Takes one action out of a role's inline policies; gives the policies as they were.

@@ -17,6 +17,8 @@ use crate::{Result, manifests, paths};
 
 /// The role through which Terraform reaches a target account, as AWS Organizations makes it.
 const DEPLOY_ROLE: &str = "OrganizationAccountAccessRole";
+/// The role of the central account that Terraform runs as. Its sessions do not tell its path.
+const TERRAFORM_ROLE: Named = Named { path: "/ci/", name: "terraform" };
 /// The names' first part: the modules' own default.
 const PREFIX: &str = "autoremediate";
 /// What both sides send and expect.
@@ -29,7 +31,7 @@ pub struct Settings {
     pub central: String,
     /// The regions that it is deployed in, by their codes: first the home region, which acts on global findings.
     pub regions: Vec<String>,
-    /// The target accounts.
+    /// The target accounts, if there are any.
     pub targets: Vec<String>,
     /// The policy, as the variable of that name takes it: such as `{"mode": "apply"}`.
     pub policy: Value,
@@ -39,13 +41,36 @@ pub struct Settings {
     pub token: String,
 }
 
+/// A role of the central account.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    path: &'static str,
+    name: &'static str,
+}
+
+impl Named {
+    /// The role of people of this kind: approvers have a path, as the roles of single sign-on have, operators have none.
+    fn of_people(kind: &str) -> Self {
+        match kind {
+            "approver" => Self { path: "/people/", name: "approver" },
+            _ => Self { path: "/", name: "operator" },
+        }
+    }
+
+    fn arn(self, account: &str) -> String {
+        let Self { path, name } = self;
+        format!("arn:aws:iam::{account}:role{path}{name}")
+    }
+}
+
 /// A deployment: a copy of the repository's Terraform with its state.
 #[derive(Debug)]
 pub struct Deployment {
     settings: Settings,
     folder: TempDir,
-    emulator_url: String,
     product_variables: Vec<(String, String)>,
+    /// The credentials of Terraform, and how it reaches the emulator.
+    terraform_variables: Vec<(String, String)>,
     /// The central account's deployment in each region, that of the home region first.
     pub regions: Vec<Central>,
 }
@@ -61,8 +86,9 @@ impl Deployment {
         copy_terraform(folder.path())?;
         let central = Account::new(emulator, &settings.central);
         let regions = settings.regions.iter().map(|region| Central::new(central.in_region(region), PREFIX)).collect();
-        let (emulator_url, product_variables) = (emulator.url().to_owned(), emulator.variables());
-        let deployment = Self { settings, folder, emulator_url, product_variables, regions };
+        let product_variables = emulator.variables();
+        let terraform_variables = terraform_session(&central, &product_variables).await?;
+        let deployment = Self { settings, folder, product_variables, terraform_variables, regions };
         let package = deployment.package();
         let roles = deployment.make_deploy_roles(emulator);
         tokio::try_join!(package, roles)?;
@@ -93,6 +119,18 @@ impl Deployment {
         Ok(())
     }
 
+    /// Takes down the deployments of the central account, as the variable force_destroy lets an operator do.
+    ///
+    /// # Errors
+    ///
+    /// Terraform fails; the error holds what it printed.
+    pub async fn destroy_central(&self) -> Result<()> {
+        for action in ["apply", "destroy"] {
+            self.each_region(&[action, "-input=false", "-auto-approve", "-var=force_destroy=true"]).await?;
+        }
+        Ok(())
+    }
+
     /// Waits until every region has polled for every rule and has a report of each batch, and gives what each did.
     ///
     /// # Errors
@@ -114,7 +152,9 @@ impl Deployment {
         let Account { id, region, iam, .. } = &self.home().account;
         let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
             "Principal": {"AWS": format!("arn:aws:iam::{id}:root")}}]});
-        let made = iam.create_role().role_name(kind).assume_role_policy_document(trust.to_string()).send().await?;
+        let Named { path, name } = Named::of_people(kind);
+        let made = iam.create_role().path(path).role_name(name).assume_role_policy_document(trust.to_string());
+        let made = made.send().await?;
         let policy = format!("arn:aws:iam::{id}:policy/{PREFIX}-{kind}-{region}");
         iam.attach_role_policy().role_name(kind).policy_arn(policy).send().await?;
         if kind == "operator" {
@@ -132,6 +172,25 @@ impl Deployment {
             ("EXTERNAL_ID".to_owned(), EXTERNAL_ID.to_owned()),
         ]);
         Ok(environment)
+    }
+
+    /// The ARN of a role of the central account that has the managed policies of every kind of people, and is none of
+    /// those that the variables name.
+    ///
+    /// # Errors
+    ///
+    /// IAM refuses.
+    pub async fn stranger(&self) -> Result<String> {
+        let Account { id, region, iam, .. } = &self.home().account;
+        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"AWS": format!("arn:aws:iam::{id}:root")}}]});
+        let made =
+            iam.create_role().role_name("stranger").assume_role_policy_document(trust.to_string()).send().await?;
+        for kind in ["approver", "operator"] {
+            let policy = format!("arn:aws:iam::{id}:policy/{PREFIX}-{kind}-{region}");
+            iam.attach_role_policy().role_name("stranger").policy_arn(policy).send().await?;
+        }
+        Ok(made.role.ok_or("CreateRole gave no role")?.arn)
     }
 
     async fn package(&self) -> Result<()> {
@@ -158,6 +217,9 @@ impl Deployment {
     }
 
     async fn each_target(&self, action: &str, arguments: &[&str]) -> Result<()> {
+        if self.settings.targets.is_empty() {
+            return Ok(());
+        }
         let accounts = self.folder.path().join("accounts.txt");
         tokio::fs::write(&accounts, self.settings.targets.join("\n")).await?;
         let script = self.folder.path().join("terraform/deploy/targets/each-account");
@@ -190,7 +252,7 @@ impl Deployment {
         succeeded(&format!("terraform {} of the central account", arguments[0]), &set(&mut command).output().await?)
     }
 
-    /// A command with the central account's credentials and every variable of both root modules.
+    /// A command with Terraform's credentials in the central account and every variable of both root modules.
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let Settings { central, regions, policy, netskope, token, .. } = &self.settings;
         let mut command = Command::new(program);
@@ -201,9 +263,7 @@ impl Deployment {
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .env("TF_IN_AUTOMATION", "1")
-            .env("AWS_ENDPOINT_URL", &self.emulator_url)
-            .env("AWS_ACCESS_KEY_ID", central)
-            .env("AWS_SECRET_ACCESS_KEY", "unused")
+            .envs(self.terraform_variables.iter().cloned())
             .env("AWS_REGION", &regions[0])
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("TF_VAR_netskope_tenant", "tenant.goskope.com")
@@ -214,14 +274,29 @@ impl Deployment {
             .env("TF_VAR_external_id", EXTERNAL_ID)
             .env("TF_VAR_architecture", architecture())
             .env("TF_VAR_package_dir", self.folder.path().join("dist"))
-            .env("TF_VAR_force_destroy", "true")
             .env("TF_VAR_organization_check", "false")
             .env("TF_VAR_central_account_id", central)
             .env("TF_VAR_central_regions", json!(regions).to_string())
-            .env("TF_VAR_operator_role_arns", json!([format!("arn:aws:iam::{central}:role/operator")]).to_string())
+            .env("TF_VAR_approver_role_arns", json!([Named::of_people("approver").arn(central)]).to_string())
+            .env("TF_VAR_operator_role_arns", json!([Named::of_people("operator").arn(central)]).to_string())
             .env("TF_VAR_deploy_role_name", DEPLOY_ROLE);
         command
     }
+}
+
+/// A session of a role that may do everything, as the variables of an environment.
+async fn terraform_session(central: &Account, product: &[(String, String)]) -> Result<Vec<(String, String)>> {
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"AWS": format!("arn:aws:iam::{}:root", central.id)}}]});
+    let Named { path, name } = TERRAFORM_ROLE;
+    let made = central.iam.create_role().path(path).role_name(name).assume_role_policy_document(trust.to_string());
+    made.send().await?;
+    let all = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+    let put = central.iam.put_role_policy().role_name(name).policy_name("all").policy_document(all.to_string());
+    put.send().await?;
+    let mut variables = central.session(&TERRAFORM_ROLE.arn(&central.id)).await?;
+    variables.extend(product.iter().cloned());
+    Ok(variables)
 }
 
 /// This machine's architecture, as Lambda calls it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use testcontainers::core::{Mount, WaitFor};
@@ -172,6 +173,19 @@ impl Emulator {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .retry_config(RetryConfig::standard())
             .build()
+    }
+
+    /// The same configuration, to reach the emulator as a program of the product does: over TLS, if it has that.
+    ///
+    /// # Errors
+    ///
+    /// The certificate of its authority cannot be used.
+    pub fn as_product(&self, config: &SdkConfig) -> Result<SdkConfig> {
+        let Some(Tls { url, ca }) = &self.tls else { return Ok(config.clone()) };
+        let trusted = TrustStore::empty().with_pem_certificate(std::fs::read(ca)?);
+        let context = TlsContext::builder().with_trust_store(trusted).build()?;
+        let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        Ok(config.to_builder().endpoint_url(url).http_client(http.tls_context(context).build_https()).build())
     }
 
     /// Lets the next two calls of an IAM action by role sessions in `account` fail with `code`.

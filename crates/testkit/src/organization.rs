@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use engine::{Bounds, Clock, Deadline, Drifted, Engine, Taken, Undo};
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::read;
@@ -237,7 +236,7 @@ impl Organization {
     ///
     /// The plan cannot be read.
     pub async fn undo_plan<R: Rule>(&self, key: String, report: Option<Report>, mode: Mode) -> Result<Report> {
-        let records = Records::Bucket { client: self.central.s3.clone(), bucket: self.bucket.clone() };
+        let records = self.records_with(self.central.s3.clone());
         let plan: Plan<R::Change> = records.get_as(&key).await?;
         let id = BatchId { rule: self.manifest.id.clone(), run: RunId::start(), batch: 1 };
         let exempt_until = Timestamp::now() + SignedDuration::from_hours(24);
@@ -340,7 +339,12 @@ impl Organization {
 
     /// The bucket, with the rights of the rule's Lambda.
     pub fn records(&self) -> Records {
-        Records::Bucket { client: aws_sdk_s3::Client::new(&self.lambda), bucket: self.bucket.clone() }
+        self.records_with(aws_sdk_s3::Client::new(&self.lambda))
+    }
+
+    fn records_with(&self, client: aws_sdk_s3::Client) -> Records {
+        let owner = self.central.id.parse().unwrap_or_else(|error| unreachable!("{error}"));
+        Records::Bucket { client, bucket: self.bucket.clone(), owner }
     }
 
     /// The environment of the rule's Lambda.
@@ -361,6 +365,8 @@ impl Organization {
             ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key()),
             ("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default()),
             ("BUCKET", &self.bucket),
+            ("BUCKET_OWNER", &self.central.id),
+            ("POLICY_DIGEST", "of-no-policy"),
             ("TARGET_ROLE_NAME", &self.target_role()),
             ("EXTERNAL_ID", EXTERNAL_ID),
             ("REGIONS", REGION),
@@ -451,15 +457,5 @@ async fn make_session(central: &Account, role: &str, allowed: &Value) -> Result<
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": {"AWS": format!("arn:aws:iam::{}:root", central.id)}}]});
     let role = central.make_role(role, &trust, allowed).await?;
-    let sts = aws_sdk_sts::Client::new(&central.config);
-    let session = sts.assume_role().role_arn(role).role_session_name("session").send().await?;
-    let session = session.credentials.ok_or("AssumeRole gave no credentials")?;
-    let credentials = Credentials::new(
-        session.access_key_id,
-        session.secret_access_key,
-        Some(session.session_token),
-        None,
-        "session",
-    );
-    Ok(central.config.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build())
+    central.as_role(&role).await
 }

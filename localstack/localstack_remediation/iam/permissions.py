@@ -40,6 +40,11 @@ def permissions_for(call: Call) -> list[Permission]:
         # "For If-Match, you must have s3:PutObject and s3:GetObject":
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         needed += [Permission("s3:GetObject", resource) for resource in resources_of(call, action)]
+    if call.service == "s3" and action == "s3:PutObject":
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-actions.html
+        for parameter, also in (("ObjectLockMode", "PutObjectRetention"), ("ObjectLockLegalHoldStatus", "PutObjectLegalHold")):
+            if call.parameters.get(parameter):
+                needed += [Permission(f"s3:{also}", resource) for resource in resources_of(call, action)]
     return needed + dependent_permissions(call, action)
 
 

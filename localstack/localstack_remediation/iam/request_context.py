@@ -27,6 +27,8 @@ S3_KEYS = {
     "s3:if-match": "IfMatch",
     "s3:if-none-match": "IfNoneMatch",
     "s3:max-keys": "MaxKeys",
+    "s3:object-lock-legal-hold": "ObjectLockLegalHoldStatus",
+    "s3:object-lock-mode": "ObjectLockMode",
     "s3:prefix": "Prefix",
     "s3:versionid": "VersionId",
     "s3:x-amz-acl": "ACL",

@@ -32,6 +32,11 @@ policy = {
 schedule = "rate(30 minutes)"
 # rules  = ["s3-public-bucket"] # all by default
 
+# Who may write to the bucket, beside the Lambdas: roles with their paths
+approver_role_arns      = ["arn:aws:iam::111111111111:role/security-lead"]
+operator_role_arns      = ["arn:aws:iam::111111111111:role/security-engineer"] # the same in the target accounts
+policy_writer_role_arns = ["arn:aws:iam::111111111111:role/terraform"]         # what applies this, and who may pause it
+
 log_retention_days   = 90
 reserved_concurrency = 10
 alarm_actions        = ["arn:aws:sns:eu-west-1:111111111111:security-on-call"]

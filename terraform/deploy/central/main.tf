@@ -41,6 +41,10 @@ module "central" {
   findings_retention_days     = var.findings_retention_days
   record_retention_days       = var.record_retention_days
   alarm_actions               = var.alarm_actions
+  approver_role_arns          = var.approver_role_arns
+  operator_role_arns          = var.operator_role_arns
+  policy_writer_role_arns     = var.policy_writer_role_arns
+  access_log_retention_days   = var.access_log_retention_days
   force_destroy               = var.force_destroy
   organization_check          = var.organization_check
   tags                        = var.tags

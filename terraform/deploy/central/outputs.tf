@@ -72,3 +72,13 @@ output "modes" {
   description = "Mode of each rule, by rule ID, where no override sets another."
   value       = module.central.modes
 }
+
+output "access_log_bucket" {
+  description = "Name of the bucket with the access logs of the bucket."
+  value       = module.central.access_log_bucket
+}
+
+output "policy_alarm_name" {
+  description = "Name of the alarm on policies that Terraform has not written."
+  value       = module.central.policy_alarm_name
+}

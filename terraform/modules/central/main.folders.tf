@@ -1,16 +1,20 @@
-# The bucket's folders: who reads and writes each of them, and for how long it is kept. IAM policies, notifications and
-# the lifecycle are made from this table alone. Nobody may delete: what is old expires.
+# The bucket's folders: who reads and writes each of them, on which condition, and for how long it is kept. IAM policies,
+# the bucket's own policy, notifications and the lifecycle are made from this table alone. Nobody may delete: what is
+# old expires.
 #
 # Below a folder, everything stands under the ID of its rule: the Lambda of a rule has access only to
 # <folder>/<its own ID>/.
 
 locals {
+  # `writers` may put there, and `once` says how: an object that is never replaced needs If-None-Match, one that is
+  # replaced needs that or If-Match.
   folders = {
     # Batches from Netskope, written by the poller. The poller reads, too: where the answer to a write was lost, it
     # compares what is stored with what it meant to store, so that a batch is stored once.
     findings = {
       readers         = ["poller", "rule", "operator"]
       writers         = ["poller"]
+      once            = true
       days            = var.findings_retention_days
       noncurrent_days = 1
     }
@@ -18,6 +22,7 @@ locals {
     plans = {
       readers         = ["rule", "approver", "operator"]
       writers         = ["rule", "operator"]
+      once            = true
       days            = var.record_retention_days
       noncurrent_days = var.record_retention_days
     }
@@ -25,6 +30,7 @@ locals {
     reports = {
       readers         = ["rule", "approver", "operator"]
       writers         = ["rule", "operator"]
+      once            = true
       days            = var.record_retention_days
       noncurrent_days = var.record_retention_days
     }
@@ -32,6 +38,7 @@ locals {
     approvals = {
       readers         = ["rule", "approver", "operator"]
       writers         = ["approver"]
+      once            = true
       days            = var.record_retention_days
       noncurrent_days = var.record_retention_days
     }
@@ -42,18 +49,26 @@ locals {
     resources = {
       readers         = ["rule", "approver", "operator"]
       writers         = ["rule", "operator"]
+      once            = false
       days            = local.card_days
       noncurrent_days = 30
     }
 
-    # How many changes a run has made so far; of no use once the run is over
+    # How many changes a run has made so far; of no use once the run is over. The command line counts its own runs in
+    # a folder of its own, so that no person can stop or free a run of a Lambda.
     ledgers = {
       readers         = ["rule", "operator"]
-      writers         = ["rule", "operator"]
+      writers         = ["rule"]
+      once            = true
       days            = 30
       noncurrent_days = 1
     }
   }
+
+  # The ledgers of each rule are named one by one where others must not write, because the command line's are beside them
+  undivided            = { for folder, of in local.folders : folder => of if folder != "ledgers" }
+  rule_ledgers         = [for id in keys(var.rules) : "${local.prefixes.ledgers}${id}/"]
+  command_line_ledgers = "${local.prefixes.ledgers}command-line/"
 
   # The name of each folder as a prefix. A folder that is not in the table is an error here.
   prefixes = { for folder in keys(local.folders) : folder => "${folder}/" }
@@ -73,8 +88,13 @@ locals {
 
   # Prefixes by who may read or write below them
   readable = { for who in local.actors : who => [for folder, of in local.folders : local.prefixes[folder] if contains(of.readers, who)] }
-  writable = { for who in local.actors : who => [for folder, of in local.folders : local.prefixes[folder] if contains(of.writers, who)] }
-  actors   = toset(flatten([for of in values(local.folders) : concat(of.readers, of.writers)]))
+  writable = {
+    for who in local.actors : who => concat(
+      who == "operator" ? [local.command_line_ledgers] : [],
+      [for folder, of in local.folders : local.prefixes[folder] if contains(of.writers, who)],
+    )
+  }
+  actors = toset(flatten([for of in values(local.folders) : concat(of.readers, of.writers)]))
 
   # Whoever reads a key that may not exist must be allowed to list the bucket, without a condition on s3:prefix:
   # otherwise S3 answers 403 and not 404, and "there is no such card" could not be told from "you may not read it". A

@@ -53,6 +53,7 @@ locals {
         environment = {
           TARGET_ROLE_NAME = "${var.name_prefix}-${id}"
           EXTERNAL_ID      = var.external_id
+          POLICY_DIGEST    = local.policy_digest
           REGIONS          = join(",", local.regions)
         }
         statements = [
@@ -96,6 +97,7 @@ resource "aws_cloudwatch_log_group" "function" {
 
   name              = each.value
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
   tags              = var.tags
 }
 
@@ -125,7 +127,7 @@ resource "aws_iam_role_policy" "function" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(each.value.statements, [
+    Statement = concat(each.value.statements, local.key_statements.Key, [
       {
         Sid      = "Logs"
         Effect   = "Allow"
@@ -167,6 +169,7 @@ resource "aws_lambda_function" "function" {
   environment {
     variables = merge(each.value.environment, {
       BUCKET                       = local.bucket
+      BUCKET_OWNER                 = local.account
       HOME_REGION                  = var.home_region
       RUST_LOG                     = "info"
       AWS_LC_SYS_NO_JITTER_ENTROPY = "1"

@@ -37,7 +37,7 @@ resource "aws_iam_policy" "person" {
         Resource = [for prefix in local.writable[each.key] : "${local.bucket_arn}/${prefix}*"]
       },
       local.list_bucket,
-      ], [
+      ], local.key_statements.BucketKey, [
       for action in each.value.bucket : {
         Sid      = "Bucket"
         Effect   = "Allow"

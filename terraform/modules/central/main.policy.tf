@@ -36,8 +36,7 @@ resource "aws_s3_object" "policy" {
   bucket       = aws_s3_bucket.this.id
   key          = local.policy_key
   content_type = "application/json"
-
-  content = jsonencode(merge({ schema = 1, mode = var.policy.mode, rules = local.policy_rules }, local.policy_parts))
+  content      = local.policy_document
 
   # An object can have only 10 tags
   override_provider {
@@ -46,8 +45,10 @@ resource "aws_s3_object" "policy" {
     }
   }
 
-  # So that the first version has an ID and is encrypted
+  # So that the first version has an ID and is encrypted. The bucket's policy says whether whoever applies this may write
+  # the policy; and it is still there when Terraform destroys, which so ends here unless force_destroy is set.
   depends_on = [
+    aws_s3_bucket_policy.this,
     aws_s3_bucket_versioning.this,
     aws_s3_bucket_server_side_encryption_configuration.this,
     aws_s3_bucket_ownership_controls.this,

@@ -24,7 +24,7 @@ resource "aws_iam_role_policy" "scheduler" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(local.key_statements.QueueKey, [
       {
         Sid      = "Poll"
         Effect   = "Allow"
@@ -37,7 +37,7 @@ resource "aws_iam_role_policy" "scheduler" {
         Action   = ["sqs:SendMessage"]
         Resource = [local.queue_arn]
       },
-    ]
+    ])
   })
 }
 

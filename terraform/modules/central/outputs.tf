@@ -72,3 +72,13 @@ output "modes" {
   description = "Mode of each rule, by rule ID, where no override sets another."
   value       = local.modes
 }
+
+output "access_log_bucket" {
+  description = "Name of the bucket with the access logs of the bucket."
+  value       = aws_s3_bucket.access_logs.bucket
+}
+
+output "policy_alarm_name" {
+  description = "Name of the alarm on policies that Terraform has not written."
+  value       = aws_cloudwatch_metric_alarm.unexpected_policy.alarm_name
+}

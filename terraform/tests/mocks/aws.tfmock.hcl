@@ -3,7 +3,10 @@
 # pass.
 
 mock_data "aws_caller_identity" {
-  defaults = { account_id = "111111111111" }
+  defaults = {
+    account_id = "111111111111"
+    arn        = "arn:aws:sts::111111111111:assumed-role/terraform/a-session"
+  }
 }
 
 mock_data "aws_partition" {

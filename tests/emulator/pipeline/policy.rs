@@ -3,8 +3,10 @@
 
 use std::time::Instant;
 
-use remediation::{Approval, Approved, Batch, BatchId, Outcome, POLICY_KEY, Report};
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use remediation::{Approval, Approved, Batch, BatchId, Outcome, POLICY_KEY, Report, RunId};
 use serde_json::{Value, json};
+use testkit::emulator::Emulator;
 use testkit::paths;
 use tokio::process::Command;
 
@@ -31,6 +33,7 @@ impl Pipeline {
         self.asks_where_a_guard_holds().await;
         self.holds_what_is_fought_over().await;
         self.leaves_alone_what_an_operator_has_undone(&operator).await;
+        self.takes_no_record_of_who_has_the_operator_policy_alone(&operator).await;
     }
 
     pub(super) async fn set_policy(&self, keys: Value) {
@@ -288,6 +291,30 @@ impl Pipeline {
         let report = self.remediate(&buckets).await;
         let outcomes: Vec<_> = report.findings.iter().map(|row| row.outcome).collect();
         assert_eq!(outcomes, [Outcome::Exempt, Outcome::AlreadyCompliant], "{report:?}");
+    }
+
+    /// An operator's policy on the bucket is not what makes an operator: who is not in operator_role_arns adds nothing to
+    /// what others have recorded.
+    async fn takes_no_record_of_who_has_the_operator_policy_alone(&self, operator: &Environment) {
+        self.set_policy(json!({})).await;
+        let buckets = self.open_buckets("forged", 1).await;
+        let report = self.remediate(&buckets).await;
+        let bucket = &self.deployment.home().bucket;
+        let stranger = self.deployment.stranger().await.unwrap();
+        let own = self.deployment.home().account.as_role(&stranger).await.unwrap();
+        let s3 = aws_sdk_s3::Client::new(&Emulator::shared().await.unwrap().as_product(&own).unwrap());
+        let forged = BatchId { batch: 99, ..report.id.clone() };
+        for key in
+            [forged.plan_key(), forged.report_key(), BatchId { run: RunId::start(), ..forged.clone() }.plan_key()]
+        {
+            let put = s3.put_object().bucket(bucket).key(&key).if_none_match("*").body(b"{}".to_vec().into());
+            let refused = put.send().await.unwrap_err();
+            assert_eq!(refused.code(), Some("AccessDenied"), "{key}");
+            assert!(refused.message().unwrap().contains("explicit deny in a resource-based policy"), "{refused:?}");
+        }
+        let run = report.id.report_key().replace("-1.json", "");
+        let (code, document) = self.command(operator, &["undo", &self.place(&run)]).await;
+        assert_eq!((code, &document["counts"]), (Some(2), &json!({"planned": 1})), "{document}");
     }
 
     /// Runs the command line in a folder of the test's; gives the exit code and the JSON on standard output.

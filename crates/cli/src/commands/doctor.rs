@@ -118,10 +118,10 @@ pub(crate) async fn doctor(args: &DoctorArgs, bar: &Bar, page: &mut Page<'_>) ->
     let region = access::region(&config)?;
 
     bar.planning(accounts.len());
-    let Caller { mut checks, credentials } = caller::check(&config, &access).await;
+    let Caller { mut checks, credentials, account } = caller::check(&config, &access).await;
     checks.extend(tenant::check(args.tenant().as_ref(), &manifests).await);
     if credentials == Credentials::Accepted {
-        checks.extend(bucket::check(args.records.as_deref(), &rules, &config).await);
+        checks.extend(bucket::check(args.records.as_deref(), account, &rules, &config).await);
         let visit = Visit::new(access, args.doctor_role_name.clone(), &manifests, config, region);
         let visits = stream::iter(&accounts).map(|account| Box::pin(visit.check(account))).buffered(AT_ONCE);
         let visited: Vec<_> = visits.inspect(|_| bar.done()).collect().await;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use remediation::{AccountId, Batch, Ledger, Mode, Outcome, Records, Report, RunId};
+use remediation::{AccountId, Batch, COMMAND_LINE, Ledger, Mode, Outcome, Records, Report, RunId};
 
 use crate::commands::arguments::{AccessArgs, OutputArgs, PolicyArgs};
 use crate::commands::results::{Diff, Results};
@@ -17,9 +17,6 @@ use crate::session::records::RecordsPlace;
 use crate::session::rules::{LoadedRule, Planned, Remediate};
 use crate::session::tenant::Tenant;
 use crate::session::workplace::Workplace;
-
-/// The ledger of this command, beside those of the rules' Lambdas.
-const LEDGER: &str = "command-line";
 
 /// Which findings to work on, and how.
 ///
@@ -113,7 +110,7 @@ impl<'a> Runner<'a> {
         };
         let gathered = findings::gather(&query, |what| bar.on(what)).await;
         bar.clear();
-        let ledger = Ledger::new(connection.records.clone(), LEDGER, RunId::start());
+        let ledger = Ledger::new(connection.records.clone(), COMMAND_LINE, RunId::start());
         let workplace = Workplace { connection, policy, progress: Arc::new(bar.clone()) };
         Ok(Started { runner: Self { workplace, ledger, rules, bar }, gathered: gathered? })
     }

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use remediation::{Error as CallError, POLICY_KEY, Policy, PolicyRecord, Records};
+use remediation::{POLICY_KEY, Policy, PolicyRecord, Records};
 
 use crate::error::Error;
 use crate::session::access::{self, Access};
+use crate::session::identity::Identity;
 use crate::session::records::{RecordsPlace, locate};
 use crate::session::rules::PolicyInForce;
 
@@ -31,7 +32,7 @@ impl Connection {
         let config = access.load().await;
         access.credentials(&config).await?;
         let region = access::region(&config)?;
-        let records = place.open(&config);
+        let records = place.open(&config).await?;
         Ok(Self { access, config, region, place, records })
     }
 
@@ -41,12 +42,8 @@ impl Connection {
     }
 
     /// The ARN of whoever runs this.
-    /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
     pub(crate) async fn caller(&self) -> Result<String, Error> {
-        let action = "sts:GetCallerIdentity";
-        let identity = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
-        let identity = identity.map_err(|error| Error::Caller(CallError::api(action, error)))?;
-        identity.arn.ok_or_else(|| Error::Caller(CallError::unusable(action, "no ARN")))
+        Identity::ask(&self.config).await?.arn()
     }
 
     /// The policy in force: that of `file`, or the bucket's. Records in a folder have none.

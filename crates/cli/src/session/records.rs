@@ -7,6 +7,7 @@ use aws_config::SdkConfig;
 use remediation::{Folder, Records};
 
 use crate::error::Error;
+use crate::session::identity::Identity;
 
 /// A place for records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +38,19 @@ impl RecordsPlace {
         }
     }
 
-    /// The store at this place.
-    pub(crate) fn open(&self, config: &SdkConfig) -> Records {
+    /// The store at this place. A bucket must be of the account of whoever runs this, because its policy takes records
+    /// from roles of its own account only.
+    ///
+    /// # Errors
+    ///
+    /// AWS does not say which account that is.
+    pub(crate) async fn open(&self, config: &SdkConfig) -> Result<Records, Error> {
         match self {
-            Self::Bucket(bucket) => Records::Bucket { client: aws_sdk_s3::Client::new(config), bucket: bucket.clone() },
-            Self::Folder(folder) => Records::Folder(folder.clone()),
+            Self::Bucket(bucket) => {
+                let (client, owner) = (aws_sdk_s3::Client::new(config), Identity::ask(config).await?.account()?);
+                Ok(Records::Bucket { client, bucket: bucket.clone(), owner })
+            }
+            Self::Folder(folder) => Ok(Records::Folder(folder.clone())),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct EngineParts {
     pub(crate) sessions: Sessions,
     pub(crate) records: Records,
     pub(crate) policy: PolicyInForce,
-    pub(crate) ledger: Option<Ledger>,
+    pub(crate) ledger: Ledger,
     pub(crate) progress: Arc<dyn Progress>,
 }
 
@@ -114,11 +114,7 @@ fn engine<R: Rule>(parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
     let EngineParts { manifest, sessions, records, policy: PolicyInForce { policy, record }, ledger, progress } = parts;
     let settings = policy.settings::<R::Settings>(&manifest.id)?;
     let engine = Engine::<R>::new(manifest, settings, sessions, records, Bounds::default())?;
-    let engine = engine.under(policy, record).with_progress(progress);
-    Ok(Box::new(Arc::new(match ledger {
-        Some(ledger) => engine.with_ledger(ledger),
-        None => engine,
-    })))
+    Ok(Box::new(Arc::new(engine.under(policy, record).with_progress(progress).with_ledger(ledger))))
 }
 
 /// A rule of this version, with its manifest read.

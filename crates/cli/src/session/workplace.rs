@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::Progress;
-use remediation::{Ledger, RunId, Sessions};
+use remediation::{COMMAND_LINE, Ledger, RunId, Sessions};
 
 use crate::error::Error;
 use crate::session::connection::Connection;
@@ -17,7 +17,7 @@ pub(crate) struct Workplace {
 }
 
 impl Workplace {
-    /// An engine for one run of the rule.
+    /// An engine for one run of the rule, which counts in `ledger`, or in one of its own.
     pub(crate) fn engine(
         &self,
         rule: &LoadedRule,
@@ -25,6 +25,7 @@ impl Workplace {
         ledger: Option<Ledger>,
     ) -> Result<Box<dyn Remediate>, Error> {
         let Connection { access, config, records, .. } = &self.connection;
+        let ledger = ledger.unwrap_or_else(|| Ledger::new(records.clone(), COMMAND_LINE, run));
         let sessions = Sessions::new(config.clone(), rule.manifest.access(access.role(&rule.manifest.id), run));
         rule.engine(EngineParts {
             manifest: rule.manifest.clone(),

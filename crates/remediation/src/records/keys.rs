@@ -8,6 +8,10 @@ use crate::domain::{Resource, RunId};
 /// The key of the policy.
 pub const POLICY_KEY: &str = "policy.json";
 
+/// The name under which the command line keeps the ledgers of its runs: it is no rule's, so that nobody at a command line
+/// can write to the ledger of a Lambda's run.
+pub const COMMAND_LINE: &str = "command-line";
+
 /// The folders, and whose records each holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Folder {

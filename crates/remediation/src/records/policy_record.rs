@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
-use super::{RecordError, Records, Stored, Version};
+use super::{RecordError, Records, Stored, Version, hexadecimal};
 use crate::policy::{Policy, PolicyError};
 
 /// The policy in a store.
@@ -13,6 +14,8 @@ use crate::policy::{Policy, PolicyError};
 pub struct PolicyRecord {
     records: Records,
     key: String,
+    /// The digest of the policy that is meant to be there.
+    expected: Option<String>,
     /// What was read last. Who waits for a read that began after its own question takes that answer.
     last: Arc<Mutex<Option<Read>>>,
 }
@@ -28,7 +31,15 @@ struct Read {
 impl PolicyRecord {
     /// The policy under `key`.
     pub fn new(records: Records, key: impl Into<String>) -> Self {
-        Self { records, key: key.into(), last: Arc::default() }
+        Self { records, key: key.into(), expected: None, last: Arc::default() }
+    }
+
+    /// Whatever is read and has another SHA-256 digest than this one is told in the log, in the field
+    /// `unexpected_policy`, for which Terraform has an alarm: it is not what Terraform has written.
+    #[must_use]
+    pub fn expecting(mut self, digest: String) -> Self {
+        self.expected = Some(digest);
+        self
     }
 
     /// The policy as it is at some moment after this is called. A version that is known is not read into a policy again.
@@ -46,10 +57,23 @@ impl PolicyRecord {
         let Stored { bytes, version } = self.records.fetch(&self.key).await.map_err(unread)?;
         let policy = match last.take() {
             Some(read) if read.version == version => read.policy,
-            _ => Arc::new(Policy::from_json(&bytes)?),
+            _ => {
+                if let Some(unexpected_policy) = self.unexpected(&bytes) {
+                    let (key, expected) = (&self.key, &self.expected);
+                    tracing::error!(unexpected_policy, expected, key, "the policy is not the one that was deployed");
+                }
+                Arc::new(Policy::from_json(&bytes)?)
+            }
         };
         *last = Some(Read { began, version, policy: Arc::clone(&policy) });
         Ok(policy)
+    }
+
+    /// The digest of these bytes, where it is not the one that is expected.
+    fn unexpected(&self, bytes: &[u8]) -> Option<String> {
+        let found = hexadecimal(&Sha256::digest(bytes));
+        let expected = self.expected.as_ref()?;
+        (*expected != found).then_some(found)
     }
 }
 
@@ -81,5 +105,18 @@ mod tests {
         assert!(record.read().await.is_err());
         store(r#"{"schema": 1, "mode": "off"}"#);
         assert!(!Arc::ptr_eq(&record.read().await.unwrap(), &second));
+    }
+
+    #[test]
+    fn a_policy_of_another_digest_is_told_if_one_is_expected() {
+        let folder = TempDir::new().unwrap();
+        let record = PolicyRecord::new(Records::Folder(folder.path().into()), "policy.json");
+        assert_eq!(record.unexpected(b"{}"), None);
+        // sha256sum of the two characters, as Terraform's sha256() gives it
+        let digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+        let record = record.expecting(digest.to_owned());
+        assert_eq!(record.unexpected(b"{}"), None);
+        let other = record.unexpected(b"{ }").unwrap();
+        assert!(other.len() == 64 && other != digest, "{other}");
     }
 }

@@ -13,7 +13,7 @@ use tokio::{fs, task};
 
 use super::schema::{Record, SchemaError, read};
 use super::{Report, hexadecimal};
-use crate::aws::{Error, again_if_passing, call};
+use crate::aws::{AccountId, Error, again_if_passing, call};
 use crate::domain::Outcome;
 
 const GET: &str = "s3:GetObject";
@@ -37,6 +37,9 @@ pub enum Records {
         client: aws_sdk_s3::Client,
         /// The bucket's name.
         bucket: String,
+        /// The account that must have it: S3 refuses every call to a bucket of this name that is another's.
+        /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
+        owner: AccountId,
     },
     /// A local folder, made when needed.
     Folder(PathBuf),
@@ -183,10 +186,11 @@ impl Records {
 
     async fn fetch_at_most(&self, key: &str, most: usize) -> Result<Stored, RecordError> {
         match self {
-            Self::Bucket { client, bucket } => {
+            Self::Bucket { client, bucket, owner } => {
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source };
                 let read = || async {
-                    let object = client.get_object().bucket(bucket).key(key).send();
+                    let object =
+                        client.get_object().bucket(bucket).expected_bucket_owner(owner.as_ref()).key(key).send();
                     // The SDK's futures are large: without a box, so would be whatever reads.
                     let object = Box::pin(object).await.map_err(|error| Error::api(GET, error))?;
                     let version = version(GET, object.e_tag())?;
@@ -252,8 +256,9 @@ impl Records {
     /// They cannot be listed.
     pub async fn versions(&self, prefix: &str) -> Result<BTreeMap<String, Version>, RecordError> {
         match self {
-            Self::Bucket { client, bucket } => {
-                let pages = || client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send().collect();
+            Self::Bucket { client, bucket, owner } => {
+                let list = || client.list_objects_v2().bucket(bucket).expected_bucket_owner(owner.as_ref());
+                let pages = || list().prefix(prefix).into_paginator().send().collect();
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: prefix.to_owned(), source };
                 let pages: Vec<_> = call(LIST, pages).await.map_err(failed)?;
                 let objects = pages.into_iter().flat_map(|page| page.contents.unwrap_or_default());
@@ -291,10 +296,10 @@ impl Records {
         bytes: Vec<u8>,
     ) -> Result<Option<Version>, RecordError> {
         match self {
-            Self::Bucket { client, bucket } => {
+            Self::Bucket { client, bucket, owner } => {
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source };
                 let put = || {
-                    let put = client.put_object().bucket(bucket).key(key);
+                    let put = client.put_object().bucket(bucket).expected_bucket_owner(owner.as_ref()).key(key);
                     let put = match condition {
                         Condition::Absent => put.if_none_match("*"),
                         Condition::Unchanged(Version(tag)) => put.if_match(tag),
@@ -411,6 +416,7 @@ mod tests {
     use aws_sdk_s3::Client;
     use aws_sdk_s3::error::ErrorMetadata;
     use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+    use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
     use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
     use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
     use tempfile::{NamedTempFile, TempDir};
@@ -419,8 +425,14 @@ mod tests {
     use crate::domain::RunId;
     use crate::records::BatchId;
 
+    const OWNER: &str = "111111111111";
+
     fn bucket(rules: &[&MockRule]) -> Records {
-        Records::Bucket { client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules), bucket: "records".into() }
+        of_owner(mock_client!(aws_sdk_s3, RuleMode::MatchAny, rules))
+    }
+
+    fn of_owner(client: Client) -> Records {
+        Records::Bucket { client, bucket: "records".into(), owner: OWNER.parse().unwrap() }
     }
 
     fn metadata(code: &'static str) -> ErrorMetadata {
@@ -505,10 +517,7 @@ mod tests {
         let put = mock!(Client::put_object).sequence();
         let put = put.error(|| PutObjectError::generic(metadata("ConditionalRequestConflict"))).times(2);
         let put = put.output(|| PutObjectOutput::builder().e_tag("\"1\"").build()).build();
-        let records = Records::Bucket {
-            client: mock_client!(aws_sdk_s3, RuleMode::Sequential, &[&put]),
-            bucket: "records".into(),
-        };
+        let records = of_owner(mock_client!(aws_sdk_s3, RuleMode::Sequential, &[&put]));
         assert_eq!(records.put_new("x.json", vec![]).await.unwrap(), "x.json");
         assert_eq!(put.num_calls(), 3);
     }
@@ -588,6 +597,27 @@ mod tests {
         let error = bucket(&[&taken, &others]).put_new("x.json", vec![]).await.unwrap_err();
         assert!(matches!(error, RecordError::Taken { key } if key == "x.json"));
         assert_eq!(taken.num_calls(), 1_000);
+    }
+
+    #[tokio::test]
+    async fn every_call_says_whose_the_bucket_must_be() {
+        let object = || GetObjectOutput::builder().e_tag("\"1\"").body(ByteStream::from_static(b"{}")).build();
+        let rules = [
+            mock!(Client::get_object)
+                .match_requests(|request| request.expected_bucket_owner() == Some(OWNER))
+                .then_output(object),
+            mock!(Client::put_object)
+                .match_requests(|request| request.expected_bucket_owner() == Some(OWNER))
+                .then_output(|| PutObjectOutput::builder().e_tag("\"1\"").build()),
+            mock!(Client::list_objects_v2)
+                .match_requests(|request| request.expected_bucket_owner() == Some(OWNER))
+                .then_output(|| ListObjectsV2Output::builder().build()),
+        ];
+        let records = bucket(&rules.iter().collect::<Vec<_>>());
+        records.get("x.json").await.unwrap();
+        records.put_new("x.json", vec![]).await.unwrap();
+        records.list("x").await.unwrap();
+        assert_eq!(rules.map(|rule| rule.num_calls()), [1; 3]);
     }
 
     #[tokio::test]

@@ -136,6 +136,7 @@ fn shell(policy: Option<&str>) -> (Shell<OpenDoor>, TempDir) {
         records: Records::Folder(folder.path().into()),
         role: TargetRole { name: "role".into(), external_id: None },
         regions: Regions { own: vec!["us-east-1".into()], home: "us-east-1".into() },
+        policy_digest: "of-no-policy".into(),
         rule: PhantomData,
     };
     (shell, folder)

@@ -85,6 +85,8 @@ async fn start(binary: &Path) -> Result<(Duration, u64)> {
     let environment = [
         ("AWS_REGION", REGION),
         ("BUCKET", "bucket"),
+        ("BUCKET_OWNER", "111111111111"),
+        ("POLICY_DIGEST", "digest"),
         ("TARGET_ROLE_NAME", "role"),
         ("EXTERNAL_ID", "external-id"),
         ("NETSKOPE_TENANT", "tenant.goskope.com"),
@@ -119,6 +121,7 @@ async fn poll(emulator: &Emulator, rows: usize) -> Result<u64> {
         ("AWS_ACCESS_KEY_ID", central.id.as_str()),
         ("AWS_SECRET_ACCESS_KEY", "unused"),
         ("BUCKET", &bucket),
+        ("BUCKET_OWNER", central.id.as_str()),
         ("NETSKOPE_TENANT", "tenant.goskope.com"),
         ("NETSKOPE_ENDPOINT", &url),
         ("TOKEN_SECRET_ARN", secret.arn().unwrap_or_default()),

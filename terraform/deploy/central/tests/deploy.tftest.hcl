@@ -51,7 +51,7 @@ run "sources" {
 
   assert {
     condition = alltrue([
-      for name in flatten(regexall("variable \"(\\w+)\"", file("${path.module}/variables.tf"))) :
+      for name in flatten([for file in fileset(path.module, "variables*.tf") : regexall("variable \"(\\w+)\"", file("${path.module}/${file}"))]) :
       length(regexall("\\bvar\\.${name}\\b", file("${path.module}/main.tf"))) > 0
     ])
     error_message = "A variable is not used."
@@ -59,7 +59,9 @@ run "sources" {
 
   assert {
     condition = alltrue([
-      for name in flatten(regexall("variable \"(\\w+)\"", file("${path.module}/../../modules/central/variables.tf"))) :
+      for name in flatten([
+        for file in fileset("${path.module}/../../modules/central", "variables*.tf") : regexall("variable \"(\\w+)\"", file("${path.module}/../../modules/central/${file}"))
+      ]) :
       length(regexall("\n  ${name} +=", file("${path.module}/main.tf"))) > 0
     ])
     error_message = "A variable of the module cannot be set here."

@@ -90,6 +90,7 @@ run "by_default" {
   assert {
     condition = aws_lambda_function.function["poller"].environment[0].variables == tomap({
       BUCKET                       = "autoremediate-111111111111-eu-west-1"
+      BUCKET_OWNER                 = "111111111111"
       NETSKOPE_TENANT              = "acme.goskope.com"
       TOKEN_SECRET_ARN             = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
       HOME_REGION                  = "us-east-1"
@@ -103,6 +104,8 @@ run "by_default" {
     condition = alltrue([
       for id in ["first-rule", "second-rule"] : aws_lambda_function.function[id].environment[0].variables == tomap({
         BUCKET                       = "autoremediate-111111111111-eu-west-1"
+        BUCKET_OWNER                 = "111111111111"
+        POLICY_DIGEST                = sha256(aws_s3_object.policy.content)
         TARGET_ROLE_NAME             = "autoremediate-${id}"
         EXTERNAL_ID                  = "the-external-id"
         HOME_REGION                  = "us-east-1"

@@ -127,7 +127,7 @@ run "exact_policies" {
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
         ] },
         { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/command-line/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
@@ -181,24 +181,6 @@ run "exact_policies" {
 
   # Resources
   assert {
-    condition = jsondecode(aws_s3_bucket_policy.this.policy) == {
-      Version = "2012-10-17"
-      Statement = [{
-        Sid       = "TlsOnly"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "s3:*"
-        Resource = [
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1",
-          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/*",
-        ]
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      }]
-    }
-    error_message = "The bucket's policy is ${aws_s3_bucket_policy.this.policy}."
-  }
-
-  assert {
     condition = jsondecode(aws_sqs_queue_policy.failures.policy) == {
       Version = "2012-10-17"
       Statement = [{
@@ -240,8 +222,50 @@ run "customer_key" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_iam_role_policy.function["poller"].policy).Statement) == 6
+    condition     = length(jsondecode(aws_iam_role_policy.function["poller"].policy).Statement) == 7
     error_message = "The policy is ${aws_iam_role_policy.function["poller"].policy}."
+  }
+
+  # Whoever writes to the bucket or the queue
+  assert {
+    condition = {
+      for name, policy in merge(
+        { for key, policy in aws_iam_role_policy.function : key => policy.policy },
+        { for key, policy in aws_iam_policy.person : key => policy.policy },
+        { scheduler = aws_iam_role_policy.scheduler.policy },
+        ) : name => [
+        for statement in jsondecode(policy).Statement : jsonencode({ actions = statement.Action, through = statement.Condition.StringLike["kms:ViaService"] })
+        if statement.Resource == [var.kms_key_arn] && statement.Sid != "TokenKey"
+      ]
+      } == {
+      poller      = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*", "sqs.eu-west-1.*"] })]
+      first-rule  = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*", "sqs.eu-west-1.*"] })]
+      second-rule = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*", "sqs.eu-west-1.*"] })]
+      approver    = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
+      operator    = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
+      scheduler   = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["sqs.eu-west-1.*"] })]
+    }
+    error_message = "Somebody may not use the key, or may use it for more."
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in aws_s3_bucket_server_side_encryption_configuration.this.rule :
+      rule.bucket_key_enabled && rule.apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms" &&
+      rule.apply_server_side_encryption_by_default[0].kms_master_key_id == var.kms_key_arn
+    ])
+    error_message = "The bucket is not encrypted with the key."
+  }
+
+  assert {
+    condition     = aws_sqs_queue.failures.kms_master_key_id == var.kms_key_arn && alltrue([for group in aws_cloudwatch_log_group.function : group.kms_key_id == var.kms_key_arn])
+    error_message = "The queue or a log group is not encrypted with the key."
+  }
+
+  # S3 delivers access logs to no bucket with a KMS key
+  assert {
+    condition     = [for rule in aws_s3_bucket_server_side_encryption_configuration.access_logs.rule : rule.apply_server_side_encryption_by_default[0].sse_algorithm] == ["AES256"]
+    error_message = "No access logs would come."
   }
 
   assert {
@@ -306,7 +330,7 @@ run "another_partition" {
       [for policy in aws_iam_role_policy.function : policy.policy],
       [for policy in aws_iam_policy.person : policy.policy],
       [for permission in aws_lambda_permission.bucket : permission.source_arn],
-      [aws_iam_role_policy.scheduler.policy, aws_s3_bucket_policy.this.policy, aws_sqs_queue_policy.failures.policy],
+      [aws_iam_role_policy.scheduler.policy, aws_s3_bucket_policy.this.policy, aws_s3_bucket_policy.access_logs.policy, aws_sqs_queue_policy.failures.policy],
     )), aws_secretsmanager_secret.token.arn, ""), "arn:aws:")
     error_message = "An ARN is of another partition."
   }

@@ -3,7 +3,7 @@
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{FilterRuleName, LambdaFunctionConfiguration};
-use remediation::{Error, Folder, Guard, Manifest, Mode, POLICY_KEY, Policy, Records};
+use remediation::{AccountId, Error, Folder, Guard, Manifest, Mode, POLICY_KEY, Policy, Records};
 
 use crate::commands::doctor::check::{Area, Check};
 use crate::session::rules::{self, LoadedRule};
@@ -25,25 +25,42 @@ struct Start {
     check: &'static str,
 }
 
-/// Checks the bucket `name`, if there is one.
-pub(super) async fn check(name: Option<&str>, rules: &[LoadedRule], config: &SdkConfig) -> Vec<Check> {
+/// The bucket to check.
+struct Bucket<'a> {
+    client: Client,
+    name: &'a str,
+    /// The account that must have it.
+    owner: AccountId,
+}
+
+/// Checks the bucket `name`, if there is one. It must be of the account of whoever runs this.
+pub(super) async fn check(
+    name: Option<&str>,
+    owner: Option<AccountId>,
+    rules: &[LoadedRule],
+    config: &SdkConfig,
+) -> Vec<Check> {
     let reachable = Check::of(Area::Bucket, "reachable");
     let Some(name) = name else { return vec![reachable.skipped("no bucket given: --records s3://<bucket>")] };
-    let client = Client::new(config);
+    let Some(owner) = owner else {
+        return vec![reachable.failed("AWS does not say of which account you are", "run this as a role")];
+    };
+    let bucket = &Bucket { client: Client::new(config), name, owner };
     // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     let plans = format!("{}/", Folder::Plans.name());
-    let listed = client.list_objects_v2().bucket(name).prefix(plans).max_keys(1).send().await;
+    let list = bucket.client.list_objects_v2().bucket(name).expected_bucket_owner(bucket.owner.as_ref());
+    let listed = list.prefix(plans).max_keys(1).send().await;
     if let Err(error) = listed.map_err(|error| Error::api("s3:ListBucket", error)) {
-        let fix = "give the output `bucket` of terraform/deploy/central and its region, and allow your role \
-                   s3:ListBucket, s3:GetObject and s3:GetBucketNotification on it";
+        let fix = "give the output `bucket` of terraform/deploy/central and its region, run as a role of the bucket's own \
+                   account, and allow it s3:ListBucket, s3:GetObject and s3:GetBucketNotification on it";
         return vec![reachable.failed(format!("s3://{name}: {error}"), fix)];
     }
     let mut checks = vec![reachable.ok(format!("s3://{name}"))];
     if let Some(rule) = rules.first() {
-        checks.push(cards(&client, name, &rule.manifest).await);
+        checks.push(cards(bucket, &rule.manifest).await);
     }
-    checks.extend(policy(&client, name, rules).await);
-    checks.extend(notifications(&client, name, &rules::manifests(rules)).await);
+    checks.extend(policy(bucket, rules).await);
+    checks.extend(notifications(bucket, &rules::manifests(rules)).await);
     checks
 }
 
@@ -52,10 +69,11 @@ pub(super) async fn check(name: Option<&str>, rules: &[LoadedRule], config: &Sdk
 /// It asks to replace a version of a card that there never was. S3 refuses that whoever asks, but says to those who may
 /// not write that they may not.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
-async fn cards(client: &Client, name: &str, manifest: &Manifest) -> Check {
+async fn cards(Bucket { client, name, owner }: &Bucket<'_>, manifest: &Manifest) -> Check {
     let check = Check::of(Area::Bucket, "cards");
     let key = format!("{}{NO_CARD}", Folder::Resources.of(&manifest.id));
-    let put = client.put_object().bucket(name).key(&key).if_match(format!("\"{NO_CARD}\"")).send().await;
+    let put = client.put_object().bucket(*name).expected_bucket_owner(owner.as_ref()).key(&key);
+    let put = put.if_match(format!("\"{NO_CARD}\"")).send().await;
     let Err(error) = put.map_err(|error| Error::api("s3:PutObject", error)) else {
         return check
             .failed(format!("{key} was written on a condition that does not hold"), "tell whoever runs this S3");
@@ -69,9 +87,9 @@ async fn cards(client: &Client, name: &str, manifest: &Manifest) -> Check {
     }
 }
 
-async fn policy(client: &Client, name: &str, rules: &[LoadedRule]) -> Vec<Check> {
+async fn policy(Bucket { client, name, owner }: &Bucket<'_>, rules: &[LoadedRule]) -> Vec<Check> {
     let check = Check::of(Area::Bucket, POLICY_KEY);
-    let records = Records::Bucket { client: client.clone(), bucket: name.to_owned() };
+    let records = Records::Bucket { client: client.clone(), bucket: (*name).to_owned(), owner: owner.clone() };
     let bytes = match records.get(POLICY_KEY).await {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -98,9 +116,10 @@ fn held_by_guard(policy: &Policy, rule: &LoadedRule) -> Option<Check> {
     }
 }
 
-async fn notifications(client: &Client, name: &str, manifests: &[&Manifest]) -> Vec<Check> {
+async fn notifications(Bucket { client, name, owner }: &Bucket<'_>, manifests: &[&Manifest]) -> Vec<Check> {
     // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketNotificationConfiguration.html
-    let answer = client.get_bucket_notification_configuration().bucket(name).send().await;
+    let get = client.get_bucket_notification_configuration().bucket(*name).expected_bucket_owner(owner.as_ref());
+    let answer = get.send().await;
     let answer = match answer.map_err(|error| Error::api("s3:GetBucketNotification", error)) {
         Ok(answer) => answer,
         Err(error) => {

@@ -8,6 +8,7 @@ use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sts::error::BoxError;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
+use remediation::AccountId;
 
 use crate::commands::doctor::check::{Area, Check};
 use crate::session::access::Access;
@@ -23,6 +24,8 @@ const SET_CLOCK: &str = "set this machine's clock, and keep it synchronized with
 pub(super) struct Caller {
     pub(super) checks: Vec<Check>,
     pub(super) credentials: Credentials,
+    /// Of which account.
+    pub(super) account: Option<AccountId>,
 }
 
 /// Whether AWS accepts the credentials, so that other calls make sense.
@@ -39,7 +42,7 @@ pub(super) async fn check(config: &SdkConfig, access: &Access) -> Caller {
     if let Err(error) = access.credentials(config).await {
         let not_asked = clock.skipped("without credentials, AWS cannot be asked");
         let checks = vec![who.failed(error.reason, error.advice), not_asked];
-        return Caller { checks, credentials: Credentials::Refused };
+        return Caller { checks, credentials: Credentials::Refused, account: None };
     }
     let date = Date::default();
     let sts = aws_sdk_sts::config::Builder::from(config).interceptor(date.clone()).build();
@@ -52,14 +55,15 @@ pub(super) async fn check(config: &SdkConfig, access: &Access) -> Caller {
     };
     match answer {
         Ok(answer) => {
+            let account = answer.account.and_then(|account| account.parse().ok());
             let checks = vec![who.ok(answer.arn.unwrap_or_default()), clock];
-            Caller { checks, credentials: Credentials::Accepted }
+            Caller { checks, credentials: Credentials::Accepted, account }
         }
         Err(error) => {
             let fix =
                 "give credentials that AWS accepts (--profile, AWS_PROFILE, or the environment), and check the clock";
             let checks = vec![who.failed(error.to_string(), fix), clock];
-            Caller { checks, credentials: Credentials::Refused }
+            Caller { checks, credentials: Credentials::Refused, account: None }
         }
     }
 }

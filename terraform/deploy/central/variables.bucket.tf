@@ -1,0 +1,29 @@
+# Who may write to the bucket, beside the roles of the Lambdas, and for how long its access logs are kept.
+
+variable "approver_role_arns" {
+  type        = set(string)
+  description = "ARNs of the roles, with their paths, that may put approvals into the bucket. Without any, nobody can approve. Attach the policy in the output approver_policy_arn to them."
+  default     = []
+  nullable    = false
+}
+
+variable "operator_role_arns" {
+  type        = set(string)
+  description = "ARNs of the roles, with their paths, whose plans, reports and cards the bucket takes from the command line: those in operator_role_arns of the target accounts, and no others. Without any, nobody can apply or undo from the command line with records in the bucket. Attach the policy in the output operator_policy_arn to them."
+  default     = []
+  nullable    = false
+}
+
+variable "policy_writer_role_arns" {
+  type        = set(string)
+  description = "ARNs of the roles, with their paths, that may write policy.json: the role that applies this configuration, and those that may pause everything in a hurry. Without any, it is whoever applies this configuration, which then differs with each of them: name them if there are several."
+  default     = []
+  nullable    = false
+}
+
+variable "access_log_retention_days" {
+  type        = number
+  description = "For how many days to keep the bucket's access logs."
+  default     = 365
+  nullable    = false
+}

@@ -1,0 +1,49 @@
+# Who may write to the bucket, beside the roles of the Lambdas, and for how long its access logs are kept.
+
+variable "approver_role_arns" {
+  type        = set(string)
+  description = "ARNs of the roles, with their paths, that may put approvals into the bucket. Without any, nobody can approve. Attach the policy in the output approver_policy_arn to them."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.approver_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,64}$", arn))])
+    error_message = "An approver must be the ARN of a role, without wildcards."
+  }
+}
+
+variable "operator_role_arns" {
+  type        = set(string)
+  description = "ARNs of the roles, with their paths, whose plans, reports and cards the bucket takes from the command line: those in operator_role_arns of the target accounts, and no others. Without any, nobody can apply or undo from the command line with records in the bucket. Attach the policy in the output operator_policy_arn to them."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.operator_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,64}$", arn))])
+    error_message = "An operator must be the ARN of a role, without wildcards."
+  }
+}
+
+variable "policy_writer_role_arns" {
+  type        = set(string)
+  description = "ARNs of the roles, with their paths, that may write policy.json: the role that applies this configuration, and those that may pause everything in a hurry. Without any, it is whoever applies this configuration, which then differs with each of them: name them if there are several."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.policy_writer_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,64}$", arn))])
+    error_message = "A policy writer must be the ARN of a role, without wildcards."
+  }
+}
+
+variable "access_log_retention_days" {
+  type        = number
+  description = "For how many days to keep the bucket's access logs."
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition     = var.access_log_retention_days >= 1 && floor(var.access_log_retention_days) == var.access_log_retention_days
+    error_message = "access_log_retention_days must be a whole number, 1 or more."
+  }
+}
