@@ -181,7 +181,9 @@ impl<R: Rule> Shell<R> {
         let batch = Batch::from_ndjson(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
         let count = batch.findings.len();
         if count > MOST_FINDINGS {
-            let error = format!("the batch has {count} findings, but at most {MOST_FINDINGS} are allowed: split it into several batches");
+            let error = format!(
+                "the batch has {count} findings, but at most {MOST_FINDINGS} are allowed: split it into several batches"
+            );
             return Err(Unusable { error, batch: None });
         }
         match self.engine(batch.id.run, invocation).await {
