@@ -22,7 +22,7 @@ const KILLS: (&str, usize) = ("KILLS", 50);
 const OPEN: [bool; 4] = [true, false, false, false];
 
 /// The event of one object; S3 sends keys URL-encoded.
-fn event(bucket: &str, key: &str) -> Value {
+pub(crate) fn event(bucket: &str, key: &str) -> Value {
     json!({"Records": [{
         "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
         "eventTime": "2026-01-01T00:00:00.000Z", "eventName": "ObjectCreated:Put",

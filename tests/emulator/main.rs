@@ -9,6 +9,7 @@ mod command_line;
 mod crash;
 mod doctor;
 mod iam_stale_access_key;
+mod memory;
 mod network_acl_open_ingress;
 mod pipeline;
 mod rds_public_snapshot;
