@@ -54,12 +54,13 @@ locals {
       noncurrent_days = 30
     }
 
-    # How many changes a run has made so far; of no use once the run is over. The command line counts its own runs in
-    # a folder of its own, so that no person can stop or free a run of a Lambda.
+    # How many changes the runs of a day have made so far, one object for a rule and a day; of no use once the day is
+    # over. The command line counts its own runs in a folder of its own, so that no person can stop or free a run of a
+    # Lambda.
     ledgers = {
       readers         = ["rule", "operator"]
       writers         = ["rule"]
-      once            = true
+      once            = false
       days            = 30
       noncurrent_days = 1
     }
