@@ -5,6 +5,7 @@ pub(crate) mod access;
 pub(crate) mod connection;
 pub(crate) mod findings;
 pub(crate) mod plans;
+pub(crate) mod policy;
 pub(crate) mod records;
 pub(crate) mod rules;
 pub(crate) mod runs;

@@ -185,6 +185,10 @@ impl<R: Rule> Shell<R> {
         let plan: Plan<R::Change> = self.records.get_as(&approval.plan).await.map_err(Unusable::without_batch)?;
         let engine = self.engine(approval.run, invocation).await.map_err(Unusable::without_batch)?;
         let approved = Approved { approval, stored_by: object.stored_by.clone() };
+        if approved.is_by_another() {
+            let Approved { approval, stored_by } = &approved;
+            tracing::warn!(by = approval.by, ?stored_by, "the approval was stored by somebody else than it names");
+        }
         Ok(engine.run_approved(approved, plan, invocation.deadline).await.report)
     }
 

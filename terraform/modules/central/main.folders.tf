@@ -1,7 +1,7 @@
 # The bucket's folders: who reads and writes each of them, and for how long it is kept. IAM policies, notifications and
 # the lifecycle are made from this table alone. Nobody may delete: what is old expires.
 #
-# Below a folder, everything stands under the ID of its rule: the Lambda of a rule has access only to
+# Below a folder of a rule's Lambda, everything stands under the ID of its rule: the Lambda of a rule has access only to
 # <folder>/<its own ID>/.
 
 locals {
@@ -52,6 +52,15 @@ locals {
       writers         = ["rule", "operator"]
       days            = 30
       noncurrent_days = 1
+    }
+
+    # That an operator wrote in spite of the policy, and why: each raises an alarm (main.overrides.tf). Of no rule, because
+    # a command can be of several.
+    overrides = {
+      readers         = ["approver", "operator"]
+      writers         = ["operator"]
+      days            = var.record_retention_days
+      noncurrent_days = var.record_retention_days
     }
   }
 

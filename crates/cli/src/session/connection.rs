@@ -1,15 +1,11 @@
 //! A connection: credentials that work, the region, and the store of records.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use aws_config::SdkConfig;
-use remediation::{Error as CallError, POLICY_KEY, Policy, PolicyRecord, Records};
+use remediation::{Error as CallError, Records};
 
 use crate::error::Error;
 use crate::session::access::{self, Access};
 use crate::session::records::{RecordsPlace, locate};
-use crate::session::rules::PolicyInForce;
 
 /// What every command that changes or reads records needs.
 pub(crate) struct Connection {
@@ -47,22 +43,5 @@ impl Connection {
         let identity = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
         let identity = identity.map_err(|error| Error::Caller(CallError::api(action, error)))?;
         identity.arn.ok_or_else(|| Error::Caller(CallError::unusable(action, "no ARN")))
-    }
-
-    /// The policy in force: that of `file`, or the bucket's. Records in a folder have none.
-    pub(crate) async fn policy(&self, file: Option<&Path>) -> Result<PolicyInForce, Error> {
-        let record = match (file, &self.place) {
-            (Some(file), _) => {
-                let folder = file.parent().unwrap_or(Path::new("")).to_owned();
-                let key = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                PolicyRecord::new(Records::Folder(folder), key)
-            }
-            (None, RecordsPlace::Bucket(_)) => PolicyRecord::new(self.records.clone(), POLICY_KEY),
-            (None, RecordsPlace::Folder(_)) => {
-                return Ok(PolicyInForce { policy: Policy::unrestricted(), record: None });
-            }
-        };
-        let policy = Arc::unwrap_or_clone(record.read().await?);
-        Ok(PolicyInForce { policy, record: Some(record) })
     }
 }

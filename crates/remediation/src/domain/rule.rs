@@ -164,7 +164,7 @@ pub struct Proposal<C> {
     pub notes: Vec<String>,
 }
 
-/// What a guard does with what it sees, from the least strict to the strictest.
+/// What a guard does with what it sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Guard {

@@ -42,15 +42,23 @@ impl Policy {
                 _ => return Err(differs(rule, name, wanted, here)),
             }
         }
+        // Every field is named, so that a new one has to be thought of: either it is laid together here, or, as the modes
+        // are, it is asked of each policy.
+        let Self { schema, paused, mode, rules, accounts, overrides, exemptions, .. } = self.clone();
         Ok(Self {
-            paused: self.paused || own.paused,
-            exemptions: self.exemptions.iter().chain(&own.exemptions).cloned().collect(),
+            schema,
+            paused: paused || own.paused,
+            mode,
+            rules,
+            accounts,
+            overrides,
+            exemptions: exemptions.into_iter().chain(own.exemptions.iter().cloned()).collect(),
             limits: self.limits.narrowed_by(own.limits),
             approval_hours: self.approval_hours.min(own.approval_hours),
             fight: self.fight.narrowed_by(own.fight),
-            stricter,
+            json: self.json.clone(),
             narrowing: Some(Arc::clone(own)),
-            ..self.clone()
+            stricter,
         })
     }
 
@@ -102,7 +110,7 @@ impl Policy {
         lifted
     }
 
-    /// This policy and the one that narrows it: what holds for a resource holds in each of them.
+    /// This policy and the one that narrows it: what holds for a resource, such as its mode, must hold in each of them.
     pub(super) fn each(&self) -> impl Iterator<Item = &Self> {
         [self].into_iter().chain(self.narrowing.as_deref())
     }

@@ -23,6 +23,8 @@ pub enum Folder {
     Ledgers,
     /// Cards of resources.
     Resources,
+    /// That somebody wrote in spite of the policy. It is the one folder that is not divided by rules.
+    Overrides,
 }
 
 impl Folder {
@@ -35,6 +37,7 @@ impl Folder {
             Self::Approvals => "approvals",
             Self::Ledgers => "ledgers",
             Self::Resources => "resources",
+            Self::Overrides => "overrides",
         }
     }
 

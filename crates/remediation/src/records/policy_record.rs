@@ -1,4 +1,4 @@
-//! Where the policy is kept, to be read anew before each write.
+//! Where the policy is kept, to be read anew before each write; and an operator's own beside it, which narrows it.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::{RecordError, Records, Stored, Version};
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Policy, PolicyError, SettingDefaults};
 
 /// The policy in a store.
 #[derive(Debug, Clone)]
@@ -15,6 +15,23 @@ pub struct PolicyRecord {
     key: String,
     /// What was read last. Who waits for a read that began after its own question takes that answer.
     last: Arc<Mutex<Option<Read>>>,
+    narrowing: Option<Arc<Narrowing>>,
+}
+
+/// What narrows a policy.
+#[derive(Debug)]
+struct Narrowing {
+    own: PolicyRecord,
+    defaults: SettingDefaults,
+    last: Mutex<Option<Narrowed>>,
+}
+
+/// Two policies, and the one that allows what both of them allow.
+#[derive(Debug)]
+struct Narrowed {
+    policy: Arc<Policy>,
+    own: Arc<Policy>,
+    both: Arc<Policy>,
 }
 
 /// One read of the policy.
@@ -28,15 +45,32 @@ struct Read {
 impl PolicyRecord {
     /// The policy under `key`.
     pub fn new(records: Records, key: impl Into<String>) -> Self {
-        Self { records, key: key.into(), last: Arc::default() }
+        Self { records, key: key.into(), last: Arc::default(), narrowing: None }
+    }
+
+    /// The same, narrowed by the policy that `own` holds; `defaults` are the rules' settings of which neither says
+    /// anything.
+    #[must_use]
+    pub fn narrowed_by(self, own: Self, defaults: SettingDefaults) -> Self {
+        let narrowing = Narrowing { own, defaults, last: Mutex::default() };
+        Self { narrowing: Some(Arc::new(narrowing)), ..self }
     }
 
     /// The policy as it is at some moment after this is called. A version that is known is not read into a policy again.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or is none: nothing may be written then.
+    /// It, or the one that narrows it, cannot be read or is none, or the two do not go together: nothing may be written
+    /// then.
     pub async fn read(&self) -> Result<Arc<Policy>, PolicyError> {
+        let policy = self.read_alone().await?;
+        match &self.narrowing {
+            Some(narrowing) => narrowing.narrow(policy).await,
+            None => Ok(policy),
+        }
+    }
+
+    async fn read_alone(&self) -> Result<Arc<Policy>, PolicyError> {
         let asked = Timestamp::now();
         let mut last = self.last.lock().await;
         if let Some(read) = last.as_ref().filter(|read| read.began > asked) {
@@ -53,6 +87,52 @@ impl PolicyRecord {
     }
 }
 
+impl Narrowing {
+    async fn narrow(&self, policy: Arc<Policy>) -> Result<Arc<Policy>, PolicyError> {
+        let own = self.own.read_alone().await?;
+        let mut last = self.last.lock().await;
+        let is_same = |of: &&Narrowed| Arc::ptr_eq(&of.policy, &policy) && Arc::ptr_eq(&of.own, &own);
+        if let Some(narrowed) = last.as_ref().filter(is_same) {
+            return Ok(Arc::clone(&narrowed.both));
+        }
+        let both = Arc::new(policy.narrowed_by(&own, &self.defaults)?);
+        *last = Some(Narrowed { policy, own, both: Arc::clone(&both) });
+        Ok(both)
+    }
+}
+
 fn unread(error: RecordError) -> PolicyError {
     PolicyError::Unread { passes: error.passes(), why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Mode;
+
+    #[tokio::test]
+    async fn a_change_of_either_policy_counts_from_the_next_read_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let record = |name: &str| PolicyRecord::new(Records::Folder(folder.path().into()), name);
+        let narrowed = record("policy.json").narrowed_by(record("own.json"), SettingDefaults::new());
+        let account = "111111111111".parse().unwrap();
+        let mode = || async { narrowed.read().await.map(|policy| policy.mode("open-door", &account)) };
+        store("policy.json", r#"{"mode": "approve"}"#);
+        store("own.json", r#"{"mode": "apply"}"#);
+        assert_eq!(mode().await.unwrap(), Mode::Approve);
+        assert_eq!(mode().await.unwrap(), Mode::Approve);
+        store("policy.json", r#"{"mode": "apply", "paused": true}"#);
+        assert_eq!(mode().await.unwrap(), Mode::Apply);
+        assert!(narrowed.read().await.unwrap().paused);
+        store("own.json", r#"{"mode": "plan"}"#);
+        assert_eq!(mode().await.unwrap(), Mode::Plan);
+        store("own.json", r#"{"mod": "apply"}"#);
+        assert!(mode().await.unwrap_err().to_string().contains("is `mode` meant?"));
+        store("own.json", r#"{"rules": {"open-door": {"settings": {"days": 3}}}}"#);
+        assert!(mode().await.unwrap_err().to_string().contains("`days` of open-door is 3"));
+        store("own.json", "{}");
+        std::fs::remove_file(folder.path().join("policy.json")).unwrap();
+        assert!(mode().await.unwrap_err().to_string().contains("policy.json"));
+    }
 }
