@@ -1,17 +1,21 @@
 //! `autoremediate` as a person or a script runs it.
 
+mod policy;
+
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use remediation::Batch;
 use rules::s3_public_bucket::S3PublicBucket;
+use rules::security_group_open_admin_port::SecurityGroupOpenAdminPort;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::emulator::Emulator;
 use testkit::netskope::{FakeNetskope, row};
 use testkit::organization::Organization;
 use testkit::paths;
+use testkit::subjects::security_group_open_admin_port::SecurityGroups;
 
 const TOKEN: &str = "a-token-that-must-not-be-seen-77aa";
 
@@ -49,7 +53,10 @@ struct Desk {
 
 impl Desk {
     async fn new() -> Self {
-        let of = Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap();
+        Self::of(Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap()).await
+    }
+
+    async fn of(of: Organization) -> Self {
         let environment = of.environment().await.unwrap();
         Self { of, folder: tempfile::tempdir().unwrap(), environment }
     }
@@ -77,9 +84,9 @@ impl Desk {
         command.args(arguments).current_dir(self.folder.path()).env_clear().envs(self.environment.iter().cloned());
         command.env("AWS_EC2_METADATA_DISABLED", "true").env("PATH", std::env::var_os("PATH").unwrap());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let running = command.spawn().unwrap();
+        let mut running = command.spawn().unwrap();
         let until = Instant::now() + Duration::from_secs(60);
-        while !asked.exists() && Instant::now() < until {
+        while !asked.exists() && running.try_wait().unwrap().is_none() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         if asked.exists() {
@@ -376,6 +383,81 @@ async fn what_a_later_run_has_changed_is_taken_back_first_and_only_if_asked_for(
     assert!(runs[0].as_str().unwrap().contains(later), "the later one first: {runs:?}");
     assert_eq!(shown["shown"].as_array().unwrap().len(), 2, "both are shown: {shown}");
     assert_eq!(desk.of.target.public_access_block(&bucket).await.unwrap(), None);
+}
+
+/// A group on the lists of both controls, fixed for one of them in each of two runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_two_runs_have_narrowed_is_given_back_the_later_run_first() {
+    let of = Organization::new::<SecurityGroupOpenAdminPort>(Emulator::shared().await.unwrap()).await.unwrap();
+    let desk = Desk::of(of).await;
+    let groups = SecurityGroups::of(&desk.of.target);
+    let before = ["tcp 0-65535 0.0.0.0/0"];
+    let group = groups.make_in_other_vpc("both", &before).await.unwrap();
+    let mut reports = Vec::new();
+    // For 22, then for 3389.
+    for (control, port) in [(0, 22), (1, 3389)] {
+        let findings = desk.findings(&desk.of.batch_of(control, &[&group]));
+        let (code, shown, log) = desk.run(&["apply", "--alone", "--yes", "--findings", &findings]);
+        assert_eq!((code, outcome(&shown)), (0, "fixed"), "{log}");
+        assert!(!groups.is_open(&group, port).await.unwrap());
+        reports.push(shown["reports"][0].clone());
+    }
+    let narrowed = groups.rules(&group).await.unwrap();
+    let first = reports[0]["report_at"].as_str().unwrap();
+    let later = reports[1]["report"]["run"].as_str().unwrap();
+    for force in [&[][..], &["--resource", &group]] {
+        let (code, shown, log) = desk.run(&[&["undo", first, "--yes", "--alone"][..], force].concat());
+        assert_eq!((code, outcome(&shown)), (2, "held"), "{log}");
+        let detail = shown["reports"][0]["report"]["findings"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(later) && log.contains(later) && log.contains("--with-later"), "{detail} {log}");
+        assert_eq!(groups.rules(&group).await.unwrap(), narrowed, "neither port is opened");
+    }
+    let (code, shown, log) = desk.run(&["undo", first, "--with-later"]);
+    assert_eq!((code, groups.rules(&group).await.unwrap()), (2, narrowed), "only shown: {log}");
+    let shown = shown["shown"].as_array().unwrap();
+    let runs: Vec<_> = shown.iter().map(|of| of["what"].as_str().unwrap()).collect();
+    assert!(runs.len() == 2 && runs[0].contains(later) && !runs[1].contains(later), "the later first: {runs:?}");
+    let (code, shown, log) = desk.run(&["undo", first, "--yes", "--alone", "--with-later"]);
+    assert_eq!((code, &shown["counts"]), (0, &json!({"undone": 2})), "{shown} {log}");
+    let undone: Vec<_> = shown["reports"].as_array().unwrap().iter().map(|of| of["report"]["undoes"].clone()).collect();
+    assert!(undone[0].as_str().unwrap().contains(later), "the later first: {undone:?}");
+    assert_eq!(groups.rules(&group).await.unwrap(), before);
+}
+
+/// What a process gives as credentials for so many seconds, and how often it is asked while a bucket is fixed.
+async fn asked_for_credentials(desk: &mut Desk, seconds: u32) -> usize {
+    let value = |name: &str| desk.environment.iter().find(|(key, _)| key == name).unwrap().1.clone();
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    let [id, secret, token] = keys.map(value);
+    let folder = desk.folder.path();
+    let (script, config, asked) = (folder.join("give"), folder.join("config"), folder.join(format!("asked-{seconds}")));
+    let given = format!(
+        r#"#!/bin/sh
+echo asked >> {}
+echo "{{\"Version\": 1, \"AccessKeyId\": \"{id}\", \"SecretAccessKey\": \"{secret}\", \"SessionToken\": \"{token}\",
+\"Expiration\": \"$(date -u -d '+{seconds} seconds' +%Y-%m-%dT%H:%M:%SZ)\"}}"
+"#,
+        asked.display()
+    );
+    std::fs::write(&script, given).unwrap();
+    std::fs::write(&config, format!("[default]\ncredential_process = sh {}\n", script.display())).unwrap();
+    let own = std::mem::take(&mut desk.environment);
+    let kept = own.iter().filter(|(name, _)| !keys.contains(&name.as_str())).cloned();
+    desk.environment = kept.chain([("AWS_CONFIG_FILE".to_owned(), config.display().to_string())]).collect();
+    let bucket = desk.bucket(&format!("for-{seconds}"), None).await;
+    let findings = desk.findings(&desk.of.batch(&[&bucket]));
+    let (code, shown, log) = desk.run(&["apply", "--alone", "--yes", "--findings", &findings]);
+    assert_eq!((code, outcome(&shown)), (0, "fixed"), "{log}");
+    desk.environment = own;
+    std::fs::read_to_string(asked).unwrap().lines().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_end_while_it_runs_are_loaded_again() {
+    let mut desk = Desk::new().await;
+    let long = asked_for_credentials(&mut desk, 3600).await;
+    let short = asked_for_credentials(&mut desk, 5).await;
+    assert!(short > long, "{short} times for those of 5 s, {long} for those of an hour");
 }
 
 #[tokio::test(flavor = "multi_thread")]

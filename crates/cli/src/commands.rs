@@ -123,6 +123,8 @@ The help of each command has more examples.",
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use clap::error::ErrorKind;
 
     use super::*;
@@ -160,7 +162,7 @@ mod tests {
     #[test]
     fn a_region_is_the_same_argument_in_every_command() {
         let cli = Cli::command();
-        let helps: std::collections::BTreeSet<_> = cli
+        let helps: BTreeSet<_> = cli
             .get_subcommands()
             .flat_map(|command| command.get_arguments().filter(|arg| arg.get_id() == "region"))
             .map(|arg| arg.get_help().unwrap().to_string())
@@ -210,6 +212,22 @@ mod tests {
         }
     }
 
+    /// A time that is added to a clock has an end.
+    #[test]
+    fn no_number_is_too_great_for_what_is_reckoned_with_it() {
+        for (arguments, most) in [
+            (&["undo", "reports/r/2026-01-02/x-1.json", "--exempt-hours"][..], 720),
+            (&["approve", "plans/r/2026-01-02/x-1.json", "--reason", "r", "--wait"], 86_400),
+        ] {
+            let parse = |number: u64| {
+                let (first, number) = (["autoremediate"], [number.to_string()]);
+                let words = first.into_iter().chain(arguments.iter().copied()).chain(number.iter().map(String::as_str));
+                Cli::try_parse_from(words)
+            };
+            assert!(parse(most).is_ok() && parse(most + 1).is_err() && parse(u64::MAX).is_err(), "{arguments:?}");
+        }
+    }
+
     #[test]
     fn the_token_is_not_an_argument() {
         let error = plan_args(&["--netskope-tenant", "example.goskope.com", "--netskope-token", "x"]).unwrap_err();
@@ -223,6 +241,77 @@ mod tests {
             Some(line[start..].split_whitespace().map(|word| word.trim_end_matches(')')))
         });
         lines.map(|words| words.take_while(|word| *word != ">").collect()).collect()
+    }
+
+    /// Every `--flag` of a text.
+    fn flags(text: &str) -> impl Iterator<Item = &str> {
+        let is_of_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+        text.split(move |letter| !is_of_word(letter))
+            .filter_map(|word| word.strip_prefix("--"))
+            .filter(|flag| flag.starts_with(|letter: char| letter.is_ascii_lowercase()))
+    }
+
+    /// The long flags that any command has.
+    fn every_flag() -> BTreeSet<String> {
+        fn collect(command: &clap::Command, flags: &mut BTreeSet<String>) {
+            flags.extend(command.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)));
+            command.get_subcommands().for_each(|command| collect(command, flags));
+        }
+        let mut flags = ["help", "version"].map(str::to_owned).into();
+        collect(&Cli::command(), &mut flags);
+        flags
+    }
+
+    const README: &str = include_str!("../../../README.md");
+
+    /// What the README has in code: spans, and lines of blocks.
+    fn code(text: &str) -> impl Iterator<Item = &str> {
+        let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
+        let prose = text.split("```").step_by(2);
+        prose.flat_map(|prose| prose.split('`').skip(1).step_by(2)).chain(blocks)
+    }
+
+    #[test]
+    fn every_flag_that_the_readme_names_is_one() {
+        let known = every_flag();
+        // Lines about other programs, such as the AWS CLI, have flags of those.
+        let ours = |line: &&str| !["`aws ", "./justw", "--target "].iter().any(|other| line.contains(other));
+        let text = README.lines().filter(ours).collect::<Vec<_>>().join("\n");
+        let ours = code(&text).filter(|code| code.starts_with("--") || code.contains("autoremediate "));
+        let named: BTreeSet<_> = ours.flat_map(flags).collect();
+        assert!(named.len() >= 10, "{named:?}");
+        for flag in named {
+            assert!(known.contains(flag), "the README names --{flag}");
+        }
+    }
+
+    #[test]
+    fn every_command_line_of_the_readme_parses() {
+        let mut lines = 0;
+        for code in code(README) {
+            let Some(start) = code.find("autoremediate ") else { continue };
+            let line = code[start..].split(" #").next().unwrap_or_default().trim_end_matches(')');
+            let words: Vec<_> = line.split_whitespace().collect();
+            // A path, or the words for a file of either kind.
+            if !Cli::command().get_subcommands().any(|command| command.get_name() == words[1]) || words.len() < 3 {
+                continue;
+            }
+            Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{line}: {error}"));
+            lines += 1;
+        }
+        assert!(lines >= 8, "only {lines} command lines were found");
+    }
+
+    #[test]
+    fn every_flag_that_a_help_or_an_error_names_is_one() {
+        let known = every_flag();
+        let mut texts = vec![include_str!("error.rs").to_owned(), help()];
+        for command in Cli::command().get_subcommands() {
+            texts.push(command.clone().render_long_help().to_string());
+        }
+        for flag in texts.iter().flat_map(|text| flags(text)) {
+            assert!(known.contains(flag), "--{flag} is named, and there is none");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(crate) enum Error {
     NothingAwaits(String),
     #[error("nothing was approved: there is no terminal to ask on. Give --yes to approve without being asked")]
     Unapproved,
-    #[error("cannot find out who you are, and of which account: {0}")]
+    #[error("nothing was changed: cannot find out who you are, and of which account: {0}")]
     Caller(remediation::Error),
     #[error("no report after {seconds} s. The approval is stored; the report will be at {report}")]
     NoReportYet { report: String, seconds: u64 },
@@ -46,14 +46,38 @@ pub(crate) enum Error {
     Broken { place: String, source: serde_json::Error },
     #[error("cannot read the policy {}: {source}", path.display())]
     PolicyFile { path: PathBuf, source: io::Error },
-    #[error("{0}. To use another policy, give --policy")]
+    #[error(transparent)]
     Policy(#[from] PolicyError),
+    #[error(
+        "cannot use {place}: {source}. Correct it; in an emergency, --override REASON with --policy FILE uses another \
+         policy in its place"
+    )]
+    BucketPolicy { place: String, source: PolicyError },
+    #[error("cannot use {}: {source}", path.display())]
+    OwnPolicy { path: PathBuf, source: PolicyError },
+    #[error(
+        "there is nothing to override: the records are in the folder `{}`, where no policy holds but that of --policy",
+        folder.display()
+    )]
+    NothingToOverride { folder: PathBuf },
+    #[error(
+        "nothing was changed, because the override could not be recorded in {place}: {source}. Your role needs \
+         s3:PutObject on it, as in the policy autoremediate-operator-<region>"
+    )]
+    NotRecorded { place: String, source: Box<RecordError> },
+    #[error(
+        "--policy has no effect on an approval in a bucket: the rule's Lambda carries out the plan, and keeps to the \
+         bucket's policy"
+    )]
+    PolicyOfLambda,
+    #[error("a reason has at least one letter, and at most {most} characters")]
+    Reason { most: usize },
     #[error(transparent)]
     Unreadable(#[from] Box<RecordError>),
     #[error(
-        "nothing was changed: the records are in the folder `{}`, where no run of the deployment and no other person sees \
-         what this command is at work on. Give the deployment's bucket, s3://<bucket>; or, if nobody else is at work on \
-         these resources, give --alone", folder.display()
+        "nothing was changed: the records are in the folder `{}`, where neither the deployment nor anybody else can see what \
+         this command is working on. Give the deployment's bucket, s3://<bucket>; or --alone, if nobody else is working \
+         on these resources", folder.display()
     )]
     NotAlone { folder: PathBuf },
     #[error("{0} names no plan: its run had nothing to change, so there is nothing to undo")]

@@ -6,6 +6,7 @@ pub(crate) mod connection;
 pub(crate) mod findings;
 pub(crate) mod identity;
 pub(crate) mod plans;
+pub(crate) mod policy;
 pub(crate) mod records;
 pub(crate) mod rules;
 pub(crate) mod runs;

@@ -342,7 +342,7 @@ impl<R: Rule> Engine<R> {
         let accounts: std::collections::BTreeSet<_> = findings.iter().map(|placed| &placed.finding.account).collect();
         let accounts = accounts
             .into_iter()
-            .filter(|account| job.mode_for(self, account) > Mode::Off && self.policy.scope.may_include(account));
+            .filter(|account| job.mode_for(self, account) > Mode::Off && self.policy.may_include(account));
         let list = |account| async move {
             let _slot = self.slots.acquire().await;
             // Who needs a card that could not be listed is told so.

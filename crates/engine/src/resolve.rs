@@ -193,7 +193,7 @@ impl<R: Rule> Engine<R> {
 
     /// Whether the policy's scope may include the account. Where an organization is all that it names, only IAM knows.
     pub(crate) fn in_scope(&self, policy: &Policy, account: &AccountId) -> Result<()> {
-        if policy.scope.may_include(account) {
+        if policy.may_include(account) {
             return Ok(());
         }
         let message = format!("out of scope: the policy's scope does not include the account {account}");
@@ -243,7 +243,7 @@ impl<R: Rule> Engine<R> {
         let outcome = error.kind.outcome();
         if error.is_of_account() {
             self.problems.count(&finding.account, error, findings);
-            if let Some(asked) = self.policy.scope.asks_iam().filter(|_| is_refused_role(error)) {
+            if let Some(asked) = self.policy.scope_of_iam().filter(|_| is_refused_role(error)) {
                 let message = format!(
                     "out of scope, or without our role: the policy's scope is {asked}, and AWS does not let the account's \
                      role be assumed ({error}). If the account belongs to it, `autoremediate doctor` tells what its role \

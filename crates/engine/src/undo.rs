@@ -305,6 +305,11 @@ impl<R: Rule> Engine<R> {
             }
             return Err(Verdict::new(Outcome::Undone, "it is as it was before the fix already"));
         }
+        let mode = self.policy.mode(&self.manifest.id, &finding.account);
+        if writes && mode < Mode::Apply {
+            let detail = format!("the policy's mode is {mode}, and an undo writes without an approval");
+            return Err(Verdict::new(Outcome::Held, detail));
+        }
         let changes: Vec<_> = originals.iter().rev().map(R::undo).collect();
         as_shown(trip.how, &seen.resource, &changes)?;
         Ok(Ready { resource: seen.resource, changes, originals, known, claimed: None })
@@ -363,7 +368,7 @@ impl<R: Rule> Engine<R> {
             finding: back.finding(),
             resource: &ready.resource,
             changes: &ready.changes,
-            needs: Mode::Off,
+            needs: Mode::Apply,
             claimed,
             deadline,
         };

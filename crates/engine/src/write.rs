@@ -81,7 +81,7 @@ impl<R: Rule> Engine<R> {
             Err(error) => Err(Error::stopped(error.to_string())),
             Ok(policy) if policy.paused => Err(Error::stopped(PAUSED.into())),
             Ok(policy) if policy.mode(&self.manifest.id, &finding.account) < needs => {
-                Err(Error::stopped("the rule's mode is another by now".into()))
+                Err(Error::stopped("the rule's mode has changed since the plan was made".into()))
             }
             Ok(policy) => self.in_scope(&policy, &finding.account).map_err(|error| Error::stopped(error.message)),
         }

@@ -19,10 +19,10 @@ pub use domain::{
     Control, Docs, Ec2Name, Finding, Guard, Manifest, ManifestError, Mode, NameForm, Named, NoParameters, Outcome,
     Permission, Proposal, Resource, Rule, RunId, RunbookUse, Scope, Seen, ServiceRole, Side, Sighting, Tags,
 };
-pub use policy::{Fight, Limits, Policy, PolicyError, line_at, nearest};
+pub use policy::{Fight, Limits, Policy, PolicyError, SettingDefaults, line_at, nearest};
 pub use records::{
     AccountProblem, Approval, ApprovalError, Approved, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError,
-    COMMAND_LINE, Card, Folder, Ledger, POLICY_KEY, Plan, PlannedChange, PlannedResource, PolicyRecord, REPORT_SCHEMA,
-    RecordError, Records, Report, ReportedFinding, StoredPlan, Verification,
+    COMMAND_LINE, Card, Folder, Ledger, POLICY_KEY, Plan, PlannedChange, PlannedResource, PolicyOverride, PolicyRecord,
+    REPORT_SCHEMA, RecordError, Records, Report, ReportedFinding, StoredPlan, Verification,
 };
 pub use text::utf8;

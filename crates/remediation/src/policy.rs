@@ -3,10 +3,12 @@
 //! Its JSON Schema is generated from these types; each rule's part, its settings, comes from the rule.
 
 mod exemption;
+mod narrow;
 mod scope;
 mod text;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,6 +19,7 @@ use crate::aws::AccountId;
 use crate::domain::Mode;
 
 pub use exemption::{About, Exemption, Names};
+pub use narrow::SettingDefaults;
 pub use scope::Scope;
 pub use text::{PolicyError, line_at, nearest};
 
@@ -53,7 +56,7 @@ pub struct Policy {
     exemptions: Vec<Exemption>,
     /// The accounts that are written to.
     #[serde(default)]
-    pub scope: Scope,
+    scope: Scope,
     /// How much may be changed.
     #[serde(default)]
     pub limits: Limits,
@@ -67,6 +70,12 @@ pub struct Policy {
     /// The JSON that it was read from, to find the lines of the rules' settings in.
     #[serde(skip)]
     json: String,
+    /// The policy that narrows this one.
+    #[serde(skip)]
+    narrowing: Option<Arc<Self>>,
+    /// The guards that are stricter than in the JSON, because of that one.
+    #[serde(skip)]
+    stricter: SettingDefaults,
 }
 
 /// What holds for one rule.
@@ -211,19 +220,39 @@ impl Policy {
             fight: Fight::default(),
             scope: Scope::default(),
             json: "{}".into(),
+            narrowing: None,
+            stricter: SettingDefaults::new(),
         }
+    }
+
+    /// Whether an account may be in the scope, as far as that can be told without asking AWS.
+    pub fn may_include(&self, account: &AccountId) -> bool {
+        self.each().all(|policy| policy.scope.may_include(account))
+    }
+
+    /// What the scope leaves to IAM: of which organization an account must be, or of which of its units.
+    pub fn scope_of_iam(&self) -> Option<String> {
+        self.each().find_map(|policy| policy.scope.of_iam())
     }
 
     /// What the rule `rule` may do in `account`.
     pub fn mode(&self, rule: &str, account: &AccountId) -> Mode {
+        self.each().map(|policy| policy.own_mode(rule, account)).min().unwrap_or_default()
+    }
+
+    fn own_mode(&self, rule: &str, account: &AccountId) -> Mode {
         let given = self.accounts.get(account);
         let mut overrides = self.overrides.iter().rev();
         let applies = |other: &&Override| other.0.applies(rule, account, given);
-        overrides.find(applies).map_or_else(|| self.mode_of_rule(rule), |other| other.0.mode)
+        overrides.find(applies).map_or_else(|| self.own_mode_of_rule(rule), |other| other.0.mode)
     }
 
     /// What the rule `rule` may do in an account for which no override says anything else.
     pub fn mode_of_rule(&self, rule: &str) -> Mode {
+        self.each().map(|policy| policy.own_mode_of_rule(rule)).min().unwrap_or_default()
+    }
+
+    fn own_mode_of_rule(&self, rule: &str) -> Mode {
         self.rules.get(rule).and_then(|policy| policy.mode).unwrap_or(self.mode)
     }
 
@@ -233,10 +262,16 @@ impl Policy {
     ///
     /// The rule does not know one of its settings, or its value; with the line.
     pub fn settings<S: DeserializeOwned + Default>(&self, id: &str) -> Result<S, PolicyError> {
-        match self.rules.get(id).and_then(|policy| policy.settings.as_ref()) {
-            Some(_) => text::settings(&self.json, id).map(Option::unwrap_or_default),
-            None => Ok(S::default()),
-        }
+        let given = self.rules.get(id).and_then(|policy| policy.settings.as_ref());
+        let settings = match given {
+            Some(_) => text::settings(&self.json, id).map(Option::unwrap_or_default)?,
+            None => S::default(),
+        };
+        let Some(stricter) = self.stricter.get(id) else { return Ok(settings) };
+        let mut given = given.and_then(Value::as_object).cloned().unwrap_or_default();
+        given.extend(stricter.clone());
+        serde_json::from_value(Value::Object(given))
+            .map_err(|error| PolicyError::Settings { rule: id.to_owned(), message: error.to_string() })
     }
 
     /// What is left as it is.

@@ -1,4 +1,4 @@
-//! What is kept: batches, plans, reports, approvals, cards, ledgers and the policy, and where.
+//! What is kept: batches, plans, reports, approvals, cards, ledgers, overrides and the policy, and where.
 
 mod approval;
 mod batch;
@@ -6,6 +6,7 @@ mod card;
 mod keys;
 mod ledger;
 mod plan;
+mod policy_override;
 mod policy_record;
 mod report;
 mod schema;
@@ -20,6 +21,7 @@ pub use card::{CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, W
 pub use keys::{COMMAND_LINE, Folder, POLICY_KEY, card_key, cards_of};
 pub use ledger::{HeldBack, LEDGER_SCHEMA, Ledger};
 pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
+pub use policy_override::{OVERRIDE_SCHEMA, PolicyOverride};
 pub use policy_record::PolicyRecord;
 pub use report::{AccountProblem, REPORT_SCHEMA, Report, ReportedFinding, Verification};
 pub use schema::{Record, SchemaError, read};

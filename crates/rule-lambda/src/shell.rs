@@ -211,6 +211,10 @@ impl<R: Rule> Shell<R> {
             read(&plan).map_err(|error| Unusable::without_batch(format!("{}: {error}", approval.plan)))?;
         let engine = self.engine(approval.run, invocation).await.map_err(Unusable::without_batch)?;
         let approved = Approved { approval, stored_by: object.stored_by.clone() };
+        if approved.is_by_another() {
+            let Approved { approval, stored_by } = &approved;
+            tracing::warn!(by = approval.by, ?stored_by, "the approval was stored by somebody else than it names");
+        }
         Ok(engine.run_approved(approved, plan, invocation.deadline).await.report)
     }
 

@@ -85,10 +85,22 @@ impl Central {
     ///
     /// The emulator does not answer.
     pub async fn failures(&self) -> Result<usize> {
+        Ok(self.messages("failures").await?.matches("<Message>").count())
+    }
+
+    /// What waits in the queue of overrides of the policy, as XML.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn overrides(&self) -> Result<String> {
+        self.messages("overrides").await
+    }
+
+    async fn messages(&self, queue: &str) -> Result<String> {
         let Account { id, region, config, .. } = &self.account;
         let url = config.endpoint_url().ok_or("there is no emulator")?;
-        let messages = get(&format!("{url}/_aws/sqs/messages/{region}/{id}/{}-failures", self.prefix)).await?;
-        Ok(messages.matches("<Message>").count())
+        get(&format!("{url}/_aws/sqs/messages/{region}/{id}/{}-{queue}", self.prefix)).await
     }
 
     /// What the poller answered, from its log.

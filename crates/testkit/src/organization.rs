@@ -116,10 +116,13 @@ impl Organization {
         self.target.make_role(DOCTOR_ROLE, &trust, &allowed.into()).await?;
 
         let bucket = format!("arn:aws:s3:::{}", self.bucket);
+        // What modules/central of the Terraform allows.
+        let written = [Folder::Plans, Folder::Reports, Folder::Ledgers, Folder::Resources, Folder::Overrides]
+            .map(|folder| format!("{bucket}/{}/*", folder.name()));
         let allowed = json!([
             {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketNotification"], "Resource": bucket},
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("{bucket}/*")},
-            {"Effect": "Allow", "Action": "s3:PutObject", "Resource": format!("{bucket}/resources/*")},
+            {"Effect": "Allow", "Action": "s3:PutObject", "Resource": written},
             {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
                 "Resource": "arn:aws:iam::*:role/autoremediate-*"},
         ]);

@@ -1,4 +1,5 @@
-# A new batch of findings starts the Lambda of its rule, and so does an approval of a plan.
+# A new batch of findings starts the Lambda of its rule, and so does an approval of a plan. EventBridge hears of every new
+# object, for main.overrides.tf.
 
 resource "aws_lambda_permission" "bucket" {
   for_each = var.rules
@@ -12,7 +13,8 @@ resource "aws_lambda_permission" "bucket" {
 }
 
 resource "aws_s3_bucket_notification" "findings" {
-  bucket = aws_s3_bucket.this.id
+  bucket      = aws_s3_bucket.this.id
+  eventbridge = true
 
   dynamic "lambda_function" {
     for_each = var.rules
@@ -41,5 +43,6 @@ resource "aws_s3_bucket_notification" "findings" {
     aws_lambda_permission.bucket,
     aws_lambda_function_event_invoke_config.function,
     aws_s3_object.policy,
+    aws_cloudwatch_event_target.overrides,
   ]
 }

@@ -34,6 +34,7 @@ impl Pipeline {
         self.holds_what_is_fought_over().await;
         self.leaves_alone_what_an_operator_has_undone(&operator).await;
         self.takes_no_record_of_who_has_the_operator_policy_alone(&operator).await;
+        self.raises_an_alarm_where_an_operator_overrides_it(&operator).await;
     }
 
     pub(super) async fn set_policy(&self, keys: Value) {
@@ -130,7 +131,11 @@ impl Pipeline {
         assert_eq!(code, Some(2), "{document}");
         let report: Report = serde_json::from_value(document["reports"][0]["report"].clone()).unwrap();
         let Approved { approval, stored_by } = report.approval.as_ref().unwrap();
-        assert!(stored_by.is_some(), "S3's event says who stored it");
+        // What S3's event says: the role's unique ID, and the session that the command names, too.
+        let (id, session) = stored_by.as_ref().unwrap().rsplit_once(':').unwrap();
+        assert!(id.starts_with("AWS:AROA"), "{stored_by:?}");
+        assert!(approval.by.ends_with(&format!("/{session}")), "{approval:?} {stored_by:?}");
+        assert!(!report.approval.as_ref().unwrap().is_by_another());
         assert!(approval.by.contains(":assumed-role/approver/") && approval.reason == "ticket 4711", "{approval:?}");
         let outcomes: Vec<_> = report.findings.iter().map(|row| row.outcome).collect();
         assert_eq!(outcomes, [Outcome::Fixed, Outcome::Held], "{report:?}");
@@ -184,6 +189,7 @@ impl Pipeline {
         let config = self.deployment.home().account.config.to_builder();
         let provider = aws_sdk_s3::config::SharedCredentialsProvider::new(credentials);
         let s3 = aws_sdk_s3::Client::new(&config.credentials_provider(provider).build());
+        self.says_who_stored_an_approval_in_somebody_elses_name(&s3).await;
         let mut refused = Vec::new();
         for folder in ["policy.json", "findings/", "plans/", "reports/", "resources/", "ledgers/"] {
             let key = if folder.ends_with('/') { format!("{folder}x/y.json") } else { folder.to_owned() };
@@ -198,6 +204,20 @@ impl Pipeline {
         let (code, document) = self.command(approver, &["plan", "--findings", &findings]).await;
         let says = document["reports"][0]["report"]["findings"][0]["detail"].as_str().unwrap_or_default();
         assert!(code == Some(1) && says.starts_with("sts:AssumeRole: AccessDenied"), "{document}");
+    }
+
+    /// S3's event says who stored it, whatever stands in it.
+    async fn says_who_stored_an_approval_in_somebody_elses_name(&self, approver: &aws_sdk_s3::Client) {
+        self.set_policy(json!({"mode": "approve"})).await;
+        let held = self.remediate(&self.open_buckets("forged", 1).await).await;
+        let plan = held.plan.as_ref().unwrap();
+        let by = format!("arn:aws:sts::{}:assumed-role/approver/the-boss", self.deployment.home().account.id);
+        let approval = Approval::new(&held.id, &plan.key, &plan.digest, by, "trust me".into());
+        let body = serde_json::to_vec(&approval).unwrap();
+        let put = approver.put_object().bucket(&self.deployment.home().bucket).key(Approval::key(&plan.key));
+        put.body(body.into()).send().await.unwrap();
+        let report = self.report(&approval.id()).await;
+        assert!(report.approval.as_ref().unwrap().is_by_another(), "{report:?}");
     }
 
     /// A file with one finding.
@@ -315,6 +335,29 @@ impl Pipeline {
         let run = report.id.report_key().replace("-1.json", "");
         let (code, document) = self.command(operator, &["undo", &self.place(&run)]).await;
         assert_eq!((code, &document["counts"]), (Some(2), &json!({"planned": 1})), "{document}");
+    }
+
+    /// 9: an emergency, with the permissions, the rule and the queue that Terraform has made.
+    async fn raises_an_alarm_where_an_operator_overrides_it(&self, operator: &Environment) {
+        self.set_policy(json!({})).await;
+        let buckets = self.open_buckets("emergency", 1).await;
+        let report = self.remediate(&buckets).await;
+        self.set_policy(json!({"paused": true})).await;
+        let place = self.place(&report.id.report_key());
+        let undo = ["undo", &place, "--yes"];
+        let (code, document) = self.command(operator, &undo).await;
+        assert_eq!((code, &document["counts"]), (Some(2), &json!({"held": 1})), "{document}");
+        let central = self.deployment.home();
+        assert!(!central.overrides().await.unwrap().contains("<Message>"), "an alarm for nothing");
+        let (code, document) = self.command(operator, &[&undo[..], &["--override", "ticket 4711"]].concat()).await;
+        assert_eq!((code, &document["counts"]["undone"]), (Some(0), &json!(1)), "{document}");
+        assert_eq!(self.targets[0].public_access_block(&buckets[0]).await.unwrap(), OPEN);
+        let recorded = central.account.keys(&central.bucket, "overrides/").await.unwrap();
+        let end = Instant::now() + PATIENCE;
+        while !central.overrides().await.unwrap().contains(&recorded[0]) {
+            assert!(Instant::now() < end, "no message of {recorded:?}: {}", central.overrides().await.unwrap());
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
     }
 
     /// Runs the command line in a folder of the test's; gives the exit code and the JSON on standard output.

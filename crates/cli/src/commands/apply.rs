@@ -3,8 +3,9 @@
 use clap::{ArgAction, Args};
 use remediation::{Mode, Outcome};
 
-use crate::commands::arguments::{CompanyArgs, consent};
+use crate::commands::arguments::{CompanyArgs, OverrideArgs, consent};
 use crate::commands::help::{self, RUN_EXIT_CODES};
+use crate::commands::results::Results;
 use crate::commands::run::{InHand, RunArgs, Runner, Started};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -23,6 +24,8 @@ pub(crate) struct ApplyArgs {
     #[arg(long = "yes", action = ArgAction::SetTrue, value_parser = consent())]
     pub(crate) consent: Consent,
     #[command(flatten)]
+    overriding: OverrideArgs,
+    #[command(flatten)]
     company: CompanyArgs,
 }
 
@@ -38,7 +41,11 @@ pub(crate) fn help() -> String {
     autoremediate apply --findings batch.ndjson --records s3://bucket --yes --json
 
   Without a deployment, and with nobody else at work on these resources:
-    autoremediate apply --findings batch.ndjson --alone",
+    autoremediate apply --findings batch.ndjson --alone
+
+  At most what a policy of your own allows; in an emergency, although the bucket's policy has paused all writes:
+    autoremediate apply --findings batch.ndjson --records s3://bucket --policy narrower.json
+    autoremediate apply --findings batch.ndjson --records s3://bucket --override TICKET-4711",
     )
 }
 
@@ -50,20 +57,34 @@ pub(crate) async fn apply(args: &ApplyArgs, bar: &Bar, page: &mut Page<'_>) -> R
         return Err(Error::Unasked);
     }
     let rules = rules::select(&args.run.rules)?;
-    let Started { runner, gathered } = Runner::start(&args.run, &rules, bar).await?;
+    let asked = args.run.policy.asked_but_for(&args.overriding);
+    let Started { mut runner, mut gathered } = Runner::start(&args.run, asked, &rules, bar).await?;
     if args.consent == Consent::Given {
+        runner.record_override(asked).await?;
         let results = runner.run(gathered, Mode::Apply).await;
         results.print(format, &rules, page)?;
         return Ok(results.exit());
+    }
+    // Where the policy lets nothing be written, a run does what it always does, such as to leave a plan that waits for an
+    // approval; nobody is asked about that.
+    let unwritable = runner.take_unwritable(&mut gathered);
+    let waiting = if unwritable.batches.is_empty() { None } else { Some(runner.run(unwritable, Mode::Apply).await) };
+    let left = waiting.as_ref().map_or(Exit::NothingLeft, Results::exit);
+    if let Some(waiting) = &waiting {
+        waiting.print(Format::Table, &rules, page)?;
+        if gathered.batches.is_empty() && gathered.problems.is_empty() {
+            return Ok(left);
+        }
     }
     let InHand { results: planned, plans } = runner.plan(gathered).await;
     planned.print(Format::Table, &rules, page)?;
     let question = format!("Change {} as shown?", counted(planned.shown(), "resource"));
     if planned.shown() == 0 || !question::is_confirmed(&question)? {
-        return Ok(planned.exit());
+        return Ok(planned.exit().max(left));
     }
+    runner.record_override(asked).await?;
     // What was not shown as a change is not changed, whatever has happened to it since.
     let results = runner.fix(plans).await;
     results.print(format, &rules, page)?;
-    Ok(planned.exit_of(|outcome| outcome != Outcome::Planned).max(results.exit()))
+    Ok(planned.exit_of(|outcome| outcome != Outcome::Planned).max(results.exit()).max(left))
 }

@@ -1,7 +1,6 @@
 //! `approve`: a stored plan in, an approval beside it. In the bucket, the approval starts the rule's Lambda on the
 //! plan; where the records are in a folder, this command carries the plan out.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use crate::print::question::{self, Consent};
 use crate::print::text::counted;
 use crate::session::connection::Connection;
 use crate::session::plans::{PlanInHand, Shown};
+use crate::session::policy::{self, Asked};
 use crate::session::records::{RecordAt, RecordsPlace, locate};
 use crate::session::rules::{self, LoadedRule};
 use crate::session::workplace::Workplace;
@@ -39,10 +39,10 @@ pub(crate) struct ApproveArgs {
     /// Why you approve it. The reason is recorded.
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
-    /// Approve what is printed without being asked. Required without a terminal, and with --json.
+    /// Approve what is printed, without being asked first. Required without a terminal, and with --json.
     #[arg(long = "yes", action = ArgAction::SetTrue, value_parser = consent())]
     consent: Consent,
-    /// Wait up to this many seconds for the report of the rule's Lambda: a day at most.
+    /// Wait up to this many seconds for the report of the rule's Lambda; at most a day.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
     wait: Option<u64>,
     #[command(flatten)]
@@ -99,13 +99,16 @@ impl Read {
 /// Approves a plan: the one that is printed, of which it is read once.
 pub(crate) async fn approve(args: &ApproveArgs, bar: &Bar, page: &mut Page<'_>) -> Result<Exit, Error> {
     args.plan.place.may_write(args.company.company)?;
+    if matches!(args.plan.place, RecordsPlace::Bucket(_)) && args.policy.file().is_some() {
+        return Err(Error::PolicyOfLambda);
+    }
     if args.consent == Consent::Ask && !question::can_ask(args.output.format) {
         return Err(Error::Unapproved);
     }
     let rules = rules::select(&[args.plan.rule().to_owned()])?;
     let Some(rule) = rules.first() else { return Err(Error::Plan(args.plan.key.clone())) };
     let connection = Connection::open(args.access.access(), args.plan.place.clone()).await?;
-    let policy = args.policy.policy.as_deref();
+    let policy = args.policy.asked();
     let (run, format) = (RunId::start(), args.output.format);
     let (read, connection) = read(args, rule, run, connection, policy, bar).await?;
     let records = &connection.records;
@@ -170,7 +173,7 @@ async fn read(
     rule: &LoadedRule,
     run: RunId,
     connection: Connection,
-    policy: Option<&Path>,
+    policy: Asked<'_>,
     bar: &Bar,
 ) -> Result<(Read, Connection), Error> {
     let key = &args.plan.key;
@@ -178,7 +181,7 @@ async fn read(
         let shown = rule.show(&connection.records, key).await.map_err(Box::new)?;
         return Ok((Read::ForLambda(shown), connection));
     }
-    let policy = connection.policy(policy).await?;
+    let policy = policy::in_force(&connection, policy).await?;
     let workplace = Workplace { connection, policy, progress: Arc::new(bar.clone()) };
     let engine = workplace.engine(rule, run, None)?;
     let plan = engine.read(&workplace.connection.records, key).await.map_err(Box::new)?;

@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{BoolValueParser, TypedValueParser};
@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::print::page::Format;
 use crate::print::question::Consent;
 use crate::session::access::Access;
+use crate::session::policy::Asked;
 use crate::session::records::Company;
 
 /// How AWS is reached.
@@ -41,19 +42,57 @@ impl AccessArgs {
     }
 }
 
+/// The most characters of the reason for an override.
+const LONGEST_REASON: usize = 1000;
+
 /// Which policy is in force.
 #[derive(Debug, Args)]
 pub(crate) struct PolicyArgs {
-    /// The policy to obey. Default: the bucket's policy.json; with records in a folder, none.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
+    /// A policy of your own. It can only narrow the bucket's policy.json, which holds in any case; with records in a
+    /// folder, it is the only policy.
+    #[arg(long = "policy", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl PolicyArgs {
+    /// The policy, as it is kept to.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked { file: self.file.as_deref(), emergency: None }
+    }
+
+    /// The policy, as it is kept to but for an override.
+    pub(crate) fn asked_but_for<'a>(&'a self, overriding: &'a OverrideArgs) -> Asked<'a> {
+        Asked { emergency: overriding.reason.as_deref(), ..self.asked() }
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+}
+
+/// Whether the bucket's policy is kept to.
+#[derive(Debug, Args)]
+pub(crate) struct OverrideArgs {
+    /// In an emergency: write although the bucket's policy is paused, or its mode is not apply.
+    ///
+    /// Its exemptions, limits, guards and settings still hold; with --policy, that file takes the place of all of it. The
+    /// reason is recorded in the bucket and in the reports, and an alarm is raised.
+    #[arg(long = "override", value_name = "REASON", value_parser = reason)]
+    reason: Option<String>,
+}
+
+fn reason(text: &str) -> Result<String, Error> {
+    let text = text.trim();
+    let fits = !text.is_empty() && text.chars().count() <= LONGEST_REASON;
+    fits.then(|| text.to_owned()).ok_or(Error::Reason { most: LONGEST_REASON })
 }
 
 /// Whether anybody else may be at work on the same resources.
 #[derive(Debug, Args)]
 pub(crate) struct CompanyArgs {
-    /// Write although the records are in a folder: nobody else is at work on these resources, neither a person nor a
-    /// deployment. In a bucket, everybody sees who is at work on what.
+    /// Write although the records are in a folder. Only for when nobody else, person or deployment, is working on these
+    /// resources: in a bucket, everybody can see who is working on what.
     #[arg(long = "alone", action = clap::ArgAction::SetTrue, value_parser = company())]
     pub(crate) company: Company,
 }
@@ -92,6 +131,14 @@ fn region(text: &str) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_override_has_a_reason() {
+        assert_eq!(reason(" ticket 4711\n").unwrap(), "ticket 4711");
+        for text in ["", " \t", &"x".repeat(LONGEST_REASON + 1)] {
+            assert!(reason(text).unwrap_err().to_string().contains("at most 1000"), "{text}");
+        }
+    }
 
     #[test]
     fn a_region_is_a_code_or_a_name() {

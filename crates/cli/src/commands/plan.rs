@@ -37,7 +37,7 @@ pub(crate) fn help() -> String {
 /// Shows what would change.
 pub(crate) async fn plan(args: &PlanArgs, bar: &Bar, page: &mut Page<'_>) -> Result<Exit, Error> {
     let rules = rules::select(&args.run.rules)?;
-    let Started { runner, gathered } = Runner::start(&args.run, &rules, bar).await?;
+    let Started { runner, gathered } = Runner::start(&args.run, args.run.policy.asked(), &rules, bar).await?;
     let results = runner.run(gathered, Mode::Plan).await;
     results.print(args.run.output.format, &rules, page)?;
     Ok(results.exit())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use remediation::{Mode, Outcome, Records, Report};
+use remediation::{Mode, Outcome, PolicyOverride, Records, Report};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -54,6 +54,8 @@ pub(crate) struct Results {
     pub(crate) reports: Vec<StoredReport>,
     pub(crate) skipped: Skipped,
     pub(crate) problems: Vec<String>,
+    /// That the policy is not kept to: every report that is stored says so.
+    pub(crate) policy_override: Option<PolicyOverride>,
 }
 
 /// What `--json` prints.
@@ -73,11 +75,19 @@ struct Document<'a> {
 impl Results {
     /// Of no finding yet.
     pub(crate) fn of(mode: Mode) -> Self {
-        Self { mode, diffs: Vec::new(), reports: Vec::new(), skipped: Skipped::default(), problems: Vec::new() }
+        Self {
+            mode,
+            diffs: Vec::new(),
+            reports: Vec::new(),
+            skipped: Skipped::default(),
+            problems: Vec::new(),
+            policy_override: None,
+        }
     }
 
     /// Stores a report; one that cannot be stored is kept all the same, and is a problem.
     pub(crate) async fn store(&mut self, report: Report, records: &Records) {
+        let report = Report { policy_override: self.policy_override.clone(), ..report };
         let stored = records.store_report(&report).await.map(|key| locate(records, &key));
         if let Err(error) = &stored {
             self.problems.push(format!("cannot store the report {}: {error}", report.id.report_key()));
@@ -157,7 +167,7 @@ impl Results {
             page.line(what)?;
             page.table(&plan::table(&shown.resources, &manifests))?;
         }
-        for line in reports().flat_map(report::accounts) {
+        for line in reports().flat_map(report::accounts).chain(reports().flat_map(report::people)) {
             page.line(line)?;
         }
         for StoredReport { plan_at, report_at, .. } in &self.reports {
@@ -209,8 +219,8 @@ fn skipped(skipped: &Skipped) -> Vec<Count> {
 #[cfg(test)]
 mod tests {
     use remediation::{
-        AccountProblem, Batch, BatchId, BatchLineError, Finding, PlannedChange, PlannedResource, Region, Resource,
-        RunId,
+        AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Finding, PlannedChange, PlannedResource,
+        Region, Resource, RunId,
     };
     use serde_json::{Value, json};
 
@@ -353,6 +363,31 @@ mod tests {
         let text = printed(&results, Format::Table);
         assert_eq!(text.matches("sts:AssumeRole").count(), 1, "{text}");
         assert!(text.contains("2 findings: sts:AssumeRole: AccessDenied"), "{text}");
+    }
+
+    #[test]
+    fn who_approved_and_who_wrote_in_spite_of_the_policy_is_shown() {
+        let mut results = results(&["fixed"]);
+        let report = &mut results.reports[0].report;
+        let by = "arn:aws:sts::111122223333:assumed-role/approver/alice".to_owned();
+        let approval = Approval::new(&report.id, "plans/x", "d", by.clone(), "ticket 4711".into());
+        report.approval = Some(Approved { approval, stored_by: Some("AWS:AROAEXAMPLE:alice".into()) });
+        report.policy_override = Some(PolicyOverride::new(report.id.run, by, "it\u{1b}burns".into()));
+        let text = printed(&results, Format::Table);
+        for part in [
+            "approved by arn:aws:sts::111122223333:assumed-role/approver/alice (stored by AWS:AROAEXAMPLE:alice): ticket",
+            "policy overridden by arn:aws:sts::111122223333:assumed-role/approver/alice: it\\u{1b}burns\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("warning"), "{text}");
+        let approved = results.reports[0].report.approval.as_mut().unwrap();
+        approved.stored_by = Some("AWS:AROAEXAMPLE:mallory".into());
+        let text = printed(&results, Format::Table);
+        assert!(
+            text.contains("mallory") && text.contains("warning: the approval was stored by somebody else"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use remediation::{AccountId, Batch, COMMAND_LINE, Ledger, Mode, Outcome, Records, Report, RunId};
+use remediation::{AccountId, Batch, COMMAND_LINE, Ledger, Mode, Outcome, PolicyOverride, Records, Report, RunId};
 
 use crate::commands::arguments::{AccessArgs, OutputArgs, PolicyArgs};
 use crate::commands::results::{Diff, Results};
 use crate::error::Error;
+use crate::print::page::complain;
 use crate::print::progress::Bar;
 use crate::session::connection::Connection;
 use crate::session::findings::{self, Gathered, Query, Source};
 use crate::session::plans::PlanInHand;
+use crate::session::policy::{self, Asked};
 use crate::session::records::RecordsPlace;
 use crate::session::rules::{LoadedRule, Planned, Remediate};
 use crate::session::tenant::Tenant;
@@ -76,6 +78,8 @@ pub(crate) struct Runner<'a> {
     ledger: Ledger,
     rules: &'a [LoadedRule],
     bar: &'a Bar,
+    /// That the policy is not kept to, once that is recorded.
+    policy_override: Option<PolicyOverride>,
 }
 
 /// A runner, and the findings that it has to work on.
@@ -97,10 +101,16 @@ struct Work {
 }
 
 impl<'a> Runner<'a> {
-    /// Connects, and reads the findings.
-    pub(crate) async fn start(args: &RunArgs, rules: &'a [LoadedRule], bar: &'a Bar) -> Result<Started<'a>, Error> {
+    /// Connects, and reads the policy and the findings.
+    pub(crate) async fn start(
+        args: &RunArgs,
+        asked: Asked<'_>,
+        rules: &'a [LoadedRule],
+        bar: &'a Bar,
+    ) -> Result<Started<'a>, Error> {
         let connection = Connection::open(args.access.access(), args.records.clone()).await?;
-        let policy = connection.policy(args.policy.policy.as_deref()).await?;
+        let policy = policy::in_force(&connection, asked).await?;
+        tell_wider(&policy.wider);
         let query = Query {
             source: args.source.source(),
             rules,
@@ -112,12 +122,35 @@ impl<'a> Runner<'a> {
         bar.clear();
         let ledger = Ledger::new(connection.records.clone(), COMMAND_LINE, RunId::start());
         let workplace = Workplace { connection, policy, progress: Arc::new(bar.clone()) };
-        Ok(Started { runner: Self { workplace, ledger, rules, bar }, gathered: gathered? })
+        let runner = Self { workplace, ledger, rules, bar, policy_override: None };
+        Ok(Started { runner, gathered: gathered? })
+    }
+
+    /// Takes out the findings on whose resources the policy lets nothing be written.
+    pub(crate) fn take_unwritable(&self, gathered: &mut Gathered) -> Gathered {
+        let rule = |id: &str| self.rules.iter().find(|rule| rule.manifest.id == id);
+        gathered.take(|id, finding| {
+            rule(id).is_some_and(|rule| self.workplace.policy.why_not(rule, &finding.account).is_some())
+        })
+    }
+
+    /// Stores that the policy is not kept to, where `asked` says so. Only then anything is written.
+    pub(crate) async fn record_override(&mut self, asked: Asked<'_>) -> Result<(), Error> {
+        if let Some(reason) = asked.emergency {
+            let stored = policy::record_override(&self.workplace.connection, RunId::start(), reason).await?;
+            self.policy_override = Some(stored);
+        }
+        Ok(())
+    }
+
+    /// Nothing came of anything yet.
+    fn results(&self, mode: Mode) -> Results {
+        Results { policy_override: self.policy_override.clone(), ..Results::of(mode) }
     }
 
     /// Runs every batch; each has a report.
     pub(crate) async fn run(&self, gathered: Gathered, mode: Mode) -> Results {
-        let mut results = Results::of(mode);
+        let mut results = self.results(mode);
         for (number, Work { engine, batch }) in (1..).zip(self.works(gathered, &mut results).await) {
             self.bar.on(&format!("{}: batch {number},", batch.id.rule));
             results.store(engine.run(batch, mode).await, self.records()).await;
@@ -128,7 +161,7 @@ impl<'a> Runner<'a> {
 
     /// Plans every batch, and keeps the plans in hand: what is shown of them is what [`Runner::fix`] writes.
     pub(crate) async fn plan(&self, gathered: Gathered) -> InHand {
-        let mut results = Results::of(Mode::Plan);
+        let mut results = self.results(Mode::Plan);
         let mut plans = Vec::new();
         for (number, Work { engine, batch }) in (1..).zip(self.works(gathered, &mut results).await) {
             self.bar.on(&format!("{}: batch {number},", batch.id.rule));
@@ -152,7 +185,7 @@ impl<'a> Runner<'a> {
 
     /// Writes what the plans show.
     pub(crate) async fn fix(&self, plans: Vec<Box<dyn PlanInHand>>) -> Results {
-        let mut results = Results::of(Mode::Apply);
+        let mut results = self.results(Mode::Apply);
         for plan in plans {
             self.bar.on(&format!("{}:", plan.shown().id.rule));
             results.store(plan.fix().await, self.records()).await;
@@ -188,5 +221,13 @@ impl<'a> Runner<'a> {
 
     fn records(&self) -> &Records {
         &self.workplace.connection.records
+    }
+}
+
+/// Says what of the operator's own policy has no effect.
+pub(crate) fn tell_wider(wider: &[String]) {
+    if !wider.is_empty() {
+        let wider = wider.join(", ");
+        complain(format!("The bucket's policy is stricter than the file of --policy, and holds: {wider}."));
     }
 }

@@ -15,9 +15,10 @@ use jiff::{SignedDuration, Timestamp};
 use remediation::{AccountId, BatchId, Mode, PlannedResource, Records, RunId};
 use serde_json::Value;
 
-use crate::commands::arguments::{AccessArgs, CompanyArgs, OutputArgs, PolicyArgs, consent};
+use crate::commands::arguments::{AccessArgs, CompanyArgs, OutputArgs, OverrideArgs, PolicyArgs, consent};
 use crate::commands::help::{self, RUN_EXIT_CODES};
 use crate::commands::results::{Diff, Results};
+use crate::commands::run::tell_wider;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
@@ -26,8 +27,9 @@ use crate::print::question::{self, Consent};
 use crate::print::text::counted;
 use crate::session::connection::Connection;
 use crate::session::plans::{PlanInHand, WayBack, WayBackOf, was_written};
-use crate::session::records::RecordAt;
-use crate::session::rules::{self, LoadedRule, Remediate};
+use crate::session::policy;
+use crate::session::records::{RecordAt, RecordsPlace};
+use crate::session::rules::{self, LoadedRule, PolicyInForce, Remediate};
 use crate::session::runs::{self, RunPlan, RunPlans};
 use crate::session::workplace::Workplace;
 
@@ -46,24 +48,25 @@ pub(crate) struct UndoArgs {
     resources: Vec<String>,
     #[command(flatten)]
     access: AccessArgs,
-    /// Put back what is printed without being asked. Without a terminal, and with --json, nothing is changed unless this
+    /// Put back what is printed, without being asked first. Without a terminal, and with --json, nothing is changed unless this
     /// is given.
     #[arg(long = "yes", action = ArgAction::SetTrue, value_parser = consent())]
     consent: Consent,
-    /// Where later runs of ours have changed the same resources, take those changes back first.
+    /// If later runs have changed the same resources, take those changes back first.
     #[arg(long = "with-later", action = ArgAction::SetTrue, value_parser = later())]
     later: Later,
-    /// Also put back resources that somebody else has changed after the fix.
+    /// Also put back resources that somebody else has changed since the fix.
     #[arg(long = "force", action = ArgAction::SetTrue, value_parser = drifted())]
     drifted: Drifted,
-    /// How many hours to exempt what was put back, so that no run fixes it again: up to 720, as long as the card that says
-    /// so is kept at least.
+    /// For how many hours runs leave alone what was put back, so that it is not fixed again; at most 720.
     #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(..=720))]
     exempt_hours: u32,
     #[command(flatten)]
     company: CompanyArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    overriding: OverrideArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -101,7 +104,10 @@ pub(crate) fn help() -> String {
 
   Together with what later runs changed on the same resources; from a folder, with nobody else at work:
     autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN --with-later
-    autoremediate undo autoremediate-records/reports/s3-public-bucket/2026-01-02/RUN --alone",
+    autoremediate undo autoremediate-records/reports/s3-public-bucket/2026-01-02/RUN --alone
+
+  In an emergency, although the bucket's policy has paused all writes:
+    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json --override TICKET-4711",
     )
 }
 
@@ -149,7 +155,9 @@ pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, page: &mut Page<'_>) -> Res
     let rules = rules::select(&[report.rule().to_owned()])?;
     let Some(rule) = rules.first() else { return Err(Error::Report(report.key.clone())) };
     let connection = Connection::open(args.access.access(), report.place.clone()).await?;
-    let policy = connection.policy(args.policy.policy.as_deref()).await?;
+    let asked = args.policy.asked_but_for(&args.overriding);
+    let policy = policy::in_force(&connection, asked).await?;
+    tell_wider(&policy.wider);
     let workplace = Workplace { connection, policy, progress: Arc::new(bar.clone()) };
     let run = RunId::start();
     let engine = workplace.engine(rule, run, None)?;
@@ -167,7 +175,7 @@ pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, page: &mut Page<'_>) -> Res
         shown.print(output.format, &rules, page)?;
     }
     if ways.is_empty() {
-        complain("There is nothing to put back: no resource that was asked for was changed by the run.");
+        complain("There is nothing to put back: the run changed none of the resources that you asked for.");
         if output.format == Format::Json && !is_asked {
             shown.print(output.format, &rules, page)?;
         }
@@ -177,16 +185,31 @@ pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, page: &mut Page<'_>) -> Res
         let runs: Vec<_> =
             later.iter().map(|of| format!("{} ({})", of.id.run, counted(of.arns.len(), "resource"))).collect();
         complain(format!(
-            "Later runs have changed the same resources, which are held: {}. To take those changes back first, give \
+            "Later runs have changed the same resources, so these are held: {}. To take those changes back first, give \
              --with-later.",
             runs.join(", ")
         ));
+    }
+    let stops = why_not(&workplace.policy, rule, &shown);
+    if let Some(why) = &stops.why {
+        complain(format!("Not put back, because {why}: {}.", counted(stops.resources, "resource")));
+        if matches!(report.place, RecordsPlace::Bucket(_)) {
+            complain(
+                "In an emergency, --override REASON puts it back; the reason is recorded, and an alarm is raised.",
+            );
+        }
+    }
+    if is_asked && stops.resources > 0 && stops.resources == shown.shown() {
+        return Ok(shown.exit());
     }
     if is_asked && !may_go_on(args, &shown)? {
         complain("Nothing was changed. To put it back, give --yes.");
         return Ok(shown.exit());
     }
     let mut results = Results::of(Mode::Apply);
+    if let Some(reason) = asked.emergency {
+        results.policy_override = Some(policy::record_override(&workplace.connection, run, reason).await?);
+    }
     undoing.write(ways, &mut results).await;
     bar.clear();
     if output.format == Format::Json {
@@ -196,6 +219,19 @@ pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, page: &mut Page<'_>) -> Res
     results.print(output.format, &rules, page)?;
     let unread = if shown.problems.is_empty() { Exit::NothingLeft } else { Exit::Failed };
     Ok(results.exit().max(unread))
+}
+
+/// What of the resources that are shown the policy does not let be put back.
+struct Stops {
+    resources: usize,
+    /// The first reason.
+    why: Option<String>,
+}
+
+fn why_not(policy: &PolicyInForce, rule: &LoadedRule, shown: &Results) -> Stops {
+    let resources = shown.diffs.iter().flat_map(|diff| &diff.shown.resources);
+    let stopped: Vec<_> = resources.filter_map(|of| policy.why_not(rule, &of.resource.owner)).collect();
+    Stops { resources: stopped.len(), why: stopped.into_iter().next() }
 }
 
 /// Asks, where there is somebody to ask and something to put back.
@@ -209,7 +245,7 @@ fn may_go_on(args: &UndoArgs, shown: &Results) -> Result<bool, Error> {
     }
     let what = match args.later {
         Later::Hold => "as shown",
-        Later::TakeBack => "as shown, what later runs have changed first",
+        Later::TakeBack => "as shown, the changes of later runs first",
     };
     Ok(question::is_confirmed(&format!("Put back {} {what}?", counted(shown.shown(), "resource")))?)
 }

@@ -1,6 +1,6 @@
 //! The table of what became of findings.
 
-use remediation::{AccountProblem, Finding, Manifest, Outcome, Report, ReportedFinding};
+use remediation::{AccountProblem, Approved, Finding, Manifest, Outcome, Report, ReportedFinding};
 
 use crate::exit::Exit;
 use crate::print::table::{Cell, Table};
@@ -44,6 +44,23 @@ pub(crate) fn accounts(report: &Report) -> impl Iterator<Item = String> {
     report.accounts.iter().map(|AccountProblem { account, findings, reason }| {
         format!("account {account}: {}: {reason}", counted(*findings, "finding"))
     })
+}
+
+/// Who approved what a report is of, and who wrote in spite of the policy; each with the reason.
+pub(crate) fn people(report: &Report) -> impl Iterator<Item = String> {
+    let approved = report.approval.iter().flat_map(approved);
+    let overridden = report.policy_override.iter();
+    approved.chain(overridden.map(|of| format!("policy overridden by {}: {}", of.by, of.reason)))
+}
+
+fn approved(approved: &Approved) -> Vec<String> {
+    let Approved { approval, stored_by } = approved;
+    let stored = stored_by.as_ref().map(|by| format!(" (stored by {by})")).unwrap_or_default();
+    let mut lines = vec![format!("approved by {}{stored}: {}", approval.by, approval.reason)];
+    if approved.is_by_another() {
+        lines.push("warning: the approval was stored by somebody else than it names".to_owned());
+    }
+    lines
 }
 
 /// The short name of the finding's control.

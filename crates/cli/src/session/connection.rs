@@ -1,16 +1,12 @@
 //! A connection: credentials that work, the region, and the store of records.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use aws_config::SdkConfig;
-use remediation::{POLICY_KEY, Policy, PolicyRecord, Records};
+use remediation::Records;
 
 use crate::error::Error;
 use crate::session::access::{self, Access};
 use crate::session::identity::Identity;
 use crate::session::records::{RecordsPlace, locate};
-use crate::session::rules::PolicyInForce;
 
 /// What every command that changes or reads records needs.
 pub(crate) struct Connection {
@@ -44,22 +40,5 @@ impl Connection {
     /// The ARN of whoever runs this.
     pub(crate) async fn caller(&self) -> Result<String, Error> {
         Identity::ask(&self.config).await?.arn()
-    }
-
-    /// The policy in force: that of `file`, or the bucket's. Records in a folder have none.
-    pub(crate) async fn policy(&self, file: Option<&Path>) -> Result<PolicyInForce, Error> {
-        let record = match (file, &self.place) {
-            (Some(file), _) => {
-                let folder = file.parent().unwrap_or(Path::new("")).to_owned();
-                let key = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                PolicyRecord::new(Records::Folder(folder), key)
-            }
-            (None, RecordsPlace::Bucket(_)) => PolicyRecord::new(self.records.clone(), POLICY_KEY),
-            (None, RecordsPlace::Folder(_)) => {
-                return Ok(PolicyInForce { policy: Policy::unrestricted(), record: None });
-            }
-        };
-        let policy = Arc::unwrap_or_clone(record.read().await?);
-        Ok(PolicyInForce { policy, record: Some(record) })
     }
 }

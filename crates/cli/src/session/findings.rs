@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use netskope::Options;
 use poller::{Answer, Limits, PollError, Poller, TokenSource};
-use remediation::{AccountId, Batch, BatchError, BatchId, Records, Region};
+use remediation::{AccountId, Batch, BatchError, BatchId, Finding, Records, Region};
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -92,6 +92,21 @@ impl Gathered {
             });
         }
         self.batches.retain(|batch| !batch.findings.is_empty() || !batch.bad_lines.is_empty());
+    }
+
+    /// Takes the findings out of which `is_meant`, given their rule's ID, says so; what was left out stays here.
+    pub(crate) fn take(&mut self, is_meant: impl Fn(&str, &Finding) -> bool) -> Self {
+        let mut taken = Vec::new();
+        for batch in &mut self.batches {
+            let (id, findings) = (batch.id.clone(), std::mem::take(&mut batch.findings));
+            let (meant, rest): (Vec<_>, Vec<_>) = findings.into_iter().partition(|of| is_meant(&id.rule, of));
+            batch.findings = rest;
+            if !meant.is_empty() {
+                taken.push(Batch::new(id, meant));
+            }
+        }
+        self.batches.retain(|batch| !batch.findings.is_empty() || !batch.bad_lines.is_empty());
+        Self { batches: taken, ..Self::default() }
     }
 
     fn skip(&mut self, answer: Answer) {
@@ -213,7 +228,7 @@ fn poller(tenant: &Tenant, query: &Query<'_>, folder: PathBuf, token: SecretStri
 
 #[cfg(test)]
 mod tests {
-    use remediation::{Finding, RunId};
+    use remediation::{BatchLineError, RunId};
 
     use super::*;
 
@@ -243,6 +258,23 @@ mod tests {
         assert_eq!(gathered.skipped, Skipped { other_regions: 1, other_accounts: 1, ..Skipped::default() });
         gathered.keep("us-west-2", &["222222222222".parse().unwrap()]);
         assert!(gathered.batches.is_empty());
+    }
+
+    #[test]
+    fn findings_that_are_taken_out_are_in_one_place_and_bad_lines_stay() {
+        let findings = vec![finding("111111111111", "eu-central-1"), finding("222222222222", "eu-central-1")];
+        let mut batch = batch("s3-public-bucket", findings);
+        batch.bad_lines = vec![BatchLineError { line: 3, reason: "broken".into() }];
+        let mut gathered = Gathered { batches: vec![batch], ..Gathered::default() };
+        let of = |account: &'static str| move |_: &str, finding: &Finding| finding.account.as_ref() == account;
+        let taken = gathered.take(of("222222222222"));
+        let count = |gathered: &Gathered| gathered.batches.iter().map(|batch| batch.findings.len()).collect::<Vec<_>>();
+        assert_eq!((count(&gathered), count(&taken)), (vec![1], vec![1]));
+        assert_eq!(taken.batches[0].id, gathered.batches[0].id);
+        assert!(taken.batches[0].bad_lines.is_empty());
+        let taken = gathered.take(of("111111111111"));
+        assert_eq!((count(&gathered), count(&taken)), (vec![0], vec![1]), "the bad line has to be reported");
+        assert!(gathered.take(of("333333333333")).batches.is_empty());
     }
 
     #[test]

@@ -6,10 +6,12 @@ use engine::{Bounds, Deadline, Done, Engine, Progress};
 use futures::future::BoxFuture;
 use remediation::{
     Batch, Guard, Ledger, Manifest, Mode, Policy, PolicyError, PolicyRecord, RecordError, Records, Report, Rule,
-    Sessions,
+    Sessions, SettingDefaults,
 };
 use rules::Visitor;
+use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::session::plans::{self, PlanInHand, PlanOf, Shown};
@@ -43,6 +45,8 @@ pub(crate) struct EngineParts {
 pub(crate) struct PolicyInForce {
     pub(crate) policy: Policy,
     pub(crate) record: Option<PolicyRecord>,
+    /// What of the operator's own is wider, and so has no effect, in words.
+    pub(crate) wider: Vec<String>,
 }
 
 /// An engine without its rule's type.
@@ -111,7 +115,8 @@ impl Visitor for MakeEntry {
 }
 
 fn engine<R: Rule>(parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
-    let EngineParts { manifest, sessions, records, policy: PolicyInForce { policy, record }, ledger, progress } = parts;
+    let EngineParts { manifest, sessions, records, policy: PolicyInForce { policy, record, .. }, ledger, progress } =
+        parts;
     let settings = policy.settings::<R::Settings>(&manifest.id)?;
     let engine = Engine::<R>::new(manifest, settings, sessions, records, Bounds::default())?;
     Ok(Box::new(Arc::new(engine.under(policy, record).with_progress(progress).with_ledger(ledger))))
@@ -163,6 +168,18 @@ pub(crate) fn select(asked: &[String]) -> Result<Vec<LoadedRule>, Error> {
     Ok(rules)
 }
 
+/// What the settings of `rules` are where a policy does not give them: the defaults that their schema publishes.
+pub(crate) fn setting_defaults(rules: &[LoadedRule]) -> SettingDefaults {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let mut of = |rule: &LoadedRule| {
+        let schema = rule.settings_schema(&mut generator).to_value();
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        let default = |(name, property): (&String, &Value)| Some((name.clone(), property.get("default")?.clone()));
+        (rule.manifest.id.clone(), properties.filter_map(default).collect())
+    };
+    rules.iter().map(&mut of).collect()
+}
+
 /// The manifests of `rules`.
 pub(crate) fn manifests(rules: &[LoadedRule]) -> Vec<&Manifest> {
     rules.iter().map(|rule| &rule.manifest).collect()
@@ -176,6 +193,25 @@ pub(crate) fn ids(rules: &[LoadedRule]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without its default, what a policy that is silent says of a setting could not be compared.
+    #[test]
+    fn every_setting_of_every_rule_has_the_default_that_the_rule_takes() {
+        let rules = all().unwrap();
+        let defaults = setting_defaults(&rules);
+        let mut generator = SchemaSettings::draft2020_12().into_generator();
+        for rule in &rules {
+            let (id, given) = (&rule.manifest.id, &defaults[&rule.manifest.id]);
+            let schema = rule.settings_schema(&mut generator).to_value();
+            let settings = schema["properties"].as_object().cloned().unwrap_or_default();
+            assert!(settings.keys().eq(given.keys()), "{id}: {given:?}");
+            let policy = serde_json::json!({"rules": {id: {"settings": given}}}).to_string();
+            let policy = Policy::from_json(policy.as_bytes()).unwrap();
+            assert_eq!(rule.guard(&policy).unwrap(), rule.guard(&Policy::unrestricted()).unwrap(), "{id}");
+        }
+        assert_eq!(defaults["iam-stale-access-key"]["days"], 90);
+        assert_eq!(defaults["network-acl-open-ingress"]["guard_last_allow"], "hold");
+    }
 
     #[test]
     fn an_unknown_rule_is_refused_with_those_that_there_are() {

@@ -318,8 +318,9 @@ impl Model {
         }
     }
 
-    /// What an undo may write: what the run's plan closed, where it is still closed.
+    /// What an undo may write: in mode `apply` only, what the run's plan closed, where it is still closed.
     fn undone(&self, taken: &Taken<Change>, before: &BTreeMap<House, Vec<bool>>, written: &[(House, Change)]) {
+        assert!(written.is_empty() || self.rules.mode == Mode::Apply, "not without an approval: {written:?}");
         assert!(written.is_empty() || !self.edited.contains(&taken.key), "an edited plan was believed: {written:?}");
         for (house, change) in written {
             assert!(change.after && !before[house][change.door], "{change}");
@@ -336,7 +337,7 @@ impl Model {
 
     /// Takes everything back, the last plan first.
     async fn undo_all(&mut self) {
-        self.set(Rules { mode: Mode::Plan, paused: false, exempt: None, limit: 1 });
+        self.set(Rules { mode: Mode::Apply, paused: false, exempt: None, limit: 1 });
         self.world.pass(600);
         for taken in self.plans().into_iter().rev() {
             self.undo(&taken, None).await;

@@ -62,7 +62,7 @@ async fn paused_nothing_is_even_looked_at() {
 async fn a_policy_that_pauses_changes_its_mode_or_breaks_stops_a_run_between_two_changes() {
     for (later, says) in [
         (r#"{"schema": 1, "mode": "apply", "paused": true}"#, "policy: everything is paused by the policy"),
-        (r#"{"schema": 1, "mode": "approve"}"#, "policy: the rule's mode is another by now"),
+        (r#"{"schema": 1, "mode": "approve"}"#, "policy: the rule's mode has changed since the plan was made"),
         (
             r#"{"schema": 1, "mode": "apply", "pausd": true}"#,
             "policy: the policy cannot be used, so nothing is written",

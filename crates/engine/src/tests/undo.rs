@@ -303,6 +303,27 @@ async fn paused_an_undo_writes_nothing_either() {
     assert_eq!((outcomes(&report), world.all_closed()), (vec![Outcome::Held], true));
 }
 
+/// Nobody else would be asked: an approval covers the changes of a fix.
+#[tokio::test]
+async fn only_in_mode_apply_an_undo_writes_and_in_the_middle_too() {
+    for mode in ["off", "plan", "approve"] {
+        let mut world = World::new();
+        world.open_houses(ONE, REGION, 2);
+        let fixed = fixed(&mut world).await;
+        let policy = format!(r#"{{"schema": 1, "mode": "{mode}"}}"#);
+        std::fs::write(world.folder.path().join(POLICY_KEY), &policy).unwrap();
+        world.policy_record = Some(PolicyRecord::new(world.records(), POLICY_KEY));
+        let report = undo(&world, &fixed).await;
+        assert_eq!((outcomes(&report), world.all_closed()), (vec![Outcome::Held; 2], true), "{mode}");
+        world.policy = remediation::Policy::from_json(policy.as_bytes()).unwrap();
+        let report = undo(&world, &fixed).await;
+        assert_eq!((outcomes(&report), world.all_closed()), (vec![Outcome::Held; 2], true), "{mode}");
+        assert!(detail(&report, 0).contains(&format!("the policy's mode is {mode}")), "{report:?}");
+        let shown = undo_as(&world, &fixed, &Undo::Show).await;
+        assert_eq!(outcomes(&shown.report), [Outcome::Planned; 2], "to look is allowed");
+    }
+}
+
 #[tokio::test]
 async fn an_undo_of_a_thousand_changes_is_bounded_and_goes_on_where_it_was_cut_off() {
     let mut world = World::new();

@@ -1,5 +1,7 @@
 //! Modes.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,4 +18,15 @@ pub enum Mode {
     Approve,
     /// Write the planned changes and verify them.
     Apply,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Off => "off",
+            Self::Plan => "plan",
+            Self::Approve => "approve",
+            Self::Apply => "apply",
+        })
+    }
 }

@@ -175,7 +175,7 @@ pub struct Proposal<C> {
 }
 
 /// What a guard does with what it sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Guard {
     /// It does not even look.
@@ -191,6 +191,16 @@ impl Guard {
     /// Whether it looks.
     pub fn is_on(self) -> bool {
         self != Self::Off
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Hold => "hold",
+        })
     }
 }
 

@@ -34,12 +34,12 @@ pub struct Scope {
 
 impl Scope {
     /// Whether an account may be in it, as far as that can be told without asking AWS.
-    pub fn may_include(&self, account: &AccountId) -> bool {
+    pub(super) fn may_include(&self, account: &AccountId) -> bool {
         self.accounts.as_ref().is_none_or(|accounts| accounts.contains(account))
     }
 
     /// What IAM alone holds an account to: of which organization it must be, or which of its units.
-    pub fn asks_iam(&self) -> Option<String> {
+    pub(super) fn of_iam(&self) -> Option<String> {
         let units = self.organizational_units.as_ref().map(|units| format!("the units {}", units.join(", ")));
         units.or_else(|| self.organization.as_ref().map(|id| format!("the organization {id}")))
     }
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_iam_alone_can_tell_is_named() {
-        let asks = |json| scope(json).unwrap().asks_iam();
+        let asks = |json| scope(json).unwrap().of_iam();
         assert_eq!(asks(r#"{"accounts": ["111111111111"]}"#), None);
         assert_eq!(asks(r#"{"organization": "o-a1b2c3d4e5"}"#).unwrap(), "the organization o-a1b2c3d4e5");
         let unit = r#"{"organizational_units": ["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"]}"#;

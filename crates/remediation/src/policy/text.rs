@@ -37,6 +37,21 @@ pub enum PolicyError {
         /// What is wrong, and in which line.
         message: String,
     },
+    /// It was to be narrowed by an operator's own, whose setting of a rule is another.
+    #[error(
+        "the policy cannot be narrowed, so nothing is written: the setting `{setting}` of {rule} is {own} in the file, and \
+         {here} in the bucket's policy. Leave it out of the file, or set it there to the same value"
+    )]
+    Differs {
+        /// The rule.
+        rule: String,
+        /// The setting.
+        setting: String,
+        /// What the operator's own says.
+        own: String,
+        /// What the policy says, or what the rule does where it says nothing.
+        here: String,
+    },
     /// It is of another version of the format.
     #[error("the policy has schema version {found}, but this build reads {POLICY_SCHEMA}, so nothing is written")]
     Schema {

@@ -10,6 +10,10 @@ use crate::domain::RunId;
 
 /// The version of the format of approvals that this build writes and reads.
 pub const APPROVAL_SCHEMA: u32 = 2;
+/// How the unique ID of a role begins.
+const ROLE: &str = "AROA";
+/// How that of a user begins.
+const USER: &str = "AIDA";
 /// How far a clock may be ahead.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
@@ -143,6 +147,23 @@ pub struct Approved {
     pub stored_by: Option<String>,
 }
 
+impl Approved {
+    /// Whether it was plainly stored by somebody else than it names: another session, or a user where it names a role.
+    /// What S3 says is a role's unique ID and the name of the session, so two roles whose sessions have the same name look
+    /// the same here.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
+    pub fn is_by_another(&self) -> bool {
+        let Some(stored) = self.stored_by.as_deref().and_then(|by| by.strip_prefix("AWS:")) else { return false };
+        let named = self.approval.by.rsplit_once('/').map(|(_, name)| name);
+        let is_session = self.approval.by.contains(":assumed-role/");
+        match stored.split_once(':') {
+            Some((id, session)) if id.starts_with(ROLE) => !is_session || named != Some(session),
+            None if stored.starts_with(USER) => is_session,
+            _ => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +205,28 @@ mod tests {
             Approval::from_json(b"{}", "open-door"),
             Err(ApprovalError::Schema(SchemaError::Json { .. }))
         ));
+    }
+
+    #[test]
+    fn who_stored_it_is_held_against_whom_it_names() {
+        let (role, user) = ("arn:aws:sts::1:assumed-role/a/alice", "arn:aws:iam::1:user/team/alice");
+        for (by, stored_by, is_by_another) in [
+            (role, Some("AWS:AROAEXAMPLE:alice"), false),
+            (role, Some("AWS:AROAEXAMPLE:mallory"), true),
+            (role, Some("AWS:AROAEXAMPLE:alice:x"), true),
+            (role, Some("AWS:AIDAEXAMPLE"), true),
+            (user, Some("AWS:AIDAEXAMPLE"), false),
+            (user, Some("AWS:AROAEXAMPLE:alice"), true),
+            ("nonsense", Some("AWS:AROAEXAMPLE:alice"), true),
+            // Of these nothing plain can be said.
+            (role, None, false),
+            (role, Some("AWS:111111111111"), false),
+            (role, Some("a service"), false),
+        ] {
+            let approval = Approval { by: by.into(), ..approval() };
+            let approved = Approved { approval, stored_by: stored_by.map(str::to_owned) };
+            assert_eq!(approved.is_by_another(), is_by_another, "{by} {stored_by:?}");
+        }
     }
 
     #[test]

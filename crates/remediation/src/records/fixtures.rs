@@ -21,6 +21,7 @@ const CARD: &str = include_str!("../../fixtures/records/card-1.json");
 const APPROVAL: &str = include_str!("../../fixtures/records/approval-2.json");
 const LEDGER: &str = include_str!("../../fixtures/records/ledger-3.json");
 const BATCH: &str = include_str!("../../fixtures/records/batch-1.json");
+const OVERRIDE: &str = include_str!("../../fixtures/records/override-1.json");
 
 fn run(id: &str) -> RunId {
     RunId(id.parse().unwrap())
@@ -79,6 +80,20 @@ fn a_report_is_read() {
     assert_eq!(fixed.verification.as_ref().unwrap().actions, ["s3:GetBucketPublicAccessBlock"]);
     assert_eq!((deferred.outcome, deferred.took.len(), &deferred.resource), (Outcome::Deferred, 0, &None));
     assert_eq!(report.bad_lines[0].line, 4);
+    assert_eq!(report.policy_override, None, "the reports of a version that had none are read");
+}
+
+#[test]
+fn an_override_is_read_by_itself_and_in_a_report() {
+    let found: PolicyOverride = read(OVERRIDE.as_bytes()).unwrap();
+    assert_eq!((found.run, found.at), (run(RUN), at("2025-09-30T07:50:03Z")));
+    assert_eq!(found.by, "arn:aws:sts::111111111111:assumed-role/operator/somebody");
+    assert_eq!(found.reason, "ticket 4711");
+    assert_eq!(found.key(), format!("overrides/{}/{RUN}.json", run(RUN).date()));
+    let mut report: Value = serde_json::from_str(REPORT).unwrap();
+    report["policy_override"] = serde_json::from_str(OVERRIDE).unwrap();
+    let report: Report = read(report.to_string().as_bytes()).unwrap();
+    assert_eq!(report.policy_override, Some(found));
 }
 
 #[test]
@@ -148,6 +163,7 @@ async fn refused(kind: &str, text: &str) -> String {
         "approval" => Approval::from_json(text.as_bytes(), RULE).unwrap_err().to_string(),
         "ledger" => taken(text).await.unwrap_err().to_string(),
         "batch" => Batch::from_ndjson(text.as_bytes(), RULE).unwrap_err().to_string(),
+        "override" => read::<PolicyOverride>(text.as_bytes()).unwrap_err().to_string(),
         _ => panic!("{kind}"),
     }
 }
@@ -175,6 +191,7 @@ async fn what_a_newer_version_wrote_is_refused_by_name() {
         ("approval", APPROVAL, APPROVAL_SCHEMA),
         ("ledger", LEDGER, LEDGER_SCHEMA),
         ("batch", BATCH, BATCH_SCHEMA),
+        ("override", OVERRIDE, OVERRIDE_SCHEMA),
     ] {
         let number = format!("\"schema\": {written}");
         assert!(text.contains(&number), "{kind}: the fixture is not of the version that this build writes");

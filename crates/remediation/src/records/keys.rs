@@ -27,6 +27,8 @@ pub enum Folder {
     Ledgers,
     /// Cards of resources.
     Resources,
+    /// That somebody wrote in spite of the policy. It is the one folder that is not divided by rules.
+    Overrides,
 }
 
 impl Folder {
@@ -39,6 +41,7 @@ impl Folder {
             Self::Approvals => "approvals",
             Self::Ledgers => "ledgers",
             Self::Resources => "resources",
+            Self::Overrides => "overrides",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Where the policy is kept, to be read anew before each write.
+//! Where the policy is kept, to be read anew before each write; and an operator's own beside it, which narrows it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use super::{RecordError, Records, Stored, Version, hexadecimal};
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Policy, PolicyError, SettingDefaults};
 
 /// The policy in a store.
 #[derive(Debug, Clone)]
@@ -18,6 +18,23 @@ pub struct PolicyRecord {
     expected: Option<String>,
     /// What was read last. Who waits for a read that began after its own question takes that answer.
     last: Arc<Mutex<Option<Read>>>,
+    narrowing: Option<Arc<Narrowing>>,
+}
+
+/// What narrows a policy.
+#[derive(Debug)]
+struct Narrowing {
+    own: PolicyRecord,
+    defaults: SettingDefaults,
+    last: Mutex<Option<Narrowed>>,
+}
+
+/// Two policies, and the one that allows what both of them allow.
+#[derive(Debug)]
+struct Narrowed {
+    policy: Arc<Policy>,
+    own: Arc<Policy>,
+    both: Arc<Policy>,
 }
 
 /// One read of the policy.
@@ -31,7 +48,7 @@ struct Read {
 impl PolicyRecord {
     /// The policy under `key`.
     pub fn new(records: Records, key: impl Into<String>) -> Self {
-        Self { records, key: key.into(), expected: None, last: Arc::default() }
+        Self { records, key: key.into(), expected: None, last: Arc::default(), narrowing: None }
     }
 
     /// Whatever is read and has another SHA-256 digest than this one is told in the log, in the field
@@ -42,12 +59,29 @@ impl PolicyRecord {
         self
     }
 
+    /// The same, narrowed by the policy that `own` holds; `defaults` are the rules' settings of which neither says
+    /// anything.
+    #[must_use]
+    pub fn narrowed_by(self, own: Self, defaults: SettingDefaults) -> Self {
+        let narrowing = Narrowing { own, defaults, last: Mutex::default() };
+        Self { narrowing: Some(Arc::new(narrowing)), ..self }
+    }
+
     /// The policy as it is at some moment after this is called. A version that is known is not read into a policy again.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or is none: nothing may be written then.
+    /// It, or the one that narrows it, cannot be read or is none, or the two do not go together: nothing may be written
+    /// then.
     pub async fn read(&self) -> Result<Arc<Policy>, PolicyError> {
+        let policy = self.read_alone().await?;
+        match &self.narrowing {
+            Some(narrowing) => narrowing.narrow(policy).await,
+            None => Ok(policy),
+        }
+    }
+
+    async fn read_alone(&self) -> Result<Arc<Policy>, PolicyError> {
         let asked = Timestamp::now();
         let mut last = self.last.lock().await;
         if let Some(read) = last.as_ref().filter(|read| read.began > asked) {
@@ -77,6 +111,20 @@ impl PolicyRecord {
     }
 }
 
+impl Narrowing {
+    async fn narrow(&self, policy: Arc<Policy>) -> Result<Arc<Policy>, PolicyError> {
+        let own = self.own.read_alone().await?;
+        let mut last = self.last.lock().await;
+        let is_same = |of: &&Narrowed| Arc::ptr_eq(&of.policy, &policy) && Arc::ptr_eq(&of.own, &own);
+        if let Some(narrowed) = last.as_ref().filter(is_same) {
+            return Ok(Arc::clone(&narrowed.both));
+        }
+        let both = Arc::new(policy.narrowed_by(&own, &self.defaults)?);
+        *last = Some(Narrowed { policy, own, both: Arc::clone(&both) });
+        Ok(both)
+    }
+}
+
 fn unread(error: RecordError) -> PolicyError {
     PolicyError::Unread { passes: error.passes(), why: error.to_string() }
 }
@@ -86,6 +134,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::domain::Mode;
 
     #[tokio::test]
     async fn a_version_is_parsed_once_however_often_it_is_read() {
@@ -118,5 +167,31 @@ mod tests {
         assert_eq!(record.unexpected(b"{}"), None);
         let other = record.unexpected(b"{ }").unwrap();
         assert!(other.len() == 64 && other != digest, "{other}");
+    }
+
+    #[tokio::test]
+    async fn a_change_of_either_policy_counts_from_the_next_read_on() {
+        let folder = TempDir::new().unwrap();
+        let store = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let record = |name: &str| PolicyRecord::new(Records::Folder(folder.path().into()), name);
+        let narrowed = record("policy.json").narrowed_by(record("own.json"), SettingDefaults::new());
+        let account = "111111111111".parse().unwrap();
+        let mode = || async { narrowed.read().await.map(|policy| policy.mode("open-door", &account)) };
+        store("policy.json", r#"{"mode": "approve"}"#);
+        store("own.json", r#"{"mode": "apply"}"#);
+        assert_eq!(mode().await.unwrap(), Mode::Approve);
+        assert_eq!(mode().await.unwrap(), Mode::Approve);
+        store("policy.json", r#"{"mode": "apply", "paused": true}"#);
+        assert_eq!(mode().await.unwrap(), Mode::Apply);
+        assert!(narrowed.read().await.unwrap().paused);
+        store("own.json", r#"{"mode": "plan"}"#);
+        assert_eq!(mode().await.unwrap(), Mode::Plan);
+        store("own.json", r#"{"mod": "apply"}"#);
+        assert!(mode().await.unwrap_err().to_string().contains("is `mode` meant?"));
+        store("own.json", r#"{"rules": {"open-door": {"settings": {"days": 3}}}}"#);
+        assert!(mode().await.unwrap_err().to_string().contains("`days` of open-door is 3"));
+        store("own.json", "{}");
+        std::fs::remove_file(folder.path().join("policy.json")).unwrap();
+        assert!(mode().await.unwrap_err().to_string().contains("policy.json"));
     }
 }

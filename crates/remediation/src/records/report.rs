@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::schema::Record;
-use super::{Approved, Batch, BatchId, BatchLineError, StoredPlan};
+use super::{Approved, Batch, BatchId, BatchLineError, PolicyOverride, StoredPlan};
 use crate::aws::AccountId;
 use crate::domain::{Finding, Mode, Outcome, Resource};
 
@@ -88,6 +88,9 @@ pub struct Report {
     /// The approval that it carries out, where it is one of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approved>,
+    /// That the command line which ran it did not keep to the deployment's policy, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_override: Option<PolicyOverride>,
     /// Why the batch could not be read at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -134,7 +137,7 @@ impl Report {
         }
         let finished = Timestamp::now();
         let (schema, plan, accounts) = (REPORT_SCHEMA, None, Vec::new());
-        let (undoes, approval, error) = (None, None, None);
+        let (undoes, approval, policy_override, error) = (None, None, None, None);
         Self {
             schema,
             id,
@@ -144,6 +147,7 @@ impl Report {
             plan,
             undoes,
             approval,
+            policy_override,
             error,
             counts,
             accounts,

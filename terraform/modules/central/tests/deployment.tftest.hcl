@@ -169,6 +169,7 @@ run "by_default" {
       approvals = { prefix = "approvals/", days = 365, noncurrent = 365 }
       resources = { prefix = "resources/", days = 365, noncurrent = 30 }
       ledgers   = { prefix = "ledgers/", days = 30, noncurrent = 1 }
+      overrides = { prefix = "overrides/", days = 365, noncurrent = 365 }
       policy    = { prefix = "policy.json", days = null, noncurrent = 365 }
     })
     error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
@@ -208,6 +209,49 @@ run "by_default" {
       aws_cloudwatch_metric_alarm.failures.comparison_operator == "GreaterThanThreshold" &&
       aws_cloudwatch_metric_alarm.failures.threshold == 0 &&
       length(aws_cloudwatch_metric_alarm.failures.alarm_actions) == 0
+    )
+    error_message = "The alarm does not watch the queue."
+  }
+
+  # Overrides of the policy
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.overrides.event_pattern) == {
+      source      = ["aws.s3"]
+      detail-type = ["Object Created"]
+      detail      = { bucket = { name = ["autoremediate-111111111111-eu-west-1"] }, object = { key = [{ prefix = "overrides/" }] } }
+    } && aws_s3_bucket_notification.findings.eventbridge
+    error_message = "Nobody would hear of an override: ${aws_cloudwatch_event_rule.overrides.event_pattern}."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.overrides.rule == "autoremediate-overrides" && aws_cloudwatch_event_target.overrides.arn == aws_sqs_queue.overrides.arn
+    error_message = "An override would reach no queue."
+  }
+
+  assert {
+    condition     = aws_sqs_queue.overrides.sqs_managed_sse_enabled && aws_sqs_queue.overrides.message_retention_seconds == 14 * 24 * 3600
+    error_message = "The queue is not encrypted, or forgets early."
+  }
+
+  assert {
+    condition = jsondecode(aws_sqs_queue_policy.overrides.policy).Statement[0] == {
+      Sid       = "Events"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = "arn:aws:sqs:eu-west-1:111111111111:autoremediate-overrides"
+      Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:events:eu-west-1:111111111111:rule/autoremediate-overrides" } }
+    }
+    error_message = "The policy is ${aws_sqs_queue_policy.overrides.policy}."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.overrides.namespace == "AWS/SQS" &&
+      aws_cloudwatch_metric_alarm.overrides.metric_name == "ApproximateNumberOfMessagesVisible" &&
+      aws_cloudwatch_metric_alarm.overrides.dimensions == tomap({ QueueName = "autoremediate-overrides" }) &&
+      aws_cloudwatch_metric_alarm.overrides.comparison_operator == "GreaterThanThreshold" &&
+      aws_cloudwatch_metric_alarm.overrides.threshold == 0
     )
     error_message = "The alarm does not watch the queue."
   }
@@ -449,13 +493,16 @@ run "everything_else_chosen" {
   assert {
     condition = {
       for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => one(rule.expiration[*].days) if strcontains(one(rule.filter[*].prefix) == null ? "" : one(rule.filter[*].prefix), "/")
-    } == { findings = 3, plans = 730, reports = 730, approvals = 730, resources = 730, ledgers = 30 }
+    } == { findings = 3, plans = 730, reports = 730, approvals = 730, resources = 730, ledgers = 30, overrides = 730 }
     error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.failures.alarm_actions == toset(["arn:aws:sns:eu-west-1:111111111111:on-call"])
-    error_message = "The alarm notifies nobody."
+    condition = alltrue([
+      for alarm in [aws_cloudwatch_metric_alarm.failures, aws_cloudwatch_metric_alarm.overrides] :
+      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:111111111111:on-call"])
+    ])
+    error_message = "An alarm notifies nobody."
   }
 
   assert {
@@ -555,7 +602,7 @@ run "folders" {
   command = plan
 
   assert {
-    condition     = keys(local.folders) == ["approvals", "findings", "ledgers", "plans", "reports", "resources"]
+    condition     = keys(local.folders) == ["approvals", "findings", "ledgers", "overrides", "plans", "reports", "resources"]
     error_message = "The folders are ${join(", ", keys(local.folders))}."
   }
 

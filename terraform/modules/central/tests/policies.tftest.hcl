@@ -100,6 +100,7 @@ run "exact_policies" {
         { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/overrides/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
@@ -122,12 +123,14 @@ run "exact_policies" {
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/overrides/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
         ] },
         { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/command-line/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/overrides/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
