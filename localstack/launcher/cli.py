@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
         _parser().error(f"unrecognized arguments: {' '.join(extra)}")
     try:
         if not sys.platform.startswith("linux"):
-            raise EmulatorError("the emulator needs Linux or a Linux container, because it runs Lambda functions as Linux processes")
+            raise EmulatorError("it needs Linux or a Linux container: Lambda functions run as Linux processes")
         return options.command(options, extra)
     except EmulatorError as error:
         print(f"emulator: {error}", file=sys.stderr)

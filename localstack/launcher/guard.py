@@ -99,8 +99,8 @@ def _supervise(options: Options, folder: Path, lifeline: int) -> int:
                 print(f"ready http://127.0.0.1:{port}", *([tls.url, tls.ca] if tls else []), flush=True)
             elif time.monotonic() > deadline:
                 raise EmulatorError(
-                    f"LocalStack is not ready after {READY_SECONDS} s, waiting for {', '.join(sorted(waiting_for))}. The end of the log:\n"
-                    + _tail(log)
+                    f"LocalStack is not ready after {READY_SECONDS} s, waiting for {', '.join(sorted(waiting_for))}. "
+                    f"The end of the log:\n{_tail(log)}"
                 )
 
 

@@ -75,7 +75,7 @@ async fn an_acl_of_ipv6_alone_is_fixed_unless_the_settings_say_otherwise() {
     let settings = Settings { ipv6: false, ..warn() };
     let report = of.run_with::<NetworkAclOpenIngress>(settings, of.batch(&[&acl]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::AlreadyCompliant), 1, "{report:?}");
-    assert!(report.findings[0].notes[0].contains("101, allow all from ::/0 stays"), "{report:?}");
+    assert!(report.findings[0].notes[0].contains("101, allow all from ::/0 is not changed"), "{report:?}");
     assert_eq!(acls.allowed(&acl).await.unwrap(), ["101 -1 ::/0"]);
     let report = apply(&of, &acl).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
@@ -288,7 +288,7 @@ async fn a_name_that_two_acls_have_is_an_error() {
     }
     let report = of.run_with::<NetworkAclOpenIngress>(warn(), of.batch(&["twice", "nobody"]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Failed), 2, "{report:?}");
-    for (finding, says) in report.findings.iter().zip(["Name of 2 resources", "Name of 0 resources"]) {
+    for (finding, says) in report.findings.iter().zip(["2 resources have it", "0 resources have it"]) {
         assert!(finding.detail.as_ref().unwrap().contains(says), "{finding:?}");
     }
 }

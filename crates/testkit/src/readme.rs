@@ -1,5 +1,5 @@
-//! The README's tables that follow from the rules: what each of them serves and needs, the settings that the policy has for
-//! it, and how it is undone by hand.
+//! The README's tables that follow from the rules: what each of them serves and needs, which settings the policy has
+//! for it, and how it is undone by hand.
 
 use std::fs;
 

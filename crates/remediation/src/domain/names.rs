@@ -22,9 +22,14 @@ impl Finding {
     ///
     /// # Errors
     ///
-    /// The resource is in a region, and neither the finding nor its ARN says which. Also a text that is longer than any
-    /// name.
+    /// The resource is in a region, and neither the finding nor its ARN says which. Also a region that has no region's
+    /// code, and a text that is longer than any name.
     pub fn located(&self, scope: Scope) -> Result<Cow<'_, Self>> {
+        let region = self.region.as_ref();
+        if !is_region_code(region) {
+            let start: String = region.chars().take(SHOWN).collect();
+            return Err(Error::invalid_finding("region", format!("`{start}` is not the code of a region")));
+        }
         if scope != Scope::Regional || !self.region.is_global() {
             return self.text().map(|_| Cow::Borrowed(self));
         }
@@ -114,6 +119,12 @@ impl Finding {
         let how = format!("is of the partition {}, but the finding is of {partition}", arn.partition);
         Err(self.names_wrongly(how))
     }
+}
+
+/// A region is a part of the hosts that are called, so nothing else may be in it.
+fn is_region_code(text: &str) -> bool {
+    let is_of_code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=32).contains(&text.len()) && text.bytes().all(is_of_code)
 }
 
 /// What names of a kind of resource look like.
@@ -320,6 +331,22 @@ mod tests {
                 assert_eq!((error.kind, error.action.as_str()), (ErrorKind::InvalidFinding, "finding's resource"));
                 assert!(error.message.contains("2049 bytes") && error.message.len() < 200, "{error}");
             }
+        }
+    }
+
+    #[test]
+    fn a_region_is_a_code_and_no_host() {
+        let long = "a".repeat(64);
+        let regions =
+            ["", "us-east-1.example.com", "us-east-1/", "us-east-1@example.com", "US-EAST-1", "us east 1", "é", &long];
+        for region in regions {
+            for scope in [Scope::Regional, Scope::Located, Scope::Global] {
+                let error = Finding::of(ACCOUNT, region, "x").located(scope).unwrap_err();
+                assert_eq!((error.kind, error.action.as_str()), (ErrorKind::InvalidFinding, "finding's region"));
+            }
+        }
+        for region in ["us-east-1", "eusc-de-east-1", "us-isob-east-1"] {
+            assert!(Finding::of(ACCOUNT, region, "x").located(Scope::Regional).is_ok(), "{region}");
         }
     }
 

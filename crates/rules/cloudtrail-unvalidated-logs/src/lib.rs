@@ -3,9 +3,9 @@
 //! The fix is AWS's own runbook, awaited to its end, or UpdateTrail where there is no such runbook. Undo calls the API,
 //! because no runbook does it.
 //!
-//! A trail can be changed only in its home region, the one in the ARN that CloudTrail gives of it, wherever it was found. Its owner is the account
-//! in its ARN, so an organization's trail that a member account sees is known to be another account's. Every call that
-//! changes a trail names it by its ARN.
+//! A trail can be changed only in its home region, the one in the ARN that CloudTrail gives, wherever it was found. Its
+//! owner is the account in that ARN, so an organization's trail that a member account sees is known to be another
+//! account's. Every call that changes a trail names it by its ARN.
 //!
 //! Calls: compliant 1; fixed 4 (look, runbook's start and end, proof), 3 where the API is called directly; held never.
 

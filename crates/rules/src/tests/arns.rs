@@ -11,8 +11,8 @@ const OTHER_ACCOUNT: &str = "333333333333";
 const OTHER_REGION: &str = "us-west-2";
 const OTHER_PARTITION: &str = "aws-cn";
 
-/// The rules that AWS shows the resources of other regions and accounts, in the finding's own, by their ARNs: a trail logs
-/// in many regions, and an organization's in all of its accounts. They ask there, and the engine holds what is another's.
+/// The rules that are shown resources of other regions and accounts in the finding's own, by their ARNs: a trail logs in
+/// many regions, and an organization's in all of its accounts. They ask there, and the engine holds what is another's.
 const SEE_BEYOND: [&str; 1] = ["cloudtrail-unvalidated-logs"];
 
 /// The rules whose ARNs hold a path, which may be of dots: the name behind it is asked for.
