@@ -8,6 +8,7 @@ mod ledger;
 mod plan;
 mod policy_record;
 mod report;
+mod retention;
 mod schema;
 mod store;
 
@@ -22,6 +23,7 @@ pub use ledger::{LEDGER_SCHEMA, Ledger};
 pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
 pub use policy_record::PolicyRecord;
 pub use report::{AccountProblem, REPORT_SCHEMA, Report, ReportedFinding, Verification};
+pub use retention::{InvalidRetention, Retention};
 pub use schema::{Record, SchemaError, read};
 pub use store::{Condition, RecordError, Records, Stored, Version};
 
