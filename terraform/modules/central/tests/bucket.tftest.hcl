@@ -348,14 +348,16 @@ run "a_role_of_another_account" {
   expect_failures = [aws_s3_bucket_policy.this]
 }
 
-run "wildcards" {
+run "refused" {
   command = plan
 
   variables {
     approver_role_arns      = ["arn:aws:iam::111111111111:role/*"]
     operator_role_arns      = ["arn:aws:iam::111111111111:role/operator-?"]
     policy_writer_role_arns = ["arn:aws:iam::111111111111:root"]
+
+    access_log_retention_days = 0.5 # a fraction
   }
 
-  expect_failures = [var.approver_role_arns, var.operator_role_arns, var.policy_writer_role_arns]
+  expect_failures = [var.approver_role_arns, var.operator_role_arns, var.policy_writer_role_arns, var.access_log_retention_days]
 }
