@@ -38,6 +38,8 @@ pub(crate) enum Error {
     NothingAwaits(String),
     #[error("nothing was approved: there is no terminal to ask on. Give --yes to approve without being asked")]
     Unapproved,
+    #[error("the environment variable OBJECT_LOCK: {0}")]
+    Retention(#[from] remediation::InvalidRetention),
     #[error("nothing was changed: cannot find out who you are, and of which account: {0}")]
     Caller(remediation::Error),
     #[error("no report after {seconds} s. The approval is stored; the report will be at {report}")]

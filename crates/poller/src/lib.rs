@@ -113,7 +113,7 @@ async fn from_env() -> Result<Poller, Error> {
     let (owner, region) = (setting("BUCKET_OWNER")?.parse()?, setting("AWS_REGION")?);
     let manifests: Result<Vec<_>, _> = MANIFESTS.iter().map(|text| Manifest::from_json(text)).collect();
     let base = sdk_loader().load().await;
-    let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner };
+    let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention: None };
     let token = TokenSource::new(aws_sdk_secretsmanager::Client::new(&base), secret);
     let is_home = region == home;
     Ok(Poller {

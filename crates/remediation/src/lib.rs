@@ -22,7 +22,8 @@ pub use domain::{
 pub use policy::{Fight, Limits, Policy, PolicyError, SettingDefaults, line_at, nearest};
 pub use records::{
     AccountProblem, Approval, ApprovalError, Approved, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError,
-    COMMAND_LINE, Card, Folder, Ledger, POLICY_KEY, Plan, PlannedChange, PlannedResource, PolicyOverride, PolicyRecord,
-    REPORT_SCHEMA, RecordError, Records, Report, ReportedFinding, StoredPlan, Verification,
+    COMMAND_LINE, Card, Folder, InvalidRetention, Ledger, POLICY_KEY, Plan, PlannedChange, PlannedResource,
+    PolicyOverride, PolicyRecord, REPORT_SCHEMA, RecordError, Records, Report, ReportedFinding, Retention, StoredPlan,
+    Verification,
 };
 pub use text::utf8;

@@ -9,6 +9,7 @@ mod plan;
 mod policy_override;
 mod policy_record;
 mod report;
+mod retention;
 mod schema;
 mod store;
 
@@ -24,6 +25,7 @@ pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
 pub use policy_override::{OVERRIDE_SCHEMA, PolicyOverride};
 pub use policy_record::PolicyRecord;
 pub use report::{AccountProblem, REPORT_SCHEMA, Report, ReportedFinding, Verification};
+pub use retention::{InvalidRetention, Retention};
 pub use schema::{Record, SchemaError, read};
 pub use store::{Condition, RecordError, Records, Stored, Version};
 

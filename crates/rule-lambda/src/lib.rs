@@ -23,6 +23,9 @@ pub enum Error {
     /// An environment variable has nothing in it.
     #[error("the environment variable {0} is empty")]
     Empty(&'static str),
+    /// The environment variable of the retention of records has none in it.
+    #[error("the environment variable OBJECT_LOCK: {0}")]
+    Retention(#[from] remediation::InvalidRetention),
     /// The rule's own manifest is broken.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

@@ -109,7 +109,8 @@ impl From<EventError> for Diagnostic {
 impl<R: Rule> Shell<R> {
     /// The shell as the environment describes it: `BUCKET`, `BUCKET_OWNER` (the account that has it), `POLICY_DIGEST` (the
     /// SHA-256 digest of the policy that Terraform has written), `TARGET_ROLE_NAME`, `EXTERNAL_ID`, `REGIONS` (the codes
-    /// of the regions whose resources it changes, with commas between them) and `HOME_REGION`.
+    /// of the regions whose resources it changes, with commas between them), `HOME_REGION`, and `OBJECT_LOCK`, where
+    /// records have a retention.
     ///
     /// # Errors
     ///
@@ -120,9 +121,10 @@ impl<R: Rule> Shell<R> {
         let regions = Regions::new(&setting("REGIONS")?, setting("HOME_REGION")?)?;
         let (bucket, owner) = (setting("BUCKET")?, setting("BUCKET_OWNER")?.parse()?);
         let policy_digest = setting("POLICY_DIGEST")?;
+        let retention = std::env::var("OBJECT_LOCK").ok().map(|text| text.parse()).transpose()?;
         let manifest = Manifest::from_json(R::MANIFEST)?;
         let base = sdk_loader().load().await;
-        let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner };
+        let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention };
         Ok(Self { base, manifest, records, role, regions, policy_digest, rule: PhantomData })
     }
 

@@ -347,7 +347,7 @@ impl Organization {
 
     fn records_with(&self, client: aws_sdk_s3::Client) -> Records {
         let owner = self.central.id.parse().unwrap_or_else(|error| unreachable!("{error}"));
-        Records::Bucket { client, bucket: self.bucket.clone(), owner }
+        Records::Bucket { client, bucket: self.bucket.clone(), owner, retention: None }
     }
 
     /// The environment of the rule's Lambda.

@@ -27,3 +27,12 @@ variable "access_log_retention_days" {
   default     = 365
   nullable    = false
 }
+
+variable "object_lock" {
+  type = object({
+    mode = string
+    days = number
+  })
+  description = "Retention of plans, reports and approvals by S3 Object Lock: its mode (\"GOVERNANCE\" or \"COMPLIANCE\") and for how many days. Nobody deletes what is locked, and in mode COMPLIANCE not even Amazon: then the bucket cannot be destroyed before. People give the command line the same as OBJECT_LOCK=<mode>/<days>. A bucket keeps Object Lock for good. Null asks for no retention."
+  default     = null
+}

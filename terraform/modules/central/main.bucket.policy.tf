@@ -45,13 +45,40 @@ locals {
     },
   )
 
+  # Who may put an object may put it with a retention, where one is asked for
+  put_action = var.object_lock == null ? ["s3:PutObject"] : ["s3:PutObject", "s3:PutObjectRetention"]
+
+  # A plan, a report or an approval without a retention is refused, and so is a retention of anything else: what is
+  # replaced or expires early must not be kept. To put an object with a retention, the caller needs both actions.
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
+  lockable_objects = [for prefix in values(local.lockable) : "${local.bucket_arn}/${prefix}*"]
+  lock_statements = [
+    for statement in [
+      {
+        Sid       = "Retained"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = local.lockable_objects
+        Condition = { Null = { "s3:object-lock-mode" = "true" } }
+      },
+      {
+        Sid         = "NothingElseRetained"
+        Effect      = "Deny"
+        Principal   = "*"
+        Action      = "s3:PutObjectRetention"
+        NotResource = local.lockable_objects
+      },
+    ] : jsonencode(statement) if var.object_lock != null
+  ]
+
   put_statements = [
     for writers, objects in local.writable_objects : merge(
       {
         Sid       = join("", ["Only", replace(title(replace(writers, "_", " ")), " ", "")])
         Effect    = "Deny"
         Principal = "*"
-        Action    = "s3:PutObject"
+        Action    = local.put_action
         Resource  = objects
       },
       # Without a condition where there is nobody: a list of no ARNs is no condition
@@ -68,7 +95,7 @@ locals {
       Sid         = "Rule${replace(title(replace(id, "-", " ")), " ", "")}"
       Effect      = "Deny"
       Principal   = "*"
-      Action      = "s3:PutObject"
+      Action      = local.put_action
       NotResource = [for prefix in local.writable.rule : "${local.bucket_arn}/${prefix}${id}/*"]
       Condition   = { ArnLike = { "aws:PrincipalArn" = local.role_arns[id] } }
     }
@@ -113,7 +140,7 @@ locals {
           Sid       = "NothingElse"
           Effect    = "Deny"
           Principal = "*"
-          Action = [
+          Action = concat(var.object_lock == null ? ["s3:PutObjectRetention"] : [], [
             "s3:ObjectOwnerOverrideToBucketOwner",
             "s3:PutObjectAcl",
             "s3:PutObjectTagging",
@@ -122,7 +149,7 @@ locals {
             "s3:ReplicateDelete",
             "s3:ReplicateObject",
             "s3:ReplicateTags",
-          ]
+          ])
           Resource = ["${local.bucket_arn}/*"]
         },
       ],
@@ -146,6 +173,7 @@ locals {
       local.put_statements,
       local.rule_statements,
       local.condition_statements,
+      [for statement in local.lock_statements : jsondecode(statement)],
     )
   })
 }

@@ -7,6 +7,28 @@ resource "aws_s3_bucket" "this" {
   bucket        = local.bucket
   force_destroy = var.force_destroy
   tags          = var.tags
+
+  object_lock_enabled = var.object_lock == null ? null : true
+
+  lifecycle {
+    # A bucket that is there gets Object Lock below, instead of being replaced; and it never loses it again
+    ignore_changes = [object_lock_enabled]
+  }
+}
+
+locals {
+  # As the Lambdas and the command line read it
+  object_lock = var.object_lock == null ? {} : { OBJECT_LOCK = "${var.object_lock.mode}/${var.object_lock.days}" }
+}
+
+# Without a default retention, which would lock the cards as well: each writer asks for a retention for what it puts
+resource "aws_s3_bucket_object_lock_configuration" "this" {
+  for_each = var.object_lock == null ? toset([]) : toset(["enabled"])
+
+  bucket = aws_s3_bucket.this.id
+
+  # Only a bucket with versions can have locks
+  depends_on = [aws_s3_bucket_versioning.this]
 }
 
 resource "aws_s3_bucket_versioning" "this" {

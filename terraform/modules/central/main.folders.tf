@@ -7,7 +7,7 @@
 
 locals {
   # `writers` may put there, and `once` says how: an object that is never replaced needs If-None-Match, one that is
-  # replaced needs that or If-Match.
+  # replaced needs that or If-Match. What is `locked` is put with a retention, where object_lock asks for one.
   folders = {
     # Batches from Netskope, written by the poller. The poller reads, too: where the answer to a write was lost, it
     # compares what is stored with what it meant to store, so that a batch is stored once.
@@ -15,6 +15,7 @@ locals {
       readers         = ["poller", "rule", "operator"]
       writers         = ["poller"]
       once            = true
+      locked          = false
       days            = var.findings_retention_days
       noncurrent_days = 1
     }
@@ -23,6 +24,7 @@ locals {
       readers         = ["rule", "approver", "operator"]
       writers         = ["rule", "operator"]
       once            = true
+      locked          = true
       days            = var.record_retention_days
       noncurrent_days = var.record_retention_days
     }
@@ -31,6 +33,7 @@ locals {
       readers         = ["rule", "approver", "operator"]
       writers         = ["rule", "operator"]
       once            = true
+      locked          = true
       days            = var.record_retention_days
       noncurrent_days = var.record_retention_days
     }
@@ -39,6 +42,7 @@ locals {
       readers         = ["rule", "approver", "operator"]
       writers         = ["approver"]
       once            = true
+      locked          = true
       days            = var.record_retention_days
       noncurrent_days = var.record_retention_days
     }
@@ -50,6 +54,7 @@ locals {
       readers         = ["rule", "approver", "operator"]
       writers         = ["rule", "operator"]
       once            = false
+      locked          = false
       days            = local.card_days
       noncurrent_days = 30
     }
@@ -61,6 +66,7 @@ locals {
       readers         = ["rule", "operator"]
       writers         = ["rule"]
       once            = false
+      locked          = false
       days            = 30
       noncurrent_days = 1
     }
@@ -71,13 +77,14 @@ locals {
       readers         = ["approver", "operator"]
       writers         = ["operator"]
       once            = true
+      locked          = false
       days            = var.record_retention_days
       noncurrent_days = var.record_retention_days
     }
   }
 
   # The ledgers of each rule are named one by one where others must not write, because the command line's are beside them
-  undivided            = { for folder, of in local.folders : folder => of if folder != "ledgers" }
+  undivided            = { for folder, of in local.folders : folder => of if local.prefixes[folder] != local.prefixes.ledgers }
   rule_ledgers         = [for id in keys(var.rules) : "${local.prefixes.ledgers}${id}/"]
   command_line_ledgers = "${local.prefixes.ledgers}command-line/"
 
@@ -96,6 +103,9 @@ locals {
     coalesce(var.policy.fight.window_days, 0),
     ceil(coalesce(var.policy.approval_hours, 0) / 24),
   )
+
+  # The folders of what is locked
+  lockable = { for folder, of in local.folders : folder => local.prefixes[folder] if of.locked }
 
   # Prefixes by who may read or write below them
   readable = { for who in local.actors : who => [for folder, of in local.folders : local.prefixes[folder] if contains(of.readers, who)] }

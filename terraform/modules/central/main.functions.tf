@@ -69,7 +69,7 @@ locals {
           {
             Sid      = "Write"
             Effect   = "Allow"
-            Action   = ["s3:PutObject"]
+            Action   = local.put_action
             Resource = [for prefix in local.writable.rule : "${local.bucket_arn}/${prefix}${id}/*"]
           },
           local.list_bucket,
@@ -173,7 +173,7 @@ resource "aws_lambda_function" "function" {
       HOME_REGION                  = var.home_region
       RUST_LOG                     = "info"
       AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
-    })
+    }, local.object_lock)
   }
 
   lifecycle {

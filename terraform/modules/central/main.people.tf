@@ -33,7 +33,7 @@ resource "aws_iam_policy" "person" {
       {
         Sid      = "Write"
         Effect   = "Allow"
-        Action   = ["s3:PutObject"]
+        Action   = local.put_action
         Resource = [for prefix in local.writable[each.key] : "${local.bucket_arn}/${prefix}*"]
       },
       local.list_bucket,

@@ -47,3 +47,22 @@ variable "access_log_retention_days" {
     error_message = "access_log_retention_days must be a whole number, 1 or more."
   }
 }
+
+variable "object_lock" {
+  type = object({
+    mode = string
+    days = number
+  })
+  description = "Retention of plans, reports and approvals by S3 Object Lock: its mode (\"GOVERNANCE\" or \"COMPLIANCE\") and for how many days. Nobody deletes what is locked, and in mode COMPLIANCE not even Amazon: then the bucket cannot be destroyed before. People give the command line the same as OBJECT_LOCK=<mode>/<days>. A bucket keeps Object Lock for good. Null asks for no retention."
+  default     = null
+
+  validation {
+    condition     = var.object_lock == null ? true : contains(["GOVERNANCE", "COMPLIANCE"], var.object_lock.mode)
+    error_message = "The mode of Object Lock must be \"GOVERNANCE\" or \"COMPLIANCE\"."
+  }
+
+  validation {
+    condition     = var.object_lock == null ? true : var.object_lock.days >= 1 && var.object_lock.days <= 36500 && floor(var.object_lock.days) == var.object_lock.days
+    error_message = "The days of Object Lock must be a whole number from 1 to 36,500."
+  }
+}

@@ -9,6 +9,10 @@ use remediation::{Folder, Records};
 use crate::error::Error;
 use crate::session::identity::Identity;
 
+/// The retention of plans, reports and approvals, where the bucket's policy asks for one, as the deployment's variable
+/// `object_lock` has it.
+const OBJECT_LOCK: &str = "OBJECT_LOCK";
+
 /// A place for records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RecordsPlace {
@@ -43,12 +47,13 @@ impl RecordsPlace {
     ///
     /// # Errors
     ///
-    /// AWS does not say which account that is.
+    /// AWS does not say which account that is, or the retention that the environment asks for is none.
     pub(crate) async fn open(&self, config: &SdkConfig) -> Result<Records, Error> {
         match self {
             Self::Bucket(bucket) => {
                 let (client, owner) = (aws_sdk_s3::Client::new(config), Identity::ask(config).await?.account()?);
-                Ok(Records::Bucket { client, bucket: bucket.clone(), owner })
+                let retention = std::env::var(OBJECT_LOCK).ok().map(|text| text.parse()).transpose()?;
+                Ok(Records::Bucket { client, bucket: bucket.clone(), owner, retention })
             }
             Self::Folder(folder) => Ok(Records::Folder(folder.clone())),
         }

@@ -61,11 +61,18 @@ async fn below(records: &Records, prefix: &str) -> Result<RunPlans, RecordError>
     let (mut kept, mut problems) = (Vec::new(), Vec::new());
     for key in reports {
         match records.get_as(&key).await {
-            Ok(report) => kept.push(Kept { key, report }),
+            Ok(report) if is_of(&key, &report) => kept.push(Kept { key, report }),
+            Ok(report) => problems.push(format!("{key}: it says that it is the report of {}", report.id.report_key())),
             Err(error) => problems.push(error.to_string()),
         }
     }
     Ok(RunPlans { plans: paired(plans, kept), problems })
+}
+
+/// Whether `key` is one that a report of this batch is stored under.
+fn is_of(key: &str, report: &Report) -> bool {
+    let own = report.id.report_key();
+    place(key).is_some() && attempts_of(key) == attempts_of(&own)
 }
 
 /// Each plan with the report that names it, the last plan first. A plan that a report names and nobody lists is tried all
@@ -193,6 +200,21 @@ mod tests {
         }
         let of_batch = of_batch(&run.records, &id(run.run, 1)).await.unwrap();
         assert_eq!(of_batch.plans.len(), 2, "not that of batch 10");
+    }
+
+    #[tokio::test]
+    async fn a_report_of_another_batch_is_none_of_the_run() {
+        let run = Run::new().await;
+        let other = id(RunId::start(), 1);
+        let report = Report::untouched(Batch::new(other, Vec::new()), Outcome::Fixed, "why");
+        let forged = run.key(Folder::Reports, "-99.json");
+        let plan = run.records.put_new(&run.key(Folder::Plans, "-99.json"), b"{}".into()).await.unwrap();
+        let report = Report { plan: Some(StoredPlan { key: plan.clone(), digest: "d".into() }), ..report };
+        run.records.put_new(&forged, serde_json::to_vec(&report).unwrap()).await.unwrap();
+        let found = find(&run.records, &run.key(Folder::Reports, "")).await.unwrap();
+        assert!(found.problems.iter().any(|problem| problem.starts_with(&forged)), "{:?}", found.problems);
+        let added = found.plans.iter().find(|found| found.key == plan).unwrap();
+        assert!(added.report.is_none(), "what no report of its own says was written is not taken back");
     }
 
     #[tokio::test]

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use aws_sdk_s3::primitives::ByteStream;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::{fs, task};
 
 use super::schema::{Record, SchemaError, read};
-use super::{Report, hexadecimal};
+use super::{Report, Retention, hexadecimal};
 use crate::aws::{AccountId, Error, again_if_passing, call};
 use crate::domain::Outcome;
 
@@ -40,6 +41,8 @@ pub enum Records {
         /// The account that must have it: S3 refuses every call to a bucket of this name that is another's.
         /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
         owner: AccountId,
+        /// For how long plans, reports and approvals are locked.
+        retention: Option<Retention>,
     },
     /// A local folder, made when needed.
     Folder(PathBuf),
@@ -186,7 +189,7 @@ impl Records {
 
     async fn fetch_at_most(&self, key: &str, most: usize) -> Result<Stored, RecordError> {
         match self {
-            Self::Bucket { client, bucket, owner } => {
+            Self::Bucket { client, bucket, owner, .. } => {
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source };
                 let read = || async {
                     let object =
@@ -256,7 +259,7 @@ impl Records {
     /// They cannot be listed.
     pub async fn versions(&self, prefix: &str) -> Result<BTreeMap<String, Version>, RecordError> {
         match self {
-            Self::Bucket { client, bucket, owner } => {
+            Self::Bucket { client, bucket, owner, .. } => {
                 let list = || client.list_objects_v2().bucket(bucket).expected_bucket_owner(owner.as_ref());
                 let pages = || list().prefix(prefix).into_paginator().send().collect();
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: prefix.to_owned(), source };
@@ -296,7 +299,8 @@ impl Records {
         bytes: Vec<u8>,
     ) -> Result<Option<Version>, RecordError> {
         match self {
-            Self::Bucket { client, bucket, owner } => {
+            Self::Bucket { client, bucket, owner, retention } => {
+                let retention = retention.as_ref().filter(|_| Retention::is_of(key));
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source };
                 let put = || {
                     let put = client.put_object().bucket(bucket).expected_bucket_owner(owner.as_ref()).key(key);
@@ -304,6 +308,9 @@ impl Records {
                         Condition::Absent => put.if_none_match("*"),
                         Condition::Unchanged(Version(tag)) => put.if_match(tag),
                     };
+                    let put = put
+                        .set_object_lock_mode(retention.map(Retention::mode))
+                        .set_object_lock_retain_until_date(retention.map(|of| of.until(Timestamp::now())));
                     put.body(ByteStream::from(bytes.clone())).send()
                 };
                 match call(PUT, put).await {
@@ -418,6 +425,7 @@ mod tests {
     use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
     use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
     use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
+    use aws_sdk_s3::types::ObjectLockMode;
     use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
     use tempfile::{NamedTempFile, TempDir};
 
@@ -432,7 +440,7 @@ mod tests {
     }
 
     fn of_owner(client: Client) -> Records {
-        Records::Bucket { client, bucket: "records".into(), owner: OWNER.parse().unwrap() }
+        Records::Bucket { client, bucket: "records".into(), owner: OWNER.parse().unwrap(), retention: None }
     }
 
     fn metadata(code: &'static str) -> ErrorMetadata {
@@ -597,6 +605,33 @@ mod tests {
         let error = bucket(&[&taken, &others]).put_new("x.json", vec![]).await.unwrap_err();
         assert!(matches!(error, RecordError::Taken { key } if key == "x.json"));
         assert_eq!(taken.num_calls(), 1_000);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_put_with_the_retention_and_nothing_else_is() {
+        let put = |locked: bool| {
+            mock!(Client::put_object)
+                .match_requests(move |request| {
+                    let until = request.object_lock_retain_until_date().map(|until| until.secs());
+                    let left = until.map(|until| until - Timestamp::now().as_second());
+                    let days = left.is_some_and(|left| (9 * 86_400..=10 * 86_400).contains(&left));
+                    let asked = request.object_lock_mode() == Some(&ObjectLockMode::Governance) && days;
+                    let none = request.object_lock_mode().is_none() && until.is_none();
+                    if locked { asked } else { none }
+                })
+                .then_output(|| PutObjectOutput::builder().e_tag("\"1\"").build())
+        };
+        for (key, locked) in [("plans/r/x.json", true), ("resources/r/x.json", false), ("ledgers/r/1.json", false)] {
+            let rule = put(locked);
+            let records = Records::Bucket {
+                client: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&rule]),
+                bucket: "records".into(),
+                owner: OWNER.parse().unwrap(),
+                retention: Some("GOVERNANCE/10".parse().unwrap()),
+            };
+            assert!(records.create(key, vec![]).await.unwrap(), "{key}");
+            assert_eq!(rule.num_calls(), 1, "{key}");
+        }
     }
 
     #[tokio::test]

@@ -89,7 +89,8 @@ async fn cards(Bucket { client, name, owner }: &Bucket<'_>, manifest: &Manifest)
 
 async fn policy(Bucket { client, name, owner }: &Bucket<'_>, rules: &[LoadedRule]) -> Vec<Check> {
     let check = Check::of(Area::Bucket, POLICY_KEY);
-    let records = Records::Bucket { client: client.clone(), bucket: (*name).to_owned(), owner: owner.clone() };
+    let records =
+        Records::Bucket { client: client.clone(), bucket: (*name).to_owned(), owner: owner.clone(), retention: None };
     let bytes = match records.get(POLICY_KEY).await {
         Ok(bytes) => bytes,
         Err(error) => {
