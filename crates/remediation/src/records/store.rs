@@ -103,6 +103,14 @@ pub enum RecordError {
         /// What is wrong with it.
         source: SchemaError,
     },
+    /// It is longer than any such record.
+    #[error("{key} has more than {most} bytes, so it was not read")]
+    TooLong {
+        /// The record's key.
+        key: String,
+        /// The most bytes that are read.
+        most: usize,
+    },
     /// A ledger has its last page.
     #[error("{key} is the last page that a ledger can have: no run writes so many, so look at who wrote them")]
     Full {
@@ -201,13 +209,14 @@ impl Records {
                     // By what comes: the length that is announced is only that.
                     while let Some(part) = body.try_next().await.map_err(|error| Error::broken_off(GET, &error))? {
                         if bytes.len().saturating_add(part.len()) > most {
-                            return Err(Error::unusable(GET, &format!("more than {most} bytes")));
+                            return Ok(None);
                         }
                         bytes.extend_from_slice(&part);
                     }
-                    Ok(Stored { bytes, version })
+                    Ok(Some(Stored { bytes, version }))
                 };
-                again_if_passing(read).await.map_err(failed)
+                let stored = again_if_passing(read).await.map_err(failed)?;
+                stored.ok_or_else(|| RecordError::TooLong { key: key.to_owned(), most })
             }
             Self::Folder(folder) => {
                 let path = folder.join(key);
@@ -661,6 +670,15 @@ mod tests {
             .match_requests(|request| (request.bucket(), request.key()) == (Some("records"), Some("x.json")))
             .then_output(|| GetObjectOutput::builder().e_tag("\"1\"").body(ByteStream::from_static(b"{}")).build());
         assert_eq!(bucket(&[&read]).get("x.json").await.unwrap(), b"{}");
+    }
+
+    #[tokio::test]
+    async fn a_record_longer_than_there_is_room_for_is_not_read_and_does_not_pass() {
+        let records = bucket(&[&stored(b"12345")]);
+        assert_eq!(records.get_at_most("x.json", 5).await.unwrap(), b"12345");
+        let error = records.get_at_most("x.json", 4).await.unwrap_err();
+        assert_eq!(error.to_string(), "x.json has more than 4 bytes, so it was not read");
+        assert!(!error.passes());
     }
 
     #[tokio::test]
