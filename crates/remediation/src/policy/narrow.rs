@@ -56,6 +56,8 @@ impl Policy {
             limits: self.limits.narrowed_by(own.limits),
             approval_hours: self.approval_hours.min(own.approval_hours),
             fight: self.fight.narrowed_by(own.fight),
+            // Each of the two is asked for its own.
+            scope: self.scope.clone(),
             json: self.json.clone(),
             narrowing: Some(Arc::clone(own)),
             stricter,
