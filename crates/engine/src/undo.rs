@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use remediation::records::{Ended, Exempt};
 use remediation::{
     BatchId, Card, Finding, Mode, Outcome, Plan, PlannedChange, PlannedResource, Report, ReportedFinding, Resource,
-    Result, Rule, RunId, Seen, Side, Verification,
+    Result, Rule, RunId, Seen, SessionKind, Side, Verification,
 };
 
 use crate::cards::{Cards, CardsError, Known};
@@ -246,7 +246,7 @@ impl<R: Rule> Engine<R> {
         if trip.deadline.left() < self.bounds.reserve {
             return Err(Verdict::new(Outcome::Deferred, "no time was left to take it back"));
         }
-        let looked = Box::pin(self.look(finding)).await;
+        let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
         let Looked { seen, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
         if seen.resource.arn != planned.resource.arn {
             let (found, meant) = (&seen.resource.arn, &planned.resource.arn);
@@ -338,6 +338,7 @@ impl<R: Rule> Engine<R> {
             finding: back.finding(),
             resource: &ready.resource,
             changes: &ready.changes,
+            session: SessionKind::Undo,
             needs: Mode::Off,
             claimed,
             deadline,
@@ -366,7 +367,8 @@ impl<R: Rule> Engine<R> {
         let within = if written.failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };
         let is_now = Mutex::new(String::new());
         let look = || async {
-            let looked = Box::pin(self.look(order.finding)).await.map_err(|error| {
+            let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, order.finding)).await;
+            let looked = looked.map_err(|error| {
                 if error.is_gone() {
                     Found::Gone(error.to_string())
                 } else {

@@ -13,7 +13,7 @@ mod text;
 
 pub use aws::{
     Access, AccountId, Arn, Error, ErrorKind, Region, Result, SERVICE_ROLE_SUFFIX, SessionKind, Sessions, Target,
-    TargetRole, call, partition, sdk_loader,
+    TargetRole, UNDO_ROLE_SUFFIX, call, partition, sdk_loader,
 };
 pub use domain::{
     Control, Docs, Ec2Name, Finding, Guard, Manifest, ManifestError, Mode, NoParameters, Outcome, Permission, Proposal,

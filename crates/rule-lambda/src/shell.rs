@@ -11,8 +11,8 @@ use engine::{Bounds, Deadline, Engine};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
 use remediation::{
-    Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan, PolicyError,
-    PolicyRecord, Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
+    Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan,
+    PolicyError, PolicyRecord, Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
 use tracing::Instrument;
@@ -24,6 +24,9 @@ mod failures;
 
 /// The most characters of a principal's ID that are kept: a role's ID and a session's name have less than a hundred.
 const MOST_OF_PRINCIPAL: usize = 256;
+/// For how long a session in a target account is asked for: the least that STS gives, so that one which leaks is of little
+/// use. It is renewed where an invocation lasts longer.
+const SESSION_LENGTH: Duration = Duration::from_secs(900);
 
 /// What the rule Lambda is made of; it lives as long as the process.
 #[derive(Debug)]
@@ -194,7 +197,8 @@ impl<R: Rule> Shell<R> {
         let record = PolicyRecord::new(records.clone(), POLICY_KEY);
         let policy = record.read().await?;
         let settings = policy.settings(&manifest.id)?;
-        let sessions = Sessions::new(self.base.clone(), manifest.access(self.role.clone(), run));
+        let access = Access { session_length: Some(SESSION_LENGTH), ..manifest.access(self.role.clone(), run) };
+        let sessions = Sessions::new(self.base.clone(), access);
         let engine = Engine::new(manifest, settings, sessions, records, Bounds::default())?;
         let Regions { own, home } = self.regions.clone();
         // The service's own retries go on with what the try before them has claimed; a duplicate of the event does not.

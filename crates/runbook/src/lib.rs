@@ -5,8 +5,8 @@
 //! starts the same runbook with the same parameters once, however often it asks.
 //!
 //! AWS does not publish every runbook in every partition, and no page lists where one is missing. So `rule.json` names
-//! the partitions that are known to lack it ([`RunbookUse::missing_in`]), and [`Runbooks::or_directly`] also takes
-//! Systems Manager's own word for it: in both cases the rule calls the API itself, as its role may.
+//! the partitions that are known to lack it ([`RunbookUse::missing_in`]). There, and only there, the rule calls the API
+//! itself ([`Runbooks::or_directly`]): elsewhere its role may not, and whatever ends the runbook ends the fix.
 
 mod execution;
 
@@ -72,8 +72,8 @@ impl Runbooks {
         Self { partition, ..self }
     }
 
-    /// Runs a runbook, or does its work `directly` where there is no such runbook: `rule.json` says so of this partition,
-    /// or Systems Manager does. A runbook that exists and was refused, or failed, is an error.
+    /// Runs a runbook, or does its work `directly` in a partition that has no such runbook, as `rule.json` says. Elsewhere
+    /// a runbook that is not there, was refused, or failed, is an error.
     ///
     /// # Errors
     ///
@@ -91,13 +91,7 @@ impl Runbooks {
         if missing_in.iter().any(|partition| partition == self.partition) {
             return directly().await;
         }
-        match self.run(name, parameters).await {
-            Err(error) if is_missing(&error) => {
-                tracing::info!(runbook = %name, %error, "no such runbook here: the API is called directly");
-                directly().await
-            }
-            other => other,
-        }
+        self.run(name, parameters).await
     }
 
     /// Starts a runbook and waits until it has ended. Where this run has started the same one before, that start
@@ -152,7 +146,7 @@ impl Runbooks {
 }
 
 /// Whether a start failed because there is no such runbook.
-fn is_missing(error: &Error) -> bool {
+pub fn is_missing(error: &Error) -> bool {
     error.action == START && error.code.as_deref().is_some_and(|code| MISSING.contains(&code))
 }
 

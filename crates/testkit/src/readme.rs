@@ -1,6 +1,6 @@
 //! The README's table of rules.
 
-use remediation::Manifest;
+use remediation::{Manifest, Permission};
 
 use crate::{Result, manifests};
 
@@ -20,16 +20,23 @@ pub fn with_table(readme: &str) -> Result<String> {
 
 fn table(manifests: &[Manifest]) -> String {
     let mut lines = vec![
-        "| rule | Netskope's controls | needs in the target account |".to_owned(),
-        "| --- | --- | --- |".to_owned(),
+        "| rule | Netskope's controls | needs in the target account | needs to undo |".to_owned(),
+        "| --- | --- | --- | --- |".to_owned(),
     ];
-    for Manifest { id, controls, read, write, extra, .. } in manifests {
+    for Manifest { id, controls, read, write, directly, extra, undo, .. } in manifests {
         let controls: Vec<_> = controls.iter().map(|control| control.short_name.as_str()).collect();
-        let permissions = read.iter().chain(write).chain(extra);
-        let mut needs: Vec<_> = permissions.map(|permission| permission.action.as_str()).collect();
-        // An action on two kinds of resources is two permissions.
-        needs.dedup();
-        lines.push(format!("| {id} | {} | {} |", controls.join(", "), needs.join(", ")));
+        let mut needs = actions(read.iter().chain(write).chain(extra));
+        if !directly.is_empty() {
+            needs = format!("{needs}; without the runbook {}", actions(directly));
+        }
+        lines.push(format!("| {id} | {} | {needs} | {} |", controls.join(", "), actions(undo)));
     }
     lines.join("\n")
+}
+
+/// Each action once: one on two kinds of resources is two permissions.
+fn actions<'a>(permissions: impl IntoIterator<Item = &'a Permission>) -> String {
+    let mut actions: Vec<_> = permissions.into_iter().map(|permission| permission.action.as_str()).collect();
+    actions.dedup();
+    actions.join(", ")
 }
