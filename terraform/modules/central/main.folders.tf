@@ -9,28 +9,28 @@ locals {
     # Batches from Netskope, written by the poller. The poller reads, too: where the answer to a write was lost, it
     # compares what is stored with what it meant to store, so that a batch is stored once.
     findings = {
-      readers         = ["poller", "rule", "operator"]
+      readers         = ["poller", "rule", "operator", "reader"]
       writers         = ["poller"]
       days            = var.findings_retention_days
       noncurrent_days = 1
     }
 
     plans = {
-      readers         = ["rule", "approver", "operator"]
+      readers         = ["rule", "approver", "operator", "reader"]
       writers         = ["rule", "operator"]
       days            = var.record_retention_days
       noncurrent_days = var.record_retention_days
     }
 
     reports = {
-      readers         = ["rule", "approver", "operator"]
+      readers         = ["rule", "approver", "operator", "reader"]
       writers         = ["rule", "operator"]
       days            = var.record_retention_days
       noncurrent_days = var.record_retention_days
     }
 
     approvals = {
-      readers         = ["rule", "approver", "operator"]
+      readers         = ["rule", "approver", "operator", "reader"]
       writers         = ["approver"]
       days            = var.record_retention_days
       noncurrent_days = var.record_retention_days
@@ -40,7 +40,7 @@ locals {
     # Plans and reports are the record of what happened; earlier versions of a card only help to find out how a card
     # came to be as it is.
     resources = {
-      readers         = ["rule", "approver", "operator"]
+      readers         = ["rule", "approver", "operator", "reader"]
       writers         = ["rule", "operator"]
       days            = local.card_days
       noncurrent_days = 30
