@@ -50,7 +50,7 @@ struct Desk {
 impl Desk {
     async fn new() -> Self {
         let of = Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap();
-        let environment = of.environment().await.unwrap();
+        let environment = of.with_operator().await.unwrap();
         Self { of, folder: tempfile::tempdir().unwrap(), environment }
     }
 

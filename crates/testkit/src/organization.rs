@@ -127,10 +127,11 @@ impl Organization {
     /// The operator's role, and a session of it.
     async fn make_operator(&self) -> Result<SdkConfig> {
         let bucket = format!("arn:aws:s3:::{}", self.bucket);
+        let written = ["plans", "reports", "ledgers", "resources"].map(|folder| format!("{bucket}/{folder}/*"));
         let allowed = json!([
             {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketNotification"], "Resource": bucket},
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("{bucket}/*")},
-            {"Effect": "Allow", "Action": "s3:PutObject", "Resource": format!("{bucket}/resources/*")},
+            {"Effect": "Allow", "Action": "s3:PutObject", "Resource": written},
             {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
                 "Resource": "arn:aws:iam::*:role/autoremediate-*"},
         ]);
