@@ -291,6 +291,20 @@ class TestFromAnotherAccount:
         assert refusal(readers[0].get_object, Bucket=bucket, Key="k")[0] == 403
 
 
+def test_only_the_own_accounts_buckets(emulator, account, other_account, make_role, session_of, bucket, set_policy):
+    """s3:ResourceAccount: https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html"""
+    emulator.client("s3", account).put_object(Bucket=bucket, Key="k")
+    set_policy(to("*", allow("s3:GetObject", objects(bucket))))
+    for caller, owner, is_allowed in ((account, account, True), (other_account, other_account, False)):
+        may = allow("s3:GetObject", Condition={"StringEquals": {"s3:ResourceAccount": owner}})
+        s3 = emulator.client("s3", session_of(make_role(caller, "of-own-buckets", ANYONE, may)))
+        if is_allowed:
+            s3.get_object(Bucket=bucket, Key="k")
+        else:
+            assert "no identity-based policy" in refusal(s3.get_object, Bucket=bucket, Key="k")[2]
+        assert refusal(s3.get_object, Bucket=f"nowhere-{account}", Key="k")[1] == "NoSuchBucket"
+
+
 def test_a_bucket_that_is_not_there_is_not_forbidden(emulator, account, make_role, session_of):
     s3 = emulator.client("s3", session_of(make_role(account, "reader", ANYONE, allow("s3:*"))))
     assert refusal(s3.get_object, Bucket=f"nowhere-{account}", Key="k")[1] == "NoSuchBucket"

@@ -43,6 +43,22 @@ def of(ec2, vpc: str) -> list[dict]:
     return ec2.describe_flow_logs(Filters=[{"Name": "resource-id", "Values": [vpc]}])["FlowLogs"]
 
 
+def test_only_what_has_the_tag_may_be_deleted(emulator, account, ec2, vpc, delivery_role, make_role, session_of):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/access_tags.html"""
+    arn = f"arn:aws:ec2:*:{account}:vpc-flow-log/*"
+    session = {}
+    for name, value in (("owner", "test"), ("other", "somebody")):
+        condition = {"StringEquals": {"aws:ResourceTag/made-by": value}}
+        may = allow("ec2:DeleteFlowLogs", arn, Condition=condition)
+        session[name] = session_of(make_role(account, name, trust({"AWS": "*"}), may))
+    [log] = create(ec2, vpc, delivery_role)["FlowLogIds"]
+    refused = emulator.client("ec2", session["other"])
+    assert refusal(refused.delete_flow_logs, FlowLogIds=[log])[1] == "UnauthorizedOperation"
+    assert len(of(ec2, vpc)) == 1
+    emulator.client("ec2", session["owner"]).delete_flow_logs(FlowLogIds=[log])
+    assert of(ec2, vpc) == []
+
+
 def test_created_found_and_deleted(ec2, vpc, delivery_role):
     assert of(ec2, vpc) == []
     created = create(ec2, vpc, delivery_role)

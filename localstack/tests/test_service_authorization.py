@@ -149,7 +149,7 @@ def filled(permission: dict) -> dict:
 def permissions(rule: Path) -> dict[str, list[dict]]:
     """By the role that holds them. A fix is done with all but what only an undo needs."""
     manifest = json.loads(rule.read_text())
-    own = [each for kind in ("read", "write", "extra", "undo") for each in manifest.get(kind) or []]
+    own = [each for kind in ("read", "write", "directly", "extra", "undo") for each in manifest.get(kind) or []]
     service = (manifest.get("service_role") or {}).get("permissions", [])
     return {"rule": own, "service": service}
 

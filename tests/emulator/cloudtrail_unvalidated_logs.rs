@@ -168,13 +168,17 @@ async fn a_finding_without_a_region_goes_by_its_arn() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_runbook_the_trail_is_changed_directly() {
+async fn where_the_runbook_is_not_there_nothing_is_changed() {
     let of = organization().await;
     let trail = RegionalTrail::violating(&of.target, "direct").await.unwrap();
     let runbook = &of.manifest.runbook.as_ref().unwrap().name;
     of.target.set(Emulator::shared().await.unwrap(), "missing_runbooks", json!([runbook])).await.unwrap();
     let report = of.run::<CloudTrailUnvalidatedLogs>(of.batch(&[&trail]), Mode::Apply).await;
-    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
-    assert!(is_validated(&of.target, REGION, "direct").await);
-    assert!(of.used(&of.target_role()).await.unwrap().contains("cloudtrail:UpdateTrail"));
+    assert_eq!(report.count(Outcome::Failed), 1, "{report:?}");
+    assert!(
+        report.findings[0].detail.as_ref().unwrap().contains("AutomationDefinitionNotFoundException"),
+        "{report:?}"
+    );
+    assert!(!is_validated(&of.target, REGION, "direct").await);
+    assert!(!of.used(&of.target_role()).await.unwrap().contains("cloudtrail:UpdateTrail"));
 }

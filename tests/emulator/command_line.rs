@@ -57,7 +57,7 @@ impl Desk {
     }
 
     async fn of(of: Organization) -> Self {
-        let environment = of.environment().await.unwrap();
+        let environment = of.with_operator().await.unwrap();
         Self { of, folder: tempfile::tempdir().unwrap(), environment }
     }
 

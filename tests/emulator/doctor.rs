@@ -139,13 +139,16 @@ async fn all_is_well() {
         "role",
         "trust",
         "permissions",
+        "undo role",
+        "undo trust",
+        "undo permissions",
         "service role",
         "runbook",
     ];
     assert_eq!(names, expected);
     let (code, text, _) = practice.run(&[]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("15 checks: 15 ok") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("18 checks: 18 ok") && !text.contains('\u{1b}'), "{text}");
 
     // What is not asked for is said to be skipped.
     let output = Command::new(paths::binary("autoremediate").unwrap())
@@ -167,13 +170,21 @@ async fn what_is_missing_in_an_account_fails_with_its_fix() {
     let account = format!("terraform/deploy/targets for account {}", of.target.id);
     let fine = of.trust(&[OPERATOR_ROLE], practice.external_id());
 
-    for action in
-        ["redshift:DescribeClusters", "redshift:ModifyCluster", "iam:PassRole", "ssm:StartAutomationExecution"]
-    {
-        let policies = of.take_away(action).await.unwrap();
-        practice.look().only("permissions", action, &account);
-        of.give_back(policies).await.unwrap();
+    let (own, undo) = ((role.clone(), "permissions"), (of.undo_role(), "undo permissions"));
+    for ((role, check), action) in [
+        (&own, "redshift:DescribeClusters"),
+        (&own, "iam:PassRole"),
+        (&own, "ssm:StartAutomationExecution"),
+        (&undo, "redshift:DescribeClusters"),
+        (&undo, "redshift:ModifyCluster"),
+    ] {
+        let policies = of.target.take_away(role, action).await.unwrap();
+        practice.look().only(check, action, &account);
+        of.target.give_back(role, policies).await.unwrap();
     }
+    practice.set_trust(&undo.0, &of.trust(&["somebody"], practice.external_id())).await;
+    practice.look().only("undo trust", "sts:AssumeRole: AccessDenied", "operator_role_arns");
+    practice.set_trust(&undo.0, &fine).await;
 
     let policies = of.target.take_away(DOCTOR_ROLE, "ssm:DescribeDocument").await.unwrap();
     practice.look().only("runbook", "ssm:DescribeDocument: AccessDenied", "terraform/deploy/targets");
@@ -249,10 +260,10 @@ async fn an_account_that_is_out_of_reach_does_not_stop_the_others() {
     let of = |account: &str| told.checks.iter().filter(|row| row["account"] == account).collect::<Vec<_>>();
     let (ours, theirs) = (of(&practice.of.target.id), of(&other));
     assert_eq!(told.code, 1);
-    assert!(ours.len() == 6 && ours.iter().all(|row| row["result"] == "ok"), "{ours:#?}");
-    assert_eq!(theirs.len(), 6, "{theirs:#?}");
+    assert!(ours.len() == 9 && ours.iter().all(|row| row["result"] == "ok"), "{ours:#?}");
+    assert_eq!(theirs.len(), 9, "{theirs:#?}");
     assert!(theirs[0]["fix"].as_str().unwrap().contains(&format!("for account {other}")), "{theirs:#?}");
-    assert_eq!(told.failed(), ["doctor's role", "trust"]);
+    assert_eq!(told.failed(), ["doctor's role", "trust", "undo trust"]);
 }
 
 async fn delete_role(of: &Organization, role: &str) {

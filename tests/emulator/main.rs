@@ -15,6 +15,7 @@ mod pipeline;
 mod rds_public_snapshot;
 mod readme;
 mod redshift_public_cluster;
+mod roles;
 mod s3_public_bucket;
 mod security_group_open_admin_port;
 mod terminal;

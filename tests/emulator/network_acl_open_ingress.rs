@@ -310,6 +310,7 @@ async fn an_entry_that_took_the_number_since_is_neither_deleted_nor_replaced() {
     NetworkAclOpenIngress::apply(&client, &seen.resource, change).await.unwrap();
     assert_eq!(acls.allowed(&acl).await.unwrap(), ["100 6 0.0.0.0/0"]);
     let undo = NetworkAclOpenIngress::undo(change);
+    let client = of.undo_client::<NetworkAclOpenIngress>().await.unwrap();
     let error = NetworkAclOpenIngress::apply(&client, &seen.resource, &undo).await.unwrap_err();
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Permanent, "ec2:CreateNetworkAclEntry"), "{error}");
     assert!(error.message.contains("inbound entry 100, allow TCP 443-443 from 0.0.0.0/0"), "{error}");

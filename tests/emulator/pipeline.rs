@@ -41,6 +41,7 @@ async fn everything_from_the_schedule_to_the_proof() {
     pipeline.acts_on_global_findings_in_the_home_region_alone().await;
     pipeline.records_each_plan_before_the_first_write().await;
     pipeline.logs_one_json_object_a_line_with_run_rule_account_and_resource().await;
+    pipeline.keeps_fixing_undoing_and_looking_apart().await;
     let deployed = pipeline.policy().await;
     pipeline.fails_without_any_single_permission_of_the_manifest().await;
     pipeline.reports_a_batch_that_cannot_be_read_and_fails_the_invocation().await;
@@ -172,6 +173,35 @@ impl Pipeline {
                     }
                 }
                 assert!(lines.iter().all(|line| line["run"].is_string() && line["rule"].is_string()), "{lines:?}");
+            }
+        }
+    }
+
+    /// Of every rule: its own role, the one that takes back and the reader's, against all that any of them may do.
+    async fn keeps_fixing_undoing_and_looking_apart(&self) {
+        let target = &self.targets[0];
+        for manifest in manifests().unwrap() {
+            let id = &manifest.id;
+            let (fix, undo): (Vec<_>, Vec<_>) = (manifest.to_fix("aws").collect(), manifest.to_undo().collect());
+            let (read, directly): (Vec<_>, Vec<_>) =
+                (manifest.read.iter().collect(), manifest.directly.iter().collect());
+            for (suffix, allowed) in [("", &fix), ("-undo", &undo), ("-reader", &read)] {
+                for permission in fix.iter().chain(&undo).chain(&directly) {
+                    let may = target.simulate(&format!("autoremediate-{id}{suffix}"), permission).await.unwrap();
+                    assert_eq!(may, allowed.contains(permission), "{id}{suffix}: {permission:?}");
+                }
+            }
+            // And whom they let in.
+            let central = &self.deployment.home().account.id;
+            let lambda = format!("role/autoremediate-{id}-{REGION}");
+            for (suffix, lets_in, keeps_out) in [
+                ("", vec![lambda.as_str(), "role/operator"], vec!["role/reader"]),
+                ("-undo", vec!["role/operator"], vec![&lambda, "role/reader"]),
+                ("-reader", vec!["role/reader"], vec![&lambda, "role/operator"]),
+            ] {
+                let trust = target.trust(&format!("autoremediate-{id}{suffix}")).await.unwrap();
+                let names = |role: &&str| trust.contains(&format!("\"arn:aws:iam::{central}:{role}\""));
+                assert!(lets_in.iter().all(names) && !keeps_out.iter().any(names), "{id}{suffix}: {trust}");
             }
         }
     }

@@ -124,15 +124,19 @@ async fn an_elastic_ip_is_in_the_plan_and_comes_back_with_an_undo() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_runbook_the_cluster_is_changed_directly() {
+async fn where_the_runbook_is_not_there_nothing_is_changed() {
     let of = organization().await;
     cluster(&of, "direct", true).await.unwrap();
     let runbook = &of.manifest.runbook.as_ref().unwrap().name;
     of.target.set(Emulator::shared().await.unwrap(), "missing_runbooks", json!([runbook])).await.unwrap();
     let report = of.run::<RedshiftPublicCluster>(of.batch(&["direct"]), Mode::Apply).await;
-    assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
-    assert!(!is_public(&of, "direct").await);
-    assert!(of.used(&of.target_role()).await.unwrap().contains("redshift:ModifyCluster"));
+    assert_eq!(report.count(Outcome::Failed), 1, "{report:?}");
+    assert!(
+        report.findings[0].detail.as_ref().unwrap().contains("AutomationDefinitionNotFoundException"),
+        "{report:?}"
+    );
+    assert!(is_public(&of, "direct").await);
+    assert!(!of.used(&of.target_role()).await.unwrap().contains("redshift:ModifyCluster"));
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn apply(of: &Organization, vpc: &str) -> Report {
 async fn undo(of: &Organization, report: &Report) {
     let stored = of.central.json(&of.bucket, &report.plan.as_ref().unwrap().key).await.unwrap();
     let plan: Plan<<VpcWithoutFlowLogs as Rule>::Change> = serde_json::from_value(stored).unwrap();
-    let client = of.write_client::<VpcWithoutFlowLogs>().await.unwrap();
+    let client = of.undo_client::<VpcWithoutFlowLogs>().await.unwrap();
     let planned = &plan.resources[0];
     let undo = VpcWithoutFlowLogs::undo(&planned.changes[0].change);
     VpcWithoutFlowLogs::apply(&client, &planned.resource, &undo).await.unwrap();

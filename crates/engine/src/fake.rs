@@ -13,6 +13,7 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -21,9 +22,9 @@ use tempfile::TempDir;
 
 use remediation::records::{card_key, read};
 use remediation::{
-    AccountId, Arn, Batch, BatchId, Card, Error, ErrorKind, Finding, Guard, Manifest, Plan, Policy, PolicyRecord,
-    Proposal, Records, Region, Resource, Result, Rule, RunId, Seen, Sessions, Side, Sighting, Tags, Target, TargetRole,
-    call,
+    Access, AccountId, Arn, Batch, BatchId, Card, Error, ErrorKind, Finding, Guard, Manifest, Plan, Policy,
+    PolicyRecord, Proposal, Records, Region, Resource, Result, Rule, RunId, Seen, Sessions, Side, Sighting, Tags,
+    Target, TargetRole, UNDO_ROLE_SUFFIX, call,
 };
 
 use crate::{Bounds, Clock, Engine};
@@ -376,7 +377,8 @@ impl Client {
     /// The session was made for this account and this kind of call.
     async fn assert_session(&self, kind: &str, account: &AccountId) {
         let credentials = self.credentials.provide_credentials().await.unwrap();
-        assert_eq!(credentials.access_key_id(), format!("{kind}-{account}"));
+        let kinds = [format!("{kind}-{account}"), format!("{kind}-{account}-undo")];
+        assert!(kinds.iter().any(|of| credentials.access_key_id() == of), "{kinds:?}");
     }
 }
 
@@ -392,6 +394,7 @@ impl Rule for OpenDoor {
             {"action": "test:ListHouses", "resource": "*"}
         ],
         "write": [{"action": "test:CloseDoor", "resource": "*"}],
+        "undo": [{"action": "test:OpenDoor", "resource": "*"}],
         "extra": [{"action": "iam:PassRole", "resource": "arn:{partition}:iam::{account}:role/x"}],
         "runbook": null,
         "docs": {"why": "w", "impact": "i", "undo": "u", "by_hand": "h"}
@@ -504,6 +507,11 @@ pub(crate) struct Sts {
     refused: Arc<Mutex<BTreeSet<AccountId>>>,
     garbled: Arc<Mutex<BTreeSet<AccountId>>>,
     switched_off: Arc<Mutex<BTreeSet<AccountId>>>,
+    /// So many answers are lost.
+    lost: Arc<AtomicUsize>,
+    /// The number of a session is in its access key where it counts them.
+    lasting: Arc<Mutex<Option<Duration>>>,
+    ended: Arc<Mutex<BTreeMap<String, &'static str>>>,
 }
 
 impl Sts {
@@ -535,6 +543,31 @@ impl Sts {
         self.garbled.lock().unwrap().insert(account.parse().unwrap());
     }
 
+    /// Loses so many answers.
+    pub(crate) fn lose(&self, answers: usize) {
+        self.lost.store(answers, Ordering::Relaxed);
+    }
+
+    /// Gives sessions that last so long from now on, with their number at the end of the access key.
+    pub(crate) fn give(&self, lasting: Duration) {
+        *self.lasting.lock().unwrap() = Some(lasting);
+    }
+
+    /// Ends the session of an access key: AWS answers its calls with `code`.
+    pub(crate) fn end(&self, access_key: &str, code: &'static str) {
+        self.ended.lock().unwrap().insert(access_key.to_owned(), code);
+    }
+
+    /// The answer of S3 to a list of buckets.
+    fn list_buckets(&self, request: &HttpRequest) -> (u16, String) {
+        let signed = request.headers().get("authorization").unwrap();
+        let access_key = signed.split_once("Credential=").unwrap().1.split('/').next().unwrap();
+        match self.ended.lock().unwrap().get(access_key) {
+            Some(code) => (400, format!("<Error><Code>{code}</Code><Message>told so</Message></Error>")),
+            None => (200, "<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>".into()),
+        }
+    }
+
     fn answer(&self, request: &AssumeRole) -> (u16, String) {
         let account = request.form["RoleArn"].split(':').nth(4).unwrap().to_owned();
         if self.refused.lock().unwrap().contains(&account.parse().unwrap()) {
@@ -546,9 +579,17 @@ impl Sts {
             return (403, format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"));
         }
         let kind = if request.form.contains_key("Policy") { "READ" } else { "WRITE" };
+        let role = if request.form["RoleArn"].ends_with(UNDO_ROLE_SUFFIX) { UNDO_ROLE_SUFFIX } else { "" };
+        let (number, end) = match *self.lasting.lock().unwrap() {
+            None => (String::new(), "2999-01-01T00:00:00Z".to_owned()),
+            Some(lasting) => {
+                let end = Timestamp::now() + SignedDuration::try_from(lasting).unwrap();
+                (format!("-{}", self.requests.lock().unwrap().len()), end.to_string())
+            }
+        };
         let credentials = format!(
-            "<AccessKeyId>{kind}-{account}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>\
-             <SessionToken>{SECRET}</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>"
+            "<AccessKeyId>{kind}-{account}{role}{number}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>\
+             <SessionToken>{SECRET}</SessionToken><Expiration>{end}</Expiration>"
         );
         let result = format!("<AssumeRoleResult><Credentials>{credentials}</Credentials></AssumeRoleResult>");
         let mut answer = format!("<AssumeRoleResponse>{result}</AssumeRoleResponse>");
@@ -562,10 +603,21 @@ impl Sts {
 impl HttpConnector for Sts {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let host = request.uri().split('/').nth(2).unwrap_or_default().to_owned();
+        if !host.starts_with("sts.") {
+            let (status, body) = self.list_buckets(&request);
+            return HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))));
+        }
         let form = url::form_urlencoded::parse(request.body().bytes().unwrap()).into_owned().collect();
         let request = AssumeRole { host, form };
         let (status, body) = self.answer(&request);
         self.requests.lock().unwrap().push(request);
+        let lose = |left: usize| left.checked_sub(1);
+        if self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lose).is_ok() {
+            return HttpConnectorFuture::new(async move {
+                Wait::Turns(20).out().await;
+                Err(ConnectorError::other("nobody answers".into(), None))
+            });
+        }
         HttpConnectorFuture::new(async move {
             // Long enough for others to come and want the same session.
             Wait::Turns(20).out().await;
@@ -742,8 +794,12 @@ impl World {
     }
 
     pub(crate) fn sessions(&self, region: &str) -> Sessions {
+        Sessions::new(self.sts.config(region), self.access())
+    }
+
+    pub(crate) fn access(&self) -> Access {
         let role = TargetRole { name: self.role.clone(), external_id: Some("shared-with-the-role".into()) };
-        Sessions::new(self.sts.config(region), manifest().access(role, self.run))
+        manifest().access(role, self.run)
     }
 
     pub(crate) fn doors(&self) -> BTreeMap<House, Vec<bool>> {

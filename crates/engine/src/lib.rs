@@ -62,7 +62,7 @@ use remediation::records::{Ended, Write};
 use remediation::{
     AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, ErrorKind, Ledger, Manifest,
     ManifestError, Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Report,
-    ReportedFinding, Rule, Sessions,
+    ReportedFinding, Rule, SessionKind, Sessions,
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -447,6 +447,7 @@ impl<R: Rule> Engine<R> {
             finding: decided.finding(),
             resource: decided.work.resource(),
             changes,
+            session: SessionKind::Write,
             needs: job.warrant.needs(),
             claimed,
             deadline: job.deadline,

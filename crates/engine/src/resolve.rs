@@ -21,7 +21,7 @@ use crate::{Deadline, Engine, Job};
 const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// The client of an account, a region and a kind of session, made once.
-pub(crate) type ClientSlot<C> = Arc<OnceCell<Result<Arc<C>>>>;
+pub(crate) type ClientSlot<C> = Arc<OnceCell<Arc<C>>>;
 /// Whose client it is.
 pub(crate) type ClientKey = (AccountId, Region, SessionKind);
 
@@ -181,10 +181,15 @@ impl<R: Rule> Engine<R> {
 
     /// A fresh look through the read-only session, at what this deployment may change.
     pub(crate) async fn look(&self, finding: &Finding) -> Result<Looked<R>> {
+        self.look_in(SessionKind::Read, finding).await
+    }
+
+    /// A fresh look through a session of this kind, at what this deployment may change.
+    pub(crate) async fn look_in(&self, kind: SessionKind, finding: &Finding) -> Result<Looked<R>> {
         self.in_scope(&self.policy, &finding.account)?;
         let finding = finding.located(self.manifest.scope)?;
         self.in_our_regions(&finding)?;
-        let client = self.client(&finding, SessionKind::Read).await?;
+        let client = self.client(&finding, kind).await?;
         let (seen, calls) = counted(Box::pin(R::look(&client, &finding))).await;
         let seen = seen.map_err(|error| self.in_session(&finding, error))?;
         self.is_ours(&finding, &seen.resource)?;
@@ -273,7 +278,7 @@ impl<R: Rule> Engine<R> {
             let target = self.sessions.target(&finding.account, &finding.region, kind).await?;
             Ok(Arc::new(R::client(&target)))
         };
-        slot.get_or_init(make).await.clone()
+        Ok(Arc::clone(slot.get_or_try_init(make).await?))
     }
 
     /// What the rule makes of a look, for all the controls by which the resource is listed.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use remediation::records::{Ended, Exempt};
 use remediation::{
     BatchId, Card, Finding, Mode, Outcome, Plan, PlannedChange, PlannedResource, Report, ReportedFinding, Resource,
-    Result, Rule, RunId, Seen, Side, Verification,
+    Result, Rule, RunId, Seen, SessionKind, Side, Verification,
 };
 
 use crate::cards::{Cards, CardsError, Known};
@@ -280,7 +280,7 @@ impl<R: Rule> Engine<R> {
         if trip.deadline.left() < self.bounds.reserve {
             return Err(Verdict::new(Outcome::Deferred, "no time was left to take it back"));
         }
-        let looked = Box::pin(self.look(finding)).await;
+        let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
         let Looked { seen, client, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
         if seen.resource.arn != planned.resource.arn {
             let (found, meant) = (&seen.resource.arn, &planned.resource.arn);
@@ -368,6 +368,7 @@ impl<R: Rule> Engine<R> {
             finding: back.finding(),
             resource: &ready.resource,
             changes: &ready.changes,
+            session: SessionKind::Undo,
             needs: Mode::Apply,
             claimed,
             deadline,
@@ -398,7 +399,8 @@ impl<R: Rule> Engine<R> {
         // Without a look, all that was begun may be in force.
         let last = Mutex::new((String::new(), (0..written.begun).collect()));
         let look = || async {
-            let looked = Box::pin(self.look(order.finding)).await.map_err(|error| {
+            let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, order.finding)).await;
+            let looked = looked.map_err(|error| {
                 if error.is_gone() {
                     Found::Gone(error.to_string())
                 } else {

@@ -13,6 +13,8 @@ pub(crate) struct Order<'a, C> {
     pub(crate) finding: &'a Finding,
     pub(crate) resource: &'a Resource,
     pub(crate) changes: &'a [C],
+    /// The session with which it is written.
+    pub(crate) session: SessionKind,
     /// The mode that the policy must still allow.
     pub(crate) needs: Mode,
     pub(crate) claimed: &'a Claimed,
@@ -40,7 +42,7 @@ impl<R: Rule> Engine<R> {
 
     async fn write_all(&self, order: &Order<'_, R::Change>, written: &mut Written) -> Result<()> {
         let located = order.finding.located(self.manifest.scope)?;
-        let client = self.client(&located, SessionKind::Write).await?;
+        let client = self.client(&located, order.session).await?;
         for change in order.changes {
             self.is_still_allowed(order.finding, order.needs).await?;
             let left = self.time_to_write(order)?;

@@ -7,6 +7,7 @@ mod error;
 mod loader;
 mod region;
 mod sessions;
+mod signing;
 mod target;
 
 pub use account::{AccountId, InvalidAccountId};
@@ -16,4 +17,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use loader::sdk_loader;
 pub use region::{Region, partition};
 pub use sessions::{Access, Sessions};
-pub use target::{SERVICE_ROLE_SUFFIX, SessionKind, Target, TargetRole};
+pub use target::{SERVICE_ROLE_SUFFIX, SessionKind, Target, TargetRole, UNDO_ROLE_SUFFIX};

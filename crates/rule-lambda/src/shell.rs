@@ -12,8 +12,8 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
 use remediation::records::read;
 use remediation::{
-    Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan, PolicyError,
-    PolicyRecord, Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
+    Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan,
+    PolicyError, PolicyRecord, Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
 use tracing::Instrument;
@@ -25,6 +25,9 @@ mod failures;
 
 /// The most characters of a principal's ID that are kept: a role's ID and a session's name have less than a hundred.
 const MOST_OF_PRINCIPAL: usize = 256;
+/// For how long a session in a target account is asked for: the least that STS gives, so that one which leaks is of little
+/// use. It is renewed where an invocation lasts longer.
+const SESSION_LENGTH: Duration = Duration::from_secs(900);
 
 /// The most bytes of a batch. The 200 findings of the poller's batches have less than one million, however long their
 /// names are.
@@ -226,7 +229,8 @@ impl<R: Rule> Shell<R> {
         let record = PolicyRecord::new(records.clone(), POLICY_KEY).expecting(self.policy_digest.clone());
         let policy = record.read().await?;
         let settings = policy.settings(&manifest.id)?;
-        let sessions = Sessions::new(self.base.clone(), manifest.access(self.role.clone(), run));
+        let access = Access { session_length: Some(SESSION_LENGTH), ..manifest.access(self.role.clone(), run) };
+        let sessions = Sessions::new(self.base.clone(), access);
         let engine = Engine::new(manifest, settings, sessions, records, Bounds::default())?;
         let Regions { own, home } = self.regions.clone();
         // The service's own retries go on with what the try before them has claimed; a duplicate of the event does not.

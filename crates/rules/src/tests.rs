@@ -9,6 +9,16 @@ mod arns;
 
 struct Id;
 
+struct OfManifest;
+
+impl Visitor for OfManifest {
+    type Output = Manifest;
+
+    fn visit<R: Rule>(&self) -> Manifest {
+        Manifest::from_json(R::MANIFEST).unwrap()
+    }
+}
+
 impl Visitor for Id {
     type Output = String;
 
@@ -31,6 +41,27 @@ fn folders() -> Vec<String> {
 fn the_list_has_every_folder_once_in_order() {
     let missing = "crates/rules/Cargo.toml and crates/rules/src/lib.rs need a line for each folder with a rule.json";
     assert_eq!(visit(&Id), folders(), "{missing}, sorted");
+}
+
+/// A bucket's name leads into whatever account has it.
+#[test]
+fn s3_is_called_for_the_accounts_own_buckets_only() {
+    for Manifest { id, read, write, directly, extra, undo, .. } in visit(&OfManifest) {
+        let listed = [read, write, directly, extra, undo].concat().into_iter();
+        for permission in listed.filter(|permission| permission.action.starts_with("s3:")) {
+            let owner = permission.condition.get("StringEquals").and_then(|keys| keys.get("s3:ResourceAccount"));
+            assert_eq!(owner.map(String::as_str), Some("{account}"), "{id}: {}", permission.action);
+        }
+    }
+}
+
+#[test]
+fn what_is_done_without_a_runbook_is_listed_where_there_is_one() {
+    for manifest in visit(&OfManifest) {
+        let missing_in = manifest.runbook.iter().flat_map(|runbook| &runbook.missing_in).count();
+        assert!(manifest.directly.is_empty() || missing_in > 0, "{}", manifest.id);
+        assert!(!manifest.undo.is_empty(), "{} cannot be undone", manifest.id);
+    }
 }
 
 #[test]

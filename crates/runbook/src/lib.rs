@@ -5,8 +5,8 @@
 //! starts the same runbook with the same parameters once, however often it asks.
 //!
 //! AWS does not publish every runbook in every partition, and no page lists where one is missing. So `rule.json` names
-//! the partitions that are known to lack it ([`RunbookUse::missing_in`]), and [`Runbooks::or_directly`] also takes
-//! Systems Manager's own word for it: in both cases the rule calls the API itself, as its role may.
+//! the partitions that are known to lack it ([`RunbookUse::missing_in`]). There, and only there, the rule calls the API
+//! itself ([`Runbooks::or_directly`]): elsewhere its role may not, and whatever ends the runbook ends the fix.
 
 mod execution;
 
@@ -81,8 +81,8 @@ impl Runbooks {
         Self { partition, ..self }
     }
 
-    /// Runs a runbook, or does its work `directly` where there is no such runbook: `rule.json` says so of this partition,
-    /// or Systems Manager does. A runbook that exists and was refused, or failed, is an error.
+    /// Runs a runbook, or does its work `directly` in a partition that has no such runbook, as `rule.json` says. Elsewhere
+    /// a runbook that is not there, was refused, or failed, is an error.
     ///
     /// # Errors
     ///
@@ -99,14 +99,7 @@ impl Runbooks {
         if self.lacks(runbook) {
             return directly().await;
         }
-        let name = &runbook.name;
-        match self.run(name, parameters).await {
-            Err(error) if is_missing(&error) => {
-                tracing::info!(runbook = %name, %error, "no such runbook here: the API is called directly");
-                directly().await
-            }
-            other => other,
-        }
+        self.run(&runbook.name, parameters).await
     }
 
     /// Whether `rule.json` says that this partition does not have the runbook.
@@ -205,7 +198,7 @@ impl Runbooks {
 }
 
 /// Whether a start failed because there is no such runbook.
-fn is_missing(error: &Error) -> bool {
+pub fn is_missing(error: &Error) -> bool {
     error.action == START && error.code.as_deref().is_some_and(|code| MISSING.contains(&code))
 }
 

@@ -210,11 +210,17 @@ async fn where_there_is_no_runbook_its_work_is_done_directly() {
     let unasked = started();
     assert_eq!(or_directly("aws-us-gov", &[&unasked]).await, (Ok(()), 1));
     assert_eq!(unasked.num_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_runbook_that_should_be_there_and_is_not_ends_the_fix() {
     for code in [NO_SUCH_RUNBOOK, "InvalidDocument"] {
-        let start = refused(code);
-        assert_eq!(or_directly("aws", &[&start]).await, (Ok(()), 1), "{code}");
-        assert_eq!(start.num_calls(), 1);
+        let (result, count) = or_directly("aws", &[&refused(code)]).await;
+        let error = result.unwrap_err();
+        assert_eq!((is_missing(&error), error.kind, count), (true, ErrorKind::Permanent, 0), "{error}");
     }
+    let (result, _) = or_directly("aws", &[&refused("AccessDeniedException")]).await;
+    assert!(!is_missing(&result.unwrap_err()));
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! AWS accounts of the emulator, with what tests of every rule need in them.
 
+use std::collections::BTreeMap;
+
 use aws_config::{Region, SdkConfig};
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use percent_encoding::percent_decode_str;
@@ -68,6 +71,40 @@ impl Account {
         let document = json!({"Version": "2012-10-17", "Statement": statements});
         self.put_policy(name, "permissions", &document).await?;
         Ok(role.arn)
+    }
+
+    /// Whether IAM would let a role do what a permission is for.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>
+    ///
+    /// # Errors
+    ///
+    /// IAM refuses.
+    pub async fn simulate(&self, role: &str, permission: &Permission) -> Result<bool> {
+        let fill = |text: &str| match text {
+            "*" => text.to_owned(),
+            _ => fill(&text.replace("{region}", &self.region), &self.id).replace('*', "any"),
+        };
+        let call = self.iam.simulate_principal_policy().action_names(&permission.action);
+        let call = call.policy_source_arn(format!("arn:aws:iam::{}:role/{role}", self.id));
+        let mut call = call.resource_arns(fill(&permission.resource));
+        for (key, value) in permission.condition.values().flatten() {
+            let entry = ContextEntry::builder().context_key_name(key).context_key_values(fill(value));
+            call = call.context_entries(entry.context_key_type(ContextKeyTypeEnum::String).build());
+        }
+        let results = call.send().await?.evaluation_results.unwrap_or_default();
+        let [result] = &results[..] else { return Err("not one result for one action".into()) };
+        Ok(result.eval_decision == PolicyEvaluationDecisionType::Allowed)
+    }
+
+    /// A role's trust policy.
+    ///
+    /// # Errors
+    ///
+    /// IAM refuses.
+    pub async fn trust(&self, role: &str) -> Result<String> {
+        let role = self.iam.get_role().role_name(role).send().await?.role.ok_or("GetRole gave no role")?;
+        let document = role.assume_role_policy_document.unwrap_or_default();
+        Ok(percent_decode_str(&document).decode_utf8()?.into_owned())
     }
 
     /// A session of a role, as the variables of an environment.
@@ -210,7 +247,11 @@ pub fn statements<'a>(permissions: impl IntoIterator<Item = &'a Permission>, acc
     let statement = |of: &Permission| {
         let mut statement = json!({"Effect": "Allow", "Action": of.action, "Resource": fill(&of.resource, account)});
         if !of.condition.is_empty() {
-            statement["Condition"] = json!(of.condition);
+            let filled = |values: &BTreeMap<String, String>| {
+                values.iter().map(|(key, value)| (key.clone(), fill(value, account))).collect::<BTreeMap<_, _>>()
+            };
+            let condition = of.condition.iter().map(|(operator, values)| (operator, filled(values)));
+            statement["Condition"] = json!(condition.collect::<BTreeMap<_, _>>());
         }
         statement
     };
@@ -226,7 +267,7 @@ pub fn service_trust(role: &ServiceRole, account: &str) -> Value {
             "ArnLike": {"aws:SourceArn": fill(&role.source, account)}}}]})
 }
 
-/// A manifest's resource with its parts filled in.
+/// A text of a manifest with its parts filled in.
 fn fill(text: &str, account: &str) -> String {
     let text = text.replace("{partition}", "aws").replace("{account}", account).replace("{region}", "*");
     text.replace("{prefix}", "autoremediate")

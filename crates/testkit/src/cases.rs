@@ -2,7 +2,7 @@
 //! [`subjects`](crate::subjects) implements [`Subject`] and calls [`rule_cases!`](crate::rule_cases). What is special
 //! about a rule has tests of its own in `tests/emulator`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use remediation::{Mode, Outcome, Report, ReportedFinding, Rule, ServiceRole};
@@ -130,7 +130,7 @@ async fn under_way<S: Subject>(of: &Organization, name: &str) -> Result<Option<S
 }
 
 /// Access denied: the fix fails with the action's name; or the guard says what it could not see; or the look for tags
-/// fails, or that for what is under way, or undo, where only that needs the permission.
+/// fails, or that for what is under way, where only that needs the permission. An undo fails without what it writes with.
 pub async fn each_permission_taken_away_is_named<S: Subject>() {
     let of = organization::<S>().await;
     for (number, action) in of.actions().iter().enumerate() {
@@ -139,12 +139,14 @@ pub async fn each_permission_taken_away_is_named<S: Subject>() {
         let report = run::<S>(&of, &[&resource], Mode::Apply).await;
         if report.count(Outcome::Fixed) == 1 {
             let noted = report.findings[0].notes.iter().any(|note| note.contains(action.as_str()));
-            let denied = match (tags::<S>(&of, &resource).await, under_way::<S>(&of, &resource).await) {
-                _ if noted => None,
-                (Err(error), _) | (_, Err(error)) => Some(error),
-                _ => Some(undo::<S>(&of, &report).await.expect_err(action)),
-            };
-            assert!(denied.is_none_or(|error| error.to_string().contains(action)), "{action}: {report:?}");
+            if !noted {
+                let looked = (tags::<S>(&of, &resource).await, under_way::<S>(&of, &resource).await);
+                let error = match looked {
+                    (Err(error), _) | (_, Err(error)) => error,
+                    _ => panic!("nothing needs {action}: {report:?}"),
+                };
+                assert!(error.to_string().contains(action), "{action}: {report:?}");
+            }
             of.give_back(taken).await.unwrap();
             undo::<S>(&of, &report).await.unwrap();
             continue;
@@ -155,6 +157,16 @@ pub async fn each_permission_taken_away_is_named<S: Subject>() {
         assert!(finding.detail.as_ref().is_some_and(|detail| detail.contains(action)), "{action}: {finding:?}");
         of.give_back(taken).await.unwrap();
         complies_in_the_end::<S>(&of, &resource).await;
+    }
+    for (number, action) in of.undo_actions().iter().enumerate() {
+        let resource = S::violating(&of.target, &format!("stays-{number}")).await.unwrap();
+        let report = run::<S>(&of, &[&resource], Mode::Apply).await;
+        assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
+        let taken = of.target.take_away(&of.undo_role(), action).await.unwrap();
+        let error = undo::<S>(&of, &report).await.expect_err(action);
+        assert!(error.to_string().contains(action), "{action}: {error}");
+        of.target.give_back(&of.undo_role(), taken).await.unwrap();
+        undo::<S>(&of, &report).await.unwrap();
     }
 }
 
@@ -172,17 +184,21 @@ async fn complies_in_the_end<S: Subject>(of: &Organization, resource: &str) {
     }
 }
 
-/// Not one permission too many, not one too few: a fix, its undo, and the looks for tags and for what is under way call
-/// each.
+/// Not one permission too many, not one too few: a fix, and the looks for tags and for what is under way, call each of
+/// the rule's own role, and its undo each that it lists. What the undo lists beside a fix, the rule's own role does not
+/// have.
 pub async fn the_manifest_has_exactly_the_permissions_that_are_used<S: Subject>() {
     let of = organization::<S>().await;
     let resource = S::violating(&of.target, "used").await.unwrap();
     let report = run::<S>(&of, &[&resource], Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
-    undo::<S>(&of, &report).await.unwrap();
     tags::<S>(&of, &resource).await.unwrap();
     assert_eq!(under_way::<S>(&of, &resource).await.unwrap(), None);
+    undo::<S>(&of, &report).await.unwrap();
     assert_eq!(of.used(&of.target_role()).await.unwrap(), of.actions());
+    let reads: BTreeSet<_> = of.manifest.read.iter().map(|permission| permission.action.clone()).collect();
+    let used = of.used(&of.undo_role()).await.unwrap();
+    assert_eq!(used.difference(&reads).cloned().collect::<BTreeSet<_>>(), of.undo_actions());
     let Some(ServiceRole { service, permissions, .. }) = &of.manifest.service_role else { return };
     // Only what the emulator itself does in the service's name is a call there.
     if service == "ssm.amazonaws.com" {
@@ -262,10 +278,10 @@ pub async fn the_engine_takes_a_run_back<S: Subject>() {
     assert_eq!(describe::<S>(&of, &resource).await, before);
 }
 
-/// Takes back what a run wrote, the last change first, from its stored plan alone and with the rule's own rights.
+/// Takes back what a run wrote, the last change first, from its stored plan alone and with an operator's rights.
 async fn undo<S: Subject>(of: &Organization, report: &Report) -> Result<(), remediation::Error> {
     let plan = of.plan::<S::Rule>(report).await.unwrap();
-    let client = of.write_client::<S::Rule>().await.unwrap();
+    let client = of.undo_client::<S::Rule>().await.unwrap();
     for change in plan.resources[0].changes().rev() {
         S::Rule::apply(&client, &plan.resources[0].resource, &S::Rule::undo(change)).await?;
     }

@@ -21,6 +21,17 @@ impl Account {
         Ok(made["CreateAccountStatus"]["AccountId"].as_str().ok_or("CreateAccount gave no ID")?.to_owned())
     }
 
+    /// The ID of the account's organization.
+    /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeOrganization.html>
+    ///
+    /// # Errors
+    ///
+    /// It has none.
+    pub async fn organization_id(&self, emulator: &Emulator) -> Result<String> {
+        let found = self.organizations(emulator, "DescribeOrganization", json!({})).await?;
+        Ok(found["Organization"]["Id"].as_str().ok_or("DescribeOrganization gave no ID")?.to_owned())
+    }
+
     /// Whether the account is in an organization.
     pub async fn has_organization(&self, emulator: &Emulator) -> bool {
         self.organizations(emulator, "DescribeOrganization", json!({})).await.is_ok()

@@ -10,16 +10,19 @@ use engine::{Bounds, Clock, Deadline, Drifted, Engine, Taken, Undo};
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::read;
 use remediation::{
-    Batch, BatchId, Finding, Folder, Manifest, Mode, POLICY_KEY, Permission, Plan, Proposal, Records, Report, Rule,
-    RunId, SERVICE_ROLE_SUFFIX, Seen, SessionKind, Sessions, Sighting, TargetRole,
+    Batch, BatchId, Finding, Folder, Manifest, Mode, POLICY_KEY, Plan, Proposal, Records, Report, Rule, RunId,
+    SERVICE_ROLE_SUFFIX, Seen, SessionKind, Sessions, Sighting, TargetRole, UNDO_ROLE_SUFFIX,
 };
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::account::{Account, REGION, service_trust, statements};
 use crate::emulator::Emulator;
 use crate::{Result, get};
 
 const EXTERNAL_ID: &str = "an-external-id-of-a-test";
+/// The partition of the emulator's accounts.
+const PARTITION: &str = "aws";
 /// The role of people who use the command line, in the central account.
 pub const OPERATOR_ROLE: &str = "operator";
 /// The role of the command line's doctor, in the target account.
@@ -41,6 +44,7 @@ pub struct Organization {
     emulator_url: String,
     product_variables: Vec<(String, String)>,
     control: AtomicUsize,
+    operator: OnceCell<SdkConfig>,
 }
 
 /// A decision of the emulator's IAM.
@@ -88,11 +92,13 @@ impl Organization {
         central.s3.put_object().bucket(&bucket).key(POLICY_KEY).body(policy(&manifest).into()).send().await?;
         let lambda = make_lambda_role(&central, &manifest, &bucket).await?;
         let (emulator_url, product_variables) = (emulator.url().to_owned(), emulator.variables());
-        let control = AtomicUsize::new(0);
-        let of = Self { manifest, central, target, bucket, lambda, emulator_url, product_variables, control };
+        let (control, operator) = (AtomicUsize::new(0), OnceCell::new());
+        let of = Self { manifest, central, target, bucket, lambda, emulator_url, product_variables, control, operator };
         let trust = of.trust(&[&of.lambda_role(), OPERATOR_ROLE], EXTERNAL_ID);
-        let allowed = statements(of.permissions(), &of.target.id);
+        let allowed = statements(of.manifest.to_fix(PARTITION), &of.target.id);
         of.target.make_role(&of.target_role(), &trust, &allowed).await?;
+        let allowed = statements(of.manifest.to_undo(), &of.target.id);
+        of.target.make_role(&of.undo_role(), &of.trust(&[OPERATOR_ROLE], EXTERNAL_ID), &allowed).await?;
         if let Some(role) = &of.manifest.service_role {
             let allowed = statements(&role.permissions, &of.target.id);
             of.target.make_role(&of.service_role(), &service_trust(role, &of.target.id), &allowed).await?;
@@ -100,8 +106,8 @@ impl Organization {
         Ok(of)
     }
 
-    /// Makes the doctor's role in the target account, as Terraform does where there are operators, and an operator's role
-    /// in the central account; gives the environment of an operator's session.
+    /// Makes the doctor's role in the target account, as Terraform does where there are operators; gives the environment of
+    /// an operator's session.
     ///
     /// # Errors
     ///
@@ -115,6 +121,11 @@ impl Organization {
         let trust = self.trust(&[OPERATOR_ROLE], EXTERNAL_ID);
         self.target.make_role(DOCTOR_ROLE, &trust, &allowed.into()).await?;
 
+        self.environment_of(&self.operator().await?).await
+    }
+
+    /// The operator's role, and a session of it.
+    async fn make_operator(&self) -> Result<SdkConfig> {
         let bucket = format!("arn:aws:s3:::{}", self.bucket);
         // What modules/central of the Terraform allows.
         let written = [Folder::Plans, Folder::Reports, Folder::Ledgers, Folder::Resources, Folder::Overrides]
@@ -126,7 +137,7 @@ impl Organization {
             {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
                 "Resource": "arn:aws:iam::*:role/autoremediate-*"},
         ]);
-        self.environment_of(&make_session(&self.central, OPERATOR_ROLE, &allowed).await?).await
+        make_session(&self.central, OPERATOR_ROLE, &allowed).await
     }
 
     /// The trust policy of a role in the target account that lets roles of the central account in.
@@ -142,18 +153,17 @@ impl Organization {
         ]})
     }
 
-    /// Every permission of the rule's manifest.
-    pub fn permissions(&self) -> impl Iterator<Item = &Permission> {
-        let Manifest { read, write, extra, .. } = &self.manifest;
-        read.iter().chain(write).chain(extra)
-    }
-
-    /// The actions of the rule's manifest.
+    /// The actions of the rule's own role.
     pub fn actions(&self) -> BTreeSet<String> {
-        self.permissions().map(|permission| permission.action.clone()).collect()
+        self.manifest.to_fix(PARTITION).map(|permission| permission.action.clone()).collect()
     }
 
-    /// Takes one permission away from the target role; gives the policies as they were.
+    /// The actions that an undo writes with.
+    pub fn undo_actions(&self) -> BTreeSet<String> {
+        self.manifest.undo.iter().map(|permission| permission.action.clone()).collect()
+    }
+
+    /// Takes one permission away from the rule's own role; gives the policies as they were.
     ///
     /// # Errors
     ///
@@ -245,7 +255,7 @@ impl Organization {
         let exempt_until = Timestamp::now() + SignedDuration::from_hours(24);
         let write = Undo::Write { shown: None, drifted: Drifted::Hold, exempt_until };
         let how = if mode == Mode::Apply { write } else { Undo::Show { drifted: Drifted::Hold } };
-        let (manifest, sessions) = (self.manifest.clone(), self.sessions(id.run));
+        let (manifest, sessions) = (self.manifest.clone(), self.sessions_of(self.operator().await?, id.run));
         let engine = Engine::<R>::new(manifest, R::Settings::default(), sessions, records, Bounds::default())?;
         Ok(engine.undo(id, Taken { key, plan, report, only: Default::default() }, &how, Deadline::never()).await.report)
     }
@@ -272,8 +282,17 @@ impl Organization {
 
     /// Sessions in the target account, as the rule's Lambda has them.
     pub fn sessions(&self, run: RunId) -> Sessions {
+        self.sessions_of(self.lambda.clone(), run)
+    }
+
+    fn sessions_of(&self, base: SdkConfig, run: RunId) -> Sessions {
         let role = TargetRole { name: self.target_role(), external_id: Some(EXTERNAL_ID.into()) };
-        Sessions::new(self.lambda.clone(), self.manifest.access(role, run))
+        Sessions::new(base, self.manifest.access(role, run))
+    }
+
+    /// The configuration of an operator.
+    async fn operator(&self) -> Result<SdkConfig> {
+        Ok(self.operator.get_or_try_init(|| self.make_operator()).await?.clone())
     }
 
     /// The rule's client in a session that may write.
@@ -292,6 +311,17 @@ impl Organization {
     /// The role cannot be assumed.
     pub async fn read_client<R: Rule>(&self) -> Result<R::Client> {
         self.client::<R>(SessionKind::Read).await
+    }
+
+    /// The rule's client in a session of an operator that may take a fix back.
+    ///
+    /// # Errors
+    ///
+    /// The role cannot be assumed.
+    pub async fn undo_client<R: Rule>(&self) -> Result<R::Client> {
+        let sessions = self.sessions_of(self.operator().await?, RunId::start());
+        let Finding { account, region, .. } = self.finding("");
+        Ok(R::client(&sessions.target(&account, &region, SessionKind::Undo).await?))
     }
 
     async fn client<R: Rule>(&self, kind: SessionKind) -> Result<R::Client> {
@@ -419,6 +449,11 @@ impl Organization {
     /// The name of the rule's role in the target account.
     pub fn target_role(&self) -> String {
         format!("autoremediate-{}", self.manifest.id)
+    }
+
+    /// The name of the role in the target account that takes a fix back.
+    pub fn undo_role(&self) -> String {
+        format!("{}{}", self.target_role(), UNDO_ROLE_SUFFIX)
     }
 
     /// The name of the role that the rule passes on to an AWS service.

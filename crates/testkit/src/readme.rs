@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use remediation::Manifest;
+use remediation::{Manifest, Permission};
 use serde_json::Value;
 
 use crate::{Result, manifests, paths};
@@ -13,7 +13,7 @@ const END: &str = "\n\n<!-- The end of what is written. -->";
 /// A table, with the comment that stands before it.
 struct Table {
     comment: &'static str,
-    head: [&'static str; 3],
+    head: &'static [&'static str],
     rows: Vec<Vec<String>>,
 }
 
@@ -27,17 +27,17 @@ pub fn with_tables(readme: &str) -> Result<String> {
     let tables = [
         Table {
             comment: "from every rule.json",
-            head: ["rule", "Netskope's controls", "needs in the target account"],
+            head: &["rule", "Netskope's controls", "needs in the target account", "needs to undo"],
             rows: manifests.iter().map(needs).collect(),
         },
         Table {
             comment: "from the policy's JSON Schema",
-            head: ["rule", "setting", "what it says"],
+            head: &["rule", "setting", "what it says"],
             rows: settings(&policy_schema()?)?,
         },
         Table {
             comment: "from the docs of every rule.json",
-            head: ["rule", "puts back what the change has in `before`", ""],
+            head: &["rule", "puts back what the change has in `before`"],
             rows: manifests.iter().map(|manifest| vec![manifest.id.clone(), manifest.docs.by_hand.clone()]).collect(),
         },
     ];
@@ -64,9 +64,8 @@ impl Table {
     }
 
     fn text(&self) -> String {
-        let columns = self.rows.first().map_or(0, Vec::len);
-        let head: Vec<_> = self.head.into_iter().take(columns).map(str::to_owned).collect();
-        let line = vec!["---".to_owned(); columns];
+        let head: Vec<_> = self.head.iter().map(ToString::to_string).collect();
+        let line = vec!["---".to_owned(); head.len()];
         let rows = [&head, &line].into_iter().chain(&self.rows);
         let row = |cells: &Vec<String>| {
             let cells: Vec<_> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
@@ -76,13 +75,13 @@ impl Table {
     }
 }
 
-fn needs(Manifest { id, controls, read, write, extra, .. }: &Manifest) -> Vec<String> {
+fn needs(Manifest { id, controls, read, write, directly, extra, undo, .. }: &Manifest) -> Vec<String> {
     let controls: Vec<_> = controls.iter().map(|control| control.short_name.as_str()).collect();
-    let permissions = read.iter().chain(write).chain(extra);
-    let mut needs: Vec<_> = permissions.map(|permission| permission.action.as_str()).collect();
-    // An action on two kinds of resources is two permissions.
-    needs.dedup();
-    vec![id.clone(), controls.join(", "), needs.join(", ")]
+    let mut needs = actions(read.iter().chain(write).chain(extra));
+    if !directly.is_empty() {
+        needs = format!("{needs}; without the runbook {}", actions(directly));
+    }
+    vec![id.clone(), controls.join(", "), needs, actions(undo)]
 }
 
 /// A row for each setting of each rule; and, behind them, what all guards have in common.
@@ -121,4 +120,11 @@ fn of_choice(of: &Value) -> Result<String> {
 
 fn described(of: &Value) -> Option<String> {
     Some(of["description"].as_str()?.trim_end_matches('.').to_owned())
+}
+
+/// Each action once: one on two kinds of resources is two permissions.
+fn actions<'a>(permissions: impl IntoIterator<Item = &'a Permission>) -> String {
+    let mut actions: Vec<_> = permissions.into_iter().map(|permission| permission.action.as_str()).collect();
+    actions.dedup();
+    actions.join(", ")
 }

@@ -7,6 +7,10 @@ external_id     = "autoremediate-5f1c0c7e" # the same in the target accounts
 
 policy = {
   mode = "plan" # off, plan, approve or apply: look at the reports first
+
+  # Whose accounts may be reached at all; organizational_units and accounts can narrow it
+  scope = { organization = "o-a1b2c3d4e5" }
+
   rules = {
     s3-public-bucket     = { mode = "apply" }
     iam-stale-access-key = { settings = { days = 60 } }

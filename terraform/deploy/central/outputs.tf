@@ -68,6 +68,11 @@ output "operator_policy_arn" {
   value       = module.central.operator_policy_arn
 }
 
+output "reader_policy_arn" {
+  description = "ARN of the policy for people who may plan and see, and nothing else."
+  value       = module.central.reader_policy_arn
+}
+
 output "modes" {
   description = "Mode of each rule, by rule ID, where no override sets another."
   value       = module.central.modes

@@ -85,12 +85,12 @@ variable "policy" {
 
   validation {
     condition = alltrue(flatten([
-      for place in ["limits", "fight"] : [
+      for place in ["limits", "fight", "scope"] : [
         for key in try(keys(var.policy[place]), []) : contains(module.catalog.policy_keys[place], key)
       ]
     ]))
     error_message = "Unknown in the policy: ${join("; ", flatten([
-      for place in ["limits", "fight"] : [
+      for place in ["limits", "fight", "scope"] : [
         for key in try(keys(var.policy[place]), []) :
         "${place}.${key} (known there: ${join(", ", module.catalog.policy_keys[place])})"
         if !contains(module.catalog.policy_keys[place], key)

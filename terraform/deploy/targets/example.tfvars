@@ -9,6 +9,9 @@ deploy_role_name = "OrganizationAccountAccessRole"
 # people who use the command line, from the central account
 operator_role_arns = ["arn:aws:iam::111111111111:role/security-engineer"]
 
+# people who may plan and see, and nothing else
+reader_role_arns = ["arn:aws:iam::111111111111:role/auditor"]
+
 tags = {
   owner = "cloud-security"
 }

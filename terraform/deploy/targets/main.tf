@@ -60,6 +60,7 @@ module "target_role" {
   central_regions      = var.central_regions
   external_id          = var.external_id
   operator_role_arns   = var.operator_role_arns
+  reader_role_arns     = var.reader_role_arns
   name_prefix          = var.name_prefix
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags

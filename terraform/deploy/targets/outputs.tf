@@ -3,6 +3,16 @@ output "role_names" {
   value       = module.target_role.role_names
 }
 
+output "undo_role_names" {
+  description = "Name of the role that takes a rule's fixes back, by rule ID. Empty if there are no operators."
+  value       = module.target_role.undo_role_names
+}
+
+output "reader_role_names" {
+  description = "Name of the role that can only look, by rule ID. Empty if there are no readers."
+  value       = module.target_role.reader_role_names
+}
+
 output "service_role_names" {
   description = "Name of the role that a rule passes to an AWS service, by rule ID."
   value       = module.target_role.service_role_names

@@ -54,7 +54,14 @@ variable "rules" {
 
 variable "operator_role_arns" {
   type        = set(string)
-  description = "ARNs of roles of the central account for people who use the command line. They may assume the roles too, and must send the external ID as well. If there are any, the role for `autoremediate doctor` is created."
+  description = "ARNs of roles of the central account for people who use the command line. They may assume the roles too, and must send the external ID as well. If there are any, the role for `autoremediate doctor` is created, and for each rule the role that takes its fixes back."
+  default     = []
+  nullable    = false
+}
+
+variable "reader_role_arns" {
+  type        = set(string)
+  description = "ARNs of roles of the central account for people who may plan and see, and nothing else. If there are any, each rule gets a role for them that can only look. They must send the external ID as well."
   default     = []
   nullable    = false
 }

@@ -20,6 +20,7 @@ locals {
     exemptions = keys(local.schema["$defs"].Exemption.properties)
     limits     = keys(local.schema["$defs"].Limits.properties)
     fight      = keys(local.schema["$defs"].Fight.properties)
+    scope      = try(keys(local.schema["$defs"].Scope.properties), [])
   }
 
   setting_schemas = {

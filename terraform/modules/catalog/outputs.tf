@@ -11,9 +11,10 @@ output "rules" {
   # deployment itself uses the names "poller", "scheduler" and "doctor".
   precondition {
     condition = alltrue([
-      for id in local.ids : can(regex("^[a-z][a-z0-9-]{0,30}$", id)) && !contains(["poller", "scheduler", "doctor"], id)
+      for id in local.ids : can(regex("^[a-z][a-z0-9-]{0,30}$", id)) && !contains(["poller", "scheduler", "doctor"], id) &&
+      !can(regex("-(undo|reader|service)$", id))
     ])
-    error_message = "A rule ID must start with a letter, have at most 31 lower-case letters, digits and hyphens, and not be poller, scheduler or doctor."
+    error_message = "A rule ID must start with a letter, have at most 31 lower-case letters, digits and hyphens, not be poller, scheduler or doctor, and not end in -undo, -reader or -service."
   }
 }
 
@@ -23,7 +24,7 @@ output "ids" {
 }
 
 output "policy_keys" {
-  description = "The keys that a policy may have: its own under `policy`, and those of one entry under `rules`, `accounts`, `overrides`, `exemptions`, `limits` and `fight`."
+  description = "The keys that a policy may have: its own under `policy`, and those of one entry under `rules`, `accounts`, `overrides`, `exemptions`, `limits`, `fight` and `scope`."
   value       = local.policy_keys
 }
 

@@ -12,7 +12,7 @@ locals {
     # Batches from Netskope, written by the poller. The poller reads, too: where the answer to a write was lost, it
     # compares what is stored with what it meant to store, so that a batch is stored once.
     findings = {
-      readers         = ["poller", "rule", "operator"]
+      readers         = ["poller", "rule", "operator", "reader"]
       writers         = ["poller"]
       once            = true
       locked          = false
@@ -21,7 +21,7 @@ locals {
     }
 
     plans = {
-      readers         = ["rule", "approver", "operator"]
+      readers         = ["rule", "approver", "operator", "reader"]
       writers         = ["rule", "operator"]
       once            = true
       locked          = true
@@ -30,7 +30,7 @@ locals {
     }
 
     reports = {
-      readers         = ["rule", "approver", "operator"]
+      readers         = ["rule", "approver", "operator", "reader"]
       writers         = ["rule", "operator"]
       once            = true
       locked          = true
@@ -39,7 +39,7 @@ locals {
     }
 
     approvals = {
-      readers         = ["rule", "approver", "operator"]
+      readers         = ["rule", "approver", "operator", "reader"]
       writers         = ["approver"]
       once            = true
       locked          = true
@@ -51,7 +51,7 @@ locals {
     # Plans and reports are the record of what happened; earlier versions of a card only help to find out how a card
     # came to be as it is.
     resources = {
-      readers         = ["rule", "approver", "operator"]
+      readers         = ["rule", "approver", "operator", "reader"]
       writers         = ["rule", "operator"]
       once            = false
       locked          = false

@@ -78,6 +78,8 @@ locals {
             Effect   = "Allow"
             Action   = ["sts:AssumeRole", "sts:SetSourceIdentity"]
             Resource = ["arn:${local.partition}:iam::*:role/${var.name_prefix}-${id}"]
+            # Each operator with its keys; what there is of the scope must all hold
+            Condition = { for operator, keys in local.scope_conditions : operator => keys if length(keys) > 0 }
           },
         ]
       }
@@ -87,6 +89,48 @@ locals {
   function_names = { for key in keys(local.functions) : key => "${var.name_prefix}-${key}" }
   log_groups     = { for key, name in local.function_names : key => "/aws/lambda/${name}" }
   packages       = { for key in keys(local.functions) : key => "${var.package_dir}/${var.architecture}/${key}.zip" }
+
+  # What a role may do only in the code of its own function, so that its session is of no use to whoever else gets one.
+  # Only in these Allow statements: Lambda itself, which sends to the failure queue, and the services that call KMS for a
+  # function, carry no such key, and neither do trust policies or bucket policies know it.
+  # https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+  own_function_services = ["s3", "secretsmanager", "sts"]
+  own_functions = {
+    for key, name in local.function_names : key => {
+      ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${name}" }
+    }
+  }
+
+  function_policies = {
+    for key, function in local.functions : key => jsonencode({
+      Version = "2012-10-17"
+      Statement = concat(
+        [
+          for statement in function.statements : merge(
+            statement,
+            alltrue([for action in statement.Action : contains(local.own_function_services, split(":", action)[0])]) ? {
+              Condition = merge(try(statement.Condition, {}), local.own_functions[key])
+            } : {},
+          )
+        ],
+        [
+          {
+            Sid      = "Logs"
+            Effect   = "Allow"
+            Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+            Resource = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${local.log_groups[key]}:*"]
+          },
+          {
+            Sid      = "Failures"
+            Effect   = "Allow"
+            Action   = ["sqs:SendMessage"]
+            Resource = [local.queue_arn]
+          },
+        ],
+        local.key_statements.Key,
+      )
+    })
+  }
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -125,23 +169,14 @@ resource "aws_iam_role_policy" "function" {
   name = "function"
   role = aws_iam_role.function[each.key].name
 
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = concat(each.value.statements, local.key_statements.Key, [
-      {
-        Sid      = "Logs"
-        Effect   = "Allow"
-        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-        Resource = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${local.log_groups[each.key]}:*"]
-      },
-      {
-        Sid      = "Failures"
-        Effect   = "Allow"
-        Action   = ["sqs:SendMessage"]
-        Resource = [local.queue_arn]
-      },
-    ])
-  })
+  policy = local.function_policies[each.key]
+
+  lifecycle {
+    precondition {
+      condition     = length(local.function_policies[each.key]) <= 10240
+      error_message = "The policy of ${local.function_names[each.key]} has ${length(local.function_policies[each.key])} characters, and IAM takes 10,240: name fewer accounts in the scope of the policy, or an organization or its units instead."
+    }
+  }
 }
 
 resource "aws_lambda_function" "function" {

@@ -11,6 +11,10 @@ locals {
       description = "autoremediate: plans, applies and undoes from the command line"
       bucket      = ["s3:GetBucketNotification"] # for doctor
     }
+    reader = {
+      description = "autoremediate: reads findings, plans, reports and cards, and writes nothing"
+      bucket      = []
+    }
   }
 }
 
@@ -30,13 +34,14 @@ resource "aws_iam_policy" "person" {
         Action   = ["s3:GetObject"]
         Resource = concat(["${local.bucket_arn}/${local.policy_key}"], [for prefix in local.readable[each.key] : "${local.bucket_arn}/${prefix}*"])
       },
-      {
+      local.list_bucket,
+      ], [
+      for resources in [[for prefix in local.writable[each.key] : "${local.bucket_arn}/${prefix}*"]] : {
         Sid      = "Write"
         Effect   = "Allow"
         Action   = local.put_action
-        Resource = [for prefix in local.writable[each.key] : "${local.bucket_arn}/${prefix}*"]
-      },
-      local.list_bucket,
+        Resource = resources
+      } if length(resources) > 0
       ], local.key_statements.BucketKey, [
       for action in each.value.bucket : {
         Sid      = "Bucket"

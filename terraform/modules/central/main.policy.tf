@@ -22,6 +22,7 @@ locals {
   policy_parts = {
     for key, part in {
       paused         = var.policy.paused
+      scope          = local.scope
       accounts       = { for id, account in var.policy.accounts : id => { for key, value in account : key => value if length(value) > 0 } }
       overrides      = [for override in var.policy.overrides : { for key, value in override : key => value if length(value) > 0 }]
       exemptions     = [for exemption in var.policy.exemptions : { for key, value in exemption : key => value if try(length(value), 0) > 0 }]

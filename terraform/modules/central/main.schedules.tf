@@ -6,14 +6,18 @@ resource "aws_iam_role" "scheduler" {
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags
 
-  # The scheduler always sends aws:SourceAccount. "IfExists" is for emulators, which do not send it.
+  # For this account's group of schedules alone:
+  # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
       Principal = { Service = "scheduler.amazonaws.com" }
       Action    = "sts:AssumeRole"
-      Condition = { StringEqualsIfExists = { "aws:SourceAccount" = local.account } }
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = local.account }
+        ArnEquals    = { "aws:SourceArn" = "arn:${local.partition}:scheduler:${local.region}:${local.account}:schedule-group/${var.name_prefix}" }
+      }
     }]
   })
 }

@@ -68,6 +68,11 @@ output "operator_policy_arn" {
   value       = aws_iam_policy.person["operator"].arn
 }
 
+output "reader_policy_arn" {
+  description = "ARN of the policy for people who may plan and see, and nothing else."
+  value       = aws_iam_policy.person["reader"].arn
+}
+
 output "modes" {
   description = "Mode of each rule, by rule ID, where no override sets another."
   value       = local.modes

@@ -106,7 +106,12 @@ variable "policy" {
   type = object({
     schema = optional(number, 1)
     paused = optional(bool)
-    mode   = optional(string, "plan")
+    scope = optional(object({
+      organization         = optional(string)
+      organizational_units = optional(list(string), [])
+      accounts             = optional(list(string), [])
+    }), {})
+    mode = optional(string, "plan")
     rules = optional(map(object({
       mode     = optional(string)
       settings = optional(map(string), {}) # numbers and booleans, too: policy.json has them as such again
@@ -153,6 +158,25 @@ variable "policy" {
   validation {
     condition     = var.policy.schema == 1
     error_message = "The schema of the policy must be 1."
+  }
+
+  validation {
+    condition     = var.policy.scope.organization == null ? true : can(regex("^o-[a-z0-9]{10,32}$", var.policy.scope.organization))
+    error_message = "The organization of the scope must be an ID, such as o-a1b2c3d4e5."
+  }
+
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceorgpaths
+  validation {
+    condition = alltrue([
+      for path in var.policy.scope.organizational_units :
+      can(regex("^o-[a-z0-9]{10,32}/r-[0-9a-z]{4,32}(/ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})*/[*]?$", path))
+    ])
+    error_message = "A unit of the scope must be a path from the organization down that ends in / or, with all units below it, in /*, such as o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*."
+  }
+
+  validation {
+    condition     = alltrue([for account in var.policy.scope.accounts : can(regex("^[0-9]{12}$", account))])
+    error_message = "An account of the scope must be an ID of 12 digits, in quotes."
   }
 
   validation {

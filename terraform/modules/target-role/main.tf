@@ -1,9 +1,16 @@
-# The roles of one target account, one for each rule. Applied in the target account, once, however many regions it uses.
-# A rule that passes a role to an AWS service, such as Systems Manager for a runbook, has that service role as well.
+# The roles of one target account. Applied in the target account, once, however many regions it uses. Each rule has
+#
+# - its own role, which fixes: <prefix>-<rule>;
+# - where there are operators, a role that takes a fix back, and nobody else can: <prefix>-<rule>-undo (main.people.tf);
+# - where there are readers, a role that can only look: <prefix>-<rule>-reader (main.people.tf);
+# - where it passes a role to an AWS service, such as Systems Manager for a runbook, that one: <prefix>-<rule>-service.
 #
 # Invariants:
-# - a role allows exactly the actions of its rule's manifest (read, write and extra), and nothing else;
-# - a role trusts only the central roles of its own rule and the roles in operator_role_arns (main.trust.tf);
+# - a role allows exactly the actions of its rule's manifest for it, and nothing else: the rule's own read, write and
+#   extra, and directly in a partition that lacks the rule's runbook; the one that takes back read and undo; a reader's
+#   read;
+# - a rule's own role trusts only the central roles of that rule and the roles in operator_role_arns, the one that takes
+#   back only those in operator_role_arns, and a reader's only those in reader_role_arns (main.trust.tf);
 # - a service role trusts only its service, and only on behalf of this account;
 # - the doctor's role, with which the command line checks all of this, trusts only the operators, can only read, and
 #   exists only where there are operators.
@@ -31,17 +38,26 @@ locals {
   permissions = {
     for id, manifest in var.rules : id => flatten([
       for kind, listed in {
-        read    = manifest.read
-        write   = manifest.write
-        extra   = manifest.extra
-        service = manifest.service_role == null ? [] : manifest.service_role.permissions
+        read     = manifest.read
+        write    = manifest.write
+        directly = try(contains(manifest.runbook.missing_in, local.partition), false) ? manifest.directly : []
+        extra    = manifest.extra
+        undo     = manifest.undo
+        service  = manifest.service_role == null ? [] : manifest.service_role.permissions
         } : [
         for permission in listed : {
           kind   = kind
           action = permission.action
           scope = jsonencode(merge(
             { Resource = join("", [for part in regexall("[{][a-z]+[}]|[^{]+|[{]", permission.resource) : lookup(local.placeholders, part, part)]) },
-            permission.condition == null ? {} : { Condition = permission.condition },
+            permission.condition == null ? {} : {
+              Condition = {
+                for operator, values in permission.condition : operator => {
+                  for key, value in values :
+                  key => join("", [for part in regexall("[{][a-z]+[}]|[^{]+|[{]", value) : lookup(local.placeholders, part, part)])
+                }
+              }
+            },
           ))
         }
       ]
@@ -51,7 +67,7 @@ locals {
   # One statement for each kind, resource and condition
   statements = {
     for id, permissions in local.permissions : id => {
-      for kind in ["read", "write", "extra", "service"] : kind => [
+      for kind in ["read", "write", "directly", "extra", "undo", "service"] : kind => [
         for index, scope in sort(distinct([for p in permissions : p.scope if p.kind == kind])) : merge(
           {
             Sid    = "${title(kind)}${index + 1}"
@@ -85,7 +101,7 @@ resource "aws_iam_role_policy" "rule" {
 
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat([for kind in ["read", "write", "extra"] : local.statements[each.key][kind]]...)
+    Statement = concat([for kind in ["read", "write", "directly", "extra"] : local.statements[each.key][kind]]...)
   })
 }
 

@@ -1,7 +1,8 @@
-# Who may assume the roles of the rules and of `autoremediate doctor`: a trust policy for each, all of one form.
+# Who may assume the roles of the rules, of people and of `autoremediate doctor`: a trust policy for each, all of one form.
 
 locals {
-  # By role: a rule's ID, or `doctor`. aws:PrincipalArn of a session is the ARN of its role.
+  # By role: a rule's ID, the same with -undo or -reader, or `doctor`. aws:PrincipalArn of a session is the ARN of its
+  # role.
   trusted_arns = merge(
     {
       for id, name in local.role_names : id => concat(
@@ -12,6 +13,8 @@ locals {
         sort(var.operator_role_arns),
       )
     },
+    { for id in keys(local.undo_rules) : "${id}-undo" => sort(var.operator_role_arns) },
+    { for id in keys(local.reader_rules) : "${id}-reader" => sort(var.reader_role_arns) },
     { for role in local.doctor_roles : role => sort(var.operator_role_arns) },
   )
 

@@ -1,8 +1,10 @@
 variable "rules" {
   type = map(object({
-    read  = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
-    write = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
-    extra = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
+    read     = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
+    write    = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
+    directly = optional(list(object({ action = string, resource = string, condition = optional(map(map(string))) })), [])
+    extra    = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
+    undo     = list(object({ action = string, resource = string, condition = optional(map(map(string))) }))
     service_role = optional(object({
       service     = string
       source      = string
@@ -67,7 +69,7 @@ variable "external_id" {
 
 variable "operator_role_arns" {
   type        = set(string)
-  description = "ARNs of roles of the central account for people who use the command line. They may assume the roles too, and must send the external ID as well. If there are any, the role for `autoremediate doctor` is created."
+  description = "ARNs of roles of the central account for people who use the command line. They may assume the roles too, and must send the external ID as well. If there are any, the role for `autoremediate doctor` is created, and for each rule the role that takes its fixes back."
   default     = []
   nullable    = false
 
@@ -79,6 +81,23 @@ variable "operator_role_arns" {
   validation {
     condition     = alltrue([for arn in var.operator_role_arns : try(split(":", arn)[4] == var.central_account_id, false)])
     error_message = "The role of an operator must belong to the central account."
+  }
+}
+
+variable "reader_role_arns" {
+  type        = set(string)
+  description = "ARNs of roles of the central account for people who may plan and see, and nothing else. If there are any, each rule gets a role for them that can only look. They must send the external ID as well."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.reader_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,64}$", arn))])
+    error_message = "A reader must be the ARN of a role, without wildcards."
+  }
+
+  validation {
+    condition     = alltrue([for arn in var.reader_role_arns : try(split(":", arn)[4] == var.central_account_id, false)])
+    error_message = "The role of a reader must belong to the central account."
   }
 }
 

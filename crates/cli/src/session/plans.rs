@@ -11,8 +11,7 @@ use engine::{Deadline, Done, Drifted, Engine, Taken, TakenBack, Undo};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use remediation::{
-    Approved, BatchId, Mode, Outcome, Plan, PlannedChange, PlannedResource, RecordError, Records, Report,
-    ReportedFinding, Rule,
+    Approved, BatchId, Mode, Plan, PlannedChange, PlannedResource, RecordError, Records, Report, ReportedFinding, Rule,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -230,8 +229,8 @@ mod tests {
     use std::fmt;
 
     use remediation::{
-        Batch, Finding, NoParameters, Proposal, Region, Resource, Result as CallResult, RunId, Seen, Side, StoredPlan,
-        Tags, Target,
+        Batch, Finding, NoParameters, Outcome, Proposal, Region, Resource, Result as CallResult, RunId, Seen, Side,
+        StoredPlan, Tags, Target,
     };
     use serde::Deserialize;
     use serde_json::json;

@@ -36,7 +36,12 @@ impl Bucket {
             .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .build();
-        Records::Bucket { client: aws_sdk_s3::Client::new(&config), bucket: "records".into() }
+        Records::Bucket {
+            client: aws_sdk_s3::Client::new(&config),
+            bucket: "records".into(),
+            owner: "111111111111".parse().unwrap(),
+            retention: None,
+        }
     }
 
     /// The calls since the last question.

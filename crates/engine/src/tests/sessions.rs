@@ -1,6 +1,8 @@
 //! What is sent to STS, and what a session then is.
 
-use remediation::{Manifest, Region, RunId, SessionKind, Target, TargetRole};
+use std::time::Duration;
+
+use remediation::{Access, Error, ErrorKind, Manifest, Region, RunId, SessionKind, Sessions, Target, TargetRole, call};
 
 use crate::fake::{World, manifest};
 
@@ -95,6 +97,119 @@ async fn many_askers_at_once_share_one_session() {
     let ask = |region| sessions.target(&account, region, SessionKind::Read);
     futures::future::try_join_all(regions.iter().map(ask)).await.unwrap();
     assert_eq!(world.sts.requests().len(), 1);
+}
+
+/// The session of this kind in a world's only account, from one place that remembers.
+async fn ask(sessions: &Sessions, kind: SessionKind) -> Result<Target, Error> {
+    sessions.target(&ACCOUNT.parse().unwrap(), &Region::code("us-east-1"), kind).await
+}
+
+async fn list_buckets(target: &Target) -> Result<(), Error> {
+    let s3 = aws_sdk_s3::Client::new(&target.config);
+    call("s3:ListAllMyBuckets", || s3.list_buckets().send()).await.map(drop)
+}
+
+#[tokio::test]
+async fn only_an_undo_takes_the_role_that_can_open_again() {
+    let world = World::new();
+    let sessions = world.sessions("us-east-1");
+    for (kind, suffix, is_read_only) in [
+        (SessionKind::Read, "", true),
+        (SessionKind::Write, "", false),
+        (SessionKind::ReadForUndo, "-undo", true),
+        (SessionKind::Undo, "-undo", false),
+    ] {
+        let target = ask(&sessions, kind).await.unwrap();
+        let request = world.sts.requests().pop().unwrap();
+        assert_eq!(request.form["RoleArn"], format!("{}{suffix}", target.role_arn));
+        assert_eq!(request.form.contains_key("Policy"), is_read_only, "{kind:?}");
+        assert!(target.service_role_arn().ends_with("-service") && !target.service_role_arn().contains("undo"));
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_asked_for_as_long_as_it_is_said() {
+    let world = World::new();
+    for length in [None, Some(Duration::from_secs(900))] {
+        let access = Access { session_length: length, ..world.access() };
+        ask(&Sessions::new(world.sts.config("us-east-1"), access), SessionKind::Read).await.unwrap();
+        let seconds = world.sts.requests().pop().unwrap().form.get("DurationSeconds").cloned();
+        assert_eq!(seconds, length.map(|length| length.as_secs().to_string()));
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_about_to_end_is_renewed_and_no_other() {
+    let world = World::new();
+    for (lasting, requests) in [(3600, 1), (120, 1), (30, 4)] {
+        world.sts.give(Duration::from_secs(lasting));
+        let (sessions, before) = (world.sessions("us-east-1"), world.sts.requests().len());
+        let target = ask(&sessions, SessionKind::Write).await.unwrap();
+        for _ in 0..3 {
+            list_buckets(&target).await.unwrap();
+        }
+        assert_eq!(world.sts.requests().len() - before, requests, "{lasting} s");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_is_renewed_and_the_call_tried_again_once() {
+    for code in ["ExpiredToken", "ExpiredTokenException", "RequestExpired"] {
+        let world = World::new();
+        world.sts.give(Duration::from_secs(3600));
+        let sessions = world.sessions("us-east-1");
+        let target = ask(&sessions, SessionKind::Write).await.unwrap();
+        let (account, region) = (ACCOUNT.parse().unwrap(), Region::code("eu-west-1"));
+        let elsewhere = sessions.target(&account, &region, SessionKind::Write).await.unwrap();
+        world.sts.end(&format!("WRITE-{ACCOUNT}-0"), code);
+        // All at once meet the old one, and one of them renews it for all.
+        let calls = [&target, &elsewhere, &target, &target].map(list_buckets);
+        futures::future::try_join_all(calls).await.unwrap();
+        assert_eq!(world.sts.requests().len(), 2, "{code}");
+        // The new one has ended as well, and so will the next: nobody goes on for ever.
+        world.sts.end(&format!("WRITE-{ACCOUNT}-1"), code);
+        world.sts.end(&format!("WRITE-{ACCOUNT}-2"), code);
+        let error = list_buckets(&target).await.unwrap_err();
+        assert_eq!((error.code.as_deref(), world.sts.requests().len()), (Some(code), 3), "{error}");
+    }
+    let world = World::new();
+    world.sts.give(Duration::from_secs(3600));
+    let target = ask(&world.sessions("us-east-1"), SessionKind::Write).await.unwrap();
+    world.sts.end(&format!("WRITE-{ACCOUNT}-0"), "AccessDenied");
+    assert_eq!(list_buckets(&target).await.unwrap_err().kind, ErrorKind::AccessDenied);
+    assert_eq!(world.sts.requests().len(), 1, "that is no end of a session");
+}
+
+#[tokio::test]
+async fn a_renewal_that_is_refused_is_what_the_call_fails_with() {
+    let world = World::new();
+    world.sts.give(Duration::from_secs(30));
+    let sessions = world.sessions("us-east-1");
+    let target = ask(&sessions, SessionKind::Write).await.unwrap();
+    world.sts.refuse(ACCOUNT);
+    for _ in 0..2 {
+        let error = list_buckets(&target).await.unwrap_err();
+        assert_eq!((error.action.as_str(), error.kind), ("sts:AssumeRole", ErrorKind::AccessDenied), "{error}");
+        assert!(error.is_of_account());
+    }
+    assert!(ask(&sessions, SessionKind::Write).await.is_err());
+    assert_eq!(world.sts.requests().len(), 2, "a refusal is remembered");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_not_remembered_and_is_shared_by_those_who_waited_for_it() {
+    let world = World::new();
+    let sessions = world.sessions("us-east-1");
+    world.sts.lose(1);
+    let asked = futures::future::join_all((0..5).map(|_| ask(&sessions, SessionKind::Read))).await;
+    for answer in asked {
+        let error = answer.unwrap_err();
+        assert_eq!((error.action.as_str(), error.kind), ("sts:AssumeRole", ErrorKind::Transient), "{error}");
+    }
+    assert_eq!(world.sts.requests().len(), 1);
+    ask(&sessions, SessionKind::Read).await.unwrap();
+    ask(&sessions, SessionKind::Read).await.unwrap();
+    assert_eq!(world.sts.requests().len(), 2);
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! The way back.
 
 use jiff::SignedDuration;
-use remediation::POLICY_KEY;
 use remediation::records::Ended;
+use remediation::{POLICY_KEY, UNDO_ROLE_SUFFIX};
 use tempfile::NamedTempFile;
 
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::fake::AssumeRole;
 
 /// What a report says that a run has stored.
 pub(super) async fn taken(world: &World, report: &Report) -> Taken<Change> {
@@ -63,6 +64,25 @@ async fn undo_shows_takes_back_and_proves_and_records_itself() {
         (outcomes(&again), again.plan.is_none(), again.findings[0].written),
         (vec![Outcome::Undone; 2], true, 0)
     );
+}
+
+/// In the role that can open again: shown with sessions that can only read, and written with one that can write. A fix
+/// never takes it.
+#[tokio::test]
+async fn an_undo_and_nothing_else_takes_the_role_that_can_open_again() {
+    let mut world = World::new();
+    world.house(ONE, REGION, &[true], Script::Works);
+    let fixed = fixed(&mut world).await;
+    let roles = |world: &World, from: usize| {
+        let requests = world.sts.requests().split_off(from);
+        let role = |of: &AssumeRole| (of.form["RoleArn"].ends_with(UNDO_ROLE_SUFFIX), of.form.contains_key("Policy"));
+        requests.iter().map(role).collect::<Vec<_>>()
+    };
+    assert_eq!(roles(&world, 0), [(false, true), (false, false)]);
+    undo_as(&world, &fixed, &Undo::Show { drifted: Drifted::Hold }).await;
+    assert_eq!(roles(&world, 2), [(true, true)]);
+    assert_eq!(outcomes(&undo(&world, &fixed).await), [Outcome::Undone]);
+    assert_eq!(roles(&world, 3), [(true, true), (true, false)]);
 }
 
 #[tokio::test]
@@ -319,7 +339,7 @@ async fn only_in_mode_apply_an_undo_writes_and_in_the_middle_too() {
         let report = undo(&world, &fixed).await;
         assert_eq!((outcomes(&report), world.all_closed()), (vec![Outcome::Held; 2], true), "{mode}");
         assert!(detail(&report, 0).contains(&format!("the policy's mode is {mode}")), "{report:?}");
-        let shown = undo_as(&world, &fixed, &Undo::Show).await;
+        let shown = undo_as(&world, &fixed, &Undo::Show { drifted: Drifted::Hold }).await;
         assert_eq!(outcomes(&shown.report), [Outcome::Planned; 2], "to look is allowed");
     }
 }

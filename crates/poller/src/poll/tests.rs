@@ -38,7 +38,8 @@ fn manifest() -> Manifest {
         {"rule_names": [WINDOWS], "short_name": "WINDOWS"},
     ]);
     let value = json!({"id": "open-door", "title": "t", "service": "s", "scope": "regional", "controls": controls,
-        "read": [], "write": [], "runbook": null, "docs": {"why": "w", "impact": "i", "undo": "u", "by_hand": "h"}});
+        "read": [], "write": [], "undo": [], "runbook": null,
+        "docs": {"why": "w", "impact": "i", "undo": "u", "by_hand": "h"}});
     Manifest::from_json(&value.to_string()).unwrap()
 }
 

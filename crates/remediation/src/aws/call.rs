@@ -8,15 +8,15 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use backon::{ExponentialBuilder, Retryable};
 
-use super::{Error, ErrorKind, Result};
+use super::{Error, ErrorKind, Result, signing};
 
 tokio::task_local! {
     /// The actions that were called in the scope of [`counted`], each once, in the order of their first call.
     static CALLED: RefCell<Vec<String>>;
 }
 
-/// Calls `action`, and again where another call was at work on the same resource at that moment. What AWS answers with
-/// "slower", or not at all, the SDK itself tries again.
+/// Calls `action`, and again where another call was at work on the same resource at that moment, or where the session had
+/// ended. What AWS answers with "slower", or not at all, the SDK itself tries again.
 ///
 /// # Errors
 ///
@@ -34,7 +34,8 @@ where
         }
     });
     // The SDK's futures are large: without a box, so would be whatever calls this.
-    again_if_passing(|| async { Box::pin(request()).await.map_err(|error| Error::api(action, error)) }).await
+    let once = || async { Box::pin(request()).await.map_err(|error| Error::api(action, error)) };
+    again_if_passing(|| signing::again_if_ended(once)).await
 }
 
 /// Tries a step again, a few times within some seconds, while it fails with what is over in a moment.

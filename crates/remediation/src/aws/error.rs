@@ -67,11 +67,15 @@ pub struct Error {
 }
 
 impl Error {
-    /// The error of an SDK call of `action`.
+    /// The error of an SDK call of `action`; or of the renewal of its session, where that is why it was not made.
     pub fn api<E>(action: &str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let causes = std::iter::successors(std::error::Error::source(&error), |error| error.source());
+        if let Some(of_session) = causes.filter_map(|cause| cause.downcast_ref::<Self>()).next() {
+            return of_session.clone();
+        }
         let code = error.code().map(str::to_owned);
         let said = error.message().unwrap_or_default();
         let meaning = code.as_deref().and_then(|code| Meaning::of(code, said));
@@ -138,6 +142,11 @@ impl Error {
     /// Whether this says that the resource does not exist any more.
     pub fn is_gone(&self) -> bool {
         self.kind == ErrorKind::Gone
+    }
+
+    /// Whether AWS says that the session with which the call was signed has ended.
+    pub(super) fn is_of_ended_session(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| codes::ENDED.contains(&code))
     }
 
     /// Of a call with a session that STS has just given out: that the session is not known in `region` means that the

@@ -8,13 +8,35 @@ use super::AccountId;
 /// What the name of a role that a rule passes on has after the name of the rule's own role.
 pub const SERVICE_ROLE_SUFFIX: &str = "-service";
 
-/// What a session may do.
+/// What the name of the role that takes a fix back has after the name of the rule's own role.
+pub const UNDO_ROLE_SUFFIX: &str = "-undo";
+
+/// What a session may do, and with which of a rule's roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionKind {
-    /// Held to the manifest's read actions by a session policy.
+    /// The rule's own role, held to the manifest's read actions by a session policy.
     Read,
-    /// All that the role may do.
+    /// All that the rule's own role may do: what a fix needs.
     Write,
+    /// The role that takes a fix back, held to the manifest's read actions by a session policy.
+    ReadForUndo,
+    /// All that the role that takes a fix back may do.
+    Undo,
+}
+
+impl SessionKind {
+    /// Whether a session policy holds it to the manifest's read actions.
+    pub fn is_read_only(self) -> bool {
+        matches!(self, Self::Read | Self::ReadForUndo)
+    }
+
+    /// What the name of its role has after the name of the rule's own role.
+    pub fn role_suffix(self) -> &'static str {
+        match self {
+            Self::Read | Self::Write => "",
+            Self::ReadForUndo | Self::Undo => UNDO_ROLE_SUFFIX,
+        }
+    }
 }
 
 /// The role that a rule assumes in each target account.
@@ -37,7 +59,7 @@ pub struct Target {
     pub region: String,
     /// The partition, such as `aws` or `aws-us-gov`.
     pub partition: &'static str,
-    /// The ARN of the role that was assumed.
+    /// The ARN of the rule's own role, whichever of its roles was assumed.
     pub role_arn: String,
     /// The session's name, which no other run has.
     pub session_name: String,

@@ -41,7 +41,7 @@ pub struct Permission {
     pub action: String,
     /// The ARN, with `{partition}`, `{region}`, `{account}` and `{prefix}` to fill in.
     pub resource: String,
-    /// When it holds, in the form of an IAM policy's `Condition`.
+    /// When it holds, in the form of an IAM policy's `Condition`; its values have the same parts to fill in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub condition: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -107,13 +107,18 @@ pub struct Manifest {
     pub arns: Vec<String>,
     /// The Netskope rules that it serves.
     pub controls: Vec<Control>,
-    /// What `plan` calls.
+    /// What `look`, `impact` and `tags` call.
     pub read: Vec<Permission>,
-    /// What `apply` calls, undo included.
+    /// What `apply` calls to fix.
     pub write: Vec<Permission>,
-    /// What else the role needs, such as `iam:PassRole`.
+    /// What `apply` calls to fix where there is no runbook, and only there ([`RunbookUse::missing_in`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directly: Vec<Permission>,
+    /// What else a fix needs, such as `iam:PassRole`.
     #[serde(default)]
     pub extra: Vec<Permission>,
+    /// What `apply` calls to undo. The rule's own role has none of it that a fix does not need.
+    pub undo: Vec<Permission>,
     /// The role that the rule passes on to an AWS service, if any.
     #[serde(default)]
     pub service_role: Option<ServiceRole>,
@@ -155,6 +160,22 @@ impl Manifest {
         named.map(read).collect()
     }
 
+    /// What the rule's role may do in a partition.
+    pub fn to_fix(&self, partition: &str) -> impl Iterator<Item = &Permission> {
+        let directly: &[Permission] = if self.has_runbook_in(partition) { &[] } else { &self.directly };
+        self.read.iter().chain(&self.write).chain(directly).chain(&self.extra)
+    }
+
+    /// What the role that takes a fix back may do.
+    pub fn to_undo(&self) -> impl Iterator<Item = &Permission> {
+        self.read.iter().chain(&self.undo)
+    }
+
+    /// Whether the rule has a runbook in a partition.
+    pub fn has_runbook_in(&self, partition: &str) -> bool {
+        self.runbook.as_ref().is_some_and(|runbook| !runbook.missing_in.iter().any(|missing| missing == partition))
+    }
+
     /// What the sessions of one run of the rule are asked for with.
     pub fn access(&self, role: TargetRole, run: RunId) -> Access {
         Access {
@@ -162,6 +183,7 @@ impl Manifest {
             read_policy: read_policy(self),
             source_identity: format!("autoremediate-{}", self.id),
             session_name: format!("autoremediate-{run}"),
+            session_length: None,
         }
     }
 
@@ -199,6 +221,8 @@ mod tests {
             "controls": [{"rule_names": [CONTROL], "short_name": "T-1", "parameters": {}}],
             "read": [{"action": "test:GetDoors", "resource": "*"}],
             "write": [{"action": "test:CloseDoor", "resource": "*"}],
+            "directly": [{"action": "test:PushDoor", "resource": "*"}],
+            "undo": [{"action": "test:OpenDoor", "resource": "*"}],
             "extra": [{"action": "iam:PassRole", "resource": "arn:{partition}:iam::{account}:role/x"}],
             "runbook": null,
             "docs": {"why": "w", "impact": "i", "undo": "u", "by_hand": "h"}
@@ -214,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_unknown_or_missing_is_refused_wherever_it_is() {
-        for place in ["", "/controls/0", "/read/0", "/write/0", "/extra/0", "/docs"] {
+        for place in ["", "/controls/0", "/read/0", "/write/0", "/directly/0", "/undo/0", "/extra/0", "/docs"] {
             let error = changed(|value| value.pointer_mut(place).unwrap()["reed"] = json!("x")).unwrap_err();
             let error = error.to_string();
             assert!(
@@ -222,7 +246,9 @@ mod tests {
                 "{place}: {error}"
             );
         }
-        for (place, key) in [("", "read"), ("/controls/0", "rule_names"), ("/docs", "undo"), ("/docs", "by_hand")] {
+        let missing =
+            [("", "read"), ("", "undo"), ("/controls/0", "rule_names"), ("/docs", "undo"), ("/docs", "by_hand")];
+        for (place, key) in missing {
             let error = changed(|value| drop(value.pointer_mut(place).unwrap().as_object_mut().unwrap().remove(key)));
             assert!(error.unwrap_err().to_string().contains(&format!("missing field `{key}`")), "{place}");
         }
@@ -237,6 +263,17 @@ mod tests {
         {
             assert_eq!(manifest.control(name).is_some(), found, "{name}");
         }
+    }
+
+    #[test]
+    fn a_fix_has_what_only_an_undo_needs_nowhere_and_the_api_only_where_there_is_no_runbook() {
+        let runbook = json!({"name": "AWS-CloseDoor", "missing_in": ["aws-cn"]});
+        let manifest = changed(|value| value["runbook"] = runbook).unwrap();
+        let actions = |listed: Vec<&Permission>| listed.iter().map(|of| of.action.clone()).collect::<Vec<_>>();
+        assert_eq!(actions(manifest.to_fix("aws").collect()), ["test:GetDoors", "test:CloseDoor", "iam:PassRole"]);
+        let in_china = ["test:GetDoors", "test:CloseDoor", "test:PushDoor", "iam:PassRole"];
+        assert_eq!(actions(manifest.to_fix("aws-cn").collect()), in_china);
+        assert_eq!(actions(manifest.to_undo().collect()), ["test:GetDoors", "test:OpenDoor"]);
     }
 
     #[test]

@@ -22,7 +22,8 @@ fn manifest() -> Manifest {
         "id": "open-door", "title": "Door that is open", "service": "test", "scope": "regional",
         "arns": [],
         "controls": [{"rule_names": ["Ensure every door is closed."], "short_name": "T-1"}],
-        "read": [], "write": [], "runbook": null, "docs": {"why": "w", "impact": "i", "undo": "u", "by_hand": "h"}
+        "read": [], "write": [], "undo": [], "runbook": null,
+        "docs": {"why": "w", "impact": "i", "undo": "u", "by_hand": "h"}
     });
     Manifest::from_json(&manifest.to_string()).unwrap()
 }

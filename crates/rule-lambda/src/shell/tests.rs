@@ -47,7 +47,7 @@ impl fmt::Display for Turn {
 impl Rule for OpenDoor {
     const MANIFEST: &'static str = r#"{"id": "open-door", "title": "t", "service": "test", "scope": "regional",
         "controls": [{"rule_names": ["Ensure every door is closed."], "short_name": "T-1"}], "read": [], "write": [],
-        "runbook": null, "docs": {"why": "w", "impact": "i", "undo": "u", "by_hand": "h"}}"#;
+        "undo": [], "runbook": null, "docs": {"why": "w", "impact": "i", "undo": "u", "by_hand": "h"}}"#;
     type Settings = Settings;
     type Control = NoParameters;
     type Client = ();

@@ -258,20 +258,21 @@ fn modified(public: bool, elastic_ip: Option<&'static str>) -> MockRule {
 }
 
 #[tokio::test]
-async fn without_a_runbook_the_fix_is_the_call_itself() {
+async fn in_a_partition_without_the_runbook_the_fix_is_the_call_itself() {
     let missing = || {
         mock!(aws_sdk_ssm::Client::start_automation_execution).then_error(|| {
             StartAutomationExecutionError::generic(ErrorMetadata::builder().code(runbook::NO_SUCH_RUNBOOK).build())
         })
     };
-    for (partition, starts) in [("aws", 1), ("aws-us-gov", 0), ("aws-cn", 0)] {
+    for (partition, starts, calls) in [("aws", 1, 0), ("aws-us-gov", 0, 1), ("aws-cn", 0, 1)] {
         let start = missing();
         let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&start]);
         let runbooks = Runbooks::over(ssm, RunId::start()).in_partition(partition);
         let modify = modified(false, None);
         let clients = clients(&[&described("available", Some(true), None), &modify], runbooks);
-        RedshiftPublicCluster::apply(&clients, &wh(), &private()).await.unwrap();
-        assert_eq!((modify.num_calls(), start.num_calls()), (1, starts), "{partition}");
+        let applied = RedshiftPublicCluster::apply(&clients, &wh(), &private()).await;
+        assert_eq!(applied.is_ok(), calls == 1, "{partition}: {applied:?}");
+        assert_eq!((modify.num_calls(), start.num_calls()), (calls, starts), "{partition}");
     }
 }
 

@@ -312,8 +312,8 @@ async fn run_runbook(client: &Client, group: &str, change: &Change) -> Result<()
     let runbook = runbook::of_rule::<SecurityGroupOpenAdminPort>()?;
     let directly = || async { Ok(()) };
     match client.runbooks.or_directly(&runbook, &[("GroupId", group)], directly).await {
-        // It has come to an end; a call that was refused or got no answer is another thing.
-        Err(error) if error.action == RUNBOOK && error.kind != ErrorKind::Unfinished => {
+        // It has come to an end, or is not there; a call that was refused or got no answer is another thing.
+        Err(error) if runbook::is_missing(&error) || error.action == RUNBOOK && error.kind != ErrorKind::Unfinished => {
             tracing::warn!(%error, "the runbook failed, so the rules are revoked directly");
             Ok(())
         }

@@ -127,7 +127,8 @@ impl Subject for Mixed {
 
     async fn violating(account: &Account, name: &str) -> Result<String> {
         let groups = SecurityGroups::of(account);
-        let group = groups.make_in_default_vpc(name, &[WEB, "tcp 22-22 0.0.0.0/0"]).await?;
+        let group = groups.make_in_default_vpc(name, &[WEB]).await?;
+        groups.allow(&group, "tcp 22-22 0.0.0.0/0", &[("owner", "ops")]).await?;
         groups.allow(&group, "tcp 0-65535 ::/0 for now", &[("owner", "ops")]).await?;
         let office = groups.make_prefix_list(name, &["10.0.0.0/8"]).await?;
         groups.allow(&group, &format!("tcp 22-22 {office}"), &[]).await?;

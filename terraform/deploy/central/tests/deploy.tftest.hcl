@@ -277,6 +277,20 @@ run "an_unknown_key_of_a_fight" {
   expect_failures = [var.policy]
 }
 
+run "an_unknown_key_of_a_scope" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    policy = { scope = { organisation = "o-a1b2c3d4e5" } }
+  }
+
+  expect_failures = [var.policy]
+}
+
 run "every_key" {
   command = plan
 
@@ -345,7 +359,8 @@ run "every_choice" {
         second-rule = { title = "The second" }
       }
       policy_keys = {
-        policy = ["mode", "rules"], rules = ["mode", "settings"], accounts = [], overrides = [], exemptions = [], limits = [], fight = []
+        policy = ["mode", "rules", "scope"], rules = ["mode", "settings"], accounts = [], overrides = [], exemptions = [], limits = [], fight = [],
+        scope  = ["organization"]
       }
       policy_settings  = { first-rule = { days = "[1-9][0-9]*" }, second-rule = {} }
       guards_that_hold = {}
@@ -360,7 +375,7 @@ run "every_choice" {
     netskope_token_version      = 7
     schedule                    = "rate(1 day)"
     schedules                   = { second-rule = "cron(0 6 ? * MON-FRI *)" }
-    policy                      = { mode = "off", rules = { first-rule = { mode = "apply", settings = { days = 60 } } } }
+    policy                      = { mode = "off", scope = { organization = "o-a1b2c3d4e5" }, rules = { first-rule = { mode = "apply", settings = { days = 60 } } } }
     permissions_boundary        = "arn:aws:iam::111111111111:policy/boundary"
     kms_key_arn                 = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     reserved_concurrency        = 5

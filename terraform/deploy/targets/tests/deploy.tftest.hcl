@@ -41,6 +41,7 @@ run "every_choice" {
     rules                = ["s3-public-bucket"]
     deploy_role_name     = null
     operator_role_arns   = ["arn:aws:iam::111111111111:role/security-engineer"]
+    reader_role_arns     = ["arn:aws:iam::111111111111:role/auditor"]
     name_prefix          = "acme"
     permissions_boundary = "arn:aws:iam::222222222222:policy/boundary"
     tags                 = { owner = "security" }
@@ -49,6 +50,11 @@ run "every_choice" {
   assert {
     condition     = output.role_names == { s3-public-bucket = "acme-s3-public-bucket" }
     error_message = "The roles are ${jsonencode(output.role_names)}."
+  }
+
+  assert {
+    condition     = output.undo_role_names == { s3-public-bucket = "acme-s3-public-bucket-undo" } && output.reader_role_names == { s3-public-bucket = "acme-s3-public-bucket-reader" }
+    error_message = "The roles of people are ${jsonencode([output.undo_role_names, output.reader_role_names])}."
   }
 
   assert {

@@ -66,6 +66,7 @@ run "the_keys_of_a_policy" {
       exemptions = "accounts expires owner reason regions resources rules tags"
       limits     = "changes_per_account changes_per_rule changes_per_run failure_minimum failure_percent"
       fight      = "fixes window_days"
+      scope      = ""
     }
     error_message = "The keys are ${jsonencode(output.policy_keys)}."
   }

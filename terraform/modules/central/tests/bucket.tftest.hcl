@@ -1,7 +1,7 @@
 # Who may put what into the bucket: its policy, whole, and how large it gets. tests/emulator tries it, role by role.
 
 mock_provider "aws" {
-  source = "../../tests/mocks/central"
+  source = "../../tests/mocks"
 }
 
 variables {

@@ -14,6 +14,7 @@ variables {
   home_region     = "us-east-1"
   external_id     = "the-external-id"
   package_dir     = "tests/packages"
+  policy          = { scope = { organization = "o-a1b2c3d4e5" } }
 }
 
 run "by_default" {
@@ -67,7 +68,7 @@ run "by_default" {
   }
 
   assert {
-    condition     = { for key, policy in aws_iam_policy.person : key => policy.name } == { approver = "autoremediate-approver-eu-west-1", operator = "autoremediate-operator-eu-west-1" }
+    condition     = { for key, policy in aws_iam_policy.person : key => policy.name } == { approver = "autoremediate-approver-eu-west-1", operator = "autoremediate-operator-eu-west-1", reader = "autoremediate-reader-eu-west-1" }
     error_message = "The policies for people are ${join(", ", [for policy in aws_iam_policy.person : policy.name])}."
   }
 
@@ -258,7 +259,7 @@ run "by_default" {
 
   # Every rule plans, every half hour
   assert {
-    condition     = jsondecode(aws_s3_object.policy.content) == { schema = 1, mode = "plan", rules = { first-rule = { mode = "plan" }, second-rule = { mode = "plan" } } }
+    condition     = jsondecode(aws_s3_object.policy.content) == { schema = 1, scope = { organization = "o-a1b2c3d4e5" }, mode = "plan", rules = { first-rule = { mode = "plan" }, second-rule = { mode = "plan" } } }
     error_message = "The policy is ${aws_s3_object.policy.content}."
   }
 
@@ -283,7 +284,7 @@ run "schedule_and_mode_of_single_rules" {
   variables {
     schedule  = "rate(1 day)"
     schedules = { second-rule = "cron(0 6 ? * MON-FRI *)" }
-    policy    = { mode = "approve", rules = { first-rule = { mode = "off" } } }
+    policy    = { scope = { organization = "o-a1b2c3d4e5" }, mode = "approve", rules = { first-rule = { mode = "off" } } }
   }
 
   assert {
@@ -292,7 +293,7 @@ run "schedule_and_mode_of_single_rules" {
   }
 
   assert {
-    condition     = jsondecode(aws_s3_object.policy.content) == { schema = 1, mode = "approve", rules = { first-rule = { mode = "off" }, second-rule = { mode = "approve" } } }
+    condition     = jsondecode(aws_s3_object.policy.content) == { schema = 1, scope = { organization = "o-a1b2c3d4e5" }, mode = "approve", rules = { first-rule = { mode = "off" }, second-rule = { mode = "approve" } } }
     error_message = "The policy is ${aws_s3_object.policy.content}."
   }
 
@@ -312,7 +313,8 @@ run "a_rule_that_is_off_but_in_one_account" {
 
   variables {
     policy = {
-      mode = "off"
+      scope = { organization = "o-a1b2c3d4e5" }
+      mode  = "off"
       overrides = [
         { accounts = ["222222222222"], mode = "off" },
         { rules = ["second-rule"], accounts = ["333333333333"], mode = "apply" },
@@ -335,7 +337,7 @@ run "rules_that_are_off_but_in_one_account" {
   command = plan
 
   variables {
-    policy = { mode = "off", overrides = [{ accounts = ["222222222222"], mode = "plan" }] }
+    policy = { scope = { organization = "o-a1b2c3d4e5" }, mode = "off", overrides = [{ accounts = ["222222222222"], mode = "plan" }] }
   }
 
   assert {
@@ -350,6 +352,11 @@ run "every_key_of_a_policy" {
   variables {
     policy = {
       schema = 1
+      scope = {
+        organization         = "o-a1b2c3d4e5"
+        organizational_units = ["o-a1b2c3d4e5/r-ab12/*"]
+        accounts             = ["222222222222"]
+      }
       paused = true
       mode   = "approve"
       rules = {
@@ -380,6 +387,11 @@ run "every_key_of_a_policy" {
   assert {
     condition = jsondecode(aws_s3_object.policy.content) == {
       schema = 1
+      scope = {
+        organization         = "o-a1b2c3d4e5"
+        organizational_units = ["o-a1b2c3d4e5/r-ab12/*"]
+        accounts             = ["222222222222"]
+      }
       paused = true
       mode   = "approve"
       rules = {
@@ -419,7 +431,7 @@ run "every_key_of_a_policy" {
         [jsondecode(aws_s3_object.policy.content).exemptions[0], jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Exemption],
         [jsondecode(aws_s3_object.policy.content).limits, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Limits],
         [jsondecode(aws_s3_object.policy.content).fight, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Fight],
-      ] : keys(pair[0]) == keys(pair[1].properties)
+      ] : setsubtract(keys(pair[0]), ["scope"]) == setsubtract(keys(pair[1].properties), ["scope"])
     ])
     error_message = "The keys of the policy are not those of policy.schema.json: ${aws_s3_object.policy.content}."
   }
@@ -434,6 +446,8 @@ run "nothing_in_a_policy" {
       limits = { changes_per_run = null }, approval_hours = null, fight = null
     }
   }
+
+  expect_failures = [check.a_scope_is_set]
 
   assert {
     condition     = jsondecode(aws_s3_object.policy.content) == { schema = 1, mode = "plan", rules = { first-rule = { mode = "plan" }, second-rule = { mode = "plan" } } }
@@ -550,7 +564,7 @@ run "cards_outlive_the_fight_window" {
 
   variables {
     record_retention_days = 2
-    policy                = { fight = { window_days = 45 }, approval_hours = 24 }
+    policy                = { scope = { organization = "o-a1b2c3d4e5" }, fight = { window_days = 45 }, approval_hours = 24 }
   }
 
   assert {
@@ -564,7 +578,7 @@ run "cards_outlive_an_approval" {
 
   variables {
     record_retention_days = 2
-    policy                = { approval_hours = 40 * 24 + 1 }
+    policy                = { scope = { organization = "o-a1b2c3d4e5" }, approval_hours = 40 * 24 + 1 }
   }
 
   assert {

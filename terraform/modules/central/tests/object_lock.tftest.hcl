@@ -1,7 +1,7 @@
 # What changes with a retention. In a file of its own, because a bucket that is there keeps what it was made with.
 
 mock_provider "aws" {
-  source = "../../tests/mocks/central"
+  source = "../../tests/mocks"
 }
 
 variables {

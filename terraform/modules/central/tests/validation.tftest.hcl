@@ -417,6 +417,7 @@ run "accepted" {
     schedule               = "cron(0/15 8-17 ? * MON-FRI *)"
     schedules              = { first-rule = "rate(1 hour)", second-rule = "rate(2 days)" }
     policy = {
+      scope      = { organizational_units = ["o-a1b2c3d4e5/r-ab12/", "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"] }
       mode       = "off"
       exemptions = [{ regions = ["us-gov-west-1"], expires = "2028-02-29", reason = "why", owner = "who" }]
       limits     = { failure_percent = 1 }

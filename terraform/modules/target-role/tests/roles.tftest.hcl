@@ -18,7 +18,16 @@ variables {
         { action = "ec2:DescribeVpcs", resource = "*" },
         { action = "s3:GetBucketAcl", resource = "arn:{partition}:s3:::*" },
       ]
-      write = [{ action = "logs:CreateLogGroup", resource = "arn:{partition}:logs:{region}:{account}:log-group:{prefix}-{account}" }]
+      write    = [{ action = "logs:CreateLogGroup", resource = "arn:{partition}:logs:{region}:{account}:log-group:{prefix}-{account}" }]
+      directly = [{ action = "redshift:ModifyCluster", resource = "arn:{partition}:redshift:{region}:{account}:cluster:*" }]
+      undo = [
+        { action = "ec2:CreateNetworkAclEntry", resource = "arn:{partition}:ec2:{region}:{account}:network-acl/*" },
+        {
+          action    = "s3:PutBucketPublicAccessBlock"
+          resource  = "arn:{partition}:s3:::*"
+          condition = { StringEquals = { "s3:ResourceAccount" = "{account}" } }
+        },
+      ]
       extra = [
         {
           action    = "iam:PassRole"
@@ -40,6 +49,7 @@ variables {
       read  = [{ action = "iam:ListAccessKeys", resource = "arn:{partition}:iam::{account}:user/*" }]
       write = []
       extra = []
+      undo  = [{ action = "iam:UpdateAccessKey", resource = "arn:{partition}:iam::{account}:user/*" }]
     }
   }
 }
@@ -213,6 +223,85 @@ run "operators" {
   }
 }
 
+# The roles of people
+
+run "nobody_undoes_or_reads" {
+  assert {
+    condition     = length(aws_iam_role.undo) + length(aws_iam_role.reader) == 0 && output.undo_role_names == {} && output.reader_role_names == {}
+    error_message = "There are roles for people, and no people."
+  }
+}
+
+run "people" {
+  variables {
+    operator_role_arns = ["arn:aws:iam::111111111111:role/security-engineer"]
+    reader_role_arns   = ["arn:aws:iam::111111111111:role/auditor", "arn:aws:iam::111111111111:role/a/second"]
+  }
+
+  assert {
+    condition = (
+      output.undo_role_names == { first-rule = "autoremediate-first-rule-undo", second-rule = "autoremediate-second-rule-undo" } &&
+      output.reader_role_names == { first-rule = "autoremediate-first-rule-reader", second-rule = "autoremediate-second-rule-reader" }
+    )
+    error_message = "The roles are ${jsonencode([output.undo_role_names, output.reader_role_names])}."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.undo["first-rule"].policy).Statement == [
+      { Sid = "Read1", Effect = "Allow", Action = ["ec2:DescribeVpcs"], Resource = "*" },
+      { Sid = "Read2", Effect = "Allow", Action = ["s3:GetBucketAcl", "s3:GetBucketPublicAccessBlock"], Resource = "arn:aws:s3:::*" },
+      {
+        Sid       = "Undo1"
+        Effect    = "Allow"
+        Action    = ["s3:PutBucketPublicAccessBlock"]
+        Resource  = "arn:aws:s3:::*"
+        Condition = { StringEquals = { "s3:ResourceAccount" = "222222222222" } }
+      },
+      { Sid = "Undo2", Effect = "Allow", Action = ["ec2:CreateNetworkAclEntry"], Resource = "arn:aws:ec2:*:222222222222:network-acl/*" },
+    ]
+    error_message = "The policy is ${aws_iam_role_policy.undo["first-rule"].policy}."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.reader["first-rule"].policy).Statement == [
+      { Sid = "Read1", Effect = "Allow", Action = ["ec2:DescribeVpcs"], Resource = "*" },
+      { Sid = "Read2", Effect = "Allow", Action = ["s3:GetBucketAcl", "s3:GetBucketPublicAccessBlock"], Resource = "arn:aws:s3:::*" },
+    ]
+    error_message = "The policy is ${aws_iam_role_policy.reader["first-rule"].policy}."
+  }
+
+  # Of the first rule's policies: only that of its own role fixes, and only that of the undo takes back
+  assert {
+    condition = (
+      !strcontains(aws_iam_role_policy.rule["first-rule"].policy, "CreateNetworkAclEntry") &&
+      !strcontains(aws_iam_role_policy.undo["first-rule"].policy, "CreateLogGroup") &&
+      !strcontains(aws_iam_role_policy.undo["first-rule"].policy, "PassRole")
+    )
+    error_message = "A rule's role can undo, or the one that undoes can fix."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for id in ["first-rule", "second-rule"] : [
+        for trusted in [[aws_iam_role.undo[id], ["role/security-engineer"]], [aws_iam_role.reader[id], ["role/a/second", "role/auditor"]]] : [
+          for statement in jsondecode(trusted[0].assume_role_policy).Statement :
+          statement.Principal == { AWS = "arn:aws:iam::111111111111:root" } &&
+          statement.Condition.ArnEquals["aws:PrincipalArn"] == [for name in trusted[1] : "arn:aws:iam::111111111111:${name}"] &&
+          (statement.Action == "sts:SetSourceIdentity" ? true : statement.Condition.StringEquals == { "sts:ExternalId" = "the-external-id" })
+        ]
+      ]
+    ]))
+    error_message = "Others than the operators undo, others than the readers read, or somebody does without the external ID."
+  }
+
+  assert {
+    condition = alltrue([
+      for role in values(aws_iam_role.rule) : !strcontains(role.assume_role_policy, "auditor") && strcontains(role.assume_role_policy, "security-engineer")
+    ])
+    error_message = "A reader may assume the role of a rule, or an operator may not."
+  }
+}
+
 # The doctor's role
 
 run "no_operator_no_doctor" {
@@ -283,7 +372,7 @@ run "doctor_without_runbooks" {
     name_prefix          = "acme-fix"
     permissions_boundary = "arn:aws:iam::222222222222:policy/boundary"
     tags                 = { owner = "security" }
-    rules                = { lone-rule = { read = [], write = [], extra = [], runbook = { name = "AWS-Elsewhere", missing_in = ["aws"] } } }
+    rules                = { lone-rule = { read = [], write = [], extra = [], undo = [], runbook = { name = "AWS-Elsewhere", missing_in = ["aws"] } } }
   }
 
   assert {
@@ -340,6 +429,12 @@ run "another_partition" {
     error_message = "The policy is ${aws_iam_role_policy.rule["first-rule"].policy}."
   }
 
+  # The runbook is there
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.rule["first-rule"].policy, "redshift:ModifyCluster")
+    error_message = "The policy is ${aws_iam_role_policy.rule["first-rule"].policy}."
+  }
+
   assert {
     condition     = jsondecode(aws_iam_role.rule["first-rule"].assume_role_policy).Statement[0].Principal.AWS == "arn:aws-us-gov:iam::111111111111:root"
     error_message = "The trust policy is ${aws_iam_role.rule["first-rule"].assume_role_policy}."
@@ -359,6 +454,20 @@ run "another_partition" {
   }
 }
 
+run "partition_without_the_runbook" {
+  override_data {
+    target = data.aws_partition.this
+    values = { partition = "aws-cn" }
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.rule["first-rule"].policy).Statement : statement if startswith(statement.Sid, "Directly")] == [
+      { Sid = "Directly1", Effect = "Allow", Action = ["redshift:ModifyCluster"], Resource = "arn:aws-cn:redshift:*:222222222222:cluster:*" },
+    ]
+    error_message = "The policy is ${aws_iam_role_policy.rule["first-rule"].policy}."
+  }
+}
+
 # The real manifests, whatever they are: what is allowed is what they list, no more and no less.
 
 run "catalog" {
@@ -375,29 +484,64 @@ run "catalog" {
 
 run "the_manifests" {
   variables {
-    rules = run.catalog.rules
+    rules              = run.catalog.rules
+    operator_role_arns = ["arn:aws:iam::111111111111:role/security-engineer"]
+    reader_role_arns   = ["arn:aws:iam::111111111111:role/auditor"]
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for id, manifest in run.catalog.rules : [
+        for listed in [
+          [aws_iam_role_policy.rule[id].policy, concat(manifest.read, manifest.write, manifest.extra)],
+          [aws_iam_role_policy.undo[id].policy, concat(manifest.read, manifest.undo)],
+          [aws_iam_role_policy.reader[id].policy, manifest.read],
+          ] : toset(flatten([
+            for statement in jsondecode(listed[0]).Statement :
+            [for action in statement.Action : "${action} ${statement.Resource}"]
+            ])) == toset([
+            for permission in listed[1] :
+            "${permission.action} ${replace(replace(replace(replace(permission.resource, "{partition}", "aws"), "{account}", "222222222222"), "{region}", "*"), "{prefix}", "autoremediate")}"
+        ])
+      ]
+    ]))
+    error_message = "A role does not allow what its manifest lists."
+  }
+
+  # What opens again is in no role that a Lambda may assume; what is the same action both ways is told in docs/decisions.md
+  assert {
+    condition = alltrue([
+      for action in ["ec2:CreateNetworkAclEntry", "ec2:DeleteFlowLogs", "redshift:ModifyCluster", "cloudtrail:UpdateTrail"] :
+      alltrue([for policy in aws_iam_role_policy.rule : !strcontains(policy.policy, action)]) &&
+      anytrue([for policy in aws_iam_role_policy.undo : strcontains(policy.policy, action)])
+    ])
+    error_message = "A rule's own role can undo."
+  }
+
+  # A flow log that we did not make is nobody's to delete, and a bucket of another account nobody's to change
+  assert {
+    condition = alltrue(flatten([
+      for policy in concat(values(aws_iam_role_policy.rule), values(aws_iam_role_policy.undo), values(aws_iam_role_policy.reader)) : [
+        for statement in jsondecode(policy.policy).Statement : [
+          for action in statement.Action :
+          action == "ec2:DeleteFlowLogs" ? statement.Condition == { StringEquals = { "aws:ResourceTag/autoremediate" = "vpc-without-flow-logs" } } :
+          startswith(action, "s3:") ? statement.Condition == { StringEquals = { "s3:ResourceAccount" = "222222222222" } } : true
+        ]
+      ]
+    ]))
+    error_message = "A flow log without our tag, or a bucket of another account, can be changed."
   }
 
   assert {
     condition = alltrue([
-      for id, manifest in run.catalog.rules : toset(flatten([
-        for statement in jsondecode(aws_iam_role_policy.rule[id].policy).Statement :
-        [for action in statement.Action : "${action} ${statement.Resource}"]
-        ])) == toset([
-        for permission in concat(manifest.read, manifest.write, manifest.extra) :
-        "${permission.action} ${replace(replace(replace(replace(permission.resource, "{partition}", "aws"), "{account}", "222222222222"), "{region}", "*"), "{prefix}", "autoremediate")}"
-      ])
+      for policy in concat(values(aws_iam_role_policy.rule), values(aws_iam_role_policy.undo), values(aws_iam_role_policy.reader)) :
+      length(policy.policy) <= 10240 && length(regexall("[{][a-z]+[}]", policy.policy)) == 0
     ])
-    error_message = "A role does not allow what its manifest lists."
-  }
-
-  assert {
-    condition     = alltrue([for id in keys(run.catalog.rules) : length(aws_iam_role_policy.rule[id].policy) <= 10240 && length(regexall("[{][a-z]+[}]", aws_iam_role_policy.rule[id].policy)) == 0])
     error_message = "A policy is too long, or has a placeholder that is not known."
   }
 
   assert {
-    condition     = alltrue([for role in concat(values(aws_iam_role.rule), values(aws_iam_role.service)) : length(role.name) <= 64])
+    condition     = alltrue([for role in concat(values(aws_iam_role.rule), values(aws_iam_role.service), values(aws_iam_role.undo), values(aws_iam_role.reader)) : length(role.name) <= 64])
     error_message = "A role's name is too long."
   }
 

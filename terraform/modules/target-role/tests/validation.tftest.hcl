@@ -19,6 +19,7 @@ variables {
       read  = [{ action = "s3:GetBucketPublicAccessBlock", resource = "arn:{partition}:s3:::*" }]
       write = []
       extra = []
+      undo  = []
     }
   }
 }
@@ -71,6 +72,36 @@ run "operator_is_of_another_account" {
   }
 
   expect_failures = [var.operator_role_arns]
+}
+
+run "reader_is_a_user" {
+  command = plan
+
+  variables {
+    reader_role_arns = ["arn:aws:iam::111111111111:user/someone"]
+  }
+
+  expect_failures = [var.reader_role_arns]
+}
+
+run "reader_is_a_wildcard" {
+  command = plan
+
+  variables {
+    reader_role_arns = ["arn:aws:iam::111111111111:role/*"]
+  }
+
+  expect_failures = [var.reader_role_arns]
+}
+
+run "reader_is_of_another_account" {
+  command = plan
+
+  variables {
+    reader_role_arns = ["arn:aws:iam::333333333333:role/auditor"]
+  }
+
+  expect_failures = [var.reader_role_arns]
 }
 
 run "refused_1" {

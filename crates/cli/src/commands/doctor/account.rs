@@ -42,14 +42,22 @@ struct Look {
 
 /// What a permission is for.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Scope<'p> {
+struct Scope {
     /// The resource's ARN, or `*`.
     resource: String,
-    condition: &'p Condition,
+    condition: Condition,
 }
 
 /// A condition, in the form of an IAM policy's.
 type Condition = BTreeMap<String, BTreeMap<String, String>>;
+
+/// One of the roles of a rule that operators assume, and the names of its checks: that it exists, whom it trusts, what it
+/// may do.
+struct Part<'m> {
+    kind: SessionKind,
+    names: [&'static str; 3],
+    allowed: Vec<&'m Permission>,
+}
 
 impl<'a> Visit<'a> {
     pub(super) fn new(
@@ -88,24 +96,29 @@ impl<'a> Visit<'a> {
         let service = manifest.service_role.as_ref().map(|of| (of, format!("{}{}", role.name, SERVICE_ROLE_SUFFIX)));
         let Some(look) = look else {
             let unknown = |name| check(name).skipped("the doctor's role cannot be assumed");
-            let mut checks = vec![unknown("role"), self.trust(account, manifest, &role, check("trust")).await];
-            checks.push(unknown("permissions"));
+            let mut checks = Vec::new();
+            for Part { kind, names, .. } in self.parts(manifest) {
+                let [exists, trust, permissions] = names;
+                let trust = self.trust(account, manifest, &role, kind, check(trust)).await;
+                checks.extend([unknown(exists), trust, unknown(permissions)]);
+            }
             checks.extend(service.map(|_| unknown("service role")));
             checks.extend(self.runbook_of(manifest).map(|_| unknown("runbook")));
             return checks;
         };
         let mut checks = Vec::new();
-        match look.trust_policy(&role.name).await {
-            Ok(_) => {
-                checks.push(check("role").ok(role.name.clone()));
-                checks.push(self.trust(account, manifest, &role, check("trust")).await);
-                let permissions: Vec<_> =
-                    [&manifest.read, &manifest.write, &manifest.extra].into_iter().flatten().collect();
-                checks.push(self.permissions(account, &role.name, &permissions, look, check("permissions")).await);
-            }
-            Err(error) => {
-                checks.push(check("role").failed(format!("{}: {error}", role.name), self.apply(account)));
-                checks.extend(["trust", "permissions"].map(|name| check(name).skipped("the role was not found")));
+        for Part { kind, names: [exists, trust, permissions], allowed } in self.parts(manifest) {
+            let name = format!("{}{}", role.name, kind.role_suffix());
+            match look.trust_policy(&name).await {
+                Ok(_) => {
+                    checks.push(check(exists).ok(name.clone()));
+                    checks.push(self.trust(account, manifest, &role, kind, check(trust)).await);
+                    checks.push(self.permissions(account, &name, &allowed, look, check(permissions)).await);
+                }
+                Err(error) => {
+                    checks.push(check(exists).failed(format!("{name}: {error}"), self.apply(account)));
+                    checks.extend([trust, permissions].map(|name| check(name).skipped("the role was not found")));
+                }
             }
         }
         if let Some((of, name)) = service {
@@ -117,28 +130,50 @@ impl<'a> Visit<'a> {
         checks
     }
 
+    /// The roles of a rule that operators assume: its own, and the one that takes a fix back.
+    fn parts<'m>(&self, manifest: &'m Manifest) -> [Part<'m>; 2] {
+        [
+            Part {
+                kind: SessionKind::Read,
+                names: ["role", "trust", "permissions"],
+                allowed: manifest.to_fix(partition(&self.region)).collect(),
+            },
+            Part {
+                kind: SessionKind::ReadForUndo,
+                names: ["undo role", "undo trust", "undo permissions"],
+                allowed: manifest.to_undo().collect(),
+            },
+        ]
+    }
+
     /// The runbook that the rule uses in this partition.
     fn runbook_of<'m>(&self, manifest: &'m Manifest) -> Option<&'m str> {
         let runbook = manifest.runbook.as_ref()?;
-        let is_missing = runbook.missing_in.iter().any(|of| of == partition(&self.region));
-        (!is_missing).then_some(&runbook.name)
+        manifest.has_runbook_in(partition(&self.region)).then_some(&runbook.name)
     }
 
     /// Whether the role can be assumed with the external ID, as a run assumes it, and not without.
-    async fn trust(&self, account: &AccountId, manifest: &Manifest, role: &TargetRole, check: Check) -> Check {
+    async fn trust(
+        &self,
+        account: &AccountId,
+        manifest: &Manifest,
+        role: &TargetRole,
+        kind: SessionKind,
+        check: Check,
+    ) -> Check {
         let sessions = Sessions::new(self.config.clone(), manifest.access(role.clone(), self.run));
-        let session = sessions.target(account, &Region::code(&self.region), SessionKind::Read).await;
+        let session = sessions.target(account, &Region::code(&self.region), kind).await;
         if let Err(error) = session {
             return check.failed(error.to_string(), self.admit(account));
         }
         let Some(right) = &role.external_id else {
             return check.failed("it can be assumed without an external ID", self.close(account));
         };
-        let wrong = format!("{WRONG}{right}");
+        let (wrong, name) = (format!("{WRONG}{right}"), format!("{}{}", role.name, kind.role_suffix()));
         for (external_id, what) in
             [(None, "without an external ID"), (Some(wrong.as_str()), "with another external ID")]
         {
-            match self.assume(account, &role.name, external_id).await {
+            match self.assume(account, &name, external_id).await {
                 Ok(_) => return check.failed(format!("it can be assumed {what}"), self.close(account)),
                 Err(Error { kind: ErrorKind::AccessDenied, .. }) => {}
                 Err(error) => return check.failed(format!("{what}: {error}"), "run doctor again"),
@@ -159,7 +194,7 @@ impl<'a> Visit<'a> {
         let role = format!("arn:{}:iam::{account}:role/{role}", partition(&self.region));
         let mut denied = Vec::new();
         for (Scope { resource, condition }, actions) in self.by_scope(permissions, account) {
-            match look.simulate(&role, &actions, &resource, condition).await {
+            match look.simulate(&role, &actions, &resource, &condition).await {
                 Ok(results) => denied.extend(results.iter().filter_map(|result| refusal(result, &resource))),
                 Err(error) => return check.failed(error.to_string(), self.apply(account)),
             }
@@ -173,9 +208,13 @@ impl<'a> Visit<'a> {
     }
 
     /// The actions of each scope, which one call can simulate.
-    fn by_scope<'p>(&self, permissions: &[&'p Permission], account: &AccountId) -> BTreeMap<Scope<'p>, Vec<String>> {
+    fn by_scope(&self, permissions: &[&Permission], account: &AccountId) -> BTreeMap<Scope, Vec<String>> {
         let mut scopes = BTreeMap::<_, Vec<_>>::new();
         for Permission { action, resource, condition } in permissions {
+            let filled = |values: &BTreeMap<String, String>| {
+                values.iter().map(|(key, value)| (key.clone(), self.fill(value, account))).collect()
+            };
+            let condition = condition.iter().map(|(operator, values)| (operator.clone(), filled(values))).collect();
             scopes.entry(Scope { resource: self.fill(resource, account), condition }).or_default().push(action.clone());
         }
         scopes
@@ -186,7 +225,7 @@ impl<'a> Visit<'a> {
         self.access.role_name.strip_suffix("-{rule}").unwrap_or("autoremediate")
     }
 
-    /// A manifest's ARN with its parts filled in, and one name for whatever it leaves open.
+    /// A text of a manifest with its parts filled in, and one name for whatever it leaves open.
     fn fill(&self, resource: &str, account: &AccountId) -> String {
         if resource == "*" {
             return resource.to_owned();

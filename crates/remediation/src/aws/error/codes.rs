@@ -77,6 +77,10 @@ const OF_ORGANIZATION: &[&str] =
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_request.html>
 const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"];
 
+/// Codes for "this session has ended"; EC2 says it as of a request.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
+pub(super) const ENDED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
+
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
 const SIGNATURE: &[&str] = &[
     "SignatureDoesNotMatch",
