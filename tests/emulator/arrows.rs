@@ -21,7 +21,7 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("rules", &["remediation", RULE]),
     ("poller", &["escape", "logging", "netskope", "remediation"]),
     ("autoremediate", &["engine", "escape", "logging", "netskope", "poller", "remediation", "rules"]),
-    ("fuzzing", &["netskope", "remediation", "rule-lambda"]),
+    ("fuzzing", &["escape", "netskope", "remediation", "rule-lambda"]),
     ("testkit", &["engine", "remediation", "rules"]),
     ("tests", &["engine", "remediation", "rules", "testkit", RULE_OF_THE_PAGE]),
 ];

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::{card_key, read};
-use remediation::{BatchId, Card, Mode, Outcome, Plan, Report, Resource, RunId};
+use remediation::{BatchId, Card, Mode, Outcome, POLICY_KEY, Plan, Report, Resource, RunId};
 use rules::s3_public_bucket::{Change, S3PublicBucket};
 use serde_json::{Value, json};
 use testkit::emulator::Emulator;
@@ -49,6 +49,15 @@ async fn run(of: &Organization, id: &BatchId) -> Report {
 }
 
 /// Puts a batch of a run of its own into the bucket.
+/// An organization whose limits are counted, and which these tests do not reach.
+async fn organization() -> Organization {
+    let of = Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap();
+    let limits = json!({"changes_per_day": 1_000_000, "changes_per_run": null, "changes_per_account": null});
+    let policy = json!({"schema": 1, "mode": "apply", "limits": limits});
+    of.central.put(&of.bucket, POLICY_KEY, policy.to_string().into()).await.unwrap();
+    of
+}
+
 async fn put(of: &Organization, buckets: &[&str]) -> BatchId {
     let batch = of.batch(buckets);
     of.central.put(&of.bucket, &batch.id.findings_key(), batch.to_ndjson().unwrap()).await.unwrap();
@@ -64,7 +73,7 @@ async fn fixed(of: &Organization, buckets: &[String]) -> usize {
 
 #[tokio::test]
 async fn a_killed_run_is_finished_by_its_retry_and_every_write_has_a_plan() {
-    let of = Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap();
+    let of = organization().await;
     let buckets: Vec<_> = (0..BUCKETS).map(|number| format!("crash-{number}-{}", of.target.id)).collect();
     for bucket in &buckets {
         of.target.make_bucket(bucket, Some([false; 4])).await.unwrap();
@@ -123,13 +132,13 @@ async fn calls(of: &Organization, id: &BatchId) -> Vec<(String, String, usize)> 
 /// 'test(crash::)'` takes a quarter of an hour.
 #[tokio::test]
 async fn killed_at_any_call_nothing_is_lost() {
-    let of = Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap();
+    let of = organization().await;
     let first = format!("calls-{}", of.target.id);
     of.target.make_bucket(&first, Some(OPEN)).await.unwrap();
     let calls = calls(&of, &put(&of, &[&first]).await).await;
     let count = |action: &str| calls.iter().filter(|(_, of, _)| of == action).count();
     assert_eq!(count("s3:PutBucketPublicAccessBlock"), 1, "{calls:?}");
-    assert_eq!(count("s3:PutObject"), 4, "a claim, a plan, what was written, and a report: {calls:?}");
+    assert_eq!(count("s3:PutObject"), 5, "the ledger, a claim, a plan, what was written, and a report: {calls:?}");
 
     let kills = std::env::var(KILLS.0).map_or(KILLS.1, |number| number.parse().unwrap());
     assert!(kills >= 2 * calls.len(), "{kills} kills are too few for two at each of {} calls", calls.len());

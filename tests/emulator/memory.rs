@@ -66,6 +66,8 @@ async fn invoke(binary: &str, environment: &[(&str, &str)], event: Value) -> (u6
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
             ("BUCKET", "bucket"),
+            ("BUCKET_OWNER", "111111111111"),
+            ("POLICY_DIGEST", "digest"),
             ("HOME_REGION", "us-east-1"),
             ("RUST_LOG", "warn"),
         ],

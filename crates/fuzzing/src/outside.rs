@@ -30,10 +30,7 @@ pub(crate) fn event(data: &[u8]) {
         if let Some(id) = BatchId::from_findings_key(&object.key, RULE) {
             assert_eq!(id.rule, RULE);
         }
-        assert!(
-            object
-                .stored_by
-                .is_none_or(|by| by.len() <= 256 && by.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '))
-        );
+        let is_printable = |by: String| by.chars().count() <= 257 && !by.contains(escape::is_unsafe);
+        assert!(object.stored_by.is_none_or(is_printable));
     }
 }

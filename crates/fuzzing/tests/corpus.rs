@@ -1,6 +1,8 @@
 //! The kept corpus, through the same functions as the fuzzer: what once panicked does not again. And what is like it:
 //! `PROPTEST_CASES` says how many texts that differ in a few places from one of the corpus.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic::catch_unwind;

@@ -53,6 +53,7 @@ impl Named {
     fn of_people(kind: &str) -> Self {
         match kind {
             "approver" => Self { path: "/people/", name: "approver" },
+            "reader" => Self { path: "/", name: "reader" },
             _ => Self { path: "/", name: "operator" },
         }
     }
@@ -279,7 +280,7 @@ impl Deployment {
             .env("TF_VAR_central_regions", json!(regions).to_string())
             .env("TF_VAR_approver_role_arns", json!([Named::of_people("approver").arn(central)]).to_string())
             .env("TF_VAR_operator_role_arns", json!([Named::of_people("operator").arn(central)]).to_string())
-            .env("TF_VAR_reader_role_arns", json!([format!("arn:aws:iam::{central}:role/reader")]).to_string())
+            .env("TF_VAR_reader_role_arns", json!([Named::of_people("reader").arn(central)]).to_string())
             .env("TF_VAR_deploy_role_name", DEPLOY_ROLE);
         command
     }

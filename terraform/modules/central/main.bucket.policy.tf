@@ -34,16 +34,14 @@ locals {
   }
 
   # What each combination of writers may put
-  writable_objects = merge(
-    {
-      for folder, of in local.undivided : join(" ", of.writers) => "${local.bucket_arn}/${local.prefixes[folder]}*"...
-    },
-    {
-      rule          = [for prefix in local.rule_ledgers : "${local.bucket_arn}/${prefix}*"]
-      operator      = ["${local.bucket_arn}/${local.command_line_ledgers}*"]
-      policy_writer = ["${local.bucket_arn}/${local.policy_key}"]
-    },
-  )
+  writable_objects = {
+    for of in concat(
+      [for folder, of in local.undivided : { writers = join(" ", of.writers), objects = "${local.prefixes[folder]}*" }],
+      [for prefix in local.rule_ledgers : { writers = "rule", objects = "${prefix}*" }],
+      [{ writers = "operator", objects = "${local.command_line_ledgers}*" }],
+      [{ writers = "policy_writer", objects = local.policy_key }],
+    ) : of.writers => "${local.bucket_arn}/${of.objects}"...
+  }
 
   # Who may put an object may put it with a retention, where one is asked for
   put_action = var.object_lock == null ? ["s3:PutObject"] : ["s3:PutObject", "s3:PutObjectRetention"]
@@ -104,8 +102,8 @@ locals {
   # Neither a copy nor a part of a multipart upload has these headers, so an object is put whole
   condition_statements = [
     for sid, of in {
-      Once  = { once = true, absent = ["s3:if-none-match"] }
-      Cards = { once = false, absent = ["s3:if-none-match", "s3:if-match"] }
+      Once        = { once = true, absent = ["s3:if-none-match"] }
+      OnCondition = { once = false, absent = ["s3:if-none-match", "s3:if-match"] }
       } : {
       Sid       = sid
       Effect    = "Deny"

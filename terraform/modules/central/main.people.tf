@@ -42,7 +42,11 @@ resource "aws_iam_policy" "person" {
         Action   = local.put_action
         Resource = resources
       } if length(resources) > 0
-      ], local.key_statements.BucketKey, [
+      ], [
+      # Who only reads does not encrypt
+      for statement in local.key_statements.BucketKey :
+      merge(statement, length(local.writable[each.key]) > 0 ? {} : { Action = ["kms:Decrypt"] })
+      ], [
       for action in each.value.bucket : {
         Sid      = "Bucket"
         Effect   = "Allow"

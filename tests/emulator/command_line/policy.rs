@@ -13,10 +13,10 @@ const FIXED: Option<[bool; 4]> = Some([false, true, false, true]);
 const RULE: &str = "s3-public-bucket";
 
 impl Desk {
-    /// The desk of an operator, whose records are in the deployment's bucket.
-    async fn of_operator() -> Self {
+    /// The desk of somebody who has the role of the rule's Lambda, and no operator's.
+    async fn of_lambda() -> Self {
         let of = Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap();
-        let environment = of.with_operator().await.unwrap();
+        let environment = of.environment().await.unwrap();
         Self { of, folder: tempfile::tempdir().unwrap(), environment }
     }
 
@@ -54,7 +54,7 @@ fn report_at(shown: &Value) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_file_of_ones_own_says_what_the_bucket_forbids_is_not_written() {
-    let desk = Desk::of_operator().await;
+    let desk = Desk::new().await;
     let (fixed, open) = (desk.bucket("fixed", None).await, desk.bucket("open", None).await);
     let (code, shown, log) = desk.apply(&[&fixed], &[]);
     assert_eq!((code, outcome(&shown)), (0, "fixed"), "{log}");
@@ -91,7 +91,7 @@ async fn whatever_a_file_of_ones_own_says_what_the_bucket_forbids_is_not_written
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_ones_own_narrows_and_drops_nothing() {
-    let desk = Desk::of_operator().await;
+    let desk = Desk::new().await;
     let (one, two) = (desk.bucket("one", None).await, desk.bucket("two", None).await);
     let exemption = |name: &str| json!([{"resources": [name], "reason": "r", "owner": "o"}]);
     let outcomes = |bucket: Value, own: Value| {
@@ -109,7 +109,7 @@ async fn a_file_of_ones_own_narrows_and_drops_nothing() {
             outcomes.join(" ")
         }
     };
-    let apply = json!({"mode": "apply", "fight": {"fixes": 1000}});
+    let apply = json!({"mode": "apply", "fight": {"fixes": 50}});
     let with = |keys: Value| {
         let mut policy = apply.clone();
         policy.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
@@ -148,7 +148,7 @@ async fn a_file_of_ones_own_narrows_and_drops_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_of_the_bucket_that_cannot_be_read_stops_the_command() {
-    let desk = Desk::of_operator().await;
+    let desk = Desk::new().await;
     let bucket = desk.bucket("unread", None).await;
     desk.own(&json!({"mode": "apply"}));
     for policy in [r#"{"pausd": true}"#, "", r#"{"schema": 99}"#] {
@@ -170,7 +170,7 @@ async fn a_policy_of_the_bucket_that_cannot_be_read_stops_the_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emergency_is_recorded_before_anything_is_written_and_in_the_reports() {
-    let desk = Desk::of_operator().await;
+    let desk = Desk::new().await;
     let (bucket, exempt) = (desk.bucket("burning", None).await, desk.bucket("exempt", None).await);
     let exemptions = json!([{"resources": [exempt], "reason": "r", "owner": "o"}]);
     desk.deploy(&json!({"mode": "approve", "paused": true, "exemptions": exemptions}).to_string()).await;
@@ -198,7 +198,7 @@ async fn an_emergency_is_recorded_before_anything_is_written_and_in_the_reports(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emergency_that_cannot_be_recorded_writes_nothing() {
     // The role of the rule's Lambda may write to the target account, but no override.
-    let desk = Desk::new().await;
+    let desk = Desk::of_lambda().await;
     let bucket = desk.bucket("unrecorded", None).await;
     let (code, shown, log) = desk.apply(&[&bucket], &["--override", "ticket 4711"]);
     assert!(code == 1 && shown.is_null() && log.contains("could not be recorded in s3://"), "{log}");
@@ -212,7 +212,7 @@ async fn an_emergency_that_cannot_be_recorded_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_asked_about_what_the_policy_does_not_let_be_written() {
-    let desk = Desk::of_operator().await;
+    let desk = Desk::new().await;
     let bucket = desk.bucket("asked", None).await;
     let (findings, records) = (desk.findings(&desk.of.batch(&[&bucket])), desk.records());
     let apply = ["apply", "--findings", &findings, "--records", &records];

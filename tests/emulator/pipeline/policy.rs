@@ -63,7 +63,7 @@ impl Pipeline {
 
     /// 1: the kill switch.
     async fn stops_in_the_middle_when_it_is_paused(&self) {
-        self.set_policy(json!({})).await;
+        self.set_policy(json!({"limits": {"changes_per_account": null}})).await;
         let buckets = self.open_buckets("paused", 60).await;
         let batch = self.batch_of(&self.targets[0], &buckets);
         let text = String::from_utf8(batch.to_ndjson().unwrap()).unwrap();
@@ -215,7 +215,7 @@ impl Pipeline {
         let approval = Approval::new(&held.id, &plan.key, &plan.digest, by, "trust me".into());
         let body = serde_json::to_vec(&approval).unwrap();
         let put = approver.put_object().bucket(&self.deployment.home().bucket).key(Approval::key(&plan.key));
-        put.body(body.into()).send().await.unwrap();
+        put.if_none_match("*").body(body.into()).send().await.unwrap();
         let report = self.report(&approval.id()).await;
         assert!(report.approval.as_ref().unwrap().is_by_another(), "{report:?}");
     }
@@ -288,7 +288,7 @@ impl Pipeline {
         let (outcome, says) = detail(&report);
         assert!(outcome == Outcome::Held && reports.iter().all(|key| says.contains(key)), "{says}");
         // From then on, whatever the policy says of fights.
-        self.set_policy(json!({"fight": {"fixes": 100}})).await;
+        self.set_policy(json!({"fight": {"fixes": 50}})).await;
         let report = self.remediate(&buckets).await;
         let (outcome, says) = detail(&report);
         assert!(outcome == Outcome::Held && says.contains("fought over"), "{says}");

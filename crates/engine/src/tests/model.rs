@@ -58,7 +58,7 @@ impl Rules {
         let exemption = |house| json!({"resources": [format!("h{house}")], "reason": "r", "owner": "o"});
         let exemptions: Vec<_> = self.exempt.map(exemption).into_iter().collect();
         json!({"schema": 1, "mode": self.mode, "paused": self.paused, "exemptions": exemptions,
-            "limits": {"changes_per_run": self.limit}, "fight": {"fixes": 1000}})
+            "limits": {"changes_per_run": self.limit}, "fight": {"fixes": 50}})
         .to_string()
     }
 }

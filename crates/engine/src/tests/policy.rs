@@ -423,7 +423,7 @@ async fn a_resource_that_is_fought_over_is_held_with_its_reports_and_needs_an_ap
     assert_eq!(outcomes(&run_approved(&world, &approval, plan).await), [Outcome::Fixed]);
     world.open_door(&house, 0);
     // Also where the policy would see no fight any more.
-    world.policy = policy(json!({"fight": {"fixes": 100}}));
+    world.policy = policy(json!({"fight": {"fixes": 50}}));
     assert_eq!(outcomes(&poll(&mut world).await), [Outcome::Held]);
 }
 

@@ -412,14 +412,14 @@ async fn a_plan_that_cannot_be_stored_fails_the_event_and_nothing_is_written() {
 async fn a_ledger_that_cannot_be_read_fails_the_event_and_nothing_is_written() {
     let (shell, folder) = shell(Some(APPLY));
     let batch = batch(&["uncounted"]);
-    let ledger = folder.path().join(format!("ledgers/open-door/{}", batch.id.run));
-    std::fs::create_dir_all(&ledger).unwrap();
-    std::fs::write(ledger.join("page-000001.json"), r#"{"schema": 1}"#).unwrap();
+    let ledgers = folder.path().join("ledgers/open-door");
+    std::fs::create_dir_all(&ledgers).unwrap();
+    std::fs::write(ledgers.join(format!("{}.json", batch.id.run.date())), r#"{"schema": 1}"#).unwrap();
     let key = batch.id.findings_key();
     put(&shell, &key, &text(&batch)).await;
     let error = shell.handle(event(&[&key])).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("{key}: the limits could not be checked, so nothing was written: ")), "{error}");
-    assert!(error.contains("the ledger has schema version 1, but this build reads 2"), "{error}");
+    assert!(error.contains("the ledger has schema version 1, but this build reads 3"), "{error}");
     assert!(is_open("uncounted"));
 }
 

@@ -59,14 +59,14 @@ run "the_keys_of_a_policy" {
 
   assert {
     condition = { for place, names in output.policy_keys : place => join(" ", sort(names)) } == {
-      policy     = "accounts approval_hours exemptions fight limits mode overrides paused rules schema"
+      policy     = "accounts approval_hours exemptions fight limits mode overrides paused rules schema scope"
       rules      = "mode settings"
       accounts   = "organizational_units tags"
       overrides  = "account_tags accounts mode organizational_units rules"
       exemptions = "accounts expires owner reason regions resources rules tags"
-      limits     = "changes_per_account changes_per_rule changes_per_run failure_minimum failure_percent"
+      limits     = "changes_per_account changes_per_day changes_per_rule changes_per_run failure_minimum failure_percent"
       fight      = "fixes window_days"
-      scope      = ""
+      scope      = "accounts organization organizational_units"
     }
     error_message = "The keys are ${jsonencode(output.policy_keys)}."
   }

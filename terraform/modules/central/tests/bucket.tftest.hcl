@@ -14,6 +14,7 @@ variables {
   home_region     = "us-east-1"
   external_id     = "the-external-id"
   package_dir     = "tests/packages"
+  policy          = { scope = { organization = "o-a1b2c3d4e5" } }
 }
 
 run "the_whole_policy" {
@@ -40,6 +41,7 @@ run "the_whole_policy" {
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/command-line/*",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/second-rule/*",
+            "arn:aws:s3:::autoremediate-111111111111-eu-west-1/overrides/*",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
@@ -69,7 +71,7 @@ run "the_whole_policy" {
         },
         {
           Sid       = "OnlyOperator", Effect = "Deny", Principal = "*", Action = ["s3:PutObject"]
-          Resource  = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/command-line/*"]
+          Resource  = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/overrides/*", "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/command-line/*"]
           Condition = { ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/operator-1", "arn:aws:iam::111111111111:role/operator-2"] } }
         },
         {
@@ -128,8 +130,8 @@ run "the_whole_policy" {
           Condition = { ArnLike = { "aws:PrincipalArn" = "arn:aws:iam::111111111111:role/autoremediate-second-rule-eu-west-1" } }
         },
         {
-          Sid       = "Cards", Effect = "Deny", Principal = "*", Action = "s3:PutObject"
-          Resource  = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*"]
+          Sid       = "OnCondition", Effect = "Deny", Principal = "*", Action = "s3:PutObject"
+          Resource  = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*", "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*"]
           Condition = { Null = { "s3:if-match" = "true", "s3:if-none-match" = "true" } }
         },
         {
@@ -137,7 +139,7 @@ run "the_whole_policy" {
           Resource = [
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*",
-            "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*",
+            "arn:aws:s3:::autoremediate-111111111111-eu-west-1/overrides/*",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
           ]

@@ -378,7 +378,7 @@ run "every_key_of_a_policy" {
         },
         { resources = ["arn:aws:s3:::www"], reason = "The web site.", owner = "web@example.com" },
       ]
-      limits         = { changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, failure_percent = 100, failure_minimum = 1 }
+      limits         = { changes_per_day = 200, changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, failure_percent = 100, failure_minimum = 1 }
       approval_hours = 72
       fight          = { window_days = 7, fixes = 3 }
     }
@@ -413,7 +413,7 @@ run "every_key_of_a_policy" {
         },
         { resources = ["arn:aws:s3:::www"], reason = "The web site.", owner = "web@example.com" },
       ]
-      limits         = { changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, failure_percent = 100, failure_minimum = 1 }
+      limits         = { changes_per_day = 200, changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, failure_percent = 100, failure_minimum = 1 }
       approval_hours = 72
       fight          = { window_days = 7, fixes = 3 }
     }
@@ -430,8 +430,9 @@ run "every_key_of_a_policy" {
         [jsondecode(aws_s3_object.policy.content).overrides[0], jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Override],
         [jsondecode(aws_s3_object.policy.content).exemptions[0], jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Exemption],
         [jsondecode(aws_s3_object.policy.content).limits, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Limits],
+        [jsondecode(aws_s3_object.policy.content).scope, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Scope],
         [jsondecode(aws_s3_object.policy.content).fight, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Fight],
-      ] : setsubtract(keys(pair[0]), ["scope"]) == setsubtract(keys(pair[1].properties), ["scope"])
+      ] : keys(pair[0]) == keys(pair[1].properties)
     ])
     error_message = "The keys of the policy are not those of policy.schema.json: ${aws_s3_object.policy.content}."
   }

@@ -14,6 +14,7 @@ variables {
   home_region     = "us-east-1"
   external_id     = "the-external-id"
   package_dir     = "tests/packages"
+  policy          = { scope = { organization = "o-a1b2c3d4e5" } }
 }
 
 run "object_lock" {

@@ -268,6 +268,7 @@ run "customer_key" {
       second-rule = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*", "sqs.eu-west-1.*"] })]
       approver    = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
       operator    = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
+      reader      = [jsonencode({ actions = ["kms:Decrypt"], through = ["s3.eu-west-1.*"] })]
       scheduler   = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["sqs.eu-west-1.*"] })]
     }
     error_message = "Somebody may not use the key, or may use it for more."
@@ -283,7 +284,7 @@ run "customer_key" {
   }
 
   assert {
-    condition     = aws_sqs_queue.failures.kms_master_key_id == var.kms_key_arn && alltrue([for group in aws_cloudwatch_log_group.function : group.kms_key_id == var.kms_key_arn])
+    condition     = aws_sqs_queue.failures.kms_master_key_id == var.kms_key_arn && aws_sqs_queue.overrides.kms_master_key_id == var.kms_key_arn && alltrue([for group in aws_cloudwatch_log_group.function : group.kms_key_id == var.kms_key_arn])
     error_message = "The queue or a log group is not encrypted with the key."
   }
 

@@ -19,5 +19,5 @@ module "central" {
   home_region     = "eu-west-1"
   external_id     = var.external_id
   package_dir     = var.package_dir
-  policy          = { mode = "plan" }
+  policy          = { mode = "plan", scope = { organization = "o-a1b2c3d4e5" } }
 }
