@@ -141,6 +141,7 @@ _emulator:
 [private]
 _lock: (_needs "build-binaries")
     cargo update --quiet --workspace
+    cargo update --quiet --workspace --manifest-path fuzz/Cargo.toml
 
 [private]
 _nextest:

@@ -132,8 +132,8 @@ struct OverrideText {
 /// How much may be changed. What is over a limit is deferred.
 ///
 /// By default a rule changes at most 200 things a day: a person can still look through them, and a first week clears a
-/// backlog of 1,400. At most 100 of them are in one run, and 25 in one account of it, so that no account uses up what
-/// is there for all. `null` lifts a limit.
+/// backlog of 1,400. At most 100 of them are in one run. One account has at most 25 of a run's and 50 of a day's, so that
+/// it cannot use up what is there for all. `null` lifts a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -145,6 +145,8 @@ pub struct Limits {
     pub changes_per_rule: Option<u32>,
     /// At most so many changes in a run in one account.
     pub changes_per_account: Option<u32>,
+    /// At most so many changes of a rule in the runs of a day (UTC) in one account.
+    pub changes_per_account_per_day: Option<u32>,
     /// The percentage of resources whose fix failed above which the rest of the run is deferred.
     #[serde(deserialize_with = "text::percent")]
     #[schemars(range(min = 1, max = 100))]
@@ -157,8 +159,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let (changes_per_day, changes_per_run, changes_per_account) = (Some(200), Some(100), Some(25));
-        Self { changes_per_day, changes_per_run, changes_per_account, ..Self::unlimited() }
+        Self {
+            changes_per_day: Some(200),
+            changes_per_run: Some(100),
+            changes_per_account: Some(25),
+            changes_per_account_per_day: Some(50),
+            ..Self::unlimited()
+        }
     }
 }
 
@@ -170,6 +177,7 @@ impl Limits {
             changes_per_run: None,
             changes_per_rule: None,
             changes_per_account: None,
+            changes_per_account_per_day: None,
             failure_percent: 50,
             failure_minimum: 10,
         }

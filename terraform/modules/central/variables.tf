@@ -138,12 +138,13 @@ variable "policy" {
       owner     = string
     })), [])
     limits = optional(object({
-      changes_per_day     = optional(number)
-      changes_per_run     = optional(number)
-      changes_per_rule    = optional(number)
-      changes_per_account = optional(number)
-      failure_percent     = optional(number)
-      failure_minimum     = optional(number)
+      changes_per_day             = optional(number)
+      changes_per_run             = optional(number)
+      changes_per_rule            = optional(number)
+      changes_per_account         = optional(number)
+      changes_per_account_per_day = optional(number)
+      failure_percent             = optional(number)
+      failure_minimum             = optional(number)
     }), {})
     approval_hours = optional(number)
     fight = optional(object({

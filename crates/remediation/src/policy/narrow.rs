@@ -84,6 +84,7 @@ impl Policy {
             ("changes_per_run", here.changes_per_run, limits.changes_per_run),
             ("changes_per_rule", here.changes_per_rule, limits.changes_per_rule),
             ("changes_per_account", here.changes_per_account, limits.changes_per_account),
+            ("changes_per_account_per_day", here.changes_per_account_per_day, limits.changes_per_account_per_day),
             ("failure_percent", Some(here.failure_percent), Some(limits.failure_percent)),
             ("failure_minimum", Some(here.failure_minimum), Some(limits.failure_minimum)),
         ] {
@@ -145,6 +146,7 @@ impl Limits {
             changes_per_run: least(self.changes_per_run, own.changes_per_run),
             changes_per_rule: least(self.changes_per_rule, own.changes_per_rule),
             changes_per_account: least(self.changes_per_account, own.changes_per_account),
+            changes_per_account_per_day: least(self.changes_per_account_per_day, own.changes_per_account_per_day),
             failure_percent: self.failure_percent.min(own.failure_percent),
             failure_minimum: self.failure_minimum.min(own.failure_minimum),
         }
@@ -362,7 +364,7 @@ mod tests {
             overrides in prop::collection::vec(an_override(), 0..3),
             prod in prop::sample::subsequence(ACCOUNTS.to_vec(), 0..3),
             exempt in prop::sample::subsequence(RULES.to_vec(), 0..3),
-            limits in prop::collection::vec(prop::option::of(0..9_u32), 3),
+            limits in prop::collection::vec(prop::option::of(0..9_u32), 5),
             (percent, minimum) in (1..=100_u32, 1..20_u32),
             (hours, days, fixes) in (1..100_u32, 1..30_u32, 1..9_u32),
         ) -> Value {
@@ -378,7 +380,8 @@ mod tests {
             json!({"mode": mode, "paused": paused, "rules": of, "overrides": overrides, "accounts": prod,
                 "exemptions": exempt, "approval_hours": hours, "fight": {"window_days": days, "fixes": fixes},
                 "limits": {"changes_per_run": limits[0], "changes_per_rule": limits[1],
-                    "changes_per_account": limits[2], "failure_percent": percent, "failure_minimum": minimum}})
+                    "changes_per_account": limits[2], "changes_per_account_per_day": limits[3],
+                    "changes_per_day": limits[4], "failure_percent": percent, "failure_minimum": minimum}})
         }
     }
 
@@ -418,6 +421,8 @@ mod tests {
                     (both.limits.changes_per_run, one.limits.changes_per_run),
                     (both.limits.changes_per_rule, one.limits.changes_per_rule),
                     (both.limits.changes_per_account, one.limits.changes_per_account),
+                    (both.limits.changes_per_account_per_day, one.limits.changes_per_account_per_day),
+                    (both.limits.changes_per_day, one.limits.changes_per_day),
                 ] {
                     prop_assert!(!has_room(narrow, count) || has_room(wide, count));
                 }

@@ -168,11 +168,14 @@ impl Day {
         }
         let of_rule = of_run.rules.get(rule).copied().unwrap_or_default();
         let of_account = of_run.accounts.get(account).copied().unwrap_or_default();
+        let of_account_in_runs = self.runs.values().filter_map(|run| run.accounts.get(account));
+        let of_account_and_day = of_account_in_runs.fold(0_u32, |sum, taken| sum.saturating_add(*taken));
         let limits = [
             ("changes_per_day", limits.changes_per_day, of_day),
             ("changes_per_run", limits.changes_per_run, of_run.changes),
             ("changes_per_rule", limits.changes_per_rule, of_rule),
             ("changes_per_account", limits.changes_per_account, of_account),
+            ("changes_per_account_per_day", limits.changes_per_account_per_day, of_account_and_day),
         ];
         let limited = || limits.iter().filter_map(|(name, limit, taken)| Some((name, (*limit)?, taken)));
         if let Some((name, limit, _)) = limited().find(|(_, limit, _)| changes > *limit) {

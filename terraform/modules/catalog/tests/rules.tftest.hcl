@@ -64,7 +64,7 @@ run "the_keys_of_a_policy" {
       accounts   = "organizational_units tags"
       overrides  = "account_tags accounts mode organizational_units rules"
       exemptions = "accounts expires owner reason regions resources rules tags"
-      limits     = "changes_per_account changes_per_day changes_per_rule changes_per_run failure_minimum failure_percent"
+      limits     = "changes_per_account changes_per_account_per_day changes_per_day changes_per_rule changes_per_run failure_minimum failure_percent"
       fight      = "fixes window_days"
       scope      = "accounts organization organizational_units"
     }

@@ -378,7 +378,7 @@ run "every_key_of_a_policy" {
         },
         { resources = ["arn:aws:s3:::www"], reason = "The web site.", owner = "web@example.com" },
       ]
-      limits         = { changes_per_day = 200, changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, failure_percent = 100, failure_minimum = 1 }
+      limits         = { changes_per_day = 200, changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, changes_per_account_per_day = 40, failure_percent = 100, failure_minimum = 1 }
       approval_hours = 72
       fight          = { window_days = 7, fixes = 3 }
     }
@@ -413,7 +413,7 @@ run "every_key_of_a_policy" {
         },
         { resources = ["arn:aws:s3:::www"], reason = "The web site.", owner = "web@example.com" },
       ]
-      limits         = { changes_per_day = 200, changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, failure_percent = 100, failure_minimum = 1 }
+      limits         = { changes_per_day = 200, changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, changes_per_account_per_day = 40, failure_percent = 100, failure_minimum = 1 }
       approval_hours = 72
       fight          = { window_days = 7, fixes = 3 }
     }

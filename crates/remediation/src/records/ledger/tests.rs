@@ -123,6 +123,22 @@ async fn by_default_a_day_of_runs_over_ten_thousand_findings_changes_at_most_two
 }
 
 #[tokio::test]
+async fn one_account_cannot_use_up_the_day_of_the_others() {
+    let folder = TempDir::new().unwrap();
+    let mut taken = 0;
+    for _ in 0..48 {
+        let held = ledger(&folder).take("a", &Limits::default(), &vec![(ONE.parse().unwrap(), 1); 1000]).await.unwrap();
+        taken += held.iter().filter(|held| held.is_none()).count();
+    }
+    assert_eq!(taken, 50);
+    assert_eq!(
+        held(&ledger(&folder), "a", &Limits::default(), &[ONE]).await,
+        [Some("changes_per_account_per_day".into())]
+    );
+    assert_eq!(held(&ledger(&folder), "a", &Limits::default(), &[TWO]).await, [None]);
+}
+
+#[tokio::test]
 async fn two_batches_that_take_the_same_are_two() {
     let (folder, limits) = (TempDir::new().unwrap(), limits(Some(1), None, None));
     let ledger = ledger(&folder);
