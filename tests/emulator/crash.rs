@@ -52,7 +52,8 @@ async fn run(of: &Organization, id: &BatchId) -> Report {
 /// An organization whose limits are counted, and which these tests do not reach.
 async fn organization() -> Organization {
     let of = Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap();
-    let limits = json!({"changes_per_day": 1_000_000, "changes_per_run": null, "changes_per_account": null});
+    let limits = json!({"changes_per_day": 1_000_000, "changes_per_run": null, "changes_per_account": null,
+        "changes_per_account_per_day": null});
     let policy = json!({"schema": 1, "mode": "apply", "limits": limits});
     of.central.put(&of.bucket, POLICY_KEY, policy.to_string().into()).await.unwrap();
     of
