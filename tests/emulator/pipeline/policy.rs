@@ -192,7 +192,8 @@ impl Pipeline {
         );
         let config = self.deployment.home().account.config.to_builder();
         let provider = aws_sdk_s3::config::SharedCredentialsProvider::new(credentials);
-        let s3 = aws_sdk_s3::Client::new(&config.credentials_provider(provider).build());
+        let config = config.credentials_provider(provider).build();
+        let s3 = aws_sdk_s3::Client::new(&Emulator::shared().await.unwrap().as_product(&config).unwrap());
         self.says_who_stored_an_approval_in_somebody_elses_name(&s3).await;
         let mut refused = Vec::new();
         for folder in ["policy.json", "findings/", "plans/", "reports/", "resources/", "ledgers/"] {
