@@ -6,22 +6,24 @@ use std::{fs, iter};
 use testkit::paths;
 
 /// Our crates, each with those of ours that it may depend on. Each line may name only crates above it.
-const CRATES: [(&str, &[&str]); 17] = [
+const CRATES: [(&str, &[&str]); 19] = [
+    ("ambient", &[]),
     ("escape", &[]),
-    ("remediation", &["escape"]),
+    ("remediation", &["ambient", "escape"]),
     ("logging", &["escape"]),
-    ("netskope", &["escape"]),
+    ("netskope", &["ambient", "escape"]),
     ("package", &[]),
     ("ec2", &["remediation"]),
-    ("engine", &["remediation"]),
+    ("engine", &["ambient", "remediation"]),
     ("runbook", &["remediation"]),
     ("rule-testing", &["remediation"]),
-    ("rule-lambda", &["engine", "escape", "logging", "remediation"]),
+    ("rule-lambda", &["ambient", "engine", "escape", "logging", "remediation"]),
     (RULE, &["ec2", "remediation", "rule-lambda", "runbook"]),
     ("rules", &["remediation", RULE]),
-    ("poller", &["escape", "logging", "netskope", "remediation"]),
-    ("autoremediate", &["engine", "escape", "logging", "netskope", "poller", "remediation", "rules"]),
+    ("poller", &["ambient", "escape", "logging", "netskope", "remediation"]),
+    ("autoremediate", &["ambient", "engine", "escape", "logging", "netskope", "poller", "remediation", "rules"]),
     ("fuzzing", &["escape", "netskope", "remediation", "rule-lambda"]),
+    ("sim", &["ambient", "engine", "netskope", "poller", "remediation", "rule-lambda", "runbook"]),
     ("testkit", &["engine", "remediation", "rules"]),
     ("tests", &["engine", "remediation", "rules", "testkit", RULE_OF_THE_PAGE]),
 ];

@@ -22,7 +22,7 @@ impl Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        Self::new(Timestamp::now)
+        Self::new(ambient::now)
     }
 }
 

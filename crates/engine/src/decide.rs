@@ -1,7 +1,6 @@
 //! The second station: what becomes of a resource's changes. What the policy, the resource's card, the guard and the
 //! limits say; or what a person was shown.
 
-use jiff::Timestamp;
 use remediation::policy::{About as Covers, Names};
 use remediation::records::{Ended, FoughtOver, HeldBack};
 use remediation::{Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, Side, Sighting, Tags};
@@ -236,7 +235,7 @@ impl<R: Rule> Engine<R> {
     }
 
     async fn exemptions(&self, decided: &Decided<R>) -> Result<Exemptions> {
-        let (now, rule, work) = (Timestamp::now(), &self.manifest.id, &decided.work);
+        let (now, rule, work) = (ambient::now(), &self.manifest.id, &decided.work);
         let mut tags: Option<Tags> = None;
         let mut expired = Vec::new();
         for exemption in self.policy.exemptions() {

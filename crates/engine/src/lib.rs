@@ -65,7 +65,6 @@ use remediation::{
     ReportedFinding, Rule, SessionKind, Sessions,
 };
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use breaker::{Breaker, Effect, Opened};
 use cards::Cards;
@@ -203,7 +202,7 @@ impl<R: Rule> Engine<R> {
             ledger: None,
             regions: None,
             home_region: None,
-            holder: Uuid::new_v4().to_string(),
+            holder: ambient::uuid_v4().to_string(),
             clock: Clock::default(),
             breaker: Breaker::default(),
             problems: Problems::default(),
@@ -293,7 +292,7 @@ impl<R: Rule> Engine<R> {
         if plan.id.rule != self.manifest.id {
             return Err(format!("the plan is of the rule `{}`, not of `{}`", plan.id.rule, self.manifest.id));
         }
-        approval.check(&digest, self.policy.approval_hours, Timestamp::now()).map_err(|error| error.to_string())
+        approval.check(&digest, self.policy.approval_hours, ambient::now()).map_err(|error| error.to_string())
     }
 
     async fn carry_out_shown(
@@ -316,7 +315,7 @@ impl<R: Rule> Engine<R> {
             return Done { report: Report::untouched(batch, Outcome::Held, PAUSED), plan: None };
         }
         let Batch { id, findings, bad_lines } = batch;
-        let started = Timestamp::now();
+        let started = ambient::now();
         let cards = Cards::new(&self.records, &self.manifest.id);
         let job = Job { id, warrant, deadline, cards };
         let mode = findings.iter().map(|finding| job.mode_for(self, &finding.account)).max().unwrap_or_default();
@@ -520,6 +519,7 @@ impl<R: Rule> Engine<R> {
             }
         };
         tokio::select! {
+            biased;
             done = work => done,
             never = renewals => never,
         }

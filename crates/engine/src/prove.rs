@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use jiff::Timestamp;
 use remediation::{Error, Outcome, Proposal, Rule, Seen, Side, Verification};
 use tokio::time::Instant;
 
@@ -121,7 +120,7 @@ where
     };
     // The backoff counts its own waits; a slow look takes time as well.
     let actions = counted.retry(backoff).when(|error| again(error) && started.elapsed() < within).await?;
-    Ok(Verification { at: Timestamp::now(), looks: looks.into_inner(), actions })
+    Ok(Verification { at: ambient::now(), looks: looks.into_inner(), actions })
 }
 
 impl Found {

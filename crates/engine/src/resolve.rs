@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use remediation::aws::counted;
 use remediation::policy::{About as Covers, Exemption, Names};
 use remediation::{
@@ -163,7 +162,7 @@ impl<R: Rule> Engine<R> {
 
     /// Why the finding is exempt by what it says itself, where that is so: then the account is not even called.
     fn exempt_by_finding(&self, finding: &Finding) -> Option<String> {
-        let now = Timestamp::now();
+        let now = ambient::now();
         let names = Names::of_finding(finding, &self.manifest, self.sessions.region());
         let exempts = |exemption: &&Exemption| {
             exemption.is_about(&self.manifest.id, finding, &names) == Covers::Yes && !exemption.is_expired(now)

@@ -167,7 +167,7 @@ impl<R: Rule> Engine<R> {
     ) -> Done<R::Change> {
         let writes = matches!(how, Undo::Write { .. });
         let mode = if writes { Mode::Apply } else { Mode::Plan };
-        let started = Timestamp::now();
+        let started = ambient::now();
         let Taken { key, plan, report, only } = taken;
         let trip = Trip {
             run: plan.id.clone(),

@@ -53,6 +53,7 @@ impl<R: Rule> Engine<R> {
             };
             let apply = timeout(left, Box::pin(R::apply(&client, order.resource, change)));
             let applied = tokio::select! {
+                biased;
                 applied = apply => applied.map_err(|_| unfinished(format!("after {} s", left.as_secs())))?,
                 () = order.claimed.is_lost() => {
                     return Err(unfinished("when the claim on the resource was lost".into()));

@@ -2,16 +2,21 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use escape::brief;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode, redirect};
+use reqwest::{Request, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, sleep};
 use url::{Host, Url};
 
 use crate::page::{Envelope, Place};
@@ -30,9 +35,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Four requests a second, evenly spread: the API accepts four a second and queues the others.
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(250);
 
-/// Where the API is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint(Url);
+/// Where the API is, and what carries requests to it.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    url: Url,
+    transport: Option<Arc<dyn Transport>>,
+}
+
+/// Carries requests in place of the network.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// The answer to a request; or why none came.
+    fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, String>> + Send + '_>>;
+}
 
 impl Endpoint {
     /// The API of a tenant, by the tenant's fully qualified domain name.
@@ -45,7 +59,7 @@ impl Endpoint {
         let url = Url::parse(&format!("https://{fqdn}/")).map_err(|error| invalid(&error.to_string()))?;
         let is_domain = url.host_str() == Some(&fqdn.to_ascii_lowercase()) && fqdn.contains('.');
         if is_domain {
-            Ok(Self(url))
+            Ok(Self { url, transport: None })
         } else {
             Err(invalid("give only the tenant's domain name, such as example.goskope.com"))
         }
@@ -65,12 +79,18 @@ impl Endpoint {
             _ => false,
         };
         match url.scheme() {
-            "https" => Ok(Self(url)),
-            "http" if loopback => Ok(Self(url)),
+            "https" => Ok(Self { url, transport: None }),
+            "http" if loopback => Ok(Self { url, transport: None }),
             _ => {
                 Err(invalid("the URL holds the token, so it must be https; http is allowed to a loopback address only"))
             }
         }
+    }
+
+    /// The same API, to which `transport` carries the requests.
+    #[must_use]
+    pub fn over(self, transport: Arc<dyn Transport>) -> Self {
+        Self { transport: Some(transport), ..self }
     }
 }
 
@@ -108,13 +128,28 @@ impl Default for Options {
     }
 }
 
+/// Holds requests to a rate.
+type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
+
+/// Tokio's clock, for the rate limit: the one by which everything here waits.
+#[derive(Debug, Clone)]
+struct TokioClock(Instant);
+
+impl Clock for TokioClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// A client for one tenant. Clones share the connections and the rate limit.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     endpoint: Endpoint,
     token: SecretString,
-    limiter: Arc<DefaultDirectRateLimiter>,
+    limiter: Arc<Limiter>,
     options: Options,
     /// Whether the API has ever answered.
     reached: Arc<AtomicBool>,
@@ -122,7 +157,7 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("endpoint", &self.endpoint.0.as_str()).finish_non_exhaustive()
+        f.debug_struct("Client").field("endpoint", &self.endpoint.url.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -143,7 +178,8 @@ impl Client {
             .build()
             .map_err(|error| Error::Http(chain(&error)))?;
         let quota = Quota::with_period(BETWEEN_REQUESTS).unwrap_or(Quota::per_second(NonZeroU32::MIN));
-        let (limiter, reached) = (Arc::new(RateLimiter::direct(quota)), Arc::default());
+        let (limiter, reached) =
+            (Arc::new(Limiter::direct_with_clock(quota, TokioClock(Instant::now()))), Arc::default());
         Ok(Self { http, endpoint, token, limiter, options, reached })
     }
 
@@ -192,8 +228,10 @@ impl Client {
 
     /// Netskope, "View Security Assessment Violations": the parameters and where the token goes.
     async fn request(&self, rule_name: &str, as_of: i64, skip: usize, limit: u32) -> Result<Vec<u8>, PageError> {
-        self.limiter.until_ready().await;
-        let mut url = self.endpoint.0.clone();
+        while let Err(early) = self.limiter.check() {
+            sleep(early.wait_time_from(self.limiter.clock().now())).await;
+        }
+        let mut url = self.endpoint.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1", "security_assessment"]);
         }
@@ -208,7 +246,11 @@ impl Client {
             ("limit", &rows),
             ("skip", &skip),
         ];
-        let answer = self.http.get(url).query(&query).send().await.map_err(|error| self.transport(error))?;
+        let request = self.http.get(url).query(&query).build().map_err(|error| self.transport(error))?;
+        let answer = match &self.endpoint.transport {
+            Some(transport) => transport.send(request).await.map_err(PageError::Transport)?,
+            None => self.http.execute(request).await.map_err(|error| self.transport(error))?,
+        };
         self.reached.store(true, Ordering::Relaxed);
         let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
         if status.is_redirection() {
@@ -245,7 +287,7 @@ impl Client {
         let is_connect = error.is_connect();
         let reason = self.redact(&chain(&error.without_url()));
         if is_connect && !self.reached.load(Ordering::Relaxed) {
-            let host = self.endpoint.0.host_str().unwrap_or_default().to_owned();
+            let host = self.endpoint.url.host_str().unwrap_or_default().to_owned();
             return PageError::Unreachable { host, reason };
         }
         PageError::Transport(reason)
@@ -267,7 +309,7 @@ impl Client {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
     let seconds = value.parse().ok().map(Duration::from_secs);
-    seconds.or_else(|| httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).ok())
+    seconds.or_else(|| httpdate::parse_http_date(value).ok()?.duration_since(ambient::system_time()).ok())
 }
 
 /// An error with its causes, which reqwest leaves out of its own text.

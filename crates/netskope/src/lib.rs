@@ -28,7 +28,7 @@ mod skip;
 mod text;
 mod violation;
 
-pub use client::{Client, Endpoint, MAX_PAGE_SIZE, Options};
+pub use client::{Client, Endpoint, MAX_PAGE_SIZE, Options, Transport};
 pub use error::{Error, PageError};
 pub use list::Violations;
 pub use page::Page;

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::time::Instant;
 
 use secrecy::SecretString;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::page::{self, Place};
 use crate::text::readable;
@@ -104,7 +103,7 @@ impl Violations {
     async fn body(&mut self) -> Result<Vec<u8>, PageError> {
         loop {
             let asked = self.client.page(&self.rule_name, self.as_of, self.next, self.limit);
-            let Ok(body) = timeout_at(self.until.into(), asked).await else {
+            let Ok(body) = timeout_at(self.until, asked).await else {
                 let Place { number, skip } = self.next;
                 return Err(PageError::OutOfTime { pages: number.saturating_sub(1), rows: skip });
             };

@@ -16,12 +16,13 @@ mod batches;
 mod poll;
 mod token;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use netskope::{Endpoint, Options};
 use remediation::{Manifest, Records, sdk_loader};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 pub use answer::{Answer, PolledControl};
 pub use batches::BATCH_SIZE;
@@ -96,7 +97,7 @@ pub fn run() -> Result<(), Error> {
 
 /// Until when lists may be read where the invocation ends at `deadline`.
 fn until(deadline: SystemTime) -> Instant {
-    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    let left = deadline.duration_since(ambient::system_time()).unwrap_or_default();
     Instant::now() + left.saturating_sub(RESERVE)
 }
 

@@ -1,12 +1,11 @@
 //! One poll: every control of a rule, page by page, row by row.
 
 use std::collections::HashSet;
-use std::time::Instant;
 
-use jiff::Timestamp;
 use netskope::{Client, Endpoint, Options, Violation};
 use remediation::{Control, Finding, Manifest, RecordError, Records, Region, RunId};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::batches::Batches;
@@ -152,7 +151,7 @@ impl Poller {
             PollError::UnknownRule { rule: rule.to_owned(), known: known.join(", ") }
         })?;
         let mut client = Client::new(self.endpoint.clone(), self.token.get().await?, self.options)?;
-        let as_of = Timestamp::now().as_second();
+        let as_of = ambient::now().as_second();
         let batches = Batches::new(&self.records, &manifest.id, run, self.limits.batches);
         let (seen, answer) = (HashSet::new(), Answer::new(rule, run));
         let mut sieve = Sieve { poller: self, batches, seen, answer, bytes: 0, room: Room::default() };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
@@ -121,13 +121,30 @@ impl<R: Rule> Shell<R> {
     pub async fn from_env() -> Result<Self, Error> {
         let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
         let role = TargetRole { name: setting("TARGET_ROLE_NAME")?, external_id: Some(setting("EXTERNAL_ID")?) };
-        let regions = Regions::new(&setting("REGIONS")?, setting("HOME_REGION")?)?;
+        let (regions, home_region) = (setting("REGIONS")?, setting("HOME_REGION")?);
         let (bucket, owner) = (setting("BUCKET")?, setting("BUCKET_OWNER")?.parse()?);
         let policy_digest = setting("POLICY_DIGEST")?;
         let retention = std::env::var("OBJECT_LOCK").ok().map(|text| text.parse()).transpose()?;
-        let manifest = Manifest::from_json(R::MANIFEST)?;
         let base = sdk_loader().load().await;
         let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention };
+        Self::new(base, records, role, &regions, home_region, policy_digest)
+    }
+
+    /// A shell of these parts, as [`Shell::from_env`] makes it of the environment: the calls go by `base`, and `regions` are
+    /// those whose resources it changes, with commas between them.
+    ///
+    /// # Errors
+    ///
+    /// There is no region, or the rule's manifest is broken.
+    pub fn new(
+        base: SdkConfig,
+        records: Records,
+        role: TargetRole,
+        regions: &str,
+        home_region: String,
+        policy_digest: String,
+    ) -> Result<Self, Error> {
+        let (manifest, regions) = (Manifest::from_json(R::MANIFEST)?, Regions::new(regions, home_region)?);
         Ok(Self { base, manifest, records, role, regions, policy_digest, rule: PhantomData })
     }
 
@@ -138,7 +155,7 @@ impl<R: Rule> Shell<R> {
     /// A batch, a record or the policy could not be used, a batch failed as a whole, a part of an approval was deferred,
     /// or a report could not be stored. The other batches are done all the same.
     pub async fn handle(&self, event: LambdaEvent<S3Event>) -> Result<Answer, EventError> {
-        let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+        let left = event.context.deadline().duration_since(ambient::system_time()).unwrap_or(Duration::ZERO);
         let invocation = Invocation { deadline: Deadline::after(left), request: event.context.request_id };
         let (mut batches, mut failures) = (Vec::new(), Vec::new());
         for record in event.payload.records {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clap::builder::{BoolValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use engine::{Drifted, TakenBack};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use remediation::{AccountId, BatchId, Mode, PlannedResource, Records, RunId};
 use serde_json::Value;
 
@@ -336,7 +336,7 @@ impl Undoing<'_> {
 
     /// Writes what was shown.
     async fn write(&self, ways: Vec<Box<dyn WayBack>>, results: &mut Results) {
-        let exempt_until = Timestamp::now() + SignedDuration::from_hours(i64::from(self.args.exempt_hours));
+        let exempt_until = ambient::now() + SignedDuration::from_hours(i64::from(self.args.exempt_hours));
         for (batch, way) in (1..).zip(ways) {
             results.store(way.write(self.id(batch), exempt_until).await, self.records).await;
         }

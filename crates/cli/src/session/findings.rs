@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netskope::Options;
 use poller::{Answer, Limits, PollError, Poller, TokenSource};
@@ -202,7 +202,7 @@ impl From<PollError> for Unpolled {
 }
 
 async fn poll(poller: &Poller, rule: &str) -> Result<Polled, Unpolled> {
-    let answer = poller.poll(rule, Instant::now() + LIST_TIME).await?;
+    let answer = poller.poll(rule, tokio::time::Instant::now() + LIST_TIME).await?;
     let mut batches = Vec::new();
     for batch in 1..=answer.batches {
         let id = BatchId { rule: rule.to_owned(), run: answer.run, batch };

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput as Secret};
 use aws_smithy_mocks::{MockResponse, Rule as MockRule, RuleMode, mock, mock_client};
@@ -172,8 +172,8 @@ async fn every_page_of_every_control_is_of_the_same_moment() {
     );
     let moments: BTreeSet<_> = requests.iter().map(|request| &request["as_of"]).collect();
     assert_eq!(moments.len(), 1);
-    let as_of = Timestamp::from_second(moments.first().unwrap().parse().unwrap()).unwrap();
-    assert!((Timestamp::now() - as_of).as_secs().abs() < 3600, "{as_of}");
+    let as_of = jiff::Timestamp::from_second(moments.first().unwrap().parse().unwrap()).unwrap();
+    assert!((jiff::Timestamp::now() - as_of).as_secs().abs() < 3600, "{as_of}");
 }
 
 #[tokio::test]

@@ -202,7 +202,7 @@ impl ProvideCredentials for Session {
 
 /// Whether credentials last for a call, as far as anybody knows.
 fn is_good(credentials: &Credentials) -> bool {
-    let lasts = credentials.expiry().is_none_or(|end| end > SystemTime::now() + MARGIN);
+    let lasts = credentials.expiry().is_none_or(|end| end > ambient::system_time() + MARGIN);
     lasts && !signing::has_ended(credentials.access_key_id())
 }
 

@@ -63,7 +63,7 @@ pub struct Seen<S> {
 impl<S> Seen<S> {
     /// A look that ends now.
     pub fn now(resource: Resource, state: S) -> Self {
-        Self { resource, at: Timestamp::now(), state }
+        Self { resource, at: ambient::now(), state }
     }
 }
 

@@ -14,7 +14,7 @@ impl RunId {
     /// A new run that starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self(uuid::Uuid::now_v7())
+        Self(ambient::uuid_v7())
     }
 
     /// When the run started, from the UUID itself.

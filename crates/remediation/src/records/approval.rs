@@ -83,7 +83,7 @@ impl Approval {
             plan: plan.to_owned(),
             digest: digest.to_owned(),
             run: RunId::start(),
-            approved: Timestamp::now(),
+            approved: ambient::now(),
             by,
             reason,
         }

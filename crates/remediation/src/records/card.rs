@@ -168,7 +168,7 @@ impl Card {
             fought_over: None,
             waiting: None,
             exempt: None,
-            nonce: Uuid::new_v4(),
+            nonce: ambient::uuid_v4(),
         }
     }
 
@@ -193,7 +193,7 @@ impl Card {
     ///
     /// It cannot be written as JSON; no such card is known.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&Self { nonce: Uuid::new_v4(), ..self.clone() })
+        serde_json::to_vec(&Self { nonce: ambient::uuid_v4(), ..self.clone() })
     }
 
     /// The claim that somebody other than `holder` has at `now`.

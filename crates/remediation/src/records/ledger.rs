@@ -132,7 +132,7 @@ impl Ledger {
             if day == before {
                 return Ok(result);
             }
-            day.nonce = Uuid::new_v4();
+            day.nonce = ambient::uuid_v4();
             let bytes = serde_json::to_vec(&day).map_err(|error| Refused::Failed(error.into()))?;
             match self.records.put_if(&condition, &self.key, bytes).await {
                 Ok(Some(_)) => Ok(result),

@@ -93,7 +93,7 @@ impl<C: DeserializeOwned> Record for Plan<C> {
 impl<C: Serialize> Plan<C> {
     /// A plan made now.
     pub fn new(id: BatchId, mode: Mode, resources: Vec<PlannedResource<C>>) -> Self {
-        Self { schema: PLAN_SCHEMA, id, mode, created: Timestamp::now(), resources }
+        Self { schema: PLAN_SCHEMA, id, mode, created: ambient::now(), resources }
     }
 
     /// The digest of the plan as it is: of its rule and its resources. It is computed, and stored beside the plan only.

@@ -30,7 +30,7 @@ pub struct PolicyOverride {
 impl PolicyOverride {
     /// That the run `run` does so from now on.
     pub fn new(run: RunId, by: String, reason: String) -> Self {
-        Self { schema: OVERRIDE_SCHEMA, run, at: Timestamp::now(), by, reason }
+        Self { schema: OVERRIDE_SCHEMA, run, at: ambient::now(), by, reason }
     }
 
     /// Where it is kept.

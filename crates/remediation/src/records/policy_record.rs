@@ -82,12 +82,12 @@ impl PolicyRecord {
     }
 
     async fn read_alone(&self) -> Result<Arc<Policy>, PolicyError> {
-        let asked = Timestamp::now();
+        let asked = ambient::now();
         let mut last = self.last.lock().await;
         if let Some(read) = last.as_ref().filter(|read| read.began > asked) {
             return Ok(Arc::clone(&read.policy));
         }
-        let began = Timestamp::now();
+        let began = ambient::now();
         let Stored { bytes, version } = self.records.fetch(&self.key).await.map_err(unread)?;
         let policy = match last.take() {
             Some(read) if read.version == version => read.policy,

@@ -135,7 +135,7 @@ impl Report {
         if !bad_lines.is_empty() {
             *counts.entry(Outcome::Failed).or_default() += bad_lines.len();
         }
-        let finished = Timestamp::now();
+        let finished = ambient::now();
         let (schema, plan, accounts) = (REPORT_SCHEMA, None, Vec::new());
         let (undoes, approval, policy_override, error) = (None, None, None, None);
         Self {
@@ -158,7 +158,7 @@ impl Report {
 
     /// The report of a batch that cannot be read, because of `error`.
     pub fn unreadable(id: BatchId, error: String) -> Self {
-        let report = Self::done(id, Mode::Off, Timestamp::now(), Vec::new(), Vec::new());
+        let report = Self::done(id, Mode::Off, ambient::now(), Vec::new(), Vec::new());
         Self { error: Some(error), ..report }
     }
 
@@ -166,7 +166,7 @@ impl Report {
     pub fn untouched(batch: Batch, outcome: Outcome, reason: &str) -> Self {
         let row = |finding| ReportedFinding::unwritten(finding, outcome, Some(reason.to_owned()));
         let findings = batch.findings.into_iter().map(row).collect();
-        Self::done(batch.id, Mode::Off, Timestamp::now(), findings, batch.bad_lines)
+        Self::done(batch.id, Mode::Off, ambient::now(), findings, batch.bad_lines)
     }
 
     /// How many findings had `outcome`.

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use aws_sdk_s3::primitives::ByteStream;
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::{fs, task};
@@ -319,7 +318,7 @@ impl Records {
                     };
                     let put = put
                         .set_object_lock_mode(retention.map(Retention::mode))
-                        .set_object_lock_retain_until_date(retention.map(|of| of.until(Timestamp::now())));
+                        .set_object_lock_retain_until_date(retention.map(|of| of.until(ambient::now())));
                     put.body(ByteStream::from(bytes.clone())).send()
                 };
                 match call(PUT, put).await {
@@ -622,7 +621,7 @@ mod tests {
             mock!(Client::put_object)
                 .match_requests(move |request| {
                     let until = request.object_lock_retain_until_date().map(|until| until.secs());
-                    let left = until.map(|until| until - Timestamp::now().as_second());
+                    let left = until.map(|until| until - jiff::Timestamp::now().as_second());
                     let days = left.is_some_and(|left| (9 * 86_400..=10 * 86_400).contains(&left));
                     let asked = request.object_lock_mode() == Some(&ObjectLockMode::Governance) && days;
                     let none = request.object_lock_mode().is_none() && until.is_none();

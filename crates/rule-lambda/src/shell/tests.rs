@@ -193,7 +193,7 @@ fn event(keys: &[&str]) -> LambdaEvent<S3Event> {
                 "object": {"key": key, "size": 1, "eTag": "e", "sequencer": "s"}}})
     };
     let event = serde_json::from_value(json!({"Records": keys.iter().map(record).collect::<Vec<_>>()})).unwrap();
-    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(900);
+    let deadline = ambient::system_time().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(900);
     let mut context = Context::default();
     context.request_id = REQUEST.into();
     context.deadline = deadline.as_millis().try_into().unwrap();

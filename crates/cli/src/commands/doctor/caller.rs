@@ -107,7 +107,7 @@ impl Intercept for Date {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let theirs = context.response().headers().get("date").and_then(date);
-        let dated = theirs.map(|theirs| Dated { theirs, ours: Timestamp::now() });
+        let dated = theirs.map(|theirs| Dated { theirs, ours: ambient::now() });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = dated;
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! Netskope: whether it accepts the token, and the names by which the tenant knows the controls.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use netskope::{Client, Options};
 use remediation::{Control, Manifest};
 
@@ -54,9 +53,9 @@ fn client(tenant: &Tenant) -> Result<Client, Error> {
 
 /// The spelling of the control's name under which the tenant lists violations, tried in the poller's order.
 async fn spelling<'a>(client: &Client, control: &'a Control) -> Result<Option<&'a str>, netskope::Error> {
-    let now = Timestamp::now().as_second();
+    let now = ambient::now().as_second();
     for name in &control.rule_names {
-        let page = client.violations(name, now, Instant::now() + PAGE_TIME).next().await?;
+        let page = client.violations(name, now, tokio::time::Instant::now() + PAGE_TIME).next().await?;
         if page.is_some_and(|page| page.received > page.skipped.foreign()) {
             return Ok(Some(name));
         }
