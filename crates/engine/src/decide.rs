@@ -199,7 +199,7 @@ impl<R: Rule> Engine<R> {
     }
 
     /// Whether an earlier attempt of this very run was cut off while it wrote.
-    fn was_cut_off(&self, decided: &Decided<R>, job: &Job<R::Change>) -> bool {
+    pub(crate) fn was_cut_off(&self, decided: &Decided<R>, job: &Job<R::Change>) -> bool {
         let Some(known) = &decided.known else { return false };
         let is_its = |run, batch| (run, batch) == (job.id.run, job.id.batch);
         let claimed = known.card.claim.iter().any(|claim| is_its(claim.run, claim.batch));

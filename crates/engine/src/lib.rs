@@ -453,12 +453,12 @@ impl<R: Rule> Engine<R> {
         };
         let (written, proof) =
             self.while_claimed(claimed, job.deadline, Box::pin(self.write_and_prove(&order, &decided, job))).await;
-        let took = in_force(&proof, &written);
+        let took = in_force(&proof.found, &proof.took, &written);
         let Proof { found, notes, .. } = proof;
         if let Some(error) = written.failure.as_ref().filter(|error| error.is_of_account()) {
             self.problems.count(decided.work.account(), error, decided.work.findings.len());
         }
-        let has_ended = written.failure.as_ref().is_none_or(|error| error.kind != ErrorKind::Unfinished);
+        let has_ended = written.unfinished().is_none();
         let judged = judge(found, written.failure);
         self.count_effect(&job.id, decided.work.account(), judged.effect).await;
         let write = (written.begun > 0).then(|| self.written(&job.id, claimed, judged.outcome, &took));
@@ -468,7 +468,7 @@ impl<R: Rule> Engine<R> {
         };
         let mut rows = self.rows_of(&decided, &Verdict { outcome: judged.outcome, detail: judged.detail });
         for Row { row, .. } in &mut rows {
-            row.written = written.done;
+            row.written = written.done - written.unneeded.len();
             row.took.clone_from(&took);
             if row.outcome != Outcome::AlreadyCompliant {
                 row.verification.clone_from(&judged.verification);
@@ -488,9 +488,12 @@ impl<R: Rule> Engine<R> {
         decided: &Decided<R>,
         job: &Job<R::Change>,
     ) -> (Written, Proof) {
-        let written = self.write(order).await;
-        // After a failed write one look is enough: another run, or the service itself, may have brought it about.
-        let within = if written.failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };
+        let mut written = self.write(order).await;
+        if self.was_cut_off(decided, job) {
+            // An earlier attempt of this very run may have made it.
+            written.unneeded.clear();
+        }
+        let within = if written.is_refused() { Duration::ZERO } else { self.bounds.verify_within };
         let within = within.min(job.deadline.left());
         let proof = self.prove(&decided.work.findings, order.changes, &job.warrant, within).await;
         (written, proof)

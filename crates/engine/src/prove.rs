@@ -170,11 +170,12 @@ fn effect_of(error: &Error) -> Effect {
     }
 }
 
-/// Which changes are in force because of this run: of those that were begun, the ones that the last look found so; where
-/// there was no look, all that were written.
-pub(crate) fn in_force(proof: &Proof, written: &Written) -> Vec<usize> {
-    match &proof.found {
-        Err(Found::Unseen(_)) => (0..written.begun).collect(),
-        _ => proof.took.iter().copied().filter(|place| *place < written.begun).collect(),
-    }
+/// Which changes are in force because of this run: of those that were begun, the ones that the last look found so, and
+/// the one whose end was not awaited, because what was set going may still bring it about; where there was no look, all.
+/// What somebody else had made already is none of them.
+pub(crate) fn in_force(found: &Result<Verification, Found>, took: &[usize], written: &Written) -> Vec<usize> {
+    let seen = |place: &usize| matches!(found, Err(Found::Unseen(_))) || took.contains(place);
+    let is_ours = |place: &usize| !written.unneeded.contains(place);
+    let unfinished = written.unfinished();
+    (0..written.begun).filter(|place| is_ours(place) && (seen(place) || unfinished == Some(*place))).collect()
 }

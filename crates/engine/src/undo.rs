@@ -379,8 +379,8 @@ impl<R: Rule> Engine<R> {
         let verdict = judged(&last, written.failure);
         tracing::info!(outcome = %verdict.outcome, written = written.done, "taken back");
         let came_of_it = TookBack {
-            written: written.done,
-            took: last.took.into_iter().filter(|place| *place < written.begun).collect(),
+            written: written.done - written.unneeded.len(),
+            took: (0..written.begun).filter(|place| last.took.contains(place)).collect(),
             verification: last.found.ok(),
         };
         let mut rows = back.rows(&verdict, &ready.changes, &came_of_it);
@@ -395,7 +395,7 @@ impl<R: Rule> Engine<R> {
     /// Writes, and looks until each change is taken back; says what the resource is then.
     async fn take_back(&self, order: &Order<'_, R::Change>, ready: &Ready<R>) -> (Written, LastLook) {
         let written = self.write(order).await;
-        let within = if written.failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };
+        let within = if written.is_refused() { Duration::ZERO } else { self.bounds.verify_within };
         // Without a look, all that was begun may be in force.
         let last = Mutex::new((String::new(), (0..written.begun).collect()));
         let look = || async {

@@ -1,5 +1,6 @@
 //! The fifth station: the changes are written, each only while the policy lets it, the claim holds and there is time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use remediation::{Error, ErrorKind, Finding, Mode, Resource, Result, Rule, SessionKind};
@@ -28,8 +29,25 @@ pub(crate) struct Written {
     pub(crate) done: usize,
     /// So many were begun.
     pub(crate) begun: usize,
+    /// Those of them, by their places, that somebody else had made already.
+    pub(crate) unneeded: BTreeSet<usize>,
     /// What ended it before its time.
     pub(crate) failure: Option<Error>,
+}
+
+impl Written {
+    /// The place of the change that was begun and whose end was not awaited.
+    pub(crate) fn unfinished(&self) -> Option<usize> {
+        let failure = self.failure.as_ref().filter(|error| error.kind == ErrorKind::Unfinished);
+        failure.and(self.begun.checked_sub(1))
+    }
+
+    /// Whether it ended with a plain no. One look is enough then: another run, or the service itself, may have brought it
+    /// about. Of a write whose answer was lost, a look right after it need not show what came of it.
+    pub(crate) fn is_refused(&self) -> bool {
+        let is_open = |kind| matches!(kind, ErrorKind::Transient | ErrorKind::Throttled | ErrorKind::Unfinished);
+        self.failure.as_ref().is_some_and(|error| !is_open(error.kind))
+    }
 }
 
 impl<R: Rule> Engine<R> {
@@ -59,7 +77,10 @@ impl<R: Rule> Engine<R> {
                     return Err(unfinished("when the claim on the resource was lost".into()));
                 }
             };
-            applied.map_err(|error| self.in_session(&located, error))?;
+            match applied {
+                Err(error) if error.kind == ErrorKind::Unneeded => drop(written.unneeded.insert(written.done)),
+                applied => applied.map_err(|error| self.in_session(&located, error))?,
+            }
             written.done += 1;
         }
         Ok(())

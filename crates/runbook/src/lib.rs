@@ -10,6 +10,7 @@
 
 mod execution;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_ssm::Client;
@@ -107,14 +108,21 @@ impl Runbooks {
         runbook.missing_in.iter().any(|partition| partition == self.partition)
     }
 
-    /// Starts a runbook and waits until it has ended. Where this run has started the same one before, that start
-    /// counts, and there is nothing to wait for.
+    /// Starts a runbook and waits until it has ended. Where this run has started the same one before, such as by a start
+    /// whose answer was lost, that start counts.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::NotNow`] where too many runbooks are under way; a call, or a step of the runbook, that failed.
     pub async fn run(&self, runbook: &str, parameters: &[(&str, &str)]) -> Result<()> {
-        let Some(id) = self.start(runbook, parameters).await? else { return Ok(()) };
+        let id = match self.start(runbook, parameters).await? {
+            Some(id) => id,
+            None => match self.started(runbook, parameters).await? {
+                Some(id) => id,
+                // It has ended, and the state says how.
+                None => return Ok(()),
+            },
+        };
         tracing::info!(runbook, execution = id, "runbook started");
         let backoff = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
@@ -135,12 +143,24 @@ impl Runbooks {
         if self.lacks(runbook) {
             return Ok(None);
         }
-        for id in self.listed(&runbook.name).await? {
+        let found = self.find(&runbook.name, |given| is_given(given, name, value)).await?;
+        Ok(found.map(|(id, status)| format!("the execution {id} of the runbook {} is {status}", runbook.name)))
+    }
+
+    /// The ID of the execution under way with all of these parameters.
+    async fn started(&self, runbook: &str, parameters: &[(&str, &str)]) -> Result<Option<String>> {
+        let is_it = |given: &Given| parameters.iter().all(|(name, value)| is_given(given, name, value));
+        Ok(self.find(runbook, is_it).await?.map(|(id, _)| id))
+    }
+
+    /// The execution of a runbook that is under way with such parameters: its ID and status.
+    async fn find(&self, runbook: &str, is_it: impl Fn(&Given) -> bool) -> Result<Option<(String, String)>> {
+        for id in self.listed(runbook).await? {
             let execution = self.execution(&id).await?;
-            let values = execution.parameters().and_then(|given| given.get(name));
-            let is_for_it = values.is_some_and(|values| values.iter().any(|given| given == value));
-            if is_for_it && let Progress::UnderWay(status) = judge(&execution) {
-                return Ok(Some(format!("the execution {id} of the runbook {} is {status}", runbook.name)));
+            if execution.parameters().is_some_and(&is_it)
+                && let Progress::UnderWay(status) = judge(&execution)
+            {
+                return Ok(Some((id, status)));
             }
         }
         Ok(None)
@@ -195,6 +215,14 @@ impl Runbooks {
             }
         }
     }
+}
+
+/// The parameters of an execution.
+type Given = HashMap<String, Vec<String>>;
+
+/// Whether a parameter has this value.
+fn is_given(given: &Given, name: &str, value: &str) -> bool {
+    given.get(name).is_some_and(|values| values.iter().any(|given| given == value))
 }
 
 /// Whether a start failed because there is no such runbook.

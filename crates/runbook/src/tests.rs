@@ -247,7 +247,26 @@ async fn a_start_that_an_scp_refuses_names_it_and_is_out_of_reach() {
 
 #[tokio::test]
 async fn what_this_run_has_started_before_is_not_started_again() {
-    run(&[&refused("IdempotentParameterMismatch")]).await.unwrap();
+    run(&[&refused("IdempotentParameterMismatch"), &listed(&[])]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_start_whose_answer_was_lost_has_begun_is_awaited() {
+    let of = |status: Status, trail: &str| {
+        let execution = AutomationExecution::builder().automation_execution_status(status);
+        let execution = execution.parameters("TrailName", vec![trail.to_owned()]);
+        execution.parameters("AutomationAssumeRole", vec!["r".to_owned()]).build()
+    };
+    let another = mock!(Client::get_automation_execution)
+        .match_requests(|request| request.automation_execution_id() == Some("e-0"))
+        .then_output(move || {
+            let another = of(Status::Inprogress, "another");
+            GetAutomationExecutionOutput::builder().automation_execution(another).build()
+        });
+    let ours = looks([Status::Inprogress, Status::Inprogress, Status::Success].map(|status| of(status, "t")).into());
+    let list = listed(&[("e-0", RUNBOOK), ("e-1", RUNBOOK)]);
+    run(&[&refused("IdempotentParameterMismatch"), &list, &another, &ours]).await.unwrap();
+    assert_eq!(ours.num_calls(), 3, "it was not awaited to its end");
 }
 
 #[tokio::test]

@@ -40,6 +40,8 @@ pub enum ErrorKind {
     Unfinished,
     /// The policy lets nothing be written any more.
     Stopped,
+    /// Nothing was written, because somebody else had made the change already.
+    Unneeded,
 }
 
 impl ErrorKind {
@@ -117,6 +119,11 @@ impl Error {
     /// Nobody can change it from the finding's account.
     pub fn out_of_reach(action: &str, message: impl Into<String>) -> Self {
         Self::new(action, ErrorKind::OutOfReach, message)
+    }
+
+    /// Somebody else had made the change when it was to be written, so it is not ours to take back.
+    pub fn unneeded(action: &str) -> Self {
+        Self::new(action, ErrorKind::Unneeded, "somebody else has made the change already, so nothing was written")
     }
 
     /// An answer that says less than it must, so that nothing can be concluded from it.

@@ -57,7 +57,7 @@ impl ErrorKind {
             Self::OutOfReach | Self::Stopped => Outcome::Held,
             Self::Passing | Self::Throttled | Self::Transient | Self::NotNow => Outcome::Deferred,
             Self::AccessDenied | Self::Permanent | Self::InvalidFinding => Outcome::Failed,
-            Self::Unfinished => Outcome::Unverified,
+            Self::Unfinished | Self::Unneeded => Outcome::Unverified,
         }
     }
 }

@@ -85,7 +85,8 @@ pub trait Rule: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The call that failed.
+    /// The call that failed; [`crate::ErrorKind::Unneeded`] where a look before the first write shows that somebody else
+    /// has made the change: then it is none of ours, and no undo takes it back.
     fn apply(
         client: &Self::Client,
         resource: &Resource,

@@ -11,7 +11,7 @@ use remediation::{Ec2Name, Error, Finding, Result, Seen, call};
 use crate::Change;
 use crate::acl::{Acl, Action, Entry, Family, ICMP, ICMPV6, Protocol, TCP, UDP};
 
-const DESCRIBE: &str = "ec2:DescribeNetworkAcls";
+pub(crate) const DESCRIBE: &str = "ec2:DescribeNetworkAcls";
 const DESCRIBE_SUBNETS: &str = "ec2:DescribeSubnets";
 const DELETE: &str = "ec2:DeleteNetworkAclEntry";
 const CREATE: &str = "ec2:CreateNetworkAclEntry";

@@ -174,7 +174,7 @@ impl Rule for NetworkAclOpenIngress {
             Write::Delete => match standing(client, acl, change).await {
                 Ok(Some(entry)) if change.is_about(&entry) => api::delete(client, acl, change).await,
                 Err(error) if !error.is_gone() => Err(error),
-                _ => Ok(()),
+                _ => Err(Error::unneeded(api::DESCRIBE)),
             },
             Write::Create => match api::create(client, acl, change).await {
                 Err(error) if error.code.as_deref() == Some(api::ALREADY_EXISTS) => {

@@ -39,7 +39,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use remediation::{ErrorKind, Finding, Guard, Proposal, Resource, Result, Rule, Seen, Side, Sighting, Target};
+use remediation::{Error, ErrorKind, Finding, Guard, Proposal, Resource, Result, Rule, Seen, Side, Sighting, Target};
 use runbook::Runbooks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -197,10 +197,15 @@ impl Rule for SecurityGroupOpenAdminPort {
     }
 
     async fn apply(client: &Client, Resource { id: group, .. }: &Resource, change: &Change) -> Result<()> {
-        if change.by == Means::Runbook && !change.take.is_empty() {
-            run_runbook(client, group, change).await?;
+        if change.by == Means::Api || change.take.is_empty() {
+            return write::write(&client.ec2, group, change).await;
         }
-        write::write(&client.ec2, group, change).await
+        run_runbook(client, group, change).await?;
+        match write::write(&client.ec2, group, change).await {
+            // The runbook has left nothing.
+            Err(error) if error.kind == ErrorKind::Unneeded => Ok(()),
+            written => written,
+        }
     }
 
     fn undo(change: &Change) -> Change {
@@ -306,6 +311,9 @@ fn in_use(interfaces: &[Interface]) -> Vec<Sighting> {
 async fn run_runbook(client: &Client, group: &str, change: &Change) -> Result<()> {
     let present = look::for_everyone(&client.ec2, group).await?;
     let present: Vec<_> = present.into_iter().map(|(rule, _)| rule).collect();
+    if change.side(present.iter()) == Side::After {
+        return Err(Error::unneeded(look::DESCRIBE_RULES));
+    }
     if !does_what_is_planned(&present, &change.take) {
         return Ok(());
     }

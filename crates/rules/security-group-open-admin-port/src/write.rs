@@ -23,7 +23,7 @@ const NO_SUCH_RULE: [&str; 2] = ["InvalidPermission.NotFound", NO_SUCH_ID];
 /// rest is refused, or where somebody else has removed or changed that one in the meantime.
 pub(crate) async fn write(ec2: &Client, group: &str, change: &Change) -> Result<()> {
     let before = for_everyone(ec2, group).await?;
-    let Some(steps) = change.steps(&before)? else { return Ok(()) };
+    let Some(steps) = change.steps(&before)? else { return Err(Error::unneeded(DESCRIBE_RULES)) };
     let writer = Writer { ec2, group, change };
     let mut added = Vec::new();
     let written = writer.write(&before, &steps, &mut added).await;

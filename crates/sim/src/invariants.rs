@@ -1,0 +1,514 @@
+//! What must hold whatever happens: the invariants of the design, looked at with root's eyes at every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use remediation::{Batch, Mode, Outcome, Plan, Report, Resource, RunId, Side};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::actor::Actor;
+use crate::cloud::{Hand, State, Thing};
+use crate::netskope::{CONTROLS, TOKEN};
+use crate::rules::Client;
+use crate::scenario::PolicyText;
+use crate::sts::{SECRET, Session};
+use crate::world::{World, lock};
+
+/// Two clocks are at most so far apart.
+const APART: SignedDuration = SignedDuration::from_secs(41);
+/// So long before a write the policy that let it through may have been read: one try of a read, and the way to the call.
+const READ_BEFORE: Duration = Duration::from_secs(21);
+/// What is exempt is decided on at a run's beginning.
+const DECIDED_BEFORE: Duration = Duration::from_secs(3_600);
+/// So many resources of an account are at work at once.
+const AT_ONCE: usize = 8;
+
+/// A change of a resource, as it was stored or shown: the resource's ARN, and the change.
+pub(crate) type Shown = BTreeSet<(String, String)>;
+
+/// What a run is for.
+#[derive(Debug, Clone)]
+pub(crate) enum Purpose {
+    /// A person has approved this.
+    Approval(Shown),
+    /// A person was shown this.
+    Shown(Shown),
+    /// It takes a run back, and this was shown.
+    Undo(Shown),
+}
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// The policies, since when; none cannot be read.
+    policies: Vec<(Option<Instant>, Option<PolicyText>)>,
+    /// By the names of runs' sessions.
+    purposes: BTreeMap<String, Purpose>,
+    /// What plans said when they were stored, by run.
+    planned: BTreeMap<String, Shown>,
+    /// The cards as they were stored last, by their resources.
+    cards: BTreeMap<String, Value>,
+    /// By session's name and resource.
+    looks: BTreeMap<(String, String), Vec<(Instant, Option<State>)>>,
+    /// By session's name and resource.
+    applies: BTreeMap<(String, String), Vec<Applied>>,
+    /// Who writes to what.
+    writing: BTreeMap<String, (String, String)>,
+    /// What our fixes have closed.
+    closed: BTreeMap<String, BTreeSet<char>>,
+    /// What each run has begun to write.
+    begun: BTreeMap<String, Shown>,
+    /// The entries that each run's sessions have added to a gate, and whether they have removed others.
+    entries: BTreeMap<(String, String), Entries>,
+    /// In how many resources of an account a process has begun to write.
+    begun_by: BTreeMap<(String, String), BTreeSet<String>>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    added: BTreeSet<String>,
+    narrowed: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Applied {
+    by: String,
+    ended: Option<Instant>,
+}
+
+impl Watch {
+    /// There is another policy.
+    pub(crate) fn policy(&self, policy: Option<PolicyText>) {
+        lock(&self.0).policies.push((Some(Instant::now()), policy));
+    }
+
+    /// Whether a run takes another one back.
+    pub(crate) fn is_undo(&self, key: &str) -> bool {
+        let seen = lock(&self.0);
+        let undoes = seen.purposes.iter().filter(|(_, purpose)| matches!(purpose, Purpose::Undo(_)));
+        undoes.map(|(session, _)| session).any(|session| key.contains(session.trim_start_matches("autoremediate-")))
+    }
+
+    /// Says what a run is for.
+    pub(crate) fn purpose(&self, run: RunId, purpose: Purpose) {
+        lock(&self.0).purposes.insert(session_name(&run.to_string()), purpose);
+    }
+}
+
+impl Seen {
+    /// The policies that were in force at some moment of so long until now.
+    fn policies_within(&self, time: Duration) -> impl Iterator<Item = Option<&PolicyText>> {
+        let since = Instant::now().checked_sub(time);
+        let ended = self.policies.iter().skip(1).map(|(since, _)| *since).chain([None]);
+        let within = self.policies.iter().zip(ended).filter(move |(_, ended)| ended.is_none() || *ended >= since);
+        within.map(|((_, policy), _)| policy.as_ref())
+    }
+
+    fn last_look(&self, session: &str, arn: &str) -> Option<&(Instant, Option<State>)> {
+        self.looks.get(&(session.to_owned(), arn.to_owned())).and_then(|looks| looks.last())
+    }
+}
+
+/// The name of a run's sessions.
+fn session_name(run: &str) -> String {
+    format!("autoremediate-{run}")
+}
+
+/// What a plan says.
+pub(crate) fn shown<C: Serialize>(plan: &Plan<C>) -> Shown {
+    let of = |planned: &remediation::PlannedResource<C>| {
+        let arn = planned.resource.arn.clone();
+        let changes = planned.changes().map(|change| serde_json::to_string(change).expect("JSON"));
+        changes.map(|change| (arn.clone(), change)).collect::<Vec<_>>()
+    };
+    plan.resources.iter().flat_map(of).collect()
+}
+
+/// A thing by its ARN.
+fn thing(world: &World, arn: &str) -> Option<Thing> {
+    world.scenario.things.iter().find(|thing| thing.arn() == arn).cloned()
+}
+
+/// Somebody of ours looked at a thing.
+pub(crate) fn looked(actor: &Actor, session: &Session, arn: &str, state: Option<&State>) {
+    let mut seen = lock(&actor.world.watch.0);
+    let looks = seen.looks.entry((session.name.clone(), arn.to_owned())).or_default();
+    looks.push((Instant::now(), state.cloned()));
+}
+
+/// A change that is being written.
+pub(crate) struct Applying {
+    actor: Arc<Actor>,
+    session: Arc<Session>,
+    arn: String,
+    takes_back: AtomicBool,
+}
+
+impl Applying {
+    /// A change begins to be written.
+    pub(crate) async fn begin<C: Serialize>(
+        actor: &Arc<Actor>,
+        client: &Client,
+        rule: &str,
+        arn: &str,
+        change: &C,
+        side: impl FnOnce(&State) -> Side,
+    ) -> remediation::Result<Self> {
+        let session = client.session(actor).await;
+        let session = session.map_err(|error| remediation::Error::unusable("session", &error.to_string()))?;
+        let change = serde_json::to_string(change).expect("JSON");
+        actor.tell(format!("writes to {arn}: {change}"));
+        begins(actor, &session, rule, arn, &change, side);
+        let writer = (session.name.clone(), actor.name.clone());
+        lock(&actor.world.watch.0).writing.insert(arn.to_owned(), writer);
+        let applied = Applied { by: actor.name.clone(), ended: None };
+        let key = (session.name.clone(), arn.to_owned());
+        lock(&actor.world.watch.0).entries.insert(key.clone(), Entries::default());
+        lock(&actor.world.watch.0).applies.entry(key).or_default().push(applied);
+        // What only adds needs no take-back.
+        let only_adds = !change.contains("take") || change.contains(r#""take":[]"#);
+        Ok(Self { actor: Arc::clone(actor), session, arn: arn.to_owned(), takes_back: AtomicBool::new(only_adds) })
+    }
+
+    /// What it added is taken back.
+    pub(crate) fn takes_back(&self) {
+        self.takes_back.store(true, Ordering::Relaxed);
+    }
+
+    /// It has come to its end.
+    pub(crate) fn end(&self, result: &remediation::Result<()>) {
+        let said = result.as_ref().map_or_else(ToString::to_string, |()| "ok".into());
+        self.actor.tell(format!("has written to {}: {said}", self.arn));
+        let key = (self.session.name.clone(), self.arn.clone());
+        let left = lock(&self.actor.world.watch.0).entries.remove(&key).unwrap_or_default();
+        if !left.narrowed && !left.added.is_empty() && !self.takes_back.load(Ordering::Relaxed) {
+            let how = format!("{} leaves {:?} in {}", self.session.name, left.added, self.arn);
+            self.actor.world.breaks("9: what was added for nothing is taken back", how);
+        }
+    }
+}
+
+impl Drop for Applying {
+    fn drop(&mut self) {
+        let mut seen = lock(&self.actor.world.watch.0);
+        seen.writing.remove(&self.arn);
+        let key = (self.session.name.clone(), self.arn.clone());
+        if let Some(applied) = seen.applies.get_mut(&key).and_then(|applies| applies.last_mut()) {
+            applied.ended = Some(Instant::now());
+        }
+    }
+}
+
+/// Invariants 1, 6, 9 and 11, and that the policy and people are heeded: before a write.
+fn begins(actor: &Actor, session: &Session, rule: &str, arn: &str, change: &str, side: impl FnOnce(&State) -> Side) {
+    let world = &actor.world;
+    let breaks = |invariant, how: String| world.breaks(invariant, format!("{} ({}): {how}", actor.name, session.name));
+    let mut seen = lock(&world.watch.0);
+    let step = (arn.to_owned(), change.to_owned());
+    if !seen.planned.get(&session.name).is_some_and(|planned| planned.contains(&step)) {
+        breaks("1: planned before written", format!("no stored plan says {change} of {arn}"));
+    }
+    let purpose = seen.purposes.get(&session.name);
+    let needs = if matches!(purpose, Some(Purpose::Approval(_))) { Mode::Approve } else { Mode::Apply };
+    if let Some(Purpose::Approval(shown) | Purpose::Shown(shown) | Purpose::Undo(shown)) = purpose
+        && !shown.contains(&step)
+    {
+        breaks("what a person was shown is what is written", format!("{change} of {arn} was not shown"));
+    }
+    if let Some((_, by)) = seen.writing.get(arn) {
+        breaks("6: one writer", format!("{by} writes to {arn}, too"));
+    }
+    for (other, execution) in world.automation.under_way(arn) {
+        if other != session.name {
+            breaks("6: one writer", format!("{execution} of {other} is under way on {arn}"));
+        }
+    }
+    let claim = seen.cards.get(arn).map_or(&Value::Null, |card| &card["claim"]);
+    let until = claim["until"].as_str().and_then(|until| until.parse::<Timestamp>().ok());
+    let is_own = claim["run"].as_str().is_some_and(|run| session_name(run) == session.name);
+    if !is_own || until.is_none_or(|until| world.now() > until + APART) {
+        breaks("6: who writes has claimed", format!("the claim on {arn} is {claim}, and it is {}", world.now()));
+    }
+    if let Some(thing) = thing(world, arn) {
+        let allows = |policy: Option<&PolicyText>| policy.is_some_and(|policy| policy.allows(&thing, needs));
+        if !seen.policies_within(READ_BEFORE).any(allows) {
+            breaks("11: the policy is kept to", format!("no policy lets {change} be written to {arn}"));
+        }
+        let exempts = |policy: Option<&PolicyText>| policy.is_some_and(|of| of.exempt.as_ref() == Some(&thing.id));
+        if seen.policies_within(DECIDED_BEFORE).all(exempts) && !session.undo {
+            breaks("11: the policy is kept to", format!("{arn} is exempt"));
+        }
+        begins_within_limits(&mut seen, actor, session, &thing, step.clone());
+    }
+    let cut_off = seen.applies.get(&(session.name.clone(), arn.to_owned()));
+    let cut_off = cut_off.is_some_and(|applies| applies.iter().any(|applied| applied.by != actor.name));
+    let last = seen.last_look(&session.name, arn).and_then(|(_, state)| state.clone());
+    let others = seen.begun.get(&session.name).is_some_and(|begun| begun.iter().any(|(of, _)| of == arn));
+    if !cut_off && !others && last.as_ref().map(side) != Some(Side::Before) {
+        let last = last.map_or("gone".into(), |state| state.to_string());
+        breaks("drift: what is written is still to be made", format!("{change} of {arn}, which is {last} ({rule})"));
+    }
+    seen.begun.entry(session.name.clone()).or_default().insert(step);
+}
+
+fn begins_within_limits(seen: &mut Seen, actor: &Actor, session: &Session, thing: &Thing, step: (String, String)) {
+    let world = &actor.world;
+    let policies: Vec<_> = seen.policies_within(DECIDED_BEFORE).flatten().cloned().collect();
+    let mut begun = seen.begun.get(&session.name).cloned().unwrap_or_default();
+    begun.insert(step);
+    let limits: Option<Vec<u32>> = policies.iter().map(|policy| policy.changes_per_run).collect();
+    let most = limits.and_then(|limits| limits.into_iter().max());
+    if !session.undo && most.is_some_and(|most| begun.len() > most as usize) {
+        world.breaks("11: limits", format!("{} writes {} changes, of at most {most:?}", session.name, begun.len()));
+    }
+    let of_account = seen.begun_by.entry((actor.name.clone(), thing.account.clone())).or_default();
+    of_account.insert(thing.id.clone());
+    let minimum = policies.iter().map(|policy| policy.failure_minimum as usize).max().unwrap_or_default();
+    if world.cloud.is_denied(&thing.account) && of_account.len() > minimum + AT_ONCE {
+        let count = of_account.len();
+        world.breaks("11: the breaker of an account", format!("{} goes on: {count} in {}", actor.name, thing.account));
+    }
+}
+
+/// An entry comes or goes by a session of ours.
+pub(crate) fn entry(world: &World, session: &Session, arn: &str, entry: &str, comes: bool) {
+    let mut seen = lock(&world.watch.0);
+    let Some(entries) = seen.entries.get_mut(&(session.name.clone(), arn.to_owned())) else { return };
+    if comes {
+        entries.added.insert(entry.to_owned());
+    } else if !entries.added.remove(entry) {
+        entries.narrowed = true;
+    }
+}
+
+/// A write takes effect now, perhaps after whoever sent it is gone.
+pub(crate) fn writes(actor: &Actor, session: &Session, arn: &str) {
+    let seen = lock(&actor.world.watch.0);
+    if let Some((other, by)) = seen.writing.get(arn)
+        && *other != session.name
+    {
+        let how = format!("a write of {} ({}) arrives while {by} ({other}) writes to {arn}", actor.name, session.name);
+        actor.world.breaks("6: one writer", how);
+    }
+}
+
+/// Invariant 9, whenever something of ours changes a thing.
+pub(crate) fn changed(world: &World, arn: &str, hand: &Hand, before: &State, after: Option<&State>) {
+    let Some(after) = after else { return };
+    let (was, is) = (before.open(), after.open());
+    let Hand::Ours(session) = hand else {
+        let mut seen = lock(&world.watch.0);
+        // Of two who close it at once, both have.
+        if seen.writing.contains_key(arn) || !world.automation.under_way(arn).is_empty() {
+            seen.closed.entry(arn.to_owned()).or_default().extend(before.less(after));
+        }
+        return;
+    };
+    let opened: BTreeSet<_> = is.difference(&was).copied().collect();
+    let mut seen = lock(&world.watch.0);
+    let is_undo = session.undo || matches!(seen.purposes.get(&session.name), Some(Purpose::Undo(_)));
+    let may = if is_undo {
+        seen.closed.get(arn).cloned().unwrap_or_default()
+    } else {
+        // An entry that is put back opens all of its ways.
+        seen.closed.entry(arn.to_owned()).or_default().extend(before.less(after));
+        let looks = seen.looks.get(&(session.name.clone(), arn.to_owned()));
+        looks.into_iter().flatten().filter_map(|(_, state)| state.as_ref()).flat_map(State::open).collect()
+    };
+    if !opened.is_subset(&may) {
+        let invariant = if is_undo { "9: undo opens what we closed" } else { "9: a fix opens nothing" };
+        world.breaks(invariant, format!("{} opens {opened:?} of {arn}: {before} → {after}", session.name));
+    }
+}
+
+/// Something was stored in the bucket by a process of the product.
+pub(crate) fn stored(actor: &Actor, key: &str, before: Option<&[u8]>, bytes: &[u8], conditional: bool) {
+    let world = &actor.world;
+    let text = String::from_utf8_lossy(bytes);
+    if [SECRET, TOKEN].iter().any(|secret| text.contains(secret)) {
+        world.breaks("7: no secret in a record", format!("{key}, by {}", actor.name));
+    }
+    if !conditional {
+        world.breaks("6: every write of a record has its condition", format!("{key}, by {}", actor.name));
+    }
+    let json: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    match key.split('/').next().unwrap_or_default() {
+        "plans" => {
+            let run = json["run"].as_str().unwrap_or_default();
+            let mut seen = lock(&world.watch.0);
+            let planned = seen.planned.entry(session_name(run)).or_default();
+            for resource in json["resources"].as_array().into_iter().flatten() {
+                let arn = resource["resource"]["arn"].as_str().unwrap_or_default();
+                for planned_change in resource["changes"].as_array().into_iter().flatten() {
+                    planned.insert((arn.to_owned(), planned_change["change"].to_string()));
+                }
+            }
+            actor.tell(format!("stores the plan {key}"));
+        }
+        "reports" => reported(actor, key, bytes),
+        "resources" => card_stored(actor, key, before, &json),
+        "findings" => batch_stored(actor, key, bytes),
+        _ => {}
+    }
+}
+
+fn batch_stored(actor: &Actor, key: &str, bytes: &[u8]) {
+    let lines = String::from_utf8_lossy(bytes).lines().count();
+    let rule = key.split('/').nth(1).unwrap_or_default();
+    let findings = Batch::from_ndjson(bytes, rule).map(|batch| batch.findings.len());
+    actor.tell(format!("stores the batch {key}: {findings:?}"));
+    // The findings of one resource stay together.
+    let most = actor.world.scenario.batch_size.max(2);
+    if findings.is_err() || findings.is_ok_and(|count| count > most) {
+        actor.world.breaks("11: a batch is bounded", format!("{key} has {lines} lines"));
+    }
+}
+
+/// What a card says is never lost, and no claim is taken from who holds it.
+fn card_stored(actor: &Actor, key: &str, before: Option<&[u8]>, card: &Value) {
+    let world = &actor.world;
+    let arn = card["resource"].as_str().unwrap_or_default().to_owned();
+    let claim = |card: &Value| {
+        let claim = &card["claim"];
+        let of = |name: &str| claim[name].as_str().unwrap_or_default().to_owned();
+        (!claim.is_null()).then(|| (of("holder"), of("run"), of("until").parse::<Timestamp>().ok()))
+    };
+    let told = match claim(card) {
+        Some((_, run, Some(until))) => format!("claims {arn} for {run} until {until}"),
+        _ => format!("keeps the card of {arn}"),
+    };
+    actor.tell(format!("{told}, with {} write(s)", card["writes"].as_array().map_or(0, Vec::len)));
+    let before: Value = before.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    let writes = |card: &Value| -> BTreeSet<(String, String)> {
+        let writes = card["writes"].as_array().into_iter().flatten();
+        writes.map(|write| (write["run"].to_string(), write["batch"].to_string())).collect()
+    };
+    let lost: Vec<_> = writes(&before).difference(&writes(card)).cloned().collect();
+    if !lost.is_empty() {
+        world.breaks("6: no write is forgotten", format!("{key}: {lost:?} by {}", actor.name));
+    }
+    if let (Some((holder, run, Some(until))), after) = (claim(&before), claim(card))
+        && after.as_ref().is_some_and(|(other, ..)| *other != holder)
+        && world.now() + APART + SignedDuration::from_secs(1) < until
+    {
+        world.breaks("6: a claim is nobody else's", format!("{key}: that of {run} until {until}, by {}", actor.name));
+    }
+    lock(&world.watch.0).cards.insert(arn, card.clone());
+}
+
+/// Invariants 3, 5, 8 and 10.
+fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
+    let world = &actor.world;
+    let report: Report = match remediation::records::read(bytes) {
+        Ok(report) => report,
+        Err(error) => return world.breaks("5: a report can be read", format!("{key}: {error}")),
+    };
+    actor.tell(format!("stores the report {key}: {:?}", report.counts));
+    let session = session_name(&report.id.run.to_string());
+    let batch = world.store.peek(&report.id.findings_key());
+    if let Some(Ok(batch)) = batch.map(|bytes| Batch::from_ndjson(&bytes, &report.id.rule))
+        && report.error.is_none()
+        && !report.findings.iter().map(|row| &row.finding).eq(&batch.findings)
+    {
+        let (rows, findings) = (report.findings.len(), batch.findings.len());
+        world.breaks("5: one outcome a finding", format!("{key} has {rows} rows for {findings} findings"));
+    }
+    for row in &report.findings {
+        if matches!(row.outcome, Outcome::Failed | Outcome::Held | Outcome::Deferred) && row.detail.is_none() {
+            world.breaks("8: an error says why", format!("{key}: {row:?}"));
+        }
+        let Some(resource) = &row.resource else {
+            if matches!(row.outcome, Outcome::Fixed | Outcome::AlreadyCompliant | Outcome::Undone) {
+                world.breaks("10: the right object was looked at", format!("{key}: {row:?}"));
+            }
+            continue;
+        };
+        proved(world, key, &session, &row.finding.control, row.outcome, resource);
+    }
+}
+
+fn proved(world: &World, key: &str, session: &str, control: &str, outcome: Outcome, resource: &Resource) {
+    let seen = lock(&world.watch.0);
+    let of = (session.to_owned(), resource.arn.clone());
+    let looks = seen.looks.get(&of).map(Vec::as_slice).unwrap_or_default();
+    let written = seen.applies.get(&of).and_then(|applies| applies.last()).map(|applied| applied.ended);
+    let way = CONTROLS.iter().find(|(of, _)| *of == control).map(|(_, way)| *way);
+    let complies = |state: &Option<State>| {
+        let open = state.as_ref().map(State::open);
+        open.is_some_and(|open| way.is_some_and(|way| !open.contains(&way)))
+    };
+    let proof = match outcome {
+        Outcome::Fixed => {
+            let since = |at: &Instant| written.flatten().is_none_or(|written| *at >= written);
+            looks.iter().any(|(at, state)| since(at) && complies(state))
+        }
+        Outcome::AlreadyCompliant => looks.iter().any(|(_, state)| complies(state)),
+        Outcome::Gone => looks.iter().any(|(_, state)| state.is_none()),
+        _ => true,
+    };
+    if !proof {
+        let arn = &resource.arn;
+        world.breaks("3: success is proved", format!("{key}: {outcome} of {arn} ({control}), but {looks:?}"));
+    }
+}
+
+/// What holds once nothing goes wrong any more, a few polls later.
+pub(crate) fn at_rest(world: &World) {
+    for (thing, _, state) in world.cloud.things() {
+        let Some(state) = state else { continue };
+        let ways: &[char] = if matches!(state, State::Gate(_)) { &['a', 'b'] } else { &['p'] };
+        let violates = ways.iter().any(|way| state.open().contains(way));
+        if violates && !is_left_alone(world, &thing) && !is_full(&state) {
+            world.breaks("at rest: what is to be fixed is fixed", format!("{} is {state}", thing.arn()));
+        }
+    }
+    let cards: Vec<_> = lock(&world.watch.0).cards.values().cloned().collect();
+    for card in cards {
+        let until = card["claim"]["until"].as_str().and_then(|until| until.parse::<Timestamp>().ok());
+        if until.is_some_and(|until| until > world.now() + APART) {
+            world.breaks("at rest: every claim has ended", card.to_string());
+        }
+    }
+    let failed = world.lambdas.failed();
+    for key in world.store.keys("findings/") {
+        let report = key.replacen("findings/", "reports/", 1);
+        let report = report.trim_end_matches("ndjson");
+        if world.store.keys(report).is_empty() && !failed.contains(&key) {
+            world.breaks("5: one outcome a finding", format!("{key} has no report"));
+        }
+    }
+}
+
+/// A gate that has no room for what would stay open.
+fn is_full(state: &State) -> bool {
+    matches!(state, State::Gate(entries) if entries.len() + 2 > crate::cloud::QUOTA)
+}
+
+/// Whether an undo has put a thing back.
+fn is_left_alone(world: &World, thing: &Thing) -> bool {
+    let seen = lock(&world.watch.0);
+    let exempt = seen.cards.get(&thing.arn()).map(|card| card["exempt"]["until"].clone());
+    let until = exempt.and_then(|until| until.as_str().and_then(|until| until.parse::<Timestamp>().ok()));
+    until.is_some_and(|until| until > world.now())
+}
+
+/// What holds once everything is taken back.
+pub(crate) fn at_the_beginning_again(world: &World) {
+    for (thing, name, state) in world.cloud.things() {
+        let arn = thing.arn();
+        // By a name that another thing has by now, nothing is taken back.
+        let is_found = !thing.by_name || name == thing.first_name();
+        if is_found && !world.cloud.is_by_hand(&arn) && state.as_ref() != Some(&thing.state) {
+            let is = state.map_or("gone".into(), |state| state.to_string());
+            world.breaks("4: undo gives back the first state", format!("{arn} was {} and is {is}", thing.state));
+        }
+    }
+}

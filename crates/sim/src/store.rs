@@ -1,0 +1,168 @@
+//! The bucket of records: S3, as far as the product asks it.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use remediation::Records;
+
+use crate::actor::Actor;
+use crate::chance::Chance;
+use crate::fault::Fault;
+use crate::wire::{self, Answer, Arrived};
+use crate::world::lock;
+
+/// Its name.
+pub(crate) const BUCKET: &str = "records";
+
+/// The bucket.
+#[derive(Debug)]
+pub(crate) struct Store {
+    objects: Mutex<BTreeMap<String, Object>>,
+    chance: Chance,
+}
+
+/// An object.
+#[derive(Debug, Clone)]
+struct Object {
+    bytes: Arc<Vec<u8>>,
+    /// What it was before somebody spoilt it.
+    sound: Option<Arc<Vec<u8>>>,
+}
+
+impl Object {
+    /// S3's ETag follows from what the object holds.
+    fn tag(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.bytes.hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    }
+}
+
+/// The records of a process: the product's own code over this bucket.
+pub(crate) fn records() -> Records {
+    let config = aws_sdk_s3::config::Builder::from(&wire::config())
+        .force_path_style(true)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .build();
+    let owner = "999999999999".parse().expect("an account");
+    Records::Bucket { client: aws_sdk_s3::Client::from_conf(config), bucket: BUCKET.into(), owner, retention: None }
+}
+
+impl Store {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { objects: Mutex::default(), chance: Chance::new(seed, "store") }
+    }
+
+    pub(crate) fn answer(&self, actor: &Arc<Actor>, request: &Arrived) -> Answer {
+        let world = &actor.world;
+        if world.strikes(Fault::Throttled, &self.chance) {
+            return error(503, "SlowDown");
+        }
+        if world.strikes(Fault::Failing, &self.chance) {
+            return error(500, "InternalError");
+        }
+        if let Some(prefix) = request.query("prefix") {
+            return self.list(&prefix, request.query("continuation-token").as_deref());
+        }
+        let path = request.url.path().strip_prefix(&format!("/{BUCKET}/")).unwrap_or_default();
+        let key = path.replace("%20", " ");
+        match request.method.as_str() {
+            "PUT" => self.put(actor, key, request),
+            _ => self.get_object(&key),
+        }
+    }
+
+    fn put(&self, actor: &Arc<Actor>, key: String, request: &Arrived) -> Answer {
+        let found = lock(&self.objects).get(&key).cloned();
+        let absent = request.header("if-none-match").is_some();
+        let unchanged = request.header("if-match").map(|tag| tag.trim_matches('"').to_owned());
+        let conditional = absent || unchanged.is_some();
+        if conditional && actor.world.strikes(Fault::Conflict, &self.chance) {
+            return error(409, "ConditionalRequestConflict");
+        }
+        match (&found, unchanged) {
+            (Some(_), _) if absent => return error(412, "PreconditionFailed"),
+            (None, Some(_)) => return error(404, "NoSuchKey"),
+            (Some(found), Some(tag)) if found.tag() != tag => return error(412, "PreconditionFailed"),
+            _ => {}
+        }
+        let object = Object { bytes: Arc::new(request.body.clone()), sound: None };
+        let tag = object.tag();
+        let before = found.map(|found| found.bytes);
+        lock(&self.objects).insert(key.clone(), object);
+        crate::invariants::stored(actor, &key, before.as_deref().map(Vec::as_slice), &request.body, conditional);
+        actor.world.lambdas.stored(actor, &key);
+        Answer::new(200, "").tagged(&tag)
+    }
+
+    fn get_object(&self, key: &str) -> Answer {
+        match lock(&self.objects).get(key) {
+            Some(object) => Answer::new(200, object.bytes.as_slice()).tagged(&object.tag()),
+            None => error(404, "NoSuchKey"),
+        }
+    }
+
+    /// Pages of a few keys, so that there are several.
+    fn list(&self, prefix: &str, after: Option<&str>) -> Answer {
+        let most = usize::try_from(self.chance.between(1, 8)).expect("a few");
+        let objects = lock(&self.objects);
+        let keys = objects.iter().filter(|(key, _)| key.starts_with(prefix));
+        let mut keys = keys.filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
+        let page: Vec<_> = keys.by_ref().take(most).collect();
+        let next = keys.next().and(page.last());
+        let object = |(key, object): &(&String, &Object)| {
+            let tag = object.tag();
+            format!("<Contents><Key>{key}</Key><ETag>\"{tag}\"</ETag><Size>{}</Size></Contents>", object.bytes.len())
+        };
+        let contents: String = page.iter().map(object).collect();
+        let next = next.map(|(key, _)| format!("<NextContinuationToken>{key}</NextContinuationToken>"));
+        let truncated = next.is_some();
+        let next = next.unwrap_or_default();
+        let result = format!("<IsTruncated>{truncated}</IsTruncated>{next}{contents}");
+        Answer::new(200, format!("<ListBucketResult>{result}</ListBucketResult>"))
+    }
+
+    /// What is stored under `key`, as root sees it.
+    pub(crate) fn peek(&self, key: &str) -> Option<Arc<Vec<u8>>> {
+        lock(&self.objects).get(key).map(|object| Arc::clone(&object.bytes))
+    }
+
+    /// The keys that begin so, as root sees them.
+    pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
+        lock(&self.objects).keys().filter(|key| key.starts_with(prefix)).cloned().collect()
+    }
+
+    /// Somebody with the right to do so replaces an object, on no condition.
+    pub(crate) fn overwrite(&self, key: &str, bytes: Vec<u8>) {
+        lock(&self.objects).insert(key.to_owned(), Object { bytes: Arc::new(bytes), sound: None });
+    }
+
+    /// Somebody spoils an object.
+    pub(crate) fn spoil(&self, key: &str, with: impl FnOnce(&[u8]) -> Vec<u8>) {
+        if let Some(object) = lock(&self.objects).get_mut(key) {
+            let sound = object.sound.take().unwrap_or_else(|| Arc::clone(&object.bytes));
+            object.bytes = Arc::new(with(&object.bytes));
+            object.sound = Some(sound);
+        }
+    }
+
+    /// Somebody puts back what was spoilt, but for what was written anew since. Gives the keys.
+    pub(crate) fn mend(&self) -> Vec<String> {
+        let mut mended = Vec::new();
+        for (key, object) in lock(&self.objects).iter_mut() {
+            if let Some(sound) = object.sound.take() {
+                object.bytes = sound;
+                mended.push(key.clone());
+            }
+        }
+        mended
+    }
+}
+
+fn error(status: u16, code: &str) -> Answer {
+    Answer::new(status, format!("<Error><Code>{code}</Code><Message>the simulation says so</Message></Error>"))
+}
