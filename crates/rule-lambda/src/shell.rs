@@ -30,8 +30,8 @@ const MOST_OF_PRINCIPAL: usize = 256;
 const SESSION_LENGTH: Duration = Duration::from_secs(900);
 
 /// The most bytes of a batch. The 200 findings of the poller's batches have less than one million, however long their
-/// names are.
-const MOST_OF_BATCH: usize = 2 * 1024 * 1024;
+/// names are; the 1,000 that its settings allow have less than three, as long as their names are not made of quotes.
+const MOST_OF_BATCH: usize = 4 * 1024 * 1024;
 /// The most bytes of a plan. That of a batch has a few million, and takes some times as much when it is read.
 const MOST_OF_PLAN: usize = 16 * 1024 * 1024;
 /// The most findings of a batch: far more than the poller's 200, and no more than a Lambda has memory and time for.
