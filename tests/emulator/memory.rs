@@ -180,14 +180,14 @@ async fn a_rule_has_room_for_the_worst_batch() {
     let id = BatchId { rule: "s3-public-bucket".into(), run: RunId::start(), batch: 1 };
     let named =
         |count: usize, length: usize| batch(&id, (0..count).map(|n| format!("{n:04}{}", "x".repeat(length - 4))));
-    let bad = [batch(&id, []), b"x\n".repeat(1 << 20)].concat();
+    let bad = [batch(&id, []), b"x\n".repeat(2 << 20)].concat();
     for (name, batch, says) in [
-        ("names of a megabyte each", named(20, 1 << 20), "more than 2097152 bytes"),
+        ("names of a megabyte each", named(20, 1 << 20), "more than 4194304 bytes"),
         ("one name of a megabyte", named(1, 1 << 20), "its resource has 1048576 bytes"),
-        ("the longest names", named(200, 2_048), "AccessDenied"),
-        ("the most findings", named(5_000, 200), "AccessDenied"),
+        ("the longest names", named(1_000, 2_048), "AccessDenied"),
+        ("the most findings", named(5_000, 600), "AccessDenied"),
         ("more than the most findings", named(8_000, 8), "at most 5000 are allowed"),
-        ("bad lines alone", bad[..2 << 20].to_vec(), "more lines, up to this one, are not findings"),
+        ("bad lines alone", bad[..4 << 20].to_vec(), "more lines, up to this one, are not findings"),
     ] {
         let aws = aws(batch).await;
         let environment = [

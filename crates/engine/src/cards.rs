@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use remediation::records::{CardError, Condition, Version, card_key, cards_of};
+use remediation::records::{CardError, Condition, Record as _, Version, card_key, cards_of};
 use remediation::{AccountId, Card, Outcome, RecordError, Records, Resource};
 use tokio::sync::OnceCell;
 
@@ -64,7 +64,8 @@ impl Cards {
     /// The card of a resource as it is now.
     pub(crate) async fn read_again(&self, resource: &Resource) -> Result<Known, CardsError> {
         let key = card_key(&self.rule, resource);
-        let Some(stored) = self.records.find(&key).await.map_err(|error| CardsError::unread(&error))? else {
+        let stored = self.records.find_at_most(&key, Card::MOST_BYTES).await;
+        let Some(stored) = stored.map_err(|error| CardsError::unread(&error))? else {
             return Ok(self.none(key, resource));
         };
         let card = Card::from_json(&stored.bytes, &self.rule, resource);

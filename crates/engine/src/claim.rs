@@ -172,7 +172,13 @@ impl<R: Rule> Engine<R> {
 
     /// Who else is at work on a resource: another run that has claimed it, or what a run that never let go of it has set
     /// going, such as a runbook, which outlives a Lambda.
-    pub(crate) async fn at_work(&self, client: &R::Client, resource: &Resource, card: &Card) -> Result<Option<String>> {
+    pub(crate) async fn at_work(
+        &self,
+        client: &R::Client,
+        resource: &Resource,
+        known: &Known,
+    ) -> Result<Option<String>> {
+        let card = &known.card;
         let Some(Claim { run, .. }) = &card.claim else { return Ok(None) };
         if let Some(Claim { until, .. }) = card.claimed_by_another(&self.holder, self.clock.now()) {
             return Ok(Some(format!(

@@ -107,7 +107,6 @@ impl<R: Rule> Engine<R> {
         if let Some(exempt) = known.card.exempt.as_ref().filter(|exempt| now < exempt.until) {
             return Err(Verdict::new(Outcome::Exempt, format!("{} (until {})", exempt.reason, exempt.until)));
         }
-        let card = known.card.clone();
         decided.sightings = match &job.warrant {
             Warrant::Mode(_) => self.guard(&decided.work, &decided.proposal.changes).await,
             Warrant::Shown(shown) => {
@@ -130,8 +129,9 @@ impl<R: Rule> Engine<R> {
         if !matches!(decision, Decision::Write(..)) {
             return Ok(decision);
         }
+        let Some(known) = &decided.known else { return Ok(decision) };
         let work = &decided.work;
-        let busy = self.at_work(&work.looked.client, work.resource(), &card).await;
+        let busy = self.at_work(&work.looked.client, work.resource(), known).await;
         let busy = busy.map_err(|error| {
             let finding = work.finding();
             self.failed(finding, &self.in_session(finding, error), work.findings.len())

@@ -212,9 +212,17 @@ impl<R: Rule> Engine<R> {
             Scope::Global => self.home_region.as_deref(),
             Scope::Located => None,
         };
+        self.is_our_region(region, None)
+    }
+
+    /// Whether this deployment looks after a region, where it is one and the deployment has regions of its own. `arn` is
+    /// what is known to be there.
+    fn is_our_region(&self, region: Option<&str>, arn: Option<&str>) -> Result<()> {
         match (&self.regions, region) {
             (Some(regions), Some(region)) if !regions.iter().any(|of| of == region) => {
-                let message = format!("it is in {region}, so the deployment that looks after that region fixes it");
+                let what = arn.map(|arn| format!(" ({arn})")).unwrap_or_default();
+                let message =
+                    format!("it is in {region}, so the deployment that looks after that region fixes it{what}");
                 Err(Error::out_of_reach("finding's region", message))
             }
             _ => Ok(()),
@@ -232,14 +240,7 @@ impl<R: Rule> Engine<R> {
             return Err(Error::out_of_reach("finding's account", message));
         }
         let region = if region.is_global() { self.home_region.as_deref() } else { Some(region.as_ref()) };
-        match (&self.regions, region) {
-            (Some(regions), Some(region)) if !regions.iter().any(|of| of == region) => {
-                let message =
-                    format!("it is in {region}, so the deployment that looks after that region fixes it ({arn})");
-                Err(Error::out_of_reach("finding's region", message))
-            }
-            _ => Ok(()),
-        }
+        self.is_our_region(region, Some(arn))
     }
 
     /// What is reported of findings for which a call failed before anything was written.

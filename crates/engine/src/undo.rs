@@ -292,7 +292,7 @@ impl<R: Rule> Engine<R> {
         if written.is_empty() {
             return Err(Verdict::new(Outcome::Held, "the run wrote nothing of it, so there is nothing to take back"));
         }
-        let busy = self.at_work(&client, &seen.resource, &known.card).await;
+        let busy = self.at_work(&client, &seen.resource, &known).await;
         let busy = busy.map_err(|error| self.failed(finding, &self.in_session(finding, error), 1))?;
         if let Some(busy) = busy {
             return Err(Verdict::new(Outcome::Deferred, busy));

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use remediation::{AccountId, Batch, BatchId, Finding, RecordError, Records, RunId};
 
-/// The most findings in a batch.
-pub const BATCH_SIZE: usize = 200;
+use crate::Limits;
+
 /// The most findings that wait for others: some four megabytes, and with the longest names some thirty.
-pub(crate) const MOST_WAITING: usize = 50 * BATCH_SIZE;
+pub(crate) const MOST_WAITING: usize = 10_000;
 
 /// Writes the findings of one run of one rule.
 pub(crate) struct Batches<'a> {
@@ -21,21 +21,20 @@ pub(crate) struct Batches<'a> {
     run: RunId,
     waiting: BTreeMap<AccountId, Vec<Finding>>,
     count: usize,
-    /// The most batches.
-    most: u32,
+    limits: Limits,
     pub(crate) written: u32,
     /// How many findings were not written, because of that limit.
     pub(crate) left: usize,
 }
 
 impl<'a> Batches<'a> {
-    pub(crate) fn new(records: &'a Records, rule: &'a str, run: RunId, most: u32) -> Self {
-        Self { records, rule, run, waiting: BTreeMap::new(), count: 0, most, written: 0, left: 0 }
+    pub(crate) fn new(records: &'a Records, rule: &'a str, run: RunId, limits: Limits) -> Self {
+        Self { records, rule, run, waiting: BTreeMap::new(), count: 0, limits, written: 0, left: 0 }
     }
 
     /// Adds a finding, and writes a batch if too many wait. Once the limit of batches is reached, it is only counted.
     pub(crate) async fn add(&mut self, finding: Finding) -> Result<(), RecordError> {
-        if self.written >= self.most {
+        if self.written >= self.limits.batches {
             self.left += 1;
             return Ok(());
         }
@@ -46,7 +45,7 @@ impl<'a> Batches<'a> {
 
     /// Writes the findings that still wait, as far as the limit of batches allows.
     pub(crate) async fn finish(&mut self) -> Result<(), RecordError> {
-        while self.count > 0 && self.written < self.most {
+        while self.count > 0 && self.written < self.limits.batches {
             self.write_one().await?;
         }
         self.left = self.left.saturating_add(self.count);
@@ -63,14 +62,15 @@ impl<'a> Batches<'a> {
     fn take(&mut self) -> Vec<Finding> {
         let mut accounts: Vec<_> = self.waiting.iter().map(|(account, of)| (of.len(), account.clone())).collect();
         accounts.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.cmp(b)));
-        let mut taken = Vec::with_capacity(BATCH_SIZE);
+        let size = self.limits.batch_size.max(1);
+        let mut taken = Vec::with_capacity(size);
         for (count, account) in accounts {
             let Some(of) = self.waiting.get_mut(&account) else { continue };
-            if count > BATCH_SIZE && taken.is_empty() {
+            if count > size && taken.is_empty() {
                 sort(of);
-                return of.drain(..whole_resources(of)).collect();
+                return of.drain(..whole_resources(of, size)).collect();
             }
-            if count <= BATCH_SIZE - taken.len() {
+            if count <= size - taken.len() {
                 sort(of);
                 taken.append(of);
             }
@@ -96,16 +96,16 @@ fn sort(findings: &mut [Finding]) {
     findings.sort_by_cached_key(key);
 }
 
-/// How many of these sorted findings fill a batch without a resource that is only in it in part. A resource with more
+/// How many of these sorted findings fill a batch of `size` without a resource that is only in it in part. A resource with more
 /// findings than a batch has room for stays whole.
-fn whole_resources(findings: &[Finding]) -> usize {
+fn whole_resources(findings: &[Finding], size: usize) -> usize {
     let ends = (1..=findings.len()).filter(|end| match (&findings[end - 1], findings.get(*end)) {
         (last, Some(next)) => last.resource != next.resource,
         (_, None) => true,
     });
     let mut most = 0;
     for end in ends {
-        if most > 0 && end > BATCH_SIZE {
+        if most > 0 && end > size {
             break;
         }
         most = end;
@@ -121,6 +121,9 @@ mod tests {
 
     use super::*;
 
+    /// What a batch has unless it is set.
+    const BATCH_SIZE: usize = 200;
+
     /// A finding of an account by the number of its resource and of its control.
     fn listed(account: usize, resource: usize, control: usize) -> Finding {
         Finding {
@@ -135,10 +138,14 @@ mod tests {
 
     /// The batches that come of these findings, in this order, and the most that waited.
     async fn batches_of(findings: &[Finding]) -> (Vec<Batch>, usize) {
+        batches_within(Limits { batches: u32::MAX, ..Limits::default() }, findings).await
+    }
+
+    async fn batches_within(limits: Limits, findings: &[Finding]) -> (Vec<Batch>, usize) {
         let folder = TempDir::new().unwrap();
         let records = Records::Folder(folder.path().into());
         let run = RunId::start();
-        let mut batches = Batches::new(&records, "open-door", run, u32::MAX);
+        let mut batches = Batches::new(&records, "open-door", run, limits);
         let mut most = 0;
         for finding in findings {
             batches.add(finding.clone()).await.unwrap();
@@ -185,6 +192,17 @@ mod tests {
         for (batch, account) in batches.iter().zip([0, 1]) {
             assert!(batch.findings.iter().all(|of| of.account == listed(account, 0, 0).account), "{account}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_batch_has_as_many_findings_as_the_limits_say() {
+        let findings: Vec<_> = (0..1_003).map(|resource| listed(resource % 2, resource, 0)).collect();
+        for (batch_size, expected) in [(1, vec![1; 1_003]), (1_000, vec![502, 501])] {
+            let limits = Limits { batches: u32::MAX, batch_size, ..Limits::default() };
+            assert_eq!(sizes(&batches_within(limits, &findings).await.0), expected, "{batch_size}");
+        }
+        let limits = Limits { batches: 3, batch_size: 10, ..Limits::default() };
+        assert_eq!(sizes(&batches_within(limits, &findings).await.0), [10; 3]);
     }
 
     #[tokio::test]

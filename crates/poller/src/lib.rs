@@ -3,7 +3,7 @@
 //!
 //! Invariants:
 //!
-//! - Memory is bounded by one page, fifty batches and sixteen bytes a finding, whatever the length of the list.
+//! - Memory is bounded by one page, ten thousand waiting findings and sixteen bytes a finding, whatever the length of the list.
 //! - A poll reads and writes no more than its [`Limits`], and a poll that reaches one fails and says which.
 //! - Findings that name the same resource are in one batch, as long as no more findings wait than the limit.
 //! - Every row is counted exactly once: kept, left, skipped, of another region, of an unknown region, invalid or a
@@ -13,6 +13,7 @@
 
 mod answer;
 mod batches;
+mod limits;
 mod poll;
 mod token;
 
@@ -25,8 +26,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 pub use answer::{Answer, PolledControl};
-pub use batches::BATCH_SIZE;
-pub use poll::{Limits, PollError, Poller};
+pub use limits::{InvalidLimits, Limits};
+pub use poll::{PollError, Poller};
 pub use token::{TokenError, TokenSource};
 
 /// Every rule's `rule.json`.
@@ -41,6 +42,9 @@ pub enum Error {
     /// The environment variable that names the account of the bucket names none.
     #[error("the environment variable BUCKET_OWNER: {0}")]
     Owner(#[from] remediation::InvalidAccountId),
+    /// The environment variable of the limits of a poll has none in it.
+    #[error("the environment variable POLL_LIMITS: {0}")]
+    Limits(#[from] InvalidLimits),
     /// The tenant's name, or the address given instead of it, cannot be used.
     #[error(transparent)]
     Endpoint(#[from] netskope::Error),
@@ -102,8 +106,8 @@ fn until(deadline: SystemTime) -> Instant {
 }
 
 /// The poller as the environment describes it: `BUCKET`, `BUCKET_OWNER` (the account that has it), `NETSKOPE_TENANT`,
-/// `NETSKOPE_ENDPOINT` (optional, instead of the tenant's own address), `TOKEN_SECRET_ARN`, `HOME_REGION`, and the
-/// Lambda's own `AWS_REGION`.
+/// `NETSKOPE_ENDPOINT` (optional, instead of the tenant's own address), `TOKEN_SECRET_ARN`, `HOME_REGION`,
+/// `POLL_LIMITS` (optional, JSON of what differs from [`Limits::default`]), and the Lambda's own `AWS_REGION`.
 async fn from_env() -> Result<Poller, Error> {
     let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
     let endpoint = match std::env::var("NETSKOPE_ENDPOINT") {
@@ -112,21 +116,16 @@ async fn from_env() -> Result<Poller, Error> {
     };
     let (bucket, secret, home) = (setting("BUCKET")?, setting("TOKEN_SECRET_ARN")?, setting("HOME_REGION")?);
     let (owner, region) = (setting("BUCKET_OWNER")?.parse()?, setting("AWS_REGION")?);
+    let limits = match std::env::var("POLL_LIMITS") {
+        Ok(json) => Limits::from_json(&json)?,
+        Err(_) => Limits::default(),
+    };
     let manifests: Result<Vec<_>, _> = MANIFESTS.iter().map(|text| Manifest::from_json(text)).collect();
     let base = sdk_loader().load().await;
     let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention: None };
     let token = TokenSource::new(aws_sdk_secretsmanager::Client::new(&base), secret);
     let is_home = region == home;
-    Ok(Poller {
-        manifests: manifests?,
-        records,
-        token,
-        endpoint,
-        options: Options::default(),
-        limits: Limits::default(),
-        region,
-        is_home,
-    })
+    Ok(Poller { manifests: manifests?, records, token, endpoint, options: Options::default(), limits, region, is_home })
 }
 
 #[cfg(test)]

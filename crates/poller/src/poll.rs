@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::batches::Batches;
-use crate::{Answer, PolledControl, TokenError, TokenSource};
+use crate::{Answer, Limits, PolledControl, TokenError, TokenSource};
 
 /// What a poll needs.
 #[derive(Debug)]
@@ -30,24 +30,6 @@ pub struct Poller {
     pub region: String,
     /// Whether global findings are kept as well: exactly one region's deployment may.
     pub is_home: bool,
-}
-
-/// How much one poll reads and writes at most, whatever Netskope sends: each batch starts the rule's Lambda.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Rows of all lists together. Each control may use its share of what is left, as of the time.
-    pub rows: usize,
-    /// Bytes of all answers together, shared in the same way.
-    pub bytes: usize,
-    /// Batches. Findings that are left have no room in them.
-    pub batches: u32,
-}
-
-impl Default for Limits {
-    /// 100,000 findings fit into the batches.
-    fn default() -> Self {
-        Self { rows: 200_000, bytes: 1024 * 1024 * 1024, batches: 500 }
-    }
 }
 
 /// Why a poll failed. The findings written before are still correct.
@@ -152,7 +134,7 @@ impl Poller {
         })?;
         let mut client = Client::new(self.endpoint.clone(), self.token.get().await?, self.options)?;
         let as_of = ambient::now().as_second();
-        let batches = Batches::new(&self.records, &manifest.id, run, self.limits.batches);
+        let batches = Batches::new(&self.records, &manifest.id, run, self.limits);
         let (seen, answer) = (HashSet::new(), Answer::new(rule, run));
         let mut sieve = Sieve { poller: self, batches, seen, answer, bytes: 0, room: Room::default() };
         let mut broken = Vec::new();

@@ -26,4 +26,4 @@ pub use records::{
     PolicyOverride, PolicyRecord, REPORT_SCHEMA, RecordError, Records, Report, ReportedFinding, Retention, StoredPlan,
     Verification,
 };
-pub use text::utf8;
+pub use text::{read_at_most, utf8};

@@ -27,7 +27,7 @@ pub use policy_record::PolicyRecord;
 pub use report::{AccountProblem, REPORT_SCHEMA, Report, ReportedFinding, Verification};
 pub use retention::{InvalidRetention, Retention};
 pub use schema::{Record, SchemaError, read};
-pub use store::{Condition, RecordError, Records, Stored, Version};
+pub use store::{Condition, MOST_BYTES, RecordError, Records, Stored, Version};
 
 /// The bytes of a digest as people write them.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {

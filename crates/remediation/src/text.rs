@@ -1,6 +1,23 @@
-//! Text that people and other systems wrote, read in the encodings in which Windows' tools write it.
+//! Text that people and other systems wrote, read up to a length, and in the encodings in which Windows' tools write it.
 
 use std::borrow::Cow;
+use std::io::{self, Read};
+
+/// Reads all of `from`, where that is at most `most` bytes.
+///
+/// # Errors
+///
+/// It cannot be read, or is longer ([`io::ErrorKind::FileTooLarge`]); of what is longer, nothing after the first byte too
+/// many is read.
+pub fn read_at_most(from: impl Read, most: usize) -> io::Result<Vec<u8>> {
+    let (mut bytes, limit) = (Vec::new(), u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1));
+    from.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let message = format!("it has more than {most} bytes, so it was not read");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
 
 /// The bytes as UTF-8 without a byte order mark. UTF-16 is known by its mark; every other text is left as it is, valid or
 /// not. <https://www.unicode.org/faq/utf_bom.html#bom4>

@@ -10,7 +10,7 @@ use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
 use engine::{Bounds, Deadline, Engine};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
-use remediation::records::read;
+use remediation::records::{Record as _, read};
 use remediation::{
     Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan,
     PolicyError, PolicyRecord, Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
@@ -30,12 +30,16 @@ const MOST_OF_PRINCIPAL: usize = 256;
 const SESSION_LENGTH: Duration = Duration::from_secs(900);
 
 /// The most bytes of a batch. The 200 findings of the poller's batches have less than one million, however long their
-/// names are.
-const MOST_OF_BATCH: usize = 2 * 1024 * 1024;
+/// names are; the 1,000 that its settings allow have less than three, as long as their names are not made of quotes.
+const MOST_OF_BATCH: usize = 4 * 1024 * 1024;
 /// The most bytes of a plan. That of a batch has a few million, and takes some times as much when it is read.
 const MOST_OF_PLAN: usize = 16 * 1024 * 1024;
 /// The most findings of a batch: far more than the poller's 200, and no more than a Lambda has memory and time for.
 const MOST_FINDINGS: usize = 5_000;
+/// The most records of an event that are taken. S3 puts one into each event, though the format has room for many; who
+/// calls the function by hand could send thousands, each of them with a report of its own.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
+const MOST_OF_EVENT: usize = 100;
 /// The most characters of an error that the service is told; the log and the reports have it in full.
 const MOST_OF_ERROR: usize = 8_000;
 
@@ -153,12 +157,24 @@ impl<R: Rule> Shell<R> {
     /// # Errors
     ///
     /// A batch, a record or the policy could not be used, a batch failed as a whole, a part of an approval was deferred,
-    /// or a report could not be stored. The other batches are done all the same.
+    /// or a report could not be stored. The other batches are done all the same; of an event with too many records, the
+    /// first hundred.
     pub async fn handle(&self, event: LambdaEvent<S3Event>) -> Result<Answer, EventError> {
         let left = event.context.deadline().duration_since(ambient::system_time()).unwrap_or(Duration::ZERO);
         let invocation = Invocation { deadline: Deadline::after(left), request: event.context.request_id };
         let (mut batches, mut failures) = (Vec::new(), Vec::new());
-        for record in event.payload.records {
+        let records = event.payload.records;
+        let count = records.len();
+        if count > MOST_OF_EVENT {
+            let left = count - MOST_OF_EVENT;
+            let what = format!(
+                "the event has {count} records, of which the first {MOST_OF_EVENT} are taken: nothing was done about the \
+                 last {left}. Invoke the function again with these, in events of at most {MOST_OF_EVENT}"
+            );
+            tracing::error!("{what}");
+            failures.push(what);
+        }
+        for record in records.into_iter().take(MOST_OF_EVENT) {
             batches.push(self.process(Object::of(record), &invocation, &mut failures).await);
         }
         if failures.is_empty() { Ok(Answer { batches }) } else { Err(EventError { failures }) }
@@ -222,7 +238,8 @@ impl<R: Rule> Shell<R> {
     /// Takes an approval, and the plan that it is of, to a report.
     async fn carry_out(&self, object: &Object, invocation: &Invocation) -> Result<Report, Unusable> {
         let rule = &self.manifest.id;
-        let bytes = self.records.get_at_most(&object.key, MOST_OF_BATCH).await.map_err(Unusable::without_batch)?;
+        let bytes = self.records.get_at_most(&object.key, Approval::MOST_BYTES).await;
+        let bytes = bytes.map_err(Unusable::without_batch)?;
         let approval = Approval::from_json(&bytes, rule).map_err(Unusable::without_batch)?;
         if !approval.plan.starts_with(&Folder::Plans.of(rule)) {
             let why = format!("the approval is of {}, which is no plan of {rule}", approval.plan);

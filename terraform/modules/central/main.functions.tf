@@ -10,6 +10,7 @@ locals {
           {
             NETSKOPE_TENANT  = var.netskope_tenant
             TOKEN_SECRET_ARN = aws_secretsmanager_secret.token.arn
+            POLL_LIMITS      = jsonencode(var.poll_limits)
           },
           var.netskope_endpoint == null ? {} : { NETSKOPE_ENDPOINT = var.netskope_endpoint },
         )

@@ -372,6 +372,39 @@ variable "poller_reserved_concurrency" {
   }
 }
 
+# A caller that accepts any limits must look for unknown keys itself: this type silently drops them.
+variable "poll_limits" {
+  type = object({
+    rows       = optional(number, 200000)
+    bytes      = optional(number, 1073741824)
+    batches    = optional(number, 500)
+    batch_size = optional(number, 200)
+  })
+  description = "How much one poll of a rule takes at most, whatever Netskope sends: rows and bytes of its lists (1 GiB), batches that it writes, each of which starts the rule's Lambda, and findings in a batch. So it hands on at most batches × batch_size findings, 100,000 unless they are set. A poll that reaches a limit fails, says which, and hands on what it has read."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = var.poll_limits.rows >= 1 && var.poll_limits.rows <= 1000000 && floor(var.poll_limits.rows) == var.poll_limits.rows
+    error_message = "poll_limits.rows must be a whole number from 1 to 1,000,000."
+  }
+
+  validation {
+    condition     = var.poll_limits.bytes >= 1 && var.poll_limits.bytes <= 17179869184 && floor(var.poll_limits.bytes) == var.poll_limits.bytes
+    error_message = "poll_limits.bytes must be a whole number from 1 to 17,179,869,184 (16 GiB)."
+  }
+
+  validation {
+    condition     = var.poll_limits.batches >= 1 && var.poll_limits.batches <= 10000 && floor(var.poll_limits.batches) == var.poll_limits.batches
+    error_message = "poll_limits.batches must be a whole number from 1 to 10,000."
+  }
+
+  validation {
+    condition     = var.poll_limits.batch_size >= 1 && var.poll_limits.batch_size <= 1000 && floor(var.poll_limits.batch_size) == var.poll_limits.batch_size
+    error_message = "poll_limits.batch_size must be a whole number from 1 to 1,000."
+  }
+}
+
 variable "log_retention_days" {
   type        = number
   description = "For how many days to keep the logs of the Lambdas."

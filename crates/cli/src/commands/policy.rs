@@ -1,11 +1,13 @@
 //! `policy`: what is wrong with a policy, and the JSON Schema of policies.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use clap::Subcommand;
-use remediation::{Policy, line_at, nearest, utf8};
+use remediation::records::MOST_BYTES;
+use remediation::{Policy, line_at, nearest, read_at_most, utf8};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -106,7 +108,7 @@ impl Checked {
 }
 
 fn read(file: &Path) -> io::Result<String> {
-    String::from_utf8(utf8(&fs::read(file)?).into_owned())
+    String::from_utf8(utf8(&read_at_most(File::open(file)?, MOST_BYTES)?).into_owned())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
@@ -181,6 +183,8 @@ fn rule_schema(rule: &LoadedRule, settings: &Schema) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn of(text: &str) -> Vec<String> {

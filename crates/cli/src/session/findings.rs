@@ -1,14 +1,15 @@
 //! Findings, from a file or from Netskope.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use netskope::Options;
 use poller::{Answer, Limits, PollError, Poller, TokenSource};
-use remediation::{AccountId, Batch, BatchError, BatchId, Finding, Records, Region};
+use remediation::records::MOST_BYTES;
+use remediation::{AccountId, Batch, BatchError, BatchId, Finding, Records, Region, read_at_most};
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -121,13 +122,12 @@ impl Gathered {
 }
 
 fn from_file(path: &Path, rules: &[LoadedRule]) -> Result<Gathered, Error> {
-    let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        io::stdin().read_to_end(&mut bytes).map(drop)
+        read_at_most(io::stdin(), MOST_BYTES)
     } else {
-        fs::read(path).map(|read| bytes = read)
+        File::open(path).and_then(|file| read_at_most(file, MOST_BYTES))
     };
-    read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let bytes = read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
     Ok(Gathered { batches: vec![read_batch(path, &bytes, rules)?], ..Gathered::default() })
 }
 

@@ -347,7 +347,7 @@ async fn a_list_longer_than_a_poll_may_read_leaves_room_for_the_other_control_an
     for (limits, read) in [
         (Limits { rows: 12, ..Limits::default() }, 6..7),
         (Limits { bytes: 9_000, ..Limits::default() }, 4..12),
-        (Limits { rows: 80, bytes: 1 << 20, batches: 1 }, 40..41),
+        (Limits { rows: 80, bytes: 1 << 20, batches: 1, ..Limits::default() }, 40..41),
     ] {
         let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
         netskope.set_rows(of(CONTROL, 40).chain(of(WINDOWS, 3)).collect());

@@ -1,5 +1,6 @@
 //! The SDK configuration that everything starts from.
 
+use std::fs::File;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -9,6 +10,11 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provi
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+
+use crate::text::read_at_most;
+
+/// The most bytes of a file of certificates: those of a system are a few hundred thousand.
+const MOST_OF_BUNDLE: usize = 16 * 1024 * 1024;
 
 /// The loader of the SDK configuration that everything here starts from: every call ends within 30 seconds, retries included.
 pub fn sdk_loader() -> ConfigLoader {
@@ -37,7 +43,7 @@ pub fn sdk_loader() -> ConfigLoader {
 fn trust_store() -> TrustStore {
     let store = TrustStore::default();
     let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else { return store };
-    let read = std::fs::read(&path).map_err(|error| error.to_string());
+    let read = File::open(&path).and_then(|file| read_at_most(file, MOST_OF_BUNDLE)).map_err(|error| error.to_string());
     let read = read.and_then(|pem| certificates(&pem).map(|()| pem));
     match read {
         Ok(pem) => store.with_pem_certificate(pem),

@@ -1,5 +1,7 @@
 //! The scope: the accounts that may be written to, whatever is listed of others.
 
+use std::sync::LazyLock;
+
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
@@ -12,6 +14,9 @@ const ORGANIZATION: &str = "^o-[a-z0-9]{10,32}$";
 /// How the path of an organizational unit looks, as IAM writes it, with or without a wildcard for what is below.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
 const PATH: &str = "^o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)*\\*?$";
+/// The two, compiled once. A pattern that is none matches nothing, and a test has texts that must match.
+static IS_ORGANIZATION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(ORGANIZATION).ok());
+static IS_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(PATH).ok());
 
 /// The accounts that are written to: those to which everything applies that is given. Without any of it, all that let us
 /// in.
@@ -38,16 +43,18 @@ impl Scope {
         self.accounts.as_ref().is_none_or(|accounts| accounts.contains(account))
     }
 
-    /// What IAM alone holds an account to: of which organization it must be, or which of its units.
+    /// What IAM alone holds an account to: of which organization it must be, and of which of the units.
     pub(super) fn of_iam(&self) -> Option<String> {
+        let organization = self.organization.as_ref().map(|id| format!("the organization {id}"));
         let units = self.organizational_units.as_ref().map(|units| format!("the units {}", units.join(", ")));
-        units.or_else(|| self.organization.as_ref().map(|id| format!("the organization {id}")))
+        let asked: Vec<_> = organization.into_iter().chain(units).collect();
+        (!asked.is_empty()).then(|| asked.join(" and "))
     }
 }
 
 fn organization<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let id: Option<String> = Option::deserialize(deserializer)?;
-    let wrong = |id: &String| !is_like(ORGANIZATION, id);
+    let wrong = |id: &String| !is_like(IS_ORGANIZATION.as_ref(), id);
     match id {
         Some(id) if wrong(&id) => {
             Err(de::Error::custom(format!("`{id}` is no ID of an organization, such as o-a1b2c3d4e5")))
@@ -58,7 +65,7 @@ fn organization<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
 
 fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     let paths: Option<Vec<String>> = not_empty(deserializer)?;
-    match paths.iter().flatten().find(|path| !is_like(PATH, path)) {
+    match paths.iter().flatten().find(|path| !is_like(IS_PATH.as_ref(), path)) {
         Some(path) => Err(de::Error::custom(format!(
             "`{path}` is no path of an organizational unit, such as o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"
         ))),
@@ -80,8 +87,8 @@ fn not_empty<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) ->
     }
 }
 
-fn is_like(pattern: &str, text: &str) -> bool {
-    Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+fn is_like(pattern: Option<&Regex>, text: &str) -> bool {
+    pattern.is_some_and(|pattern| pattern.is_match(text))
 }
 
 #[cfg(test)]
@@ -113,6 +120,8 @@ mod tests {
         assert_eq!(asks(r#"{"organization": "o-a1b2c3d4e5"}"#).unwrap(), "the organization o-a1b2c3d4e5");
         let unit = r#"{"organizational_units": ["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"]}"#;
         assert_eq!(asks(unit).unwrap(), "the units o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*");
+        let both = r#"{"organization": "o-a1b2c3d4e5", "organizational_units": ["o-a1b2c3d4e5/r-ab12/*"]}"#;
+        assert_eq!(asks(both).unwrap(), "the organization o-a1b2c3d4e5 and the units o-a1b2c3d4e5/r-ab12/*");
     }
 
     #[test]

@@ -137,6 +137,11 @@ fn another_schema_version_is_refused() {
     assert!(Policy::from_json(b"{}").is_ok());
     assert!(matches!(Policy::from_json(b"{"), Err(PolicyError::Syntax(_))));
     assert!(matches!(Policy::from_json(&[0xff]), Err(PolicyError::Syntax(_))));
+    let mut long = br#"{"schema": 1}"#.to_vec();
+    long.resize(Policy::MOST_BYTES, b' ');
+    assert!(Policy::from_json(&long).is_ok());
+    long.push(b' ');
+    assert!(Policy::from_json(&long).unwrap_err().to_string().contains("more than the 4194304 that one can have"));
 }
 
 #[test]

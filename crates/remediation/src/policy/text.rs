@@ -73,13 +73,20 @@ impl PolicyError {
 }
 
 impl Policy {
+    /// The most bytes of a policy: more than ten thousand exemptions have, and far less than a Lambda has memory for.
+    pub const MOST_BYTES: usize = 4 * 1024 * 1024;
+
     /// Reads a policy, in UTF-8 or with a byte order mark.
     ///
     /// # Errors
     ///
-    /// A typo (with its line and the nearest known word), or another schema version.
+    /// It is too long, or has a typo (with its line and the nearest known word) or another schema version.
     pub fn from_json(bytes: &[u8]) -> Result<Self, PolicyError> {
         let syntax = |error: String| PolicyError::Syntax(error);
+        if bytes.len() > Self::MOST_BYTES {
+            let (found, most) = (bytes.len(), Self::MOST_BYTES);
+            return Err(syntax(format!("it has {found} bytes, more than the {most} that one can have")));
+        }
         let bytes = utf8(bytes);
         let json = str::from_utf8(&bytes).map_err(|error| syntax(error.to_string()))?;
         let policy: Self = serde_json::from_str(json).map_err(|error| syntax(with_nearest(&error.to_string())))?;

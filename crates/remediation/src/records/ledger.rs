@@ -69,6 +69,7 @@ struct Run {
 impl Record for Day {
     const KIND: &'static str = "ledger";
     const SCHEMA: u32 = LEDGER_SCHEMA;
+    const MOST_BYTES: usize = 16 * 1024 * 1024;
 }
 
 /// Why a ledger could not be written.
@@ -148,7 +149,9 @@ impl Ledger {
     }
 
     async fn read(&self) -> Result<(Day, Condition), RecordError> {
-        let Some(stored) = self.records.find(&self.key).await? else { return Ok((Day::empty(), Condition::Absent)) };
+        let Some(stored) = self.records.find_at_most(&self.key, Day::MOST_BYTES).await? else {
+            return Ok((Day::empty(), Condition::Absent));
+        };
         let day = read(&stored.bytes).map_err(|source| RecordError::Unusable { key: self.key.clone(), source })?;
         Ok((day, Condition::Unchanged(stored.version)))
     }

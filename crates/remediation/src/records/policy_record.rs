@@ -88,7 +88,8 @@ impl PolicyRecord {
             return Ok(Arc::clone(&read.policy));
         }
         let began = ambient::now();
-        let Stored { bytes, version } = self.records.fetch(&self.key).await.map_err(unread)?;
+        let stored = self.records.fetch_at_most(&self.key, Policy::MOST_BYTES).await;
+        let Stored { bytes, version } = stored.map_err(unread)?;
         let policy = match last.take() {
             Some(read) if read.version == version => read.policy,
             _ => {

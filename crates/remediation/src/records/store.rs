@@ -1,6 +1,6 @@
 //! Where batches, plans and reports are kept: the bucket, or a folder when a person runs the command line without one.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use std::collections::BTreeMap;
@@ -9,12 +9,13 @@ use std::fs::File;
 use aws_sdk_s3::primitives::ByteStream;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
-use tokio::{fs, task};
+use tokio::task;
 
 use super::schema::{Record, SchemaError, read};
 use super::{Report, Retention, hexadecimal};
 use crate::aws::{AccountId, Error, again_if_passing, call};
 use crate::domain::Outcome;
+use crate::text::read_at_most;
 
 const GET: &str = "s3:GetObject";
 const LIST: &str = "s3:ListBucket";
@@ -24,7 +25,7 @@ const UNMET: [&str; 2] = ["PreconditionFailed", "NoSuchKey"];
 /// The file in a folder of records that whoever replaces a record locks.
 const LOCK: &str = ".lock";
 /// The most bytes that are read of a record: the plan of a batch has a few million.
-pub(super) const MOST_BYTES: usize = 64 * 1024 * 1024;
+pub const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// How many runs of the same batch keep records of their own before something must be wrong.
 const MOST_ATTEMPTS: u32 = 1_000;
 
@@ -149,14 +150,14 @@ impl Records {
         Ok(self.fetch(key).await?.bytes)
     }
 
-    /// Reads the record `key` as what it must be.
+    /// Reads the record `key` as what it must be, and no further than such a record can be long.
     ///
     /// # Errors
     ///
     /// It is not there, cannot be read, or is something else.
     pub async fn get_as<R: Record>(&self, key: &str) -> Result<R, RecordError> {
         let unusable = |source| RecordError::Unusable { key: key.to_owned(), source };
-        read(&self.get(key).await?).map_err(unusable)
+        read(&self.get_at_most(key, R::MOST_BYTES).await?).map_err(unusable)
     }
 
     /// Reads the record `key`, if there is one.
@@ -168,7 +169,16 @@ impl Records {
     ///
     /// It cannot be read.
     pub async fn find(&self, key: &str) -> Result<Option<Stored>, RecordError> {
-        match self.fetch(key).await {
+        self.find_at_most(key, MOST_BYTES).await
+    }
+
+    /// Reads the record `key`, of at most `most` bytes, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// It is larger, or cannot be read.
+    pub async fn find_at_most(&self, key: &str, most: usize) -> Result<Option<Stored>, RecordError> {
+        match self.fetch_at_most(key, most).await {
             Ok(stored) => Ok(Some(stored)),
             Err(RecordError::Bucket { source, .. }) if source.code.as_deref() == Some("NoSuchKey") => Ok(None),
             Err(RecordError::Folder { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -194,7 +204,13 @@ impl Records {
         Ok(self.fetch_at_most(key, most).await?.bytes)
     }
 
-    async fn fetch_at_most(&self, key: &str, most: usize) -> Result<Stored, RecordError> {
+    /// Reads the record `key`, of at most `most` bytes, with its version. No more than that is kept of a longer one, and
+    /// nothing after it is read.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, is larger, or cannot be read.
+    pub async fn fetch_at_most(&self, key: &str, most: usize) -> Result<Stored, RecordError> {
         match self {
             Self::Bucket { client, bucket, owner, .. } => {
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: key.to_owned(), source };
@@ -219,7 +235,12 @@ impl Records {
             }
             Self::Folder(folder) => {
                 let path = folder.join(key);
-                let bytes = fs::read(&path).await.map_err(|source| RecordError::Folder { path, source })?;
+                let file = path.clone();
+                let bytes = in_background(move || read_at_most(File::open(file)?, most)).await;
+                let bytes = bytes.map_err(|source| match source.kind() {
+                    io::ErrorKind::FileTooLarge => RecordError::TooLong { key: key.to_owned(), most },
+                    _ => RecordError::Folder { path, source },
+                })?;
                 let version = version_of(&bytes);
                 Ok(Stored { bytes, version })
             }
@@ -324,7 +345,11 @@ impl Records {
                 match call(PUT, put).await {
                     Ok(answer) => version(PUT, answer.e_tag()).map(Some).map_err(failed),
                     Err(Error { code: Some(code), .. }) if UNMET.contains(&code.as_str()) => {
-                        let found = self.find(key).await?;
+                        let found = match self.find_at_most(key, bytes.len()).await {
+                            // What is longer is not this record.
+                            Err(RecordError::TooLong { .. }) => None,
+                            found => found?,
+                        };
                         Ok(found.filter(|found| found.bytes == bytes).map(|found| found.version))
                     }
                     Err(source) => Err(failed(source)),
@@ -352,6 +377,20 @@ fn version_of(bytes: &[u8]) -> Version {
     Version(hexadecimal(&Sha256::digest(bytes)))
 }
 
+/// The version of a file, of which never more than a part is in memory.
+fn version_of_file(path: &Path) -> io::Result<Version> {
+    let (mut file, mut sum) = (BufReader::new(File::open(path)?), Sha256::new());
+    loop {
+        let part = file.fill_buf()?;
+        if part.is_empty() {
+            return Ok(Version(hexadecimal(&sum.finalize())));
+        }
+        sum.update(part);
+        let length = part.len();
+        file.consume(length);
+    }
+}
+
 /// Runs what blocks where it may.
 async fn in_background<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     task::spawn_blocking(work).await.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
@@ -370,8 +409,8 @@ fn create_file(path: &Path, bytes: &[u8]) -> io::Result<Option<Version>> {
 fn replace_file(root: &Path, path: &Path, bytes: &[u8], version: &Version) -> io::Result<Option<Version>> {
     let lock = File::options().create(true).truncate(false).write(true).open(root.join(LOCK))?;
     lock.lock()?;
-    match std::fs::read(path) {
-        Ok(found) if version_of(&found) == *version => {
+    match version_of_file(path) {
+        Ok(found) if found == *version => {
             write_beside(path, bytes)?.persist(path).map_err(|failed| failed.error)?;
             Ok(Some(version_of(bytes)))
         }
@@ -410,7 +449,7 @@ fn list_folder(root: &Path, prefix: &str) -> io::Result<BTreeMap<String, Version
                 && is_record
                 && key.starts_with(prefix)
             {
-                keys.insert(key.to_owned(), version_of(&std::fs::read(&path)?));
+                keys.insert(key.to_owned(), version_of_file(&path)?);
             }
         }
     }
@@ -428,6 +467,9 @@ fn numbered(key: &str, attempt: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use aws_sdk_s3::Client;
     use aws_sdk_s3::error::ErrorMetadata;
     use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
@@ -436,10 +478,12 @@ mod tests {
     use aws_sdk_s3::types::ObjectLockMode;
     use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
     use tempfile::{NamedTempFile, TempDir};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
     use crate::domain::RunId;
-    use crate::records::BatchId;
+    use crate::records::{BatchId, Card};
 
     const OWNER: &str = "111111111111";
 
@@ -678,6 +722,77 @@ mod tests {
         let error = records.get_at_most("x.json", 4).await.unwrap_err();
         assert_eq!(error.to_string(), "x.json has more than 4 bytes, so it was not read");
         assert!(!error.passes());
+    }
+
+    #[tokio::test]
+    async fn a_record_longer_than_its_kind_can_be_is_read_no_further_from_a_folder() {
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        let most = Card::MOST_BYTES;
+        records.create("x.json", vec![b' '; most]).await.unwrap();
+        assert_eq!(records.get_at_most("x.json", most).await.unwrap().len(), most);
+        // A file that takes no room, and would not fit into any memory.
+        let file = File::create(folder.path().join("y.json")).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let says = |most: usize| format!("y.json has more than {most} bytes, so it was not read");
+        assert_eq!(records.get_as::<Card>("y.json").await.unwrap_err().to_string(), says(most));
+        assert_eq!(records.find_at_most("y.json", most).await.unwrap_err().to_string(), says(most));
+        assert_eq!(records.fetch("y.json").await.unwrap_err().to_string(), says(MOST_BYTES));
+    }
+
+    #[tokio::test]
+    async fn of_an_object_that_never_ends_no_more_is_read_than_its_kind_can_have() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let sent = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&sent);
+        let server = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 8192];
+                let _ = stream.read(&mut request).await.unwrap();
+                // No length is announced, and none could be believed.
+                let head = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nTransfer-Encoding: chunked\r\n\r\n";
+                let _ = stream.write_all(head.as_bytes()).await;
+                let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+                while count.load(Ordering::Relaxed) < 1 << 30 && stream.write_all(&chunk).await.is_ok() {
+                    count.fetch_add(0x10000, Ordering::Relaxed);
+                }
+            }
+        });
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version_latest()
+            .region(aws_sdk_s3::config::Region::new("us-east-1"))
+            .allow_no_auth()
+            .force_path_style(true)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(format!("http://{address}"))
+            .build();
+        let records = of_owner(Client::from_conf(config));
+        let error = records.get_as::<Card>("x.json").await.unwrap_err();
+        assert_eq!(error.to_string(), format!("x.json has more than {} bytes, so it was not read", Card::MOST_BYTES));
+        drop(records);
+        server.abort();
+        // What the sockets hold is sent, too.
+        let sent = sent.load(Ordering::Relaxed);
+        assert!(sent < 16 << 20, "{sent} bytes were taken of a card");
+    }
+
+    #[tokio::test]
+    async fn what_is_longer_than_was_announced_is_read_no_further_either() {
+        let longer = mock!(Client::get_object).then_output(|| {
+            let body = ByteStream::from(vec![b' '; Card::MOST_BYTES + 1]);
+            GetObjectOutput::builder().e_tag("\"1\"").content_length(2).body(body).build()
+        });
+        let error = bucket(&[&longer]).get_as::<Card>("x.json").await.unwrap_err();
+        assert!(matches!(error, RecordError::TooLong { most: Card::MOST_BYTES, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_a_longer_record_has_is_taken() {
+        let taken = mock!(Client::put_object).then_error(|| PutObjectError::generic(metadata("PreconditionFailed")));
+        let others = stored(b"ours, and more");
+        assert!(!bucket(&[&taken, &others]).create("x.json", b"ours".into()).await.unwrap());
     }
 
     #[tokio::test]

@@ -255,6 +255,36 @@ async fn a_batch_that_cannot_be_read_leaves_a_report_and_fails_the_event_but_not
 }
 
 #[tokio::test]
+async fn an_event_with_too_many_records_fails_and_says_how_many_were_left() {
+    let (shell, _folder) = shell(Some(APPLY));
+    let batches = [batch(&["the hundredth"]), batch(&["the next"])];
+    let keys = batches.each_ref().map(|batch| batch.id.findings_key());
+    for (batch, key) in batches.iter().zip(&keys) {
+        put(&shell, key, &text(batch)).await;
+    }
+    let mut many = vec!["findings/open-door/nothing.ndjson"; MOST_OF_EVENT - 1];
+    many.push(&keys[0]);
+    let error = shell.handle(event(&many)).await.unwrap_err().to_string();
+    assert!(!error.contains("records"), "so many are taken: {error:.300}");
+    batch(&["the hundredth"]);
+    many.push(&keys[1]);
+    let error = shell.handle(event(&many)).await.unwrap_err();
+    assert_eq!(["the hundredth", "the next"].map(is_open), [false, true]);
+    let says = Diagnostic::from(error).error_message;
+    assert!(says.starts_with("the event has 101 records, of which the first 100 are taken"), "{says:.300}");
+    assert!(says.contains("the last 1."), "{says:.300}");
+}
+
+#[tokio::test]
+async fn an_approval_is_read_no_further_than_one_can_be_long() {
+    let (shell, _folder) = shell(Some(APPLY));
+    let key = "approvals/open-door/2026-01-02/x-1.json";
+    put(&shell, key, &" ".repeat(Approval::MOST_BYTES + 1)).await;
+    let error = shell.handle(event(&[key])).await.unwrap_err().to_string();
+    assert!(error.contains("has more than 65536 bytes, so it was not read"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_not_there_leaves_a_report_under_a_run_of_its_own() {
     let (shell, folder) = shell(Some(APPLY));
     let error = shell.handle(event(&["findings/open-door/nothing.ndjson"])).await.unwrap_err().to_string();

@@ -74,6 +74,20 @@ run "sources" {
 }
 
 # A key that no type names would be dropped without a word
+run "a_limit_of_polls_that_is_none" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    poll_limits = { batchs = 7 }
+  }
+
+  expect_failures = [var.poll_limits]
+}
+
 run "no_policy" {
   command = plan
 
@@ -380,6 +394,7 @@ run "every_choice" {
     kms_key_arn                 = "arn:aws:kms:eu-west-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     reserved_concurrency        = 5
     poller_reserved_concurrency = 2
+    poll_limits                 = { batches = 7 }
     log_retention_days          = 400
     findings_retention_days     = 3
     record_retention_days       = 730

@@ -94,6 +94,7 @@ run "by_default" {
       BUCKET_OWNER                 = "111111111111"
       NETSKOPE_TENANT              = "acme.goskope.com"
       TOKEN_SECRET_ARN             = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+      POLL_LIMITS                  = jsonencode({ rows = 200000, bytes = 1073741824, batches = 500, batch_size = 200 })
       HOME_REGION                  = "us-east-1"
       RUST_LOG                     = "info"
       AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
@@ -464,6 +465,7 @@ run "everything_else_chosen" {
     netskope_token_version      = 7
     reserved_concurrency        = 5
     poller_reserved_concurrency = 2
+    poll_limits                 = { rows = 1000, batches = 7 }
     log_retention_days          = 400
     findings_retention_days     = 3
     record_retention_days       = 730
@@ -488,6 +490,11 @@ run "everything_else_chosen" {
   assert {
     condition     = aws_lambda_function.function["poller"].environment[0].variables.NETSKOPE_ENDPOINT == "http://127.0.0.1:8080"
     error_message = "The endpoint is not passed on."
+  }
+
+  assert {
+    condition     = jsondecode(aws_lambda_function.function["poller"].environment[0].variables.POLL_LIMITS) == { rows = 1000, bytes = 1073741824, batches = 7, batch_size = 200 }
+    error_message = "The limits of a poll are ${aws_lambda_function.function["poller"].environment[0].variables.POLL_LIMITS}."
   }
 
   assert {

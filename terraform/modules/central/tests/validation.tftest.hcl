@@ -52,6 +52,7 @@ run "refused_1" {
     alarm_actions               = ["on-call"]                                      # a name
     tags                        = { "" = "x" }                                     # no key
     policy                      = { mode = "dry-run" }                             # an unknown mode
+    poll_limits                 = { rows = 0 }                                     # zero
   }
 
   expect_failures = [
@@ -76,6 +77,7 @@ run "refused_1" {
     var.record_retention_days,
     var.alarm_actions,
     var.tags,
+    var.poll_limits,
   ]
 }
 
@@ -100,6 +102,7 @@ run "refused_2" {
     record_retention_days       = 1.5                                             # a fraction
     tags                        = { "AWS:owner" = "x" }                           # a reserved key
     policy                      = { rules = { first-rule = { mode = "Apply" } } } # a capital
+    poll_limits                 = { rows = 1000001 }                              # more than are counted
   }
 
   expect_failures = [
@@ -120,6 +123,7 @@ run "refused_2" {
     var.findings_retention_days,
     var.record_retention_days,
     var.tags,
+    var.poll_limits,
   ]
 }
 
@@ -134,6 +138,7 @@ run "refused_3" {
     name_prefix       = "1fix"                                                       # a digit first
     tags              = { (replace(format("%0129d", 0), "0", "k")) = "x" }           # a key too long
     policy            = { overrides = [{ rules = ["first-rule"], mode = "never" }] } # an unknown mode
+    poll_limits       = { bytes = 0 }                                                # zero
   }
 
   expect_failures = [
@@ -144,6 +149,7 @@ run "refused_3" {
     var.external_id,
     var.name_prefix,
     var.tags,
+    var.poll_limits,
   ]
 }
 
@@ -157,6 +163,7 @@ run "refused_4" {
     name_prefix       = ""                                                  # empty
     tags              = { owner = replace(format("%0257d", 0), "0", "v") }  # a value too long
     policy            = { rules = { third-rule = { mode = "apply" } } }     # an unknown rule
+    poll_limits       = { bytes = 17179869185 }                             # more than 16 GiB
   }
 
   expect_failures = [
@@ -166,6 +173,7 @@ run "refused_4" {
     var.schedule,
     var.name_prefix,
     var.tags,
+    var.poll_limits,
   ]
 }
 
@@ -176,12 +184,14 @@ run "refused_5" {
     netskope_endpoint = "ftp://proxy.example.com"                                                 # another scheme
     tags              = { owner = "a;b" }                                                         # a character that AWS refuses
     policy            = { overrides = [{ rules = ["first-rule", "third-rule"], mode = "plan" }] } # an unknown rule
+    poll_limits       = { batches = 0 }                                                           # zero
   }
 
   expect_failures = [
     var.policy,
     var.netskope_endpoint,
     var.tags,
+    var.poll_limits,
   ]
 }
 
@@ -189,50 +199,55 @@ run "refused_6" {
   command = plan
 
   variables {
-    policy = { exemptions = [{ rules = ["third-rule"], reason = "why", owner = "who" }] } # an unknown rule
+    policy      = { exemptions = [{ rules = ["third-rule"], reason = "why", owner = "who" }] } # an unknown rule
+    poll_limits = { batches = 10001 }                                                          # too many Lambdas
   }
 
-  expect_failures = [var.policy]
+  expect_failures = [var.policy, var.poll_limits]
 }
 
 run "refused_7" {
   command = plan
 
   variables {
-    policy = { accounts = { "22222222222" = {} } } # 11 digits
+    policy      = { accounts = { "22222222222" = {} } } # 11 digits
+    poll_limits = { batch_size = 0 }                    # zero
   }
 
-  expect_failures = [var.policy]
+  expect_failures = [var.policy, var.poll_limits]
 }
 
 run "refused_8" {
   command = plan
 
   variables {
-    policy = { overrides = [{ accounts = ["production"], mode = "plan" }] } # a name
+    policy      = { overrides = [{ accounts = ["production"], mode = "plan" }] } # a name
+    poll_limits = { batch_size = 1001 }                                          # more than a rule reads
   }
 
-  expect_failures = [var.policy]
+  expect_failures = [var.policy, var.poll_limits]
 }
 
 run "refused_9" {
   command = plan
 
   variables {
-    policy = { exemptions = [{ accounts = ["2222-2222-2222"], reason = "why", owner = "who" }] } # hyphens
+    policy      = { exemptions = [{ accounts = ["2222-2222-2222"], reason = "why", owner = "who" }] } # hyphens
+    poll_limits = { rows = 1.5 }                                                                      # a fraction
   }
 
-  expect_failures = [var.policy]
+  expect_failures = [var.policy, var.poll_limits]
 }
 
 run "refused_10" {
   command = plan
 
   variables {
-    policy = { exemptions = [{ regions = ["Ireland"], reason = "why", owner = "who" }] } # a name
+    policy      = { exemptions = [{ regions = ["Ireland"], reason = "why", owner = "who" }] } # a name
+    poll_limits = { batch_size = 2.5 }                                                        # a fraction
   }
 
-  expect_failures = [var.policy]
+  expect_failures = [var.policy, var.poll_limits]
 }
 
 run "refused_11" {
@@ -429,6 +444,7 @@ run "accepted" {
     kms_key_arn                 = "arn:aws:kms:eu-west-1:111111111111:key/mrk-1234abcd12ab34cd56ef1234567890ab"
     reserved_concurrency        = 1
     poller_reserved_concurrency = 1
+    poll_limits                 = { rows = 1000000, bytes = 17179869184, batches = 10000, batch_size = 1000 }
     log_retention_days          = 3653
     findings_retention_days     = 1
     record_retention_days       = 3650

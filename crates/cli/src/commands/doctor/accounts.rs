@@ -1,16 +1,20 @@
 //! The file of target accounts, the same as `justw targets-apply` takes.
 
-use std::fs;
+use std::fs::File;
 use std::path::Path;
 
-use remediation::{AccountId, utf8};
+use remediation::{AccountId, read_at_most, utf8};
 
 use crate::error::Error;
+
+/// The most bytes of such a file: a line for each of the accounts that an organization can have is a small part of it.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// The accounts in a file.
 pub(super) fn read(path: &Path) -> Result<Vec<AccountId>, Error> {
     let broken = |reason: String| Error::Accounts { path: path.to_owned(), reason };
-    listed(&fs::read(path).map_err(|error| broken(error.to_string()))?).map_err(broken)
+    let bytes = File::open(path).and_then(|file| read_at_most(file, MOST_BYTES));
+    listed(&bytes.map_err(|error| broken(error.to_string()))?).map_err(broken)
 }
 
 /// The accounts in a file's text, or what is wrong with it.
@@ -30,6 +34,7 @@ fn listed(bytes: &[u8]) -> Result<Vec<AccountId>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::process::Command;
 
     use super::*;

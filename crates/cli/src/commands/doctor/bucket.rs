@@ -91,7 +91,7 @@ async fn policy(Bucket { client, name, owner }: &Bucket<'_>, rules: &[LoadedRule
     let check = Check::of(Area::Bucket, POLICY_KEY);
     let records =
         Records::Bucket { client: client.clone(), bucket: (*name).to_owned(), owner: owner.clone(), retention: None };
-    let bytes = match records.get(POLICY_KEY).await {
+    let bytes = match records.get_at_most(POLICY_KEY, Policy::MOST_BYTES).await {
         Ok(bytes) => bytes,
         Err(error) => {
             return vec![check.failed(error.to_string(), format!("{APPLY}, and allow your role s3:GetObject on it"))];
