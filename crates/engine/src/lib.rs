@@ -60,9 +60,9 @@ use jiff::Timestamp;
 use remediation::domain::Controls;
 use remediation::records::{Ended, Write};
 use remediation::{
-    AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, ErrorKind, Ledger, Manifest,
-    ManifestError, Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Report,
-    ReportedFinding, Rule, SessionKind, Sessions,
+    AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Ledger, Manifest, ManifestError,
+    Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Report, ReportedFinding, Rule,
+    SessionKind, Sessions,
 };
 use tokio::sync::Semaphore;
 
@@ -458,12 +458,12 @@ impl<R: Rule> Engine<R> {
         if let Some(error) = written.failure.as_ref().filter(|error| error.is_of_account()) {
             self.problems.count(decided.work.account(), error, decided.work.findings.len());
         }
-        let has_ended = written.failure.as_ref().is_none_or(|error| error.kind != ErrorKind::Unfinished);
+        let has_ended = written.has_ended() && self.has_set_nothing_going(&decided, &written).await;
         let judged = judge(found, written.failure);
         self.count_effect(&job.id, decided.work.account(), judged.effect).await;
         let write = (written.begun > 0).then(|| self.written(&job.id, claimed, judged.outcome, &took));
         let kept = match write {
-            Some(write) if !has_ended => claimed.hold(write).await,
+            write if !has_ended => claimed.hold(write, None).await,
             write => claimed.release(write, None).await,
         };
         let mut rows = self.rows_of(&decided, &Verdict { outcome: judged.outcome, detail: judged.detail });
@@ -480,6 +480,16 @@ impl<R: Rule> Engine<R> {
         }
         tracing::info!(outcome = %judged.outcome, written = written.done, "applied");
         rows
+    }
+
+    /// Whether nothing is under way after a write that failed: a look at a runbook may fail while that goes on. Where it
+    /// cannot be asked, something may be.
+    async fn has_set_nothing_going(&self, decided: &Decided<R>, written: &Written) -> bool {
+        if written.failure.is_none() || written.begun == 0 {
+            return true;
+        }
+        let Work { looked, .. } = &decided.work;
+        matches!(Box::pin(R::under_way(&looked.client, &looked.seen.resource)).await, Ok(None))
     }
 
     async fn write_and_prove(
