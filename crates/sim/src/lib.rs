@@ -1,1 +1,4 @@
 //! A simulator.
+
+#[cfg(test)]
+mod protocol;
