@@ -16,7 +16,7 @@
 //!    mode and the limits say what becomes of them. A person's approval, or answer, stands in the mode's place.
 //! 3. **claim**: who writes to the resource says so on its card first. There is one writer at a time; what was decided on
 //!    an older card is not claimed. A claim ends with the run's time, and with what the run has set going: before a claim
-//!    that nobody let go of is taken over, the rule is asked what is still under way.
+//!    that nobody let go of is taken over, the rule is asked what is still under way, and the resource is looked at again.
 //! 4. **record**: the plan is stored. Without it nothing is written.
 //! 5. **write**: change by change, while the policy still lets it and the claim holds.
 //! 6. **prove**: a fresh look must find nothing left to change. Then the card says what was written, and lets go.
