@@ -102,9 +102,14 @@ impl Claimed {
         self.store(released).await
     }
 
-    /// Says what came of it, and lets it hold until its time is up: what was set going may not have ended.
-    pub(crate) async fn hold(&self, write: Write) -> Result<(), Refused> {
-        self.store(|card| card.hold(write)).await
+    /// Says what came of it, as [`Claimed::release`] does, and lets it hold until its time is up: what was set going may
+    /// not have ended.
+    pub(crate) async fn hold(&self, write: Option<Write>, undone: Option<RunId>) -> Result<(), Refused> {
+        let held = |card: Card| {
+            let card = write.map(|write| card.clone().hold(write)).unwrap_or(card);
+            undone.map(|run| card.clone().undone(run)).unwrap_or(card)
+        };
+        self.store(held).await
     }
 
     /// Ends it where nothing was written after all.

@@ -136,7 +136,24 @@ impl<R: Rule> Engine<R> {
             let finding = work.finding();
             self.failed(finding, &self.in_session(finding, error), work.findings.len())
         })?;
-        Ok(busy.map_or(decision, Decision::defer))
+        if let Some(busy) = busy {
+            return Ok(Decision::defer(busy));
+        }
+        // What the run that never let go of it had begun may have ended since the look.
+        if card.claim.is_some() && self.has_changed(decided).await? {
+            return Ok(Decision::defer("it has changed since it was looked at; the next poll looks again"));
+        }
+        Ok(decision)
+    }
+
+    /// Whether another look finds something else to change.
+    async fn has_changed(&self, decided: &Decided<R>) -> Result<bool, Verdict> {
+        let work = &decided.work;
+        let looked = Box::pin(self.look(work.finding())).await;
+        let looked = looked.map_err(|error| self.failed(work.finding(), &error, work.findings.len()))?;
+        let is_same = looked.seen.resource.arn == work.resource().arn
+            && self.plan(&work.findings, &looked.seen).changes == decided.proposal.changes;
+        Ok(!is_same)
     }
 
     /// What the mode, the guard and the resource's history say of the changes.

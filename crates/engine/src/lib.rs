@@ -16,7 +16,7 @@
 //!    mode and the limits say what becomes of them. A person's approval, or answer, stands in the mode's place.
 //! 3. **claim**: who writes to the resource says so on its card first. There is one writer at a time; what was decided on
 //!    an older card is not claimed. A claim ends with the run's time, and with what the run has set going: before a claim
-//!    that nobody let go of is taken over, the rule is asked what is still under way.
+//!    that nobody let go of is taken over, the rule is asked what is still under way, and the resource is looked at again.
 //! 4. **record**: the plan is stored. Without it nothing is written.
 //! 5. **write**: change by change, while the policy still lets it and the claim holds.
 //! 6. **prove**: a fresh look must find nothing left to change. Then the card says what was written, and lets go.
@@ -60,9 +60,9 @@ use jiff::Timestamp;
 use remediation::domain::Controls;
 use remediation::records::{Ended, Write};
 use remediation::{
-    AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, ErrorKind, Ledger, Manifest,
-    ManifestError, Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Report,
-    ReportedFinding, Rule, SessionKind, Sessions,
+    AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Ledger, Manifest, ManifestError,
+    Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Report, ReportedFinding, Rule,
+    SessionKind, Sessions,
 };
 use tokio::sync::Semaphore;
 
@@ -458,12 +458,12 @@ impl<R: Rule> Engine<R> {
         if let Some(error) = written.failure.as_ref().filter(|error| error.is_of_account()) {
             self.problems.count(decided.work.account(), error, decided.work.findings.len());
         }
-        let has_ended = written.unfinished().is_none();
+        let has_ended = written.has_ended() && self.has_set_nothing_going(&decided, &written).await;
         let judged = judge(found, written.failure);
         self.count_effect(&job.id, decided.work.account(), judged.effect).await;
         let write = (written.begun > 0).then(|| self.written(&job.id, claimed, judged.outcome, &took));
         let kept = match write {
-            Some(write) if !has_ended => claimed.hold(write).await,
+            write if !has_ended => claimed.hold(write, None).await,
             write => claimed.release(write, None).await,
         };
         let mut rows = self.rows_of(&decided, &Verdict { outcome: judged.outcome, detail: judged.detail });
@@ -480,6 +480,16 @@ impl<R: Rule> Engine<R> {
         }
         tracing::info!(outcome = %judged.outcome, written = written.done, "applied");
         rows
+    }
+
+    /// Whether nothing is under way after a write that failed: a look at a runbook may fail while that goes on. Where it
+    /// cannot be asked, something may be.
+    async fn has_set_nothing_going(&self, decided: &Decided<R>, written: &Written) -> bool {
+        if written.failure.is_none() || written.begun == 0 {
+            return true;
+        }
+        let Work { looked, .. } = &decided.work;
+        matches!(Box::pin(R::under_way(&looked.client, &looked.seen.resource)).await, Ok(None))
     }
 
     async fn write_and_prove(

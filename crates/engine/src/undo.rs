@@ -299,6 +299,14 @@ impl<R: Rule> Engine<R> {
         }
         is_last(&known.card, run.run, drifted)?;
         let originals = to_take_back::<R>(&written, &seen, drifted)?;
+        // What the run that never let go of it had begun may have ended since the look.
+        if known.card.claim.is_some() {
+            let again = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
+            let Looked { seen, .. } = again.map_err(|error| self.failed(finding, &error, 1))?;
+            if seen.resource.arn != planned.resource.arn || to_take_back::<R>(&written, &seen, drifted)? != originals {
+                return Err(Verdict::new(Outcome::Deferred, "it has changed since it was looked at: undo it again"));
+            }
+        }
         if originals.is_empty() {
             if writes {
                 self.remember_undone(&known, run.run).await;
@@ -375,7 +383,10 @@ impl<R: Rule> Engine<R> {
         };
         let (written, last) = self.while_claimed(claimed, deadline, Box::pin(self.take_back(&order, ready))).await;
         let undone = last.found.is_ok().then_some(run);
-        let kept = claimed.release(None, undone).await;
+        let kept = match written.has_ended() {
+            true => claimed.release(None, undone).await,
+            false => claimed.hold(None, undone).await,
+        };
         let verdict = judged(&last, written.failure);
         tracing::info!(outcome = %verdict.outcome, written = written.done, "taken back");
         let came_of_it = TookBack {

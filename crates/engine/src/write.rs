@@ -48,6 +48,13 @@ impl Written {
         let is_open = |kind| matches!(kind, ErrorKind::Transient | ErrorKind::Throttled | ErrorKind::Unfinished);
         self.failure.as_ref().is_some_and(|error| !is_open(error.kind))
     }
+
+    /// Whether nothing that was begun goes on. Of a call to which nobody answered, it is not known.
+    pub(crate) fn has_ended(&self) -> bool {
+        let unanswered = |error: &Error| error.kind == ErrorKind::Transient && error.code.is_none();
+        let goes_on = |error: &Error| error.kind == ErrorKind::Unfinished || unanswered(error);
+        self.begun == self.done || !self.failure.as_ref().is_some_and(goes_on)
+    }
 }
 
 impl<R: Rule> Engine<R> {
@@ -94,6 +101,9 @@ impl<R: Rule> Engine<R> {
             return Err(Error::not_now("claim", "the claim on the resource has ended, so nothing more is written"));
         };
         let to_deadline = order.deadline.left().saturating_sub(self.bounds.conclude);
+        if to_deadline.is_zero() {
+            return Err(Error::not_now("deadline", "no time was left to write it; the next poll will"));
+        }
         Ok(if order.deadline.is_set() { claimed.min(to_deadline) } else { to_deadline })
     }
 

@@ -13,6 +13,8 @@ mod lambda;
 mod mutants;
 mod netskope;
 mod people;
+#[cfg(test)]
+mod protocol;
 mod rules;
 mod run;
 mod scenario;

@@ -372,3 +372,77 @@ async fn a_name_that_leads_to_another_resource_by_now_was_not_shown() {
     assert_eq!((outcomes(&held), world.count(Write)), (vec![Outcome::Held], 0));
     assert!(detail(&held, 0).contains("drifted: what the finding leads to by now was not shown"), "{held:?}");
 }
+
+/// A call to which nobody answered may take yet: who writes meanwhile is a second writer.
+#[tokio::test]
+async fn a_write_to_which_nobody_answered_keeps_its_claim() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::WriteFails(Transient));
+    assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::Deferred]);
+    let card = world.card(&house).unwrap();
+    assert!(card.claim.is_some() && card.writes[0].ended == Ended::Unproved, "{card:?}");
+    world.script(&house, Script::Works);
+    let busy = run(&world, Mode::Apply).await;
+    assert!(outcomes(&busy) == [Outcome::Deferred] && detail(&busy, 0).contains("is at work on it"), "{busy:?}");
+    world.pass(301);
+    let first = fixed(&mut world).await;
+    assert!(world.all_closed());
+
+    world.script(&house, Script::WriteFails(Transient));
+    assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Deferred]);
+    assert!(world.card(&house).unwrap().claim.is_some(), "of an undo, too");
+    world.script(&house, Script::Works);
+    assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Deferred]);
+    world.pass(301);
+    assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Undone]);
+
+    let answered = world.house(TWO, REGION, &[true], Script::WriteFails(Throttled));
+    run(&world, Mode::Apply).await;
+    assert!(world.card(&answered).unwrap().claim.is_none(), "it is over");
+}
+
+/// That its execution could not be looked at does not end a runbook.
+#[tokio::test]
+async fn a_runbook_that_goes_on_although_the_write_failed_keeps_the_claim() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::WriteFails(AccessDenied));
+    world.begin(&house, "the execution e-1 is InProgress");
+    assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::Failed]);
+    assert!(world.card(&house).unwrap().claim.is_some());
+    world.script(&house, Script::Works);
+    world.pass(301);
+    let busy = run(&world, Mode::Apply).await;
+    assert!(detail(&busy, 0).contains("the execution e-1 is InProgress"), "{busy:?}");
+    world.end(&house);
+    assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::Fixed]);
+}
+
+/// What a dead run had begun may end between the look of who takes over and its question whether it has.
+#[tokio::test]
+async fn who_takes_a_claim_over_looks_again() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::WriteFails(Transient));
+    run(&world, Mode::Apply).await;
+    world.script(&house, Script::Works);
+    world.pass(301);
+    world.slow(ONE, Look, Wait::Time(Duration::from_millis(500)));
+    let (looks, writes) = (world.count(Look), world.count(Write));
+    let what_was_begun_ends = async {
+        world.until(Look, looks + 2).await;
+        world.set_door(&house, 0, false);
+    };
+    let (report, ()) = tokio::join!(run(&world, Mode::Apply), what_was_begun_ends);
+    assert_eq!((outcomes(&report), world.count(Write) - writes), (vec![Outcome::Deferred], 0), "{report:?}");
+    assert!(detail(&report, 0).contains("it has changed since it was looked at"), "{report:?}");
+    assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::Fixed]);
+}
+
+#[tokio::test]
+async fn nothing_is_begun_that_there_is_no_time_to_wait_for() {
+    let mut world = World::new();
+    world.house(ONE, REGION, &[true], Script::Works);
+    let bounds = Bounds { reserve: Duration::ZERO, conclude: Duration::from_secs(45), ..IMPATIENT };
+    let engine = world.engine_with(bounds, world.records());
+    let report = engine.run(world.batch(), Mode::Apply, Deadline::after(Duration::from_secs(10))).await.report;
+    assert_eq!((outcomes(&report), world.count(Write)), (vec![Outcome::Deferred], 0), "{report:?}");
+}
