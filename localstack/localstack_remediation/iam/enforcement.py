@@ -148,6 +148,8 @@ def call_of(context: RequestContext) -> Call:
         region=region,
         account=account,
         secure=context.is_internal_call or tls.is_secure(context.request.scheme),
+        bucket_key=stored.bucket_key,
+        object_key=stored.object_key,
         secret_arn=lambda name: stored.secret_arn(account, region, name),
         access_key_owner=lambda key: stored.access_key_owner(account, partition, key),
         is_organization_trail=lambda name: stored.is_organization_trail(account, region, name),
