@@ -29,6 +29,8 @@ class Settings:
     security_group_rules: int = 60  # so many a group has in a direction, of IPv4 and of IPv6 each
     missing_runbooks: Sequence[str] = ()  # as in a partition that does not have them
     automation_token: str = "refuse"  # what a ClientToken's second use does: `refuse`, or `return` the first execution
+    session_calls: int | None = None  # a session of its roles ends after so many calls, which Expiration does not tell
+    session_seconds: float | None = None  # a session of its roles lasts no longer than this; Expiration tells that
     s3_is_before_march_2018: bool = False  # CreateBucket in us-east-1 takes the names that AWS took until then
     s3_event_seconds: Sequence[float] = (0,)  # when each event is delivered, one number for each time that it is
     s3_wrong_region: str = "other endpoint"  # who answers what is signed for another region; else OWN_ENDPOINT

@@ -41,8 +41,9 @@ class Emulator:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
 
-    def client(self, service: str, credentials: dict | str, region: str = REGION, **more):
-        """Credentials: what AssumeRole returned, or an account's number for its root."""
+    def client(self, service: str, credentials: dict | str, region: str = REGION, checks: bool = True, **more):
+        """Credentials: what AssumeRole returned, or an account's number for its root. Without checks, what the API's
+        model forbids is sent, too."""
         if isinstance(credentials, str):
             credentials = {"AccessKeyId": credentials, "SecretAccessKey": "secret", "SessionToken": None}
         return boto3.client(
@@ -52,7 +53,9 @@ class Emulator:
             aws_access_key_id=credentials["AccessKeyId"],
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],
-            config=Config(retries={"max_attempts": 0}, read_timeout=60, max_pool_connections=50),
+            config=Config(
+                retries={"max_attempts": 0}, read_timeout=60, max_pool_connections=50, parameter_validation=checks
+            ),
         )
 
     def decisions(self) -> list[dict]:

@@ -5,6 +5,7 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from emulator_process import eventually
 from localstack_remediation.log_metrics import is_known, matcher
 from refusals import code
 
@@ -41,6 +42,23 @@ def test_events_that_have_the_field_are_counted(emulator, account, logs):
     events = [{"timestamp": int(time.time() * 1000), "message": message} for message in messages]
     logs.put_log_events(logGroupName=GROUP, logStreamName=STREAM, logEvents=events)
     assert counted(emulator, account) == 1
+
+
+def test_an_alarm_is_judged_by_what_was_counted(emulator, account, logs):
+    alarm = {
+        "Namespace": "n", "MetricName": "Unexpected", "Statistic": "Sum", "Period": 300, "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanThreshold", "Threshold": 0, "TreatMissingData": "notBreaching",
+    }
+    cloudwatch = emulator.client("cloudwatch", account)
+    cloudwatch.put_metric_alarm(AlarmName="of-this", **alarm)
+    cloudwatch.put_metric_alarm(AlarmName="of-another", **{**alarm, "MetricName": "Other"})
+    put_filter(logs, "{ $.unexpected_policy = * }")
+    states = f"alarms/{account}/us-east-1"
+    assert emulator.put(states) == {"of-this": "OK", "of-another": "OK"}
+    event = {"timestamp": int(time.time() * 1000), "message": json.dumps({"unexpected_policy": "d"})}
+    logs.put_log_events(logGroupName=GROUP, logStreamName=STREAM, logEvents=[event])
+    # what was counted within this second is not seen yet
+    eventually(lambda: emulator.put(states) == {"of-this": "ALARM", "of-another": "OK"})
 
 
 def test_a_pattern_that_would_count_wrongly_is_refused(logs):

@@ -45,8 +45,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 "#;
 
 /// An organization, and a folder to work in.
-struct Desk {
-    of: Organization,
+pub(crate) struct Desk {
+    pub(crate) of: Organization,
     folder: TempDir,
     environment: Vec<(String, String)>,
 }
@@ -56,7 +56,7 @@ impl Desk {
         Self::of(Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap()).await
     }
 
-    async fn of(of: Organization) -> Self {
+    pub(crate) async fn of(of: Organization) -> Self {
         let environment = of.with_operator().await.unwrap();
         Self { of, folder: tempfile::tempdir().unwrap(), environment }
     }
@@ -67,7 +67,7 @@ impl Desk {
         name
     }
 
-    fn findings(&self, batch: &Batch) -> String {
+    pub(crate) fn findings(&self, batch: &Batch) -> String {
         let path = self.folder.path().join("findings.ndjson");
         std::fs::write(&path, batch.to_ndjson().unwrap()).unwrap();
         path.display().to_string()
@@ -99,7 +99,7 @@ impl Desk {
     }
 
     /// Runs it without a terminal; gives the exit code and the JSON on standard output.
-    fn run(&self, arguments: &[&str]) -> (i32, Value, String) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, Value, String) {
         let output = Command::new(paths::binary("autoremediate").unwrap())
             .args(arguments)
             .arg("--json")

@@ -43,14 +43,13 @@ async fn start(of: &Organization, id: &BatchId) -> Invocation {
 }
 
 /// Runs a batch to its end, and gives its report.
-async fn run(of: &Organization, id: &BatchId) -> Report {
+pub(crate) async fn run(of: &Organization, id: &BatchId) -> Report {
     start(of, id).await.answer(Duration::from_secs(60)).await.unwrap().unwrap();
     read(&of.central.object(&of.bucket, &id.report_key()).await.unwrap()).unwrap()
 }
 
-/// Puts a batch of a run of its own into the bucket.
 /// An organization whose limits are counted, and which these tests do not reach.
-async fn organization() -> Organization {
+pub(crate) async fn organization() -> Organization {
     let of = Organization::new::<S3PublicBucket>(Emulator::shared().await.unwrap()).await.unwrap();
     let limits = json!({"changes_per_day": 1_000_000, "changes_per_run": null, "changes_per_account": null,
         "changes_per_account_per_day": null});
@@ -59,14 +58,15 @@ async fn organization() -> Organization {
     of
 }
 
-async fn put(of: &Organization, buckets: &[&str]) -> BatchId {
+/// Puts a batch of a run of its own into the bucket.
+pub(crate) async fn put(of: &Organization, buckets: &[&str]) -> BatchId {
     let batch = of.batch(buckets);
     of.central.put(&of.bucket, &batch.id.findings_key(), batch.to_ndjson().unwrap()).await.unwrap();
     batch.id
 }
 
 /// How many of the buckets are fixed.
-async fn fixed(of: &Organization, buckets: &[String]) -> usize {
+pub(crate) async fn fixed(of: &Organization, buckets: &[String]) -> usize {
     let looks = buckets.iter().map(|bucket| of.target.public_access_block(bucket));
     let found = futures::future::try_join_all(looks).await.unwrap();
     found.iter().filter(|block| block.is_some_and(|[_, ignore_acls, _, restrict]| ignore_acls && restrict)).count()

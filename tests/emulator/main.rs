@@ -18,5 +18,6 @@ mod redshift_public_cluster;
 mod roles;
 mod s3_public_bucket;
 mod security_group_open_admin_port;
+mod sessions;
 mod terminal;
 mod vpc_without_flow_logs;

@@ -245,6 +245,19 @@ impl Emulator {
         Ok(serde_json::from_str(&get(&format!("{}/_remediation/iam/decisions", self.url)).await?)?)
     }
 
+    /// The sessions of roles in `account` that AssumeRole gave out, oldest first: `role`, the seconds that were `asked` for
+    /// and are given, whether it is `chained`, how many `calls` were let through, and how many were `refused` because it had
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn sessions(&self, account: &str) -> Result<Vec<Value>> {
+        let every: Vec<Value> = serde_json::from_str(&get(&format!("{}/_remediation/iam/sessions", self.url)).await?)?;
+        let role = format!(":iam::{account}:role/");
+        Ok(every.into_iter().filter(|session| session["role"].as_str().is_some_and(|of| of.contains(&role))).collect())
+    }
+
     /// What was stored in `account` and does not fit AWS's service authorization data: actions that do not exist,
     /// resources and condition keys that an action does not have, by the policies that say so.
     ///

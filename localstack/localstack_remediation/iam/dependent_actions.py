@@ -4,8 +4,10 @@ The service authorization data lists as dependent what an action *may* need. Wha
 each trigger that is known is here, with its source; NOT_ENFORCED says why the others ask for nothing.
 """
 
+from urllib.parse import unquote
+
 from .policy import Permission
-from .resources import Call
+from .resources import Call, key_arn
 
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/creating-an-organizational-trail-prepare.html
 ORGANIZATION_TRAILS = ("cloudtrail:CreateTrail", "cloudtrail:UpdateTrail")
@@ -30,6 +32,7 @@ def dependent_permissions(call: Call, action: str) -> list[Permission]:
             Permission("iam:CreateServiceLinkedRole", role),
             Permission("organizations:ListAWSServiceAccessForOrganization", "*"),
         ]
+    needed += _keys_of_objects(call)
     if role := _passed_role(call):
         needed.append(Permission("iam:PassRole", role))
     return needed
@@ -57,6 +60,27 @@ def _tags_of_what_is_made(call: Call) -> list[Permission]:
         for each in call.parameters.get("TagSpecifications") or []
         if each.get("Tags")
     ]
+
+
+def _keys_of_objects(call: Call) -> list[Permission]:
+    """S3 asks KMS in the caller's name. A multipart upload needs both.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms
+    """
+    if call.service != "s3":
+        return []
+    bucket, key = call.parameters.get("Bucket"), call.parameters.get("Key")
+    needed = []
+    if call.operation in ("GetObject", "HeadObject") and bucket and key:
+        needed.append(("kms:Decrypt", call.object_key(bucket, key, call.parameters.get("VersionId"))))
+    if call.operation in ("PutObject", "CopyObject", "CreateMultipartUpload") and bucket:
+        needed.append(("kms:GenerateDataKey", call.parameters.get("SSEKMSKeyId") or call.bucket_key(bucket)))
+    if call.operation == "CreateMultipartUpload":
+        needed.append(("kms:Decrypt", needed[-1][1]))
+    if call.operation == "CopyObject":
+        source, _, version = unquote(call.parameters["CopySource"]).lstrip("/").partition("?versionId=")
+        needed.append(("kms:Decrypt", call.object_key(*source.split("/", 1), version or None)))
+    return [Permission(action, key_arn(call, arn)) for action, arn in needed if arn]
 
 
 def _is_of_organization(call: Call) -> bool:

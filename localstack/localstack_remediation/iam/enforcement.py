@@ -18,7 +18,7 @@ from moto.logs.models import logs_backends
 from moto.utilities.utils import get_partition
 
 from .. import tls
-from . import authorization, decisions, sessions, stored
+from . import authorization, decisions, lifetimes, sessions, stored
 from .actions import action_of
 from .authorization import Judged
 from .decision import Decision
@@ -39,16 +39,22 @@ def install_remediation_iam() -> None:
     handlers.serve_custom_service_request_handlers.append(check)
     handlers.run_custom_response_handlers.append(remember_session)
     decisions.serve()
+    lifetimes.serve()
 
 
 def check(_chain, context: RequestContext, _response) -> None:
     if not context.service or not context.operation:
         return
     call = call_of(context)
+    session = _session(context)
+    if session and session.lifetime and not session.lifetime.use():
+        _refuse_ended(context, session, call)
+    internal = context.internal_request_params or {}
+    is_limited = _is_assume_role(context) and not internal.get("service_principal")
     if _is_assume_role(context):
         _check_session_policy(call)
-    session = _session(context)
-    internal = context.internal_request_params or {}
+    if is_limited:
+        lifetimes.check_range(call.parameters)
     if session:
         if _log_group_exists(context, call):
             return
@@ -60,7 +66,7 @@ def check(_chain, context: RequestContext, _response) -> None:
         source_arn = internal.get("source_arn")
         judged = _failing_closed(call, lambda: authorization.judge_service(principal, call, source_arn))
     else:
-        return
+        judged = []
 
     for permission, decision in judged:
         decisions.add(
@@ -77,6 +83,10 @@ def check(_chain, context: RequestContext, _response) -> None:
                 f"User: {principal} is not authorized to perform: {permission.action} "
                 f"on resource: {permission.resource or '*'} {decision.reason}",
             )
+    if is_limited:
+        role_arn = call.parameters["RoleArn"]
+        role = stored.find_role(role_arn) if role_arn.count(":") >= 5 else None
+        lifetimes.check_role(call.parameters, role, chained=session is not None)
 
 
 def could(context: RequestContext, operation: str, parameters: dict) -> bool:
@@ -89,7 +99,7 @@ def could(context: RequestContext, operation: str, parameters: dict) -> bool:
     return all(decision.allowed for _, decision in judged)
 
 
-def remember_session(_chain, context: RequestContext, _response) -> None:
+def remember_session(_chain, context: RequestContext, response) -> None:
     if not _is_assume_role(context) or not context.service_response:
         return
     call = call_of(context)
@@ -101,6 +111,9 @@ def remember_session(_chain, context: RequestContext, _response) -> None:
     policies = [json.loads(asked["Policy"])] if asked.get("Policy") else []
     policy_arns = [each["arn"] for each in asked.get("PolicyArns") or []]
     policies += stored.managed_policies(account, partition, policy_arns)
+    by_service = bool((context.internal_request_params or {}).get("service_principal"))
+    lifetime = lifetimes.begin(asked, chained=caller is not None, by_service=by_service)
+    lifetimes.tell(lifetime, response)
     sessions.remember(
         context.service_response["Credentials"]["AccessKeyId"],
         sessions.Session(
@@ -109,6 +122,7 @@ def remember_session(_chain, context: RequestContext, _response) -> None:
             source_identity=asked.get("SourceIdentity"),
             policies=tuple(policies) if asked.get("Policy") or policy_arns else None,
             tags={tag["Key"]: tag["Value"] for tag in asked.get("Tags") or []},
+            lifetime=lifetime,
         ),
     )
 
@@ -134,6 +148,8 @@ def call_of(context: RequestContext) -> Call:
         region=region,
         account=account,
         secure=context.is_internal_call or tls.is_secure(context.request.scheme),
+        bucket_key=stored.bucket_key,
+        object_key=stored.object_key,
         secret_arn=lambda name: stored.secret_arn(account, region, name),
         access_key_owner=lambda key: stored.access_key_owner(account, partition, key),
         is_organization_trail=lambda name: stored.is_organization_trail(account, region, name),
@@ -175,6 +191,16 @@ def _check_session_policy(call: Call) -> None:
         raise CommonServiceException(
             "MalformedPolicyDocument", f"The session policy is not JSON: {error}", sender_fault=True
         ) from error
+
+
+def _refuse_ended(context: RequestContext, session: sessions.Session, call: Call) -> None:
+    action = action_of(call.service, call.operation)
+    decisions.add(
+        decisions.Record(session.arn, action, None, False, "because the session has ended", context.is_internal_call)
+    )
+    LOG.info("the session %s has ended: %s", session.arn, action)
+    if MODE == "enforce":
+        raise lifetimes.ended(context)
 
 
 def _refuse(context: RequestContext, code: str | None, message: str) -> None:

@@ -107,9 +107,25 @@ def of_permission(call: Call, permission: Permission) -> dict[str, Value]:
     return {
         "ec2:createaction": call.operation if tags_what_it_makes else None,
         "s3:resourceaccount": owner,
+        **_of_service_in_between(call, permission),
         "aws:tagkeys": tuple(tags) or None,
         **_tags("aws:requesttag", tags),
         **of_resource(permission, owner, call.partition),
+    }
+
+
+def _of_service_in_between(call: Call, permission: Permission) -> dict[str, Value]:
+    """A service that asks KMS in the caller's name says so, and tells nothing of the caller's function.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
+    """
+    if not permission.action.startswith("kms:") or call.service == "kms":
+        return {"kms:viaservice": None}
+    return {
+        "kms:viaservice": f"{call.service}.{call.region}.amazonaws.com",
+        "aws:viaawsservice": "true",
+        "lambda:sourcefunctionarn": None,
     }
 
 

@@ -24,6 +24,9 @@ class Call:
     access_key_owner: Callable[[str], str | None] = field(default=lambda key: None)
     # is a trail, by its name or ARN, one of an organization?
     is_organization_trail: Callable[[str], bool] = field(default=lambda name: False)
+    # the ARN of the customer's key by which a bucket encrypts what is put, or by which an object is encrypted
+    bucket_key: Callable[[str], str | None] = field(default=lambda bucket: None)
+    object_key: Callable[[str, str, str | None], str | None] = field(default=lambda bucket, key, version: None)
     secure: bool = True  # it came over TLS, or over what stands for it
 
     def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
+from .lifetimes import Lifetime
+
 
 @dataclass(frozen=True)
 class Session:
@@ -11,6 +13,7 @@ class Session:
     policies: tuple[dict, ...] | None  # session policies; None without any, which is no limit
     tags: dict[str, str] = field(default_factory=dict)
     function_arn: str | None = None  # of the Lambda function whose code has this session, without a version
+    lifetime: Lifetime | None = None  # none of a session that nobody has been given
 
     @property
     def partition(self) -> str:

@@ -83,6 +83,27 @@ def bucket_policy(name: str) -> dict | None:
     return json.loads(bucket.policy) if bucket and bucket.policy else None
 
 
+def bucket_key(name: str) -> str | None:
+    """The KMS key of the account's own by which a bucket encrypts what is put into it."""
+    bucket = _bucket(name)
+    default = ((bucket.encryption_rule if bucket else None) or {}).get("ApplyServerSideEncryptionByDefault") or {}
+    return _key_arn(default.get("KMSMasterKeyID"))
+
+
+def object_key(bucket_name: str, key: str, version: str | None) -> str | None:
+    """The KMS key of the account's own by which an object is encrypted, if it is there."""
+    bucket = _bucket(bucket_name)
+    if not bucket:
+        return None
+    found = bucket.objects.get(key, version) if version else bucket.objects.get(key)
+    return _key_arn(getattr(found, "kms_key_id", None))
+
+
+def _key_arn(key: str | None) -> str | None:
+    # what is not an ARN is AWS's own key for S3, which everybody in the account may use
+    return key if key and key.startswith("arn:") and ":key/" in key else None
+
+
 def tags_of_role(role: Role) -> dict[str, str]:
     return {each["Key"]: each["Value"] for each in role.tags}
 
