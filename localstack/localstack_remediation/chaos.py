@@ -100,7 +100,8 @@ def serve_remediation_chaos() -> None:
     ROUTER.add(PATH, _put, methods=["PUT"])
     ROUTER.add(PATH, _get, methods=["GET"])
     if IS_ALLOWED:
-        handlers.serve_custom_service_request_handlers.append(_strike)
+        # Before IAM is asked: a call that is not carried out is in none of its decisions.
+        handlers.serve_custom_service_request_handlers.handlers.insert(0, _strike)
 
 
 def _put(request) -> Response:
