@@ -65,11 +65,11 @@ struct Queue {
 }
 
 impl Queue {
-    fn again(&mut self, event: Event) {
+    fn again(&mut self, event: Event, why: &str) {
         if event.tries < TRIES {
             self.waiting.push_back(event);
         } else {
-            self.failed.push(event.key);
+            self.failed.push(format!("{}: {why:.1000}", event.key));
         }
     }
 }
@@ -118,7 +118,7 @@ impl Lambda {
         self.child.kill().await.unwrap();
         // It may have answered meanwhile.
         let Some(event) = lock(&self.work).event.take() else { return true };
-        lock(queue).again(event);
+        lock(queue).again(event, "killed");
         true
     }
 }
@@ -150,7 +150,7 @@ fn runtime(request: &Request, work: &Mutex<Work>, queue: &Mutex<Queue>) -> Respo
                 if end == Some("response") {
                     queue.done += 1;
                 } else {
-                    queue.again(event);
+                    queue.again(event, &String::from_utf8_lossy(&request.body));
                 }
                 work.done += 1;
             }

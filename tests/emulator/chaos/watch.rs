@@ -45,7 +45,9 @@ pub(super) struct Watch {
     pub(super) reports: BTreeMap<String, Report>,
     decided: u64,
     writes: Vec<Write>,
+    /// How many calls undos have made in target accounts, and the runs that they are.
     undone: usize,
+    undos: BTreeSet<String>,
     /// The number of the first decision on storing a plan of a run.
     planned: BTreeMap<String, u64>,
 }
@@ -58,8 +60,8 @@ impl Watch {
             let writes = manifest.write.iter().map(|of| &of.action).filter(|action| !reads.contains(action));
             writing.insert(manifest.id.clone(), writes.cloned().collect());
         }
-        let (reports, planned) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { central, targets, writing, reports, decided: 0, writes: Vec::new(), undone: 0, planned })
+        let (reports, planned, undos, writes) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new(), Vec::new());
+        Ok(Self { central, targets, writing, reports, decided: 0, writes, undone: 0, undos, planned })
     }
 
     pub(super) fn writes(&self) -> usize {
@@ -141,6 +143,7 @@ impl Watch {
             let Some(rule) = role.strip_prefix("autoremediate-") else { continue };
             if rule.ends_with("-undo") {
                 self.undone += 1;
+                self.undos.extend(session.strip_prefix("autoremediate-").map(str::to_owned));
                 continue;
             }
             if self.writing.get(rule).is_some_and(|writing| writing.contains(action)) {
@@ -222,7 +225,8 @@ impl Watch {
             // What is made by the call, log groups and documents are not what the finding names.
             let named = id.filter(|id| {
                 let arn = write.resource.as_deref().unwrap_or_default();
-                !id.contains('*') && ["logs", "ssm"].iter().all(|of| !arn.contains(&format!(":{of}:")))
+                let others = [":logs:", ":ssm:", ":security-group-rule/"];
+                !id.contains('*') && others.iter().all(|of| !arn.contains(of))
             });
             if of_account.is_empty() || named.is_some_and(|id| !of_account.iter().any(|text| text.contains(id))) {
                 story.wrong(format!("no stored plan is of this: {write}"));
@@ -294,17 +298,18 @@ impl Watch {
         Ok(())
     }
 
-    /// The plans of runs that have written something, or have not come back to say; the newest first.
+    /// The plans of runs that have written something, or have not come back to say, and are no undo; the newest first.
     pub(super) async fn plans_to_take_back(&self) -> Result<Vec<String>> {
         let mut written = BTreeMap::new();
-        for report in self.reports.values().filter(|report| report.undoes.is_none()) {
+        for report in self.reports.values() {
             if let Some(plan) = &report.plan {
-                let has_written = report.findings.iter().any(|row| row.written > 0 || !row.took.is_empty());
+                let has_written = report.undoes.is_none()
+                    && report.findings.iter().any(|row| row.written > 0 || !row.took.is_empty());
                 *written.entry(plan.key.clone()).or_insert(false) |= has_written;
             }
         }
         let mut keys = self.central.account.keys(&self.central.bucket, "plans/").await?;
-        keys.retain(|key| written.get(key).copied().unwrap_or(true));
+        keys.retain(|key| !self.undos.contains(run_of(key)) && written.get(key).copied().unwrap_or(true));
         keys.sort_by(|one, other| other.rsplit('/').next().cmp(&one.rsplit('/').next()));
         Ok(keys)
     }

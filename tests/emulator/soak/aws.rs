@@ -13,6 +13,8 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 pub(super) const TOKEN: &str = "a-token-that-must-not-be-seen-5d2e";
 pub(super) const BUCKET: &str = "records";
+/// The most keys that a list has.
+const PAGE: usize = 1_000;
 const CONTROL: &str = "Ensure S3 Bucket is not publicly accessible.";
 
 /// How a bucket of a target account stands.
@@ -125,6 +127,7 @@ impl Cloud {
                 ResponseTemplate::new(200).set_body_json(json!({"SecretString": TOKEN, "Name": "token", "ARN": "arn"}))
             }
             "POST" => session(),
+            "GET" if bucket == BUCKET && key.is_empty() => self.list(&request.url.query_pairs().into_owned().collect()),
             "GET" if bucket == BUCKET => self.get(key),
             "PUT" if bucket == BUCKET => self.put(key, request),
             "GET" => self.look(bucket, request.url.query().unwrap_or_default()),
@@ -141,6 +144,27 @@ impl Cloud {
             Some(Stored { bytes, etag }) => with_etag(ResponseTemplate::new(200), *etag).set_body_bytes(bytes.clone()),
             None => refused(404, "NoSuchKey"),
         }
+    }
+
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
+    fn list(&self, query: &HashMap<String, String>) -> ResponseTemplate {
+        let text = |name: &str| query.get(name).cloned().unwrap_or_default();
+        let (prefix, after) = (text("prefix"), text("continuation-token"));
+        let objects = lock(&self.objects);
+        let from = objects.range(prefix.clone().max(after.clone())..).filter(|(key, _)| **key > after);
+        let mut from = from.take_while(|(key, _)| key.starts_with(&prefix));
+        let page: Vec<_> = from.by_ref().take(PAGE).collect();
+        let next = from.next().and(page.last()).map(|(key, _)| key);
+        let contents = page
+            .iter()
+            .map(|(key, stored)| format!("<Contents><Key>{key}</Key><ETag>{}</ETag></Contents>", quoted(stored.etag)));
+        let token =
+            next.map_or_else(String::new, |key| format!("<NextContinuationToken>{key}</NextContinuationToken>"));
+        ResponseTemplate::new(200).set_body_string(format!(
+            "<ListBucketResult><IsTruncated>{}</IsTruncated>{token}{}</ListBucketResult>",
+            next.is_some(),
+            contents.collect::<String>()
+        ))
     }
 
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
