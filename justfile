@@ -45,6 +45,18 @@ test-rust *arguments: (_needs "test-rust") _emulator build _nextest
 # The pipeline test alone; AUTOREMEDIATE_EMULATOR=container runs it on a container, AUTOREMEDIATE_EMULATOR_TLS=1 over TLS
 test-pipeline: (test-rust "-E" "test(/^pipeline::/)")
 
+# The deployed pipeline under half an hour of faults by chance; CHAOS_SEED tells a story again, CHAOS_MINUTES is its length
+chaos: (test-by-hand "chaos")
+
+# 100,000 findings in 200 accounts, with kills of Lambdas: SOAK_FINDINGS and SOAK_ACCOUNTS for fewer
+soak: (test-by-hand "soak")
+
+# The tests of one module that no other task runs
+[private]
+test-by-hand module: (_needs "test-rust") _emulator build _nextest
+    cargo nextest run --workspace --locked --profile long --run-ignored only --no-capture -E 'test(/^{{ module }}::/)' \
+      || failed=$?; "$CARGO_TARGET_DIR/debug/emulator" settle; exit "${failed:-0}"
+
 # Tests of the Terraform modules, on a copy, so that no state or plugin is left in the working tree
 test-terraform: (_needs "test-terraform")
     #!/usr/bin/env bash

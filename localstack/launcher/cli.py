@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "--schedule-speed", type=float, default=1, metavar="N", help="60 fires rate(1 minute) each second"
     )
     start.add_argument("--tls", action="store_true", help="listen for TLS, too, on a port of its own")
+    start.add_argument("--chaos", action="store_true", help="let PUT /_remediation/chaos set faults for every account")
     start.add_argument("--log", type=Path, metavar="FILE", help="LocalStack's log; default: a temporary file")
     start.set_defaults(command=_start)
 
@@ -79,6 +80,7 @@ def _start(options: argparse.Namespace, _extra: list[str]) -> int:
         iam=options.iam,
         schedule_speed=options.schedule_speed,
         tls=options.tls,
+        chaos=options.chaos,
         log=options.log.resolve() if options.log else None,
     )
     lifeline, our_end = os.pipe()

@@ -38,6 +38,7 @@ class Options:
     iam: str
     schedule_speed: float
     tls: bool
+    chaos: bool
     log: Path | None
 
 
@@ -120,6 +121,7 @@ def _start(
         "LOCALSTACK_HOST": f"127.0.0.1:{port}",
         "REMEDIATION_IAM": options.iam,
         "REMEDIATION_SCHEDULE_SPEED": str(options.schedule_speed),
+        **({"REMEDIATION_CHAOS": "1"} if options.chaos else {}),
         **(tls.settings if tls else {}),
         **settings,
     }

@@ -63,18 +63,23 @@ def _fail(_chain, context: RequestContext, _response) -> None:
     if key is None:
         return
     with _lock:
-        code = _codes[key].pop(0) if _codes[key] else None
+        code = _codes[key].pop(0) if _codes[key] else PASS
+    strike(context, code)
+
+
+def strike(context: RequestContext, code: str) -> None:
+    """Does to a call what a word of a fault says."""
     if code == HOLD:
         time.sleep(HELD_SECONDS)
         raise aws_error("ServiceUnavailable", "A test has held this call.", 503)
     if code == LOST:
         broken_answers.mark(context, broken_answers.lose)
-    elif code and code.startswith(f"{LOST}:"):
+    elif code.startswith(f"{LOST}:"):
         error = _error(context.service, code.removeprefix(f"{LOST}:"))
         broken_answers.mark(context, broken_answers.lose_and_answer(error))
     elif code == CUT:
         broken_answers.mark(context, broken_answers.cut)
-    elif code and code != PASS:
+    elif code != PASS:
         raise _error(context.service, code)
 
 

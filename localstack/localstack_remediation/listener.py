@@ -16,6 +16,7 @@ from . import routes, tls
 
 ABORT = "remediation.abort"  # in a request's WSGI environment: resets the connection
 HANG_UP = "remediation.hang_up"  # and this closes it, once what was written before is sent
+CALLERS_PORT = "remediation.port"  # of the other end of the connection
 
 
 class _Resource(HeaderPreservingWSGIResource):
@@ -27,6 +28,7 @@ class _Resource(HeaderPreservingWSGIResource):
         response.environ[ABORT] = lambda: blockingCallFromThread(reactor, channel.transport.abortConnection)
         # by the channel, because the transport of TLS waits for it before it closes
         response.environ[HANG_UP] = lambda: blockingCallFromThread(reactor, channel.loseConnection)
+        response.environ[CALLERS_PORT] = getattr(request.getClientAddress(), "port", None)
         response.start()
         return NOT_DONE_YET
 

@@ -170,6 +170,13 @@ async fn undo_shows_first_and_with_yes_puts_back_what_was_asked_for() {
     let found = desk.of.target.public_access_block(&theirs).await.unwrap();
     assert_eq!((code, outcome(&shown), found), (0, "undone", Some([true, false, false, false])), "{log}");
 
+    // An undo is no fix to be taken back.
+    let of_undo = shown["reports"][0]["report_at"].as_str().unwrap();
+    let (code, shown, log) = desk.run(&["undo", of_undo, "--yes", "--alone", "--force"]);
+    let unchanged = desk.of.target.public_access_block(&theirs).await.unwrap();
+    assert_eq!((code, unchanged), (1, found), "{log}");
+    assert!(shown["problems"][0].as_str().unwrap().contains("an undo cannot be taken back"), "{shown}");
+
     // What was put back is left alone, also by this command.
     let (code, shown, log) = desk.run(&["apply", "--alone", "--yes", "--findings", &findings]);
     assert_eq!((code, &shown["counts"]), (0, &json!({"exempt": 2})), "{log}");

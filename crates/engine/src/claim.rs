@@ -20,8 +20,18 @@ const AFTER_DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Purpose {
     /// The digest of the resource's part of the plan.
     pub(crate) part: String,
+    /// Whether each of the changes is still to be made, by a look after the card was listed.
+    pub(crate) still_to_be_made: bool,
     /// What it takes back, where it is an undo's, and until when runs then leave the resource alone.
     pub(crate) undo: Option<Undoes>,
+}
+
+/// A resource's part of what a batch's plan says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PartOf<'a> {
+    pub(crate) id: &'a BatchId,
+    /// Its digest.
+    pub(crate) part: &'a str,
 }
 
 /// What an undo takes back.
@@ -93,21 +103,21 @@ impl Claimed {
         Ok(())
     }
 
-    /// Ends it. `write` says what came of it; `undone`, which run was taken back.
-    pub(crate) async fn release(&self, write: Option<Write>, undone: Option<RunId>) -> Result<(), Refused> {
+    /// Ends it. `write` says what came of it; `undone`, which part of what a run had written was taken back.
+    pub(crate) async fn release(&self, write: Option<Write>, undone: Option<PartOf<'_>>) -> Result<(), Refused> {
         let released = |card: Card| {
             let card = card.release(write);
-            undone.map(|run| card.clone().undone(run)).unwrap_or(card)
+            undone.map(|PartOf { id, part }| card.clone().undone(id, part)).unwrap_or(card)
         };
         self.store(released).await
     }
 
     /// Says what came of it, as [`Claimed::release`] does, and lets it hold until its time is up: what was set going may
     /// not have ended.
-    pub(crate) async fn hold(&self, write: Option<Write>, undone: Option<RunId>) -> Result<(), Refused> {
+    pub(crate) async fn hold(&self, write: Option<Write>, undone: Option<PartOf<'_>>) -> Result<(), Refused> {
         let held = |card: Card| {
             let card = write.map(|write| card.clone().hold(write)).unwrap_or(card);
-            undone.map(|run| card.clone().undone(run)).unwrap_or(card)
+            undone.map(|PartOf { id, part }| card.clone().undone(id, part)).unwrap_or(card)
         };
         self.store(held).await
     }
@@ -151,7 +161,7 @@ impl<R: Rule> Engine<R> {
     ) -> Result<Claimed, Refused> {
         let since = self.clock.now();
         let until = self.claimed_until(deadline);
-        let Purpose { part, undo } = purpose;
+        let Purpose { part, still_to_be_made, undo } = purpose;
         let claim = Claim {
             run: id.run,
             batch: id.batch,
@@ -161,7 +171,7 @@ impl<R: Rule> Engine<R> {
             part: part.clone(),
             undoes: undo.as_ref().map(|undoes| undoes.run),
         };
-        let mut card = known.card.clone().claim(claim);
+        let mut card = known.card.clone().claim(claim, still_to_be_made);
         if let Some(Undoes { exempt, .. }) = undo {
             card.exempt = Some(exempt);
         }

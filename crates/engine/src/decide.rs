@@ -140,7 +140,7 @@ impl<R: Rule> Engine<R> {
             return Ok(Decision::defer(busy));
         }
         // What the run that never let go of it had begun may have ended since the look.
-        if card.claim.is_some() && self.has_changed(decided).await? {
+        if known.card.claim.is_some() && self.has_changed(decided).await? {
             return Ok(Decision::defer("it has changed since it was looked at; the next poll looks again"));
         }
         Ok(decision)

@@ -62,7 +62,7 @@ use remediation::records::{Ended, Write};
 use remediation::{
     AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Ledger, Manifest, ManifestError,
     Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Report, ReportedFinding, Rule,
-    SessionKind, Sessions,
+    SessionKind, Sessions, Side,
 };
 use tokio::sync::Semaphore;
 
@@ -366,7 +366,10 @@ impl<R: Rule> Engine<R> {
                 return decided;
             }
         };
-        decided.decision = match self.claim(&job.id, known, Purpose { part, undo: None }, job.deadline).await {
+        let state = &decided.work.looked.seen.state;
+        let still_to_be_made = changes.iter().all(|change| R::side(change, state) == Side::Before);
+        let purpose = Purpose { part, still_to_be_made, undo: None };
+        decided.decision = match self.claim(&job.id, known, purpose, job.deadline).await {
             Ok(claimed) => Decision::Write(changes, Some(Box::new(claimed))),
             Err(Refused::Busy(busy)) => Decision::defer(busy),
             Err(failed) => Decision::Settle(failed.verdict()),

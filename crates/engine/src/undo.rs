@@ -17,7 +17,7 @@ use remediation::{
 };
 
 use crate::cards::{Cards, CardsError, Known};
-use crate::claim::{Claimed, Purpose, Undoes};
+use crate::claim::{Claimed, PartOf, Purpose, Undoes};
 use crate::prove::{look_until, outcome_of, taken};
 use crate::record::unstored;
 use crate::resolve::{Looked, Row, Verdict};
@@ -122,6 +122,8 @@ struct Ready<R: Rule> {
     changes: Vec<R::Change>,
     /// The changes that they take back.
     originals: Vec<R::Change>,
+    /// The digest of the part of the plan that they take back.
+    part: String,
     known: Known,
     claimed: Option<Claimed>,
 }
@@ -288,6 +290,7 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Held, message));
         }
         let known = trip.cards.read(&seen.resource).await.map_err(unlisted)?;
+        let part = planned.digest().map_err(|error| Verdict::new(Outcome::Failed, error.to_string()))?;
         let written = written_by(planned, run, trip.report, &known.card);
         if written.is_empty() {
             return Err(Verdict::new(Outcome::Held, "the run wrote nothing of it, so there is nothing to take back"));
@@ -309,7 +312,7 @@ impl<R: Rule> Engine<R> {
         }
         if originals.is_empty() {
             if writes {
-                self.remember_undone(&known, run.run).await;
+                self.remember_undone(&known, PartOf { id: run, part: &part }).await;
             }
             return Err(Verdict::new(Outcome::Undone, "it is as it was before the fix already"));
         }
@@ -320,12 +323,12 @@ impl<R: Rule> Engine<R> {
         }
         let changes: Vec<_> = originals.iter().rev().map(R::undo).collect();
         as_shown(trip.how, &seen.resource, &changes)?;
-        Ok(Ready { resource: seen.resource, changes, originals, known, claimed: None })
+        Ok(Ready { resource: seen.resource, changes, originals, part, known, claimed: None })
     }
 
     /// Keeps on the card that a run is taken back already, where an undo was cut off before it could say so.
-    async fn remember_undone(&self, known: &Known, run: RunId) {
-        let card = known.card.clone().undone(run);
+    async fn remember_undone(&self, known: &Known, of: PartOf<'_>) {
+        let card = known.card.clone().undone(of.id, of.part);
         if card != known.card
             && let Err(error) = self.keep(known, &card).await
         {
@@ -338,7 +341,7 @@ impl<R: Rule> Engine<R> {
         let State::Ready(mut ready) = back.state else { return back };
         let part = PlannedResource { changes: planned_changes(&ready.changes), ..back.asked.planned.clone() };
         let purpose = match part.digest() {
-            Ok(part) => Purpose { part, undo: Some(Undoes { run, exempt }) },
+            Ok(part) => Purpose { part, still_to_be_made: false, undo: Some(Undoes { run, exempt }) },
             Err(error) => {
                 back.state = State::Settled(Verdict::new(Outcome::Failed, error.to_string()));
                 return back;
@@ -356,7 +359,7 @@ impl<R: Rule> Engine<R> {
 
     /// Takes a resource back, or says why not.
     async fn end(&self, back: Back<R>, failed: Option<&Verdict>, trip: &Trip<'_, R::Change>) -> Vec<Row> {
-        let (run, deadline) = (trip.run.run, trip.deadline);
+        let deadline = trip.deadline;
         let ready = match &back.state {
             State::Settled(verdict) => return back.rows(verdict, &[], &TookBack::default()),
             State::Ready(ready) => ready,
@@ -382,7 +385,7 @@ impl<R: Rule> Engine<R> {
             deadline,
         };
         let (written, last) = self.while_claimed(claimed, deadline, Box::pin(self.take_back(&order, ready))).await;
-        let undone = last.found.is_ok().then_some(run);
+        let undone = last.found.is_ok().then_some(PartOf { id: &trip.run, part: &ready.part });
         let kept = match written.has_ended() {
             true => claimed.release(None, undone).await,
             false => claimed.hold(None, undone).await,

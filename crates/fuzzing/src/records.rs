@@ -99,13 +99,14 @@ pub(crate) fn card(data: &[u8]) {
     }
     for write in &card.writes {
         assert!(card.written_after(write.run).iter().all(|after| after.run.started() >= write.run.started()));
-        assert!(card.clone().undone(write.run).written_after(write.run).len() <= card.writes.len() + 1);
+        let undone = card.clone().undone(&write.id(RULE), &write.part);
+        assert!(undone.written_after(write.run).len() <= card.writes.len() + 1);
         let id = BatchId { rule: RULE.into(), run: write.run, batch: write.batch };
         let read = BatchId::from_plan_key(&id.plan_key(), RULE);
         assert_eq!(read.as_ref(), Some(&id));
     }
     if let Some(claim) = card.claim.clone() {
-        assert!(card.clone().claim(claim).to_json().is_ok());
+        assert!(card.clone().claim(claim, false).to_json().is_ok());
     }
     assert!(card.clone().release(card.writes.first().cloned()).claim.is_none());
 }

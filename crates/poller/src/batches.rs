@@ -223,6 +223,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_hundred_thousand_findings_have_room_whatever_accounts_they_are_of() {
+        const EACH: usize = BATCH_SIZE / 2 + 1;
+        let folder = TempDir::new().unwrap();
+        let records = Records::Folder(folder.path().into());
+        let most = crate::Limits::default().batches;
+        // No two accounts fit into one batch.
+        let mut batches = Batches::new(&records, "open-door", RunId::start(), most);
+        for number in 0..100_000 {
+            batches.add(listed(number / EACH, number, 0)).await.unwrap();
+        }
+        batches.finish().await.unwrap();
+        assert_eq!(batches.left, 0, "in {} batches", batches.written);
+    }
+
+    #[tokio::test]
     async fn what_two_lists_have_of_a_resource_is_in_one_batch() {
         // A list of one control, then one of another, in another order.
         let one = (0..300).map(|resource| listed(0, resource, 0));
@@ -295,6 +310,9 @@ mod tests {
                     let first = *of_resource.entry((of.account.clone(), of.resource.clone())).or_insert(place);
                     prop_assert_eq!(first, place, "{} is in two batches", of.resource);
                 }
+            }
+            for batch in batches.iter().rev().skip(1) {
+                prop_assert!(batch.findings.len() > BATCH_SIZE / 2, "{} in a batch", batch.findings.len());
             }
             for (account, places) in of_account {
                 // A batch that ends before a resource that it has no room for lacks two findings at most.

@@ -47,9 +47,9 @@ pub enum InvalidLimits {
 }
 
 impl Default for Limits {
-    /// 100,000 findings fit into the batches.
+    /// 100,000 findings fit into the batches, whatever accounts they are of: each but the last is more than half full.
     fn default() -> Self {
-        Self { rows: 200_000, bytes: 1024 * 1024 * 1024, batches: 500, batch_size: 200 }
+        Self { rows: 200_000, bytes: 1024 * 1024 * 1024, batches: 1_000, batch_size: 200 }
     }
 }
 

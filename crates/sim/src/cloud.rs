@@ -327,6 +327,7 @@ fn effect(actor: &Arc<Actor>, session: &Arc<Session>, request: &Request) -> Call
         (Request::Add { .. }, _) => return Err(refused(400, "DuplicateEntry")),
         (Request::Remove { entry, .. }, State::Gate(mut entries)) => {
             if !entries.remove(entry) {
+                crate::invariants::entry(world, session, arn, entry, false);
                 return Err(refused(400, "NoSuchEntry"));
             }
             State::Gate(entries)

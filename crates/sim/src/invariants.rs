@@ -306,8 +306,9 @@ pub(crate) fn changed(world: &World, arn: &str, hand: &Hand, before: &State, aft
     let (was, is) = (before.open(), after.open());
     let Hand::Ours(session) = hand else {
         let mut seen = lock(&world.watch.0);
-        // Of two who close it at once, both have.
-        if seen.writing.contains_key(arn) || !world.automation.under_way(arn).is_empty() {
+        // Of two who close it at once, both have; and of a run that never came back, nobody knows whether it has.
+        let claimed = seen.cards.get(arn).is_some_and(|card| !card["claim"].is_null());
+        if claimed || seen.writing.contains_key(arn) || !world.automation.under_way(arn).is_empty() {
             seen.closed.entry(arn.to_owned()).or_default().extend(before.less(after));
         }
         return;

@@ -208,8 +208,10 @@ impl Account {
     ///
     /// S3 refuses.
     pub async fn keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>> {
-        let answer = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await?;
-        Ok(answer.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect())
+        let pages = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+        let pages = pages.collect::<Result<Vec<_>, _>>().await?;
+        let objects = pages.iter().flat_map(|page| page.contents());
+        Ok(objects.filter_map(|object| object.key().map(str::to_owned)).collect())
     }
 
     /// An object as JSON.

@@ -85,7 +85,16 @@ impl Central {
     ///
     /// The emulator does not answer.
     pub async fn failures(&self) -> Result<usize> {
-        Ok(self.messages("failures").await?.matches("<Message>").count())
+        Ok(self.failed().await?.matches("<Message>").count())
+    }
+
+    /// What waits in the queue of failures, as XML.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn failed(&self) -> Result<String> {
+        self.messages("failures").await
     }
 
     /// What waits in the queue of overrides of the policy, as XML.

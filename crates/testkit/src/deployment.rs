@@ -83,12 +83,23 @@ impl Deployment {
     ///
     /// A step failed; the error holds what it printed.
     pub async fn apply(emulator: &Emulator, settings: Settings) -> Result<Self> {
+        Self::apply_with(emulator, settings, &[]).await
+    }
+
+    /// The same with more variables of the root modules.
+    ///
+    /// # Errors
+    ///
+    /// A step failed; the error holds what it printed.
+    pub async fn apply_with(emulator: &Emulator, settings: Settings, variables: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("autoremediate-").tempdir()?;
         copy_terraform(folder.path())?;
         let central = Account::new(emulator, &settings.central);
         let regions = settings.regions.iter().map(|region| Central::new(central.in_region(region), PREFIX)).collect();
         let product_variables = emulator.variables();
-        let terraform_variables = terraform_session(&central, &product_variables).await?;
+        let mut terraform_variables = terraform_session(&central, &product_variables).await?;
+        let more = variables.iter().map(|(name, value)| (format!("TF_VAR_{name}"), (*value).to_owned()));
+        terraform_variables.extend(more);
         let deployment = Self { settings, folder, product_variables, terraform_variables, regions };
         let package = deployment.package();
         let roles = deployment.make_deploy_roles(emulator);

@@ -122,7 +122,8 @@ impl Emulator {
     /// It does not start, or cannot listen for TLS.
     pub async fn start_with(kind: Kind, transport: Transport) -> Result<Self> {
         let mut emulator = match (kind, transport) {
-            (Kind::Process, transport) => Self::start_process(transport).await?,
+            (Kind::Process, Transport::Plain) => Self::start_process(&[]).await?,
+            (Kind::Process, Transport::Tls) => Self::start_process(&["--tls"]).await?,
             (Kind::Container, Transport::Plain) => Self::start_container().await?,
             (Kind::Container, Transport::Tls) => return Err("the emulator in a container has no TLS listener".into()),
             (Kind::Running(url), _) => Self { url, tls: None, running: Running::Elsewhere },
@@ -132,6 +133,15 @@ impl Emulator {
             return Err(format!("the emulator at {} has no TLS listener: start it with --tls", emulator.url).into());
         }
         Ok(emulator)
+    }
+
+    /// Starts an emulator that takes [faults by chance](Self::set_chaos), as a process.
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub async fn start_for_chaos() -> Result<Self> {
+        Self::start_process(&["--chaos"]).await
     }
 
     /// The one emulator of this process.
@@ -219,6 +229,41 @@ impl Emulator {
         Ok(())
     }
 
+    /// Faults by chance from now on, for every account, in the form of the emulator's endpoint: its page says which there
+    /// are. Only of an emulator that was started for that. No faults end it.
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses.
+    pub async fn set_chaos(&self, seed: u64, faults: &Value) -> Result<()> {
+        self.put("chaos", &json!({"seed": seed, "faults": faults})).await
+    }
+
+    /// The faults by chance that have struck, the oldest first: the last 20,000.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn struck(&self) -> Result<Vec<Value>> {
+        let mut told: Value = serde_json::from_str(&get(&format!("{}/_remediation/chaos", self.url)).await?)?;
+        Ok(serde_json::from_value(told["struck"].take())?)
+    }
+
+    /// Changes settings of an account, in the form of the emulator's endpoint.
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses.
+    pub async fn set(&self, account: &str, settings: &Value) -> Result<()> {
+        self.put(&format!("settings/{account}"), settings).await
+    }
+
+    async fn put(&self, path: &str, body: &Value) -> Result<()> {
+        let put = reqwest::Client::new().put(format!("{}/_remediation/{path}", self.url)).body(body.to_string());
+        put.timeout(ANSWER_WITHIN).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     async fn set_faults(&self, account: &str, action: &str, codes: &[&str]) -> Result<()> {
         let fault = json!({action: codes}).to_string();
         let put = reqwest::Client::new().put(self.faults(account)).body(fault).timeout(ANSWER_WITHIN);
@@ -256,6 +301,20 @@ impl Emulator {
         let every: Vec<Value> = serde_json::from_str(&get(&format!("{}/_remediation/iam/sessions", self.url)).await?)?;
         let role = format!(":iam::{account}:role/");
         Ok(every.into_iter().filter(|session| session["role"].as_str().is_some_and(|of| of.contains(&role))).collect())
+    }
+
+    /// The same from the decision of the number `after` on, each with its own number.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer, or no longer has all of them.
+    pub async fn decisions_after(&self, after: u64) -> Result<Vec<Value>> {
+        let url = format!("{}/_remediation/iam/decisions?after={after}", self.url);
+        let found: Vec<Value> = serde_json::from_str(&get(&url).await?)?;
+        match found.first() {
+            Some(first) if first["number"] != after + 1 => Err(format!("decisions after {after} are gone").into()),
+            _ => Ok(found),
+        }
     }
 
     /// What was stored in `account` and does not fit AWS's service authorization data: actions that do not exist,
@@ -306,14 +365,12 @@ impl Emulator {
         Ok(Some(Tls { url: text("url")?, ca: text("ca")? }))
     }
 
-    async fn start_process(transport: Transport) -> Result<Self> {
+    async fn start_process(options: &[&str]) -> Result<Self> {
         let script = paths::repository().join("localstack/emulator");
         let mut command = Command::new(&script);
         command.args(["start", "--schedule-speed", &SCHEDULE_SPEED.to_string()]);
         command.args(["--until-pid", &std::process::id().to_string()]);
-        if transport == Transport::Tls {
-            command.arg("--tls");
-        }
+        command.args(options);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let output = child.stdout.take().ok_or("the emulator has no standard output")?;
         let mut line = String::new();

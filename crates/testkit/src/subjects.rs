@@ -63,6 +63,8 @@ pub struct AnySubject {
     pub settings: fn() -> Value,
     /// [`Subject::violating`].
     pub violating: for<'a> fn(&'a Account, &'a str) -> LocalBoxFuture<'a, Result<String>>,
+    /// [`Subject::describe`].
+    pub describe: for<'a> fn(&'a Account, &'a str) -> LocalBoxFuture<'a, Result<Value>>,
     /// [`Subject::complies`].
     pub complies: for<'a> fn(&'a Account, &'a str) -> LocalBoxFuture<'a, Result<bool>>,
 }
@@ -77,6 +79,7 @@ impl AnySubject {
             found: S::FOUND,
             settings: S::settings,
             violating: |account, name| Box::pin(S::violating(account, name)),
+            describe: |account, resource| Box::pin(S::describe(account, resource)),
             complies: |account, resource| Box::pin(S::complies(account, resource)),
         }
     }

@@ -48,27 +48,40 @@ impl Violation {
     pub async fn make_all(account: &Account, regions: &[String]) -> Result<Vec<Self>> {
         let mut made = Vec::new();
         for subject in subjects::all() {
-            let Manifest { id, controls, scope, .. } = Manifest::from_json(subject.manifest)?;
-            let is_global = scope == Scope::Global;
+            let is_global = Manifest::from_json(subject.manifest)?.scope == Scope::Global;
             for code in if is_global { &regions[..1] } else { regions } {
-                let account = account.in_region(code);
-                let resource = (subject.violating)(&account, subject.name).await?;
-                let region = if is_global { Region::global() } else { Region::code(code) };
-                let control = controls[subject.control].clone();
-                let of = Self { rule: id.clone(), control, region, resource, subject, account };
-                // So that the look at the end is one that can fail.
-                if of.complies().await? {
-                    return Err(format!("{of:?} complies as it is made").into());
-                }
-                made.push(of);
+                made.push(Self::make(subject, &account.in_region(code), subject.name).await?);
             }
         }
         Ok(made)
     }
 
+    /// Makes one violation of a control, in the region of `account`.
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses, or there is one of this name.
+    pub async fn make(subject: &'static AnySubject, account: &Account, name: &str) -> Result<Self> {
+        let Manifest { id: rule, controls, scope, .. } = Manifest::from_json(subject.manifest)?;
+        let resource = (subject.violating)(account, name).await?;
+        let region = if scope == Scope::Global { Region::global() } else { Region::code(&account.region) };
+        let (control, account) = (controls[subject.control].clone(), account.clone());
+        let of = Self { rule, control, region, resource, subject, account };
+        // So that the look at the end is one that can fail.
+        if of.complies().await? {
+            return Err(format!("{of:?} complies as it is made").into());
+        }
+        Ok(of)
+    }
+
     /// The ID of the account that has the resource.
     pub fn account(&self) -> &str {
         &self.account.id
+    }
+
+    /// The account that has the resource, in its region, with full rights.
+    pub fn owner(&self) -> &Account {
+        &self.account
     }
 
     /// The row that Netskope has for it.
@@ -84,6 +97,15 @@ impl Violation {
     /// What is wrong with the resource as it was made, in a few words.
     pub fn found(&self) -> &'static str {
         self.subject.found
+    }
+
+    /// Everything about the resource that its rule may change or must leave alone, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// The resource cannot be looked at.
+    pub async fn describe(&self) -> Result<Value> {
+        (self.subject.describe)(&self.account, &self.resource).await
     }
 
     /// Whether the resource complies now: a look with the account's own full rights.

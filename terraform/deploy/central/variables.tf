@@ -194,7 +194,7 @@ variable "poller_reserved_concurrency" {
 
 variable "poll_limits" {
   type        = map(number)
-  description = "How much one poll of a rule takes at most, whatever Netskope sends: `rows` (200,000) and `bytes` (1 GiB) of its lists, `batches` that it writes (500), each of which starts the rule's Lambda, and findings in a batch (`batch_size`, 200). What is not named is as in brackets. A poll that reaches a limit fails, says which, and hands on what it has read."
+  description = "How much one poll of a rule takes at most, whatever Netskope sends: `rows` (200,000) and `bytes` (1 GiB) of its lists, `batches` that it writes (1,000), each of which starts the rule's Lambda, and findings in a batch (`batch_size`, 200). What is not named is as in brackets. A poll that reaches a limit fails, says which, and hands on what it has read."
   default     = {}
   nullable    = false
 

@@ -377,10 +377,10 @@ variable "poll_limits" {
   type = object({
     rows       = optional(number, 200000)
     bytes      = optional(number, 1073741824)
-    batches    = optional(number, 500)
+    batches    = optional(number, 1000)
     batch_size = optional(number, 200)
   })
-  description = "How much one poll of a rule takes at most, whatever Netskope sends: rows and bytes of its lists (1 GiB), batches that it writes, each of which starts the rule's Lambda, and findings in a batch. So it hands on at most batches × batch_size findings, 100,000 unless they are set. A poll that reaches a limit fails, says which, and hands on what it has read."
+  description = "How much one poll of a rule takes at most, whatever Netskope sends: rows and bytes of its lists (1 GiB), batches that it writes, each of which starts the rule's Lambda, and findings in a batch. So it hands on at most batches × batch_size findings, and always at least 100,000 unless they are set, however full the batches are. A poll that reaches a limit fails, says which, and hands on what it has read."
   default     = {}
   nullable    = false
 

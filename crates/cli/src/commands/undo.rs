@@ -305,6 +305,14 @@ impl Undoing<'_> {
         results: &mut Results,
     ) -> Option<Step> {
         let RunPlan { key, report } = plan;
+        // The role of an undo may open and not close, so it could not, and would ask for permissions that it must not have.
+        if let Some(undone) = report.as_ref().and_then(|report| report.undoes.as_ref()) {
+            results.problems.push(format!(
+                "{key} is the plan of an undo (it took back {undone}), and an undo cannot be taken back: once the \
+                 resources are no longer exempt, the next poll or `apply` fixes them again"
+            ));
+            return None;
+        }
         let plan = match self.engine.read(self.records, &key).await {
             Ok(plan) => plan,
             Err(error) => {

@@ -202,13 +202,18 @@ impl Card {
     }
 
     /// The same with another claim. One whose time is up is of a run that never came back: that it may have written is
-    /// remembered. What an undo left undone, the same undo does again.
+    /// remembered. It has not where it was to make the same changes, and each of them is `still_to_be_made`. What an undo
+    /// left undone, the same undo does again.
     #[must_use]
-    pub fn claim(mut self, claim: Claim) -> Self {
-        if let Some(write) = self.cut_off() {
+    pub fn claim(mut self, claim: Claim, still_to_be_made: bool) -> Self {
+        if let Some(write) = self.cut_off().filter(|write| !still_to_be_made || write.part != claim.part) {
             self.remember(write);
         }
-        self.claim = Some(claim);
+        // Clocks are apart: what this claim's own batch said before it is not said under it.
+        let before = self.writes.iter().filter(|write| (write.run, write.batch) == (claim.run, claim.batch));
+        let after = before.filter_map(|write| write.at.checked_add(SignedDuration::from_millis(1)).ok()).max();
+        let since = claim.since.max(after.unwrap_or(Timestamp::MIN));
+        self.claim = Some(Claim { since, ..claim });
         self
     }
 
@@ -226,10 +231,11 @@ impl Card {
         (!said).then_some(Write { run, batch, at, ended: Ended::CutOff, part, took })
     }
 
-    /// The same after what `run` had written was taken back.
+    /// The same after this part of what a run had written was taken back.
     #[must_use]
-    pub fn undone(mut self, run: RunId) -> Self {
-        for write in self.writes.iter_mut().filter(|write| write.run == run) {
+    pub fn undone(mut self, id: &BatchId, part: &str) -> Self {
+        let is_it = |write: &&mut Write| (write.run, write.batch, write.part.as_str()) == (id.run, id.batch, part);
+        for write in self.writes.iter_mut().filter(is_it) {
             write.ended = Ended::Undone;
         }
         self
@@ -237,25 +243,28 @@ impl Card {
 
     /// The same without a claim; `write`, where there is one, says what came of it.
     #[must_use]
-    pub fn release(mut self, write: Option<Write>) -> Self {
-        self.claim = None;
-        match write {
+    pub fn release(self, write: Option<Write>) -> Self {
+        let told = match write {
             Some(write) => self.hold(write),
             None => self,
-        }
+        };
+        Self { claim: None, ..told }
     }
 
     /// The same with what came of `write`, and still claimed: what it has set going may not have ended.
     #[must_use]
     pub fn hold(mut self, write: Write) -> Self {
         self.waiting = None;
-        self.remember(write);
+        let since = self.claim.as_ref().map_or(Timestamp::MIN, |claim| claim.since);
+        self.remember(Write { at: write.at.max(since), ..write });
         self
     }
 
-    /// One entry for each batch: what it said last.
+    /// One entry for each part of a batch's plans: what it said last. A later attempt of the batch has another part where
+    /// the one before it has written.
     fn remember(&mut self, write: Write) {
-        self.writes.retain(|known| (known.run, known.batch) != (write.run, write.batch));
+        let of = |write: &Write| (write.run, write.batch, write.part.clone());
+        self.writes.retain(|known| of(known) != of(&write));
         self.writes.push(write);
         let forgotten = self.writes.len().saturating_sub(REMEMBERED);
         self.writes.drain(..forgotten);
@@ -429,6 +438,7 @@ mod tests {
         let after = |run| card.written_after(run).iter().map(|write| write.run).collect::<Vec<_>>();
         assert_eq!(after(runs[0]), [runs[3], runs[2]]);
         assert!(after(runs[3]).is_empty());
-        assert_eq!(card.clone().undone(runs[3]).written_after(runs[0]).len(), 1);
+        let last = write(runs[3], 1, Ended::Unproved);
+        assert_eq!(card.clone().undone(&last.id(RULE), &last.part).written_after(runs[0]).len(), 1);
     }
 }

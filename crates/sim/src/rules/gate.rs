@@ -191,10 +191,8 @@ async fn replace(
     }
     for entry in found {
         let removed = client.call(REMOVE, Request::Remove { arn: arn.to_owned(), entry: entry.clone() }).await;
-        match removed {
-            Err(error) if error.code.as_deref() == Some("NoSuchEntry") && !added.is_empty() => return Err(error),
-            removed => removed.or_else(unless("NoSuchEntry")).map(drop)?,
-        }
+        // It was there a moment ago: this very call, whose answer was lost, may have removed it.
+        removed.or_else(unless("NoSuchEntry"))?;
     }
     Ok(())
 }

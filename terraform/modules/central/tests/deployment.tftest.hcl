@@ -94,7 +94,7 @@ run "by_default" {
       BUCKET_OWNER                 = "111111111111"
       NETSKOPE_TENANT              = "acme.goskope.com"
       TOKEN_SECRET_ARN             = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
-      POLL_LIMITS                  = jsonencode({ rows = 200000, bytes = 1073741824, batches = 500, batch_size = 200 })
+      POLL_LIMITS                  = jsonencode({ rows = 200000, bytes = 1073741824, batches = 1000, batch_size = 200 })
       HOME_REGION                  = "us-east-1"
       RUST_LOG                     = "info"
       AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
