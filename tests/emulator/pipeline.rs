@@ -18,6 +18,8 @@ use testkit::netskope::{FakeNetskope, display_name, row};
 use testkit::violations::{self, Violation};
 
 const TOKEN: &str = "a-token-that-must-not-be-seen-2f6b";
+/// The alarm of a policy that Terraform has not written.
+const UNEXPECTED_POLICY: &str = "autoremediate-unexpected-policy";
 const PATIENCE: Duration = Duration::from_secs(60);
 const REGIONS: [&str; 2] = [REGION, "eu-west-1"];
 /// Buckets beside the violations: one that is half public, and one that complies before anything is done.
@@ -42,8 +44,11 @@ async fn everything_from_the_schedule_to_the_proof() {
     pipeline.records_each_plan_before_the_first_write().await;
     pipeline.logs_one_json_object_a_line_with_run_rule_account_and_resource().await;
     pipeline.keeps_fixing_undoing_and_looking_apart().await;
+    pipeline.asks_for_the_shortest_sessions().await;
+    pipeline.has_no_alarm().await;
     let deployed = pipeline.policy().await;
     pipeline.fails_without_any_single_permission_of_the_manifest().await;
+    pipeline.raises_an_alarm_where_the_policy_is_another().await;
     pipeline.reports_a_batch_that_cannot_be_read_and_fails_the_invocation().await;
     pipeline.keeps_to_its_policy().await;
     pipeline.put(POLICY_KEY, deployed).await;
@@ -206,6 +211,18 @@ impl Pipeline {
         }
     }
 
+    async fn asks_for_the_shortest_sessions(&self) {
+        let emulator = Emulator::shared().await.unwrap();
+        for target in &self.targets {
+            let sessions = emulator.sessions(&target.id).await.unwrap();
+            for manifest in manifests().unwrap() {
+                let role = format!("arn:aws:iam::{}:role/autoremediate-{}", target.id, manifest.id);
+                let asked: Vec<_> = sessions.iter().filter(|of| of["role"] == *role).map(|of| &of["asked"]).collect();
+                assert!(!asked.is_empty() && asked.iter().all(|seconds| **seconds == 900), "{role}: {asked:?}");
+            }
+        }
+    }
+
     async fn fails_without_any_single_permission_of_the_manifest(&self) {
         let target = &self.targets[0];
         let (bucket, role) = (format!("website-{}-{REGION}", target.id), format!("autoremediate-{}", self.manifest.id));
@@ -231,6 +248,25 @@ impl Pipeline {
         }
         target.set_public_access_block(&bucket, None).await.unwrap();
         assert_eq!(self.run(target, &bucket).await.findings[0].outcome, Outcome::Fixed);
+    }
+
+    /// Every rule has read the policy that Terraform has written, and every log is there.
+    async fn has_no_alarm(&self) {
+        for region in &self.deployment.regions {
+            let alarms = region.alarms().await.unwrap();
+            assert_eq!(alarms[UNEXPECTED_POLICY], "OK", "{alarms}");
+        }
+    }
+
+    /// From the object in the bucket, by what a rule's Lambda logs and the filter counts, to the alarm's state. The rule
+    /// has run in the home region alone since somebody else's policy is there.
+    async fn raises_an_alarm_where_the_policy_is_another(&self) {
+        let end = Instant::now() + PATIENCE;
+        while self.deployment.home().alarms().await.unwrap()[UNEXPECTED_POLICY] != "ALARM" {
+            assert!(Instant::now() < end, "{}", self.deployment.home().alarms().await.unwrap());
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        assert_eq!(self.deployment.regions[1].alarms().await.unwrap()[UNEXPECTED_POLICY], "OK");
     }
 
     async fn reports_a_batch_that_cannot_be_read_and_fails_the_invocation(&self) {
@@ -292,13 +328,7 @@ impl Pipeline {
     }
 
     async fn report(&self, id: &BatchId) -> Report {
-        let Central { account, bucket, .. } = self.deployment.home();
-        let end = Instant::now() + PATIENCE;
-        while account.keys(bucket, &id.report_key()).await.unwrap().is_empty() {
-            assert!(Instant::now() < end, "no report {}", id.report_key());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        serde_json::from_value(account.json(bucket, &id.report_key()).await.unwrap()).unwrap()
+        self.deployment.home().report(id, PATIENCE).await.unwrap()
     }
 
     /// The policy as Terraform has written it.

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use remediation::{Report, ReportedFinding};
+use remediation::{BatchId, Report, ReportedFinding};
 use serde_json::Value;
 
 use crate::account::Account;
-use crate::{Result, get};
+use crate::{ANSWER_WITHIN, Result, get};
 
 /// The deployment of one region.
 #[derive(Debug, Clone)]
@@ -62,6 +62,34 @@ impl Central {
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
+    }
+
+    /// Waits for the report of a batch.
+    ///
+    /// # Errors
+    ///
+    /// It does not come in time, or cannot be read.
+    pub async fn report(&self, id: &BatchId, within: Duration) -> Result<Report> {
+        let (key, end) = (id.report_key(), Instant::now() + within);
+        while self.account.keys(&self.bucket, &key).await?.is_empty() {
+            if Instant::now() > end {
+                return Err(format!("no report {key}").into());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(serde_json::from_value(self.account.json(&self.bucket, &key).await?)?)
+    }
+
+    /// The state of each alarm, by its name, as the metrics are now.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn alarms(&self) -> Result<Value> {
+        let Account { id, region, config, .. } = &self.account;
+        let url = config.endpoint_url().ok_or("there is no emulator")?;
+        let put = reqwest::Client::new().put(format!("{url}/_remediation/alarms/{id}/{region}"));
+        Ok(serde_json::from_str(&put.timeout(ANSWER_WITHIN).send().await?.error_for_status()?.text().await?)?)
     }
 
     /// Everything that a function has logged so far; LocalStack ships a log when the invocation has ended.
