@@ -229,7 +229,8 @@ mod tests {
         let records = Records::Folder(folder.path().into());
         let most = crate::Limits::default().batches;
         // No two accounts fit into one batch.
-        let mut batches = Batches::new(&records, "open-door", RunId::start(), most);
+        let mut batches =
+            Batches::new(&records, "open-door", RunId::start(), Limits { batches: most, ..Limits::default() });
         for number in 0..100_000 {
             batches.add(listed(number / EACH, number, 0)).await.unwrap();
         }

@@ -160,6 +160,42 @@ pub const MUTANTS: &[Mutant] = &[
         "let is_ours = |place: &usize| !written.unneeded.contains(place) || *place < usize::MAX;",
     ),
     mutant(
+        "each part of a batch is remembered",
+        "crates/remediation/src/records/card.rs",
+        "let of = |write: &Write| (write.run, write.batch, write.part.clone());",
+        "let of = |write: &Write| (write.run, write.batch);",
+    ),
+    mutant(
+        "a part is taken back alone",
+        "crates/remediation/src/records/card.rs",
+        "(write.run, write.batch, write.part.as_str()) == (id.run, id.batch, part);",
+        "(write.run, part.is_empty()) == (id.run, false);",
+    ),
+    mutant(
+        "a run that was cut off before its first write has written nothing",
+        "crates/remediation/src/records/card.rs",
+        "filter(|write| !still_to_be_made || write.part != claim.part)",
+        "filter(|write| !still_to_be_made || !write.part.is_empty())",
+    ),
+    mutant(
+        "a write to which nobody answered keeps its claim",
+        "crates/engine/src/write.rs",
+        "let unanswered = |error: &Error| error.kind == ErrorKind::Transient && error.code.is_none();",
+        "let unanswered = |error: &Error| error.action.is_empty();",
+    ),
+    mutant(
+        "a second look before a claim is taken over",
+        "crates/engine/src/decide.rs",
+        "if known.card.claim.is_some() && self.has_changed(decided).await? {",
+        "if known.card.claim.is_some() && self.has_changed(decided).await? && known.key.is_empty() {",
+    ),
+    mutant(
+        "a look again after a write whose answer was lost",
+        "crates/engine/src/lib.rs",
+        "let within = if written.is_refused() { Duration::ZERO } else { self.bounds.verify_within };",
+        "let within = if written.failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };",
+    ),
+    mutant(
         "an execution whose start was not answered is awaited",
         "crates/runbook/src/lib.rs",
         "None => match self.started(runbook, parameters).await? {",

@@ -330,8 +330,11 @@ mod tests {
 
     #[test]
     fn it_is_read_back_as_that_of_its_resource_alone() {
-        let card =
-            card().claim(claim(RunId::start(), "me", None)).release(Some(write(RunId::start(), 150, Ended::Proved)));
+        let card = card().claim(claim(RunId::start(), "me", None), false).release(Some(write(
+            RunId::start(),
+            150,
+            Ended::Proved,
+        )));
         let json = card.to_json().unwrap();
         let read = Card::from_json(&json, RULE, &resource("h")).unwrap();
         assert_eq!(Card { nonce: card.nonce, ..read }, card);
@@ -353,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_anothers_while_it_lasts() {
-        let claimed = card().claim(claim(RunId::start(), "me", None));
+        let claimed = card().claim(claim(RunId::start(), "me", None), false);
         for (holder, now, another) in [("you", 199, true), ("you", 200, false), ("me", 199, false)] {
             assert_eq!(claimed.claimed_by_another(holder, at(now)).is_some(), another, "{holder} at {now}");
         }
@@ -362,12 +365,12 @@ mod tests {
     #[test]
     fn a_claim_that_nobody_released_is_remembered_as_cut_off_unless_it_was_an_undos() {
         let (dead, next) = (RunId::start(), RunId::start());
-        let card = card().claim(claim(dead, "dead", None)).claim(claim(next, "next", None));
+        let card = card().claim(claim(dead, "dead", None), false).claim(claim(next, "next", None), false);
         assert_eq!(card.writes, [write(dead, 100, Ended::CutOff)]);
-        let card = self::card().claim(claim(dead, "dead", Some(next))).claim(claim(next, "next", None));
+        let card = self::card().claim(claim(dead, "dead", Some(next)), false).claim(claim(next, "next", None), false);
         assert!(card.writes.is_empty());
         // What the same batch says later replaces it.
-        let card = self::card().claim(claim(dead, "a", None)).claim(claim(dead, "b", None));
+        let card = self::card().claim(claim(dead, "a", None), false).claim(claim(dead, "b", None), false);
         let card = card.release(Some(write(dead, 150, Ended::Proved)));
         assert_eq!(card.writes, [write(dead, 150, Ended::Proved)]);
     }
@@ -375,14 +378,14 @@ mod tests {
     #[test]
     fn a_claim_that_is_held_on_to_is_not_cut_off_and_what_it_wrote_counts_as_later() {
         let (first, second, next) = (RunId::start(), RunId::start(), RunId::start());
-        let card = card().release(Some(write(first, 90, Ended::Proved))).claim(claim(second, "second", None));
+        let card = card().release(Some(write(first, 90, Ended::Proved))).claim(claim(second, "second", None), false);
         assert_eq!(card.written_after(first), [write(second, 100, Ended::CutOff)]);
         assert!(card.written_after(second).is_empty());
         let said = write(second, 150, Ended::Unproved);
         let card = card.hold(said.clone());
         assert!(card.claimed_by_another("next", at(199)).is_some());
         assert_eq!(card.written_after(first), std::slice::from_ref(&said));
-        assert_eq!(card.claim(claim(next, "next", None)).writes[1], said);
+        assert_eq!(card.claim(claim(next, "next", None), false).writes[1], said);
     }
 
     #[test]
@@ -427,6 +430,38 @@ mod tests {
             let fought = card().release(Some(write)).fought_over(Fight { window_days, fixes }, now);
             prop_assert!(fixes < 2 || fought.is_none());
         }
+    }
+
+    #[test]
+    fn what_was_cut_off_wrote_nothing_where_all_of_it_is_still_to_be_made() {
+        let (dead, next) = (RunId::start(), RunId::start());
+        let cut_off = || card().claim(claim(dead, "dead", None), false);
+        assert_eq!(cut_off().claim(claim(next, "next", None), true).writes, []);
+        let other = Claim { part: "another".into(), ..claim(next, "next", None) };
+        assert_eq!(cut_off().claim(other, true).writes[0].ended, Ended::CutOff, "of another part nobody knows");
+    }
+
+    #[test]
+    fn parts_of_a_batch_are_remembered_and_taken_back_one_by_one() {
+        let run = RunId::start();
+        let first = card().claim(claim(run, "first", None), false);
+        let later = Write { part: "another".into(), ..write(run, 150, Ended::Proved) };
+        let again = Claim { part: later.part.clone(), ..claim(run, "second", None) };
+        let card = first.claim(again, false).release(Some(later.clone()));
+        let parts = |card: &Card| card.writes.iter().map(|write| (write.part.clone(), write.ended)).collect::<Vec<_>>();
+        let (digest, another) = ("digest".to_owned(), "another".to_owned());
+        assert_eq!(parts(&card), [(digest.clone(), Ended::CutOff), (another.clone(), Ended::Proved)]);
+        let undone = card.undone(&later.id(RULE), &later.part);
+        assert_eq!(parts(&undone), [(digest, Ended::CutOff), (another, Ended::Undone)]);
+    }
+
+    #[test]
+    fn what_an_attempt_on_a_faster_clock_said_is_not_said_for_the_next_one() {
+        let run = RunId::start();
+        let said = Write { at: at(1_000), ..write(run, 0, Ended::Unproved) };
+        let card = card().claim(claim(run, "fast", None), false).hold(said);
+        let next = card.claim(claim(run, "slow", None), false);
+        assert_eq!(next.all_writes().last().map(|write| write.ended), Some(Ended::CutOff));
     }
 
     #[test]

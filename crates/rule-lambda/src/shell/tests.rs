@@ -541,7 +541,7 @@ async fn an_approval_that_is_put_off_fails_the_event_and_the_claim_is_its_own_re
             part: "part".into(),
             undoes: None,
         };
-        let card = Card::new("open-door", &resource).claim(claim.clone()).to_json().unwrap();
+        let card = Card::new("open-door", &resource).claim(claim.clone(), false).to_json().unwrap();
         // That its plan waits is on its card already.
         let stored = shell.records.fetch(&card_key).await.unwrap();
         let condition = remediation::records::Condition::Unchanged(stored.version);

@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "it is what is asked for")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::{fs, io};
 
@@ -22,6 +22,9 @@ struct Arguments {
     /// Where its copy goes.
     #[arg(long)]
     copy: String,
+    /// A folder in which what was found is kept, each as a small scenario.
+    #[arg(long)]
+    keep: Option<PathBuf>,
     /// So many seeds at most.
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
@@ -67,11 +70,21 @@ fn find(arguments: &Arguments, mutant: &Mutant) -> io::Result<Option<String>> {
         return Err(io::Error::other("it cannot be built"));
     }
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| to.join("target").display().to_string());
-    let mut sim = Command::new(format!("{target}/sim/sim"));
+    let program = format!("{target}/sim/sim");
+    let mut sim = Command::new(&program);
     sim.args(["--failures", "1", "--seeds", &arguments.seeds.to_string()]).stderr(Stdio::inherit());
     let said = sim.output()?;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    Ok(said.lines().find(|line| line.starts_with("seed ")).map(str::to_owned))
+    let found = said.lines().find(|line| line.starts_with("seed ")).map(str::to_owned);
+    let seed = found.as_ref().and_then(|line| line.split([' ', ':']).nth(1));
+    if let (Some(folder), Some(seed)) = (&arguments.keep, seed) {
+        let shrunk = Command::new(&program).args(["--shrink", seed]).output()?;
+        let scenario = String::from_utf8_lossy(&shrunk.stdout).lines().next().unwrap_or_default().to_owned();
+        fs::create_dir_all(folder)?;
+        let name: String = mutant.name.chars().filter(|letter| *letter == ' ' || letter.is_alphanumeric()).collect();
+        fs::write(folder.join(format!("{}.json", name.replace(' ', "-"))), scenario + "\n")?;
+    }
+    Ok(found)
 }
 
 /// Copies a file where it differs, so that what is unchanged is not built again.
