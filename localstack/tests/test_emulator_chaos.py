@@ -109,7 +109,7 @@ def test_a_call_can_wait(chaotic, session):
     chaotic.put("chaos", seed=3, faults=[{"fault": "Pass", "probability": 1, "seconds": 1}])
     started = time.monotonic()
     assert all(outcomes(s3, 4))
-    assert 0.3 < time.monotonic() - started < 6
+    assert time.monotonic() - started > 0.3  # of 4 s at most; how much more depends on the machine
 
 
 def test_a_function_is_killed_at_its_call_and_nobody_else_is(chaotic, account, session):

@@ -96,3 +96,15 @@ def test_a_mistaken_request_is_refused(emulator, account, path, body, status):
     with pytest.raises(urllib.error.HTTPError) as caught:
         emulator.put(path.format(account=account), **body)
     assert caught.value.code == status
+
+
+def test_decisions_are_numbered_and_can_be_asked_for_from_one_on(emulator, account, make_role, session_of):
+    role = make_role(account, "numbered", trust({"AWS": "*"}), allow(["s3:ListAllMyBuckets"]))
+    s3 = emulator.client("s3", session_of(role))
+    s3.list_buckets()
+    last = emulator.decisions()[-1]["number"]
+    assert emulator.get(f"iam/decisions?after={last}") == []
+    s3.list_buckets()
+    later = emulator.get(f"iam/decisions?after={last}")
+    assert [decision["number"] for decision in later] == [last + 1]
+    assert (later[0]["action"], later[0]["allowed"]) == ("s3:ListAllMyBuckets", True)

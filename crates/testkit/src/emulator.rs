@@ -27,6 +27,8 @@ pub const TLS_VARIABLE: &str = "AUTOREMEDIATE_EMULATOR_TLS";
 const LOCALSTACK: &str = "4.8.1";
 /// The first start installs LocalStack from PyPI, or pulls the image.
 const START_WITHIN: Duration = Duration::from_secs(600);
+/// How long the emulator may take for an answer while everything else on the machine works, too, and much is asked for.
+const BUSY_ANSWER_WITHIN: Duration = Duration::from_secs(120);
 /// How much faster than the clock schedules fire.
 const SCHEDULE_SPEED: u32 = 1;
 
@@ -245,7 +247,7 @@ impl Emulator {
     ///
     /// The emulator does not answer.
     pub async fn struck(&self) -> Result<Vec<Value>> {
-        let mut told: Value = serde_json::from_str(&get(&format!("{}/_remediation/chaos", self.url)).await?)?;
+        let mut told: Value = serde_json::from_str(&self.ask("chaos").await?)?;
         Ok(serde_json::from_value(told["struck"].take())?)
     }
 
@@ -260,8 +262,13 @@ impl Emulator {
 
     async fn put(&self, path: &str, body: &Value) -> Result<()> {
         let put = reqwest::Client::new().put(format!("{}/_remediation/{path}", self.url)).body(body.to_string());
-        put.timeout(ANSWER_WITHIN).send().await?.error_for_status()?;
+        put.timeout(BUSY_ANSWER_WITHIN).send().await?.error_for_status()?;
         Ok(())
+    }
+
+    async fn ask(&self, path: &str) -> Result<String> {
+        let get = reqwest::Client::new().get(format!("{}/_remediation/{path}", self.url)).timeout(BUSY_ANSWER_WITHIN);
+        Ok(get.send().await?.error_for_status()?.text().await?)
     }
 
     async fn set_faults(&self, account: &str, action: &str, codes: &[&str]) -> Result<()> {
@@ -309,8 +316,7 @@ impl Emulator {
     ///
     /// The emulator does not answer, or no longer has all of them.
     pub async fn decisions_after(&self, after: u64) -> Result<Vec<Value>> {
-        let url = format!("{}/_remediation/iam/decisions?after={after}", self.url);
-        let found: Vec<Value> = serde_json::from_str(&get(&url).await?)?;
+        let found: Vec<Value> = serde_json::from_str(&self.ask(&format!("iam/decisions?after={after}")).await?)?;
         match found.first() {
             Some(first) if first["number"] != after + 1 => Err(format!("decisions after {after} are gone").into()),
             _ => Ok(found),
