@@ -119,6 +119,8 @@ pub(crate) enum Script {
     WriteFails(ErrorKind),
     /// Every write after the first fails.
     LaterWriteFails(ErrorKind),
+    /// Somebody else makes each change right before it is written.
+    Forestalled,
     /// Every write fails, and changes the house all the same.
     WriteFailsLate(ErrorKind),
     /// The last door may stay open, because the settings say so.
@@ -264,6 +266,10 @@ impl Cloud {
         state.writes += 1;
         let failed = match state.script {
             Script::Deaf => return Ok(()),
+            Script::Forestalled => {
+                state.open[change.door] = change.after;
+                return Err(Error::unneeded("test:GetDoors"));
+            }
             Script::WriteFails(kind) => return Err(failure("test:CloseDoor", kind)),
             Script::LaterWriteFails(kind) if state.writes > 1 => return Err(failure("test:CloseDoor", kind)),
             Script::WriteFailsLate(kind) => Err(failure("test:CloseDoor", kind)),

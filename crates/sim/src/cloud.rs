@@ -146,6 +146,13 @@ impl Cloud {
         lock(&self.lives).get(arn).is_some_and(|life| life.by_hand)
     }
 
+    /// What becomes of a thing is somebody else's doing.
+    pub(crate) fn touch(&self, arn: &str) {
+        if let Some(life) = lock(&self.lives).get_mut(arn) {
+            life.by_hand = true;
+        }
+    }
+
     /// All things, each with its name of now and its state; none where it is gone.
     pub fn things(&self) -> Vec<(Thing, String, Option<State>)> {
         let lives = lock(&self.lives);

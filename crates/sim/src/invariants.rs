@@ -54,6 +54,8 @@ struct Seen {
     purposes: BTreeMap<String, Purpose>,
     /// What plans said when they were stored, by run.
     planned: BTreeMap<String, Shown>,
+    /// The batches as they were stored.
+    batches: BTreeMap<String, Vec<u8>>,
     /// The cards as they were stored last, by their resources.
     cards: BTreeMap<String, Value>,
     /// By session's name and resource.
@@ -88,6 +90,13 @@ impl Watch {
     /// There is another policy.
     pub(crate) fn policy(&self, policy: Option<PolicyText>) {
         lock(&self.0).policies.push((Some(Instant::now()), policy));
+    }
+
+    /// The things that a plan is about.
+    pub(crate) fn touched(&self, plan: &[u8]) -> Vec<String> {
+        let plan: Value = serde_json::from_slice(plan).unwrap_or_default();
+        let resources = plan["resources"].as_array().cloned().unwrap_or_default();
+        resources.iter().filter_map(|of| of["resource"]["arn"].as_str().map(str::to_owned)).collect()
     }
 
     /// Whether a run takes another one back.
@@ -150,6 +159,8 @@ pub(crate) struct Applying {
     session: Arc<Session>,
     arn: String,
     takes_back: AtomicBool,
+    /// Whether it is done in several steps, and has not come to its end.
+    torn: AtomicBool,
 }
 
 impl Applying {
@@ -173,9 +184,16 @@ impl Applying {
         let key = (session.name.clone(), arn.to_owned());
         lock(&actor.world.watch.0).entries.insert(key.clone(), Entries::default());
         lock(&actor.world.watch.0).applies.entry(key).or_default().push(applied);
+        let torn = AtomicBool::new(!only(&change, "take") && !only(&change, "give"));
         // What only adds needs no take-back.
-        let only_adds = !change.contains("take") || change.contains(r#""take":[]"#);
-        Ok(Self { actor: Arc::clone(actor), session, arn: arn.to_owned(), takes_back: AtomicBool::new(only_adds) })
+        let only_adds = only(&change, "take");
+        Ok(Self {
+            actor: Arc::clone(actor),
+            session,
+            arn: arn.to_owned(),
+            takes_back: AtomicBool::new(only_adds),
+            torn,
+        })
     }
 
     /// What it added is taken back.
@@ -187,6 +205,7 @@ impl Applying {
     pub(crate) fn end(&self, result: &remediation::Result<()>) {
         let said = result.as_ref().map_or_else(ToString::to_string, |()| "ok".into());
         self.actor.tell(format!("has written to {}: {said}", self.arn));
+        self.torn.store(false, Ordering::Relaxed);
         let key = (self.session.name.clone(), self.arn.clone());
         let left = lock(&self.actor.world.watch.0).entries.remove(&key).unwrap_or_default();
         if !left.narrowed && !left.added.is_empty() && !self.takes_back.load(Ordering::Relaxed) {
@@ -196,8 +215,18 @@ impl Applying {
     }
 }
 
+/// Whether a change has nothing in this field.
+fn only(change: &str, field: &str) -> bool {
+    let change: Value = serde_json::from_str(change).unwrap_or_default();
+    change[field].as_array().is_none_or(Vec::is_empty)
+}
+
 impl Drop for Applying {
     fn drop(&mut self) {
+        if self.torn.load(Ordering::Relaxed) {
+            // A change that was cut off half way is neither in force nor taken back: an undo holds it, and says so.
+            self.actor.world.cloud.touch(&self.arn);
+        }
         let mut seen = lock(&self.actor.world.watch.0);
         seen.writing.remove(&self.arn);
         let key = (self.session.name.clone(), self.arn.clone());
@@ -321,13 +350,29 @@ pub(crate) fn changed(world: &World, arn: &str, hand: &Hand, before: &State, aft
     } else {
         // An entry that is put back opens all of its ways.
         seen.closed.entry(arn.to_owned()).or_default().extend(before.less(after));
+        // Who approves a plan that somebody has edited before has seen what it opens.
+        let approved = match seen.purposes.get(&session.name) {
+            Some(Purpose::Approval(shown)) => given(shown, arn),
+            _ => BTreeSet::new(),
+        };
         let looks = seen.looks.get(&(session.name.clone(), arn.to_owned()));
-        looks.into_iter().flatten().filter_map(|(_, state)| state.as_ref()).flat_map(State::open).collect()
+        approved
+            .into_iter()
+            .chain(looks.into_iter().flatten().filter_map(|(_, state)| state.as_ref()).flat_map(State::open))
+            .collect()
     };
     if !opened.is_subset(&may) {
         let invariant = if is_undo { "9: undo opens what we closed" } else { "9: a fix opens nothing" };
         world.breaks(invariant, format!("{} opens {opened:?} of {arn}: {before} → {after}", session.name));
     }
+}
+
+/// The ways that changes of a gate open.
+fn given(shown: &Shown, arn: &str) -> BTreeSet<char> {
+    let of_it = shown.iter().filter(|(of, _)| of == arn).map(|(_, change)| change);
+    let changes = of_it.filter_map(|change| serde_json::from_str::<Value>(change).ok());
+    let entries = changes.flat_map(|change| change["give"].as_array().cloned().unwrap_or_default());
+    entries.flat_map(|entry| entry.as_str().unwrap_or_default().chars().collect::<Vec<_>>()).collect()
 }
 
 /// Something was stored in the bucket by a process of the product.
@@ -364,6 +409,7 @@ pub(crate) fn stored(actor: &Actor, key: &str, before: Option<&[u8]>, bytes: &[u
 fn batch_stored(actor: &Actor, key: &str, bytes: &[u8]) {
     let lines = String::from_utf8_lossy(bytes).lines().count();
     let rule = key.split('/').nth(1).unwrap_or_default();
+    lock(&actor.world.watch.0).batches.insert(key.to_owned(), bytes.to_vec());
     let findings = Batch::from_ndjson(bytes, rule).map(|batch| batch.findings.len());
     actor.tell(format!("stores the batch {key}: {findings:?}"));
     // The findings of one resource stay together.
@@ -412,9 +458,10 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
         Ok(report) => report,
         Err(error) => return world.breaks("5: a report can be read", format!("{key}: {error}")),
     };
-    actor.tell(format!("stores the report {key}: {:?}", report.counts));
+    let details: BTreeSet<_> = report.findings.iter().filter_map(|row| row.detail.as_deref()).collect();
+    actor.tell(format!("stores the report {key}: {:?} {details:?}", report.counts));
     let session = session_name(&report.id.run.to_string());
-    let batch = world.store.peek(&report.id.findings_key());
+    let batch = lock(&world.watch.0).batches.get(&report.id.findings_key()).cloned();
     if let Some(Ok(batch)) = batch.map(|bytes| Batch::from_ndjson(&bytes, &report.id.rule))
         && report.error.is_none()
         && !report.findings.iter().map(|row| &row.finding).eq(&batch.findings)

@@ -136,6 +136,8 @@ fn edit(world: &World, place: usize) {
     let Some(key) = before_last(&keys, place) else { return };
     let field = if keys.len() % 2 == 0 { "take" } else { "give" };
     world.tell("somebody", format!("edits {key}: x is in `{field}`"));
+    let arns = world.store.peek(key).map(|bytes| world.watch.touched(&bytes));
+    arns.into_iter().flatten().for_each(|arn| world.cloud.touch(&arn));
     world.store.spoil(key, |bytes| {
         let Ok(mut plan) = serde_json::from_slice::<Value>(bytes) else { return bytes.to_vec() };
         for planned in plan["resources"].as_array_mut().into_iter().flatten() {

@@ -201,7 +201,7 @@ fn steps(chance: &Chance, things: &[Thing]) -> Vec<Step> {
     let place = |most: u64| usize::try_from(chance.between(0, most)).unwrap_or_default();
     for rule in 0..RULES.len() {
         for _ in 0..chance.between(2, 4) {
-            steps.push(Step { at: chance.between(1, BUSY), deed: Deed::Poll(rule) });
+            steps.push(Step { at: chance.between(1, BUSY - 1), deed: Deed::Poll(rule) });
         }
     }
     let seconds = || chance.between(1, 900);
@@ -224,10 +224,10 @@ fn steps(chance: &Chance, things: &[Thing]) -> Vec<Step> {
             94..97 => Deed::Scan,
             _ => Deed::Poll(place(1)),
         };
-        let at = chance.between(1, BUSY);
+        let at = chance.between(1, BUSY - 1);
         // What is done in the middle of something else shows more than what is done in between.
         let near = chance.strikes(500).then(|| chance.pick(&steps).at + chance.between(0, 30));
-        steps.push(Step { at: near.unwrap_or(at), deed });
+        steps.push(Step { at: near.unwrap_or(at).min(BUSY - 1), deed });
     }
     steps.sort_by_key(|step| step.at);
     steps

@@ -401,6 +401,19 @@ async fn a_write_to_which_nobody_answered_keeps_its_claim() {
     assert!(world.card(&answered).unwrap().claim.is_none(), "it is over");
 }
 
+#[tokio::test]
+async fn what_somebody_else_has_made_right_before_the_write_is_none_of_ours() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::Forestalled);
+    let report = run(&world, Mode::Apply).await;
+    assert_eq!(outcomes(&report), [Outcome::Fixed], "a fresh look says so");
+    assert_eq!((report.findings[0].written, report.findings[0].took.len()), (0, 0));
+    world.script(&house, Script::Works);
+    let back = undo(&world, &taken(&world, &report).await).await;
+    assert_eq!(outcomes(&back), [Outcome::Held], "{back:?}");
+    assert!(detail(&back, 0).contains("wrote nothing") && world.all_closed(), "{back:?}");
+}
+
 /// That its execution could not be looked at does not end a runbook.
 #[tokio::test]
 async fn a_runbook_that_goes_on_although_the_write_failed_keeps_the_claim() {

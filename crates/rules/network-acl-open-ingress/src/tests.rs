@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{
 };
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use proptest::prelude::*;
-use remediation::{Manifest, Region};
+use remediation::{ErrorKind, Manifest, Region};
 use rule_testing::{ACCOUNT, REGION};
 
 use super::*;
@@ -350,7 +350,8 @@ async fn an_entry_is_deleted_only_while_it_is_the_one_that_was_planned() {
         (vec![], 0),
     ] {
         let delete = delete();
-        apply(&[&described(acl(standing.clone())), &delete], &change).await.unwrap();
+        let written = apply(&[&described(acl(standing.clone())), &delete], &change).await.map_err(|error| error.kind);
+        assert_eq!(written, if calls == 1 { Ok(()) } else { Err(ErrorKind::Unneeded) }, "{standing:?}");
         assert_eq!(delete.num_calls(), calls, "{standing:?}");
     }
 }
@@ -360,7 +361,7 @@ async fn what_is_gone_is_deleted_and_cannot_be_put_back() {
     let change = deletion(100, Family::Ipv4);
     let gone = mock!(Client::describe_network_acls)
         .then_error(|| DescribeNetworkAclsError::generic(metadata("InvalidNetworkAclID.NotFound")));
-    apply(&[&gone], &change).await.unwrap();
+    assert_eq!(apply(&[&gone], &change).await.unwrap_err().kind, ErrorKind::Unneeded);
     for code in ["InvalidNetworkAclID.NotFound", "InvalidNetworkAclEntry.NotFound"] {
         let refusing = mock!(Client::delete_network_acl_entry)
             .then_error(move || DeleteNetworkAclEntryError::generic(metadata(code)));

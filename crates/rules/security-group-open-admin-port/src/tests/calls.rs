@@ -101,7 +101,9 @@ async fn an_undo_changes_it_back_and_revokes_what_was_added() {
             .then_output(|| RevokeSecurityGroupIngressOutput::builder().build());
         let looked = looks(&[present]);
         let mocks: Vec<_> = [Some(&looked), modify.as_ref(), Some(&revoke)].into_iter().flatten().collect();
-        apply(&client(&mocks, &[]), &undo).await.unwrap();
+        let written = apply(&client(&mocks, &[]), &undo).await.map_err(|error| error.kind);
+        let is_needed = back.is_some() || revokes.is_some();
+        assert_eq!(written, if is_needed { Ok(()) } else { Err(ErrorKind::Unneeded) }, "{present:?}");
         assert_eq!(modify.map_or(1, |modify| modify.num_calls()), 1, "{present:?}");
         assert_eq!(revoke.num_calls(), usize::from(revokes.is_some()), "{present:?}");
     }
@@ -159,7 +161,8 @@ async fn the_description_and_the_tags_of_a_rule_go_on_to_the_narrower_ones() {
 #[tokio::test]
 async fn nothing_is_written_where_the_wide_rule_is_gone() {
     for present in [&[BELOW][..], &["tcp 0-65535 ::/0"], &["-1 - 0.0.0.0/0"], &[]] {
-        apply(&client(&[&looks(&[present])], &[]), &narrowed()).await.unwrap();
+        let error = apply(&client(&[&looks(&[present])], &[]), &narrowed()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unneeded, "{present:?}: {error}");
     }
 }
 
@@ -440,9 +443,9 @@ async fn the_runbook_is_not_started_where_it_would_do_more_or_nothing_any_more()
     let ssh = "tcp 22-22 0.0.0.0/0";
     let revoke = revoked(&["tcp 22-22 0.0.0.0/0"]);
     let more: &[&str] = &[ssh, "tcp 3389-3389 0.0.0.0/0"];
-    for present in [more, &[]] {
+    for (present, written) in [(more, Ok(())), (&[], Err(ErrorKind::Unneeded))] {
         let client = client(&[&looks(&[present, present]), &revoke], &[&start]);
-        apply(&client, &by_runbook(&[ssh])).await.unwrap();
+        assert_eq!(apply(&client, &by_runbook(&[ssh])).await.map_err(|error| error.kind), written);
     }
     assert_eq!((start.num_calls(), revoke.num_calls()), (0, 1));
 }
