@@ -125,7 +125,7 @@ locals {
             Sid      = "Failures"
             Effect   = "Allow"
             Action   = ["sqs:SendMessage"]
-            Resource = [local.queue_arn]
+            Resource = [local.queue_arns.failure]
           },
         ],
         local.key_statements.Key,
@@ -234,7 +234,7 @@ resource "aws_lambda_function_event_invoke_config" "function" {
 
   destination_config {
     on_failure {
-      destination = aws_sqs_queue.failures.arn
+      destination = aws_sqs_queue.queue["failure"].arn
     }
   }
 }

@@ -39,7 +39,7 @@ resource "aws_iam_role_policy" "scheduler" {
         Sid      = "Failures"
         Effect   = "Allow"
         Action   = ["sqs:SendMessage"]
-        Resource = [local.queue_arn]
+        Resource = [local.queue_arns.failure]
       },
     ])
   })
@@ -77,7 +77,7 @@ resource "aws_scheduler_schedule" "rule" {
     }
 
     dead_letter_config {
-      arn = aws_sqs_queue.failures.arn
+      arn = aws_sqs_queue.queue["failure"].arn
     }
   }
 

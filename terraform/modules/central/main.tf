@@ -22,6 +22,4 @@ locals {
 
   bucket     = "${var.name_prefix}-${local.account}-${local.region}"
   bucket_arn = "arn:${local.partition}:s3:::${local.bucket}"
-  queue      = "${var.name_prefix}-failures"
-  queue_arn  = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.queue}"
 }

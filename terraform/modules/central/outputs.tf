@@ -35,12 +35,12 @@ output "target_role_names" {
 
 output "failure_queue_url" {
   description = "URL of the queue of failed invocations."
-  value       = aws_sqs_queue.failures.url
+  value       = aws_sqs_queue.queue["failure"].url
 }
 
 output "failure_alarm_name" {
   description = "Name of the alarm on the failure queue."
-  value       = aws_cloudwatch_metric_alarm.failures.alarm_name
+  value       = aws_cloudwatch_metric_alarm.queue["failure"].alarm_name
 }
 
 output "schedule_group" {

@@ -4,19 +4,6 @@ mock_provider "aws" {
   source = "../../tests/mocks"
 }
 
-variables {
-  rules = {
-    first-rule  = { title = "The first" }
-    second-rule = { title = "The second" }
-  }
-  netskope_tenant = "acme.goskope.com"
-  netskope_token  = "a-token"
-  home_region     = "us-east-1"
-  external_id     = "the-external-id"
-  package_dir     = "tests/packages"
-  policy          = { scope = { organization = "o-a1b2c3d4e5" } }
-}
-
 run "the_whole_policy" {
   variables {
     approver_role_arns      = ["arn:aws:iam::111111111111:role/people/approver"]

@@ -4,19 +4,6 @@ mock_provider "aws" {
   source = "../../tests/mocks"
 }
 
-variables {
-  rules = {
-    first-rule  = { title = "The first" }
-    second-rule = { title = "The second" }
-  }
-  netskope_tenant = "acme.goskope.com"
-  netskope_token  = "a-token"
-  home_region     = "us-east-1"
-  external_id     = "the-external-id"
-  package_dir     = "tests/packages"
-  policy          = { scope = { organization = "o-a1b2c3d4e5" } }
-}
-
 run "by_default" {
   # Names
   assert {
@@ -48,7 +35,7 @@ run "by_default" {
   }
 
   assert {
-    condition     = aws_secretsmanager_secret.token.name == "autoremediate-netskope-token" && aws_sqs_queue.failures.name == "autoremediate-failures"
+    condition     = aws_secretsmanager_secret.token.name == "autoremediate-netskope-token" && aws_sqs_queue.queue["failure"].name == "autoremediate-failures"
     error_message = "The secret or the queue has another name."
   }
 
@@ -123,7 +110,7 @@ run "by_default" {
     condition = alltrue([
       for key, config in aws_lambda_function_event_invoke_config.function :
       config.function_name == "autoremediate-${key}" && config.maximum_retry_attempts == (key == "poller" ? 0 : 2) &&
-      config.destination_config[0].on_failure[0].destination == aws_sqs_queue.failures.arn
+      config.destination_config[0].on_failure[0].destination == aws_sqs_queue.queue["failure"].arn
     ]) && toset(keys(aws_lambda_function_event_invoke_config.function)) == toset(["poller", "first-rule", "second-rule"])
     error_message = "An invocation that died would be forgotten, the poller's would be retried, or a rule's would not."
   }
@@ -199,18 +186,18 @@ run "by_default" {
 
   # Failures
   assert {
-    condition     = aws_sqs_queue.failures.sqs_managed_sse_enabled && aws_sqs_queue.failures.message_retention_seconds == 14 * 24 * 3600
+    condition     = aws_sqs_queue.queue["failure"].sqs_managed_sse_enabled && aws_sqs_queue.queue["failure"].message_retention_seconds == 14 * 24 * 3600
     error_message = "The queue is not encrypted, or forgets early."
   }
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.failures.namespace == "AWS/SQS" &&
-      aws_cloudwatch_metric_alarm.failures.metric_name == "ApproximateNumberOfMessagesVisible" &&
-      aws_cloudwatch_metric_alarm.failures.dimensions == tomap({ QueueName = "autoremediate-failures" }) &&
-      aws_cloudwatch_metric_alarm.failures.comparison_operator == "GreaterThanThreshold" &&
-      aws_cloudwatch_metric_alarm.failures.threshold == 0 &&
-      length(aws_cloudwatch_metric_alarm.failures.alarm_actions) == 0
+      aws_cloudwatch_metric_alarm.queue["failure"].namespace == "AWS/SQS" &&
+      aws_cloudwatch_metric_alarm.queue["failure"].metric_name == "ApproximateNumberOfMessagesVisible" &&
+      aws_cloudwatch_metric_alarm.queue["failure"].dimensions == tomap({ QueueName = "autoremediate-failures" }) &&
+      aws_cloudwatch_metric_alarm.queue["failure"].comparison_operator == "GreaterThanThreshold" &&
+      aws_cloudwatch_metric_alarm.queue["failure"].threshold == 0 &&
+      length(aws_cloudwatch_metric_alarm.queue["failure"].alarm_actions) == 0
     )
     error_message = "The alarm does not watch the queue."
   }
@@ -226,17 +213,17 @@ run "by_default" {
   }
 
   assert {
-    condition     = aws_cloudwatch_event_target.overrides.rule == "autoremediate-overrides" && aws_cloudwatch_event_target.overrides.arn == aws_sqs_queue.overrides.arn
+    condition     = aws_cloudwatch_event_target.overrides.rule == "autoremediate-overrides" && aws_cloudwatch_event_target.overrides.arn == aws_sqs_queue.queue["override"].arn
     error_message = "An override would reach no queue."
   }
 
   assert {
-    condition     = aws_sqs_queue.overrides.sqs_managed_sse_enabled && aws_sqs_queue.overrides.message_retention_seconds == 14 * 24 * 3600
+    condition     = aws_sqs_queue.queue["override"].sqs_managed_sse_enabled && aws_sqs_queue.queue["override"].message_retention_seconds == 14 * 24 * 3600
     error_message = "The queue is not encrypted, or forgets early."
   }
 
   assert {
-    condition = jsondecode(aws_sqs_queue_policy.overrides.policy).Statement[0] == {
+    condition = jsondecode(aws_sqs_queue_policy.queue["override"].policy).Statement[0] == {
       Sid       = "Events"
       Effect    = "Allow"
       Principal = { Service = "events.amazonaws.com" }
@@ -244,16 +231,16 @@ run "by_default" {
       Resource  = "arn:aws:sqs:eu-west-1:111111111111:autoremediate-overrides"
       Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:events:eu-west-1:111111111111:rule/autoremediate-overrides" } }
     }
-    error_message = "The policy is ${aws_sqs_queue_policy.overrides.policy}."
+    error_message = "The policy is ${aws_sqs_queue_policy.queue["override"].policy}."
   }
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.overrides.namespace == "AWS/SQS" &&
-      aws_cloudwatch_metric_alarm.overrides.metric_name == "ApproximateNumberOfMessagesVisible" &&
-      aws_cloudwatch_metric_alarm.overrides.dimensions == tomap({ QueueName = "autoremediate-overrides" }) &&
-      aws_cloudwatch_metric_alarm.overrides.comparison_operator == "GreaterThanThreshold" &&
-      aws_cloudwatch_metric_alarm.overrides.threshold == 0
+      aws_cloudwatch_metric_alarm.queue["override"].namespace == "AWS/SQS" &&
+      aws_cloudwatch_metric_alarm.queue["override"].metric_name == "ApproximateNumberOfMessagesVisible" &&
+      aws_cloudwatch_metric_alarm.queue["override"].dimensions == tomap({ QueueName = "autoremediate-overrides" }) &&
+      aws_cloudwatch_metric_alarm.queue["override"].comparison_operator == "GreaterThanThreshold" &&
+      aws_cloudwatch_metric_alarm.queue["override"].threshold == 0
     )
     error_message = "The alarm does not watch the queue."
   }
@@ -275,7 +262,7 @@ run "by_default" {
       schedule.schedule_expression == "rate(30 minutes)" && schedule.state == "ENABLED" && schedule.group_name == "autoremediate" &&
       schedule.flexible_time_window[0].mode == "OFF" &&
       jsondecode(schedule.target[0].input) == { rule = id } && schedule.target[0].arn == aws_lambda_function.function["poller"].arn &&
-      schedule.target[0].role_arn == aws_iam_role.scheduler.arn && schedule.target[0].dead_letter_config[0].arn == aws_sqs_queue.failures.arn
+      schedule.target[0].role_arn == aws_iam_role.scheduler.arn && schedule.target[0].dead_letter_config[0].arn == aws_sqs_queue.queue["failure"].arn
     ])
     error_message = "A schedule is wrong."
   }
@@ -521,7 +508,7 @@ run "everything_else_chosen" {
 
   assert {
     condition = alltrue([
-      for alarm in [aws_cloudwatch_metric_alarm.failures, aws_cloudwatch_metric_alarm.overrides] :
+      for alarm in [aws_cloudwatch_metric_alarm.queue["failure"], aws_cloudwatch_metric_alarm.queue["override"]] :
       alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:111111111111:on-call"])
     ])
     error_message = "An alarm notifies nobody."
@@ -540,8 +527,8 @@ run "everything_else_chosen" {
         [for group in aws_cloudwatch_log_group.function : group.tags],
         [for policy in aws_iam_policy.person : policy.tags],
         [
-          aws_s3_bucket.this.tags, aws_secretsmanager_secret.token.tags, aws_sqs_queue.failures.tags, aws_iam_role.scheduler.tags,
-          aws_scheduler_schedule_group.this.tags, aws_cloudwatch_metric_alarm.failures.tags,
+          aws_s3_bucket.this.tags, aws_secretsmanager_secret.token.tags, aws_sqs_queue.queue["failure"].tags, aws_iam_role.scheduler.tags,
+          aws_scheduler_schedule_group.this.tags, aws_cloudwatch_metric_alarm.queue["failure"].tags,
         ],
       ) : tags == tomap({ owner = "security" })
     ])

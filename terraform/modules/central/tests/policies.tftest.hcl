@@ -4,19 +4,6 @@ mock_provider "aws" {
   source = "../../tests/mocks"
 }
 
-variables {
-  rules = {
-    first-rule  = { title = "The first" }
-    second-rule = { title = "The second" }
-  }
-  netskope_tenant = "acme.goskope.com"
-  netskope_token  = "a-token"
-  home_region     = "us-east-1"
-  external_id     = "the-external-id"
-  package_dir     = "tests/packages"
-  policy          = { scope = { organization = "o-a1b2c3d4e5" } }
-}
-
 run "exact_policies" {
   # The poller
   assert {
@@ -206,7 +193,7 @@ run "exact_policies" {
 
   # Resources
   assert {
-    condition = jsondecode(aws_sqs_queue_policy.failures.policy) == {
+    condition = jsondecode(aws_sqs_queue_policy.queue["failure"].policy) == {
       Version = "2012-10-17"
       Statement = [{
         Sid       = "TlsOnly"
@@ -217,7 +204,7 @@ run "exact_policies" {
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }]
     }
-    error_message = "The queue's policy is ${aws_sqs_queue_policy.failures.policy}."
+    error_message = "The queue's policy is ${aws_sqs_queue_policy.queue["failure"].policy}."
   }
 
   assert {
@@ -284,7 +271,7 @@ run "customer_key" {
   }
 
   assert {
-    condition     = aws_sqs_queue.failures.kms_master_key_id == var.kms_key_arn && aws_sqs_queue.overrides.kms_master_key_id == var.kms_key_arn && alltrue([for group in aws_cloudwatch_log_group.function : group.kms_key_id == var.kms_key_arn])
+    condition     = aws_sqs_queue.queue["failure"].kms_master_key_id == var.kms_key_arn && aws_sqs_queue.queue["override"].kms_master_key_id == var.kms_key_arn && alltrue([for group in aws_cloudwatch_log_group.function : group.kms_key_id == var.kms_key_arn])
     error_message = "The queue or a log group is not encrypted with the key."
   }
 
@@ -356,7 +343,7 @@ run "another_partition" {
       [for policy in aws_iam_role_policy.function : policy.policy],
       [for policy in aws_iam_policy.person : policy.policy],
       [for permission in aws_lambda_permission.bucket : permission.source_arn],
-      [aws_iam_role_policy.scheduler.policy, aws_s3_bucket_policy.this.policy, aws_s3_bucket_policy.access_logs.policy, aws_sqs_queue_policy.failures.policy],
+      [aws_iam_role_policy.scheduler.policy, aws_s3_bucket_policy.this.policy, aws_s3_bucket_policy.access_logs.policy, aws_sqs_queue_policy.queue["failure"].policy],
     )), aws_secretsmanager_secret.token.arn, ""), "arn:aws:")
     error_message = "An ARN is of another partition."
   }

@@ -4,15 +4,9 @@ mock_provider "aws" {
   source = "../../tests/mocks"
 }
 
+# What every test begins with is in terraform.tfvars; here, no policy
 variables {
-  rules = {
-    first-rule = { title = "The first" }
-  }
-  netskope_tenant = "acme.goskope.com"
-  netskope_token  = "a-token"
-  home_region     = "us-east-1"
-  external_id     = "the-external-id"
-  package_dir     = "tests/packages"
+  policy = {}
 }
 
 run "no_scope" {

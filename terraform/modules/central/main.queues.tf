@@ -1,0 +1,106 @@
+# Queues that only people read. Each has an alarm that is on while there is a message in it.
+#
+# Failed invocations end up in the first: those of every Lambda, and polls that the scheduler could not start. The next poll
+# is the retry. What comes into the second, main.overrides.tf tells.
+
+locals {
+  queue_names = { for key in ["failure", "override"] : key => "${var.name_prefix}-${key}s" }
+  queue_arns  = { for key, name in local.queue_names : key => "arn:${local.partition}:sqs:${local.region}:${local.account}:${name}" }
+
+  queues = {
+    failure = {
+      alarm      = "an invocation failed. Its event and its error are in the queue ${local.queue_names.failure}; the next poll tries again."
+      period     = 300
+      statements = []
+    }
+    override = {
+      alarm  = "an operator wrote in spite of the policy. The message in the queue ${local.queue_names.override} names the record in the bucket, which says who and why; delete the message when that is settled."
+      period = 60
+      statements = [{
+        Sid       = "Events"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = local.queue_arns.override
+        Condition = { ArnEquals = { "aws:SourceArn" = "arn:${local.partition}:events:${local.region}:${local.account}:rule/${local.queue_names.override}" } }
+      }]
+    }
+  }
+}
+
+resource "aws_sqs_queue" "queue" {
+  for_each = local.queue_names
+
+  name                      = each.value
+  message_retention_seconds = 1209600 # 14 days, the longest
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
+  tags                      = var.tags
+}
+
+resource "aws_sqs_queue_policy" "queue" {
+  for_each = local.queues
+
+  queue_url = aws_sqs_queue.queue[each.key].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(each.value.statements, [{
+      Sid       = "TlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = local.queue_arns[each.key]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }])
+  })
+}
+
+resource "aws_cloudwatch_metric_alarm" "queue" {
+  for_each = local.queues
+
+  alarm_name          = local.queue_names[each.key]
+  alarm_description   = "autoremediate: ${each.value.alarm}"
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = local.queue_names[each.key] }
+  statistic           = "Maximum"
+  period              = each.value.period
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = sort(var.alarm_actions)
+  tags                = var.tags
+}
+
+# Earlier deployments have these as resources of their own: a queue that is moved keeps its messages.
+moved {
+  from = aws_sqs_queue.failures
+  to   = aws_sqs_queue.queue["failure"]
+}
+
+moved {
+  from = aws_sqs_queue.overrides
+  to   = aws_sqs_queue.queue["override"]
+}
+
+moved {
+  from = aws_sqs_queue_policy.failures
+  to   = aws_sqs_queue_policy.queue["failure"]
+}
+
+moved {
+  from = aws_sqs_queue_policy.overrides
+  to   = aws_sqs_queue_policy.queue["override"]
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.failures
+  to   = aws_cloudwatch_metric_alarm.queue["failure"]
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.overrides
+  to   = aws_cloudwatch_metric_alarm.queue["override"]
+}
