@@ -25,7 +25,7 @@ test: (_needs "test") check-format test-all lint
 
 [parallel]
 [private]
-test-all: test-setup test-rust test-terraform test-emulator
+test-all: test-setup test-rust simulate test-terraform test-emulator
 
 # Build everything that tests run
 build: (_needs "build")
@@ -92,6 +92,14 @@ test-setup: (_needs "test-setup")
 # Clippy, with warnings denied
 lint: (_needs "lint")
     cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+# The whole loop under faults in virtual time, by seed: --seeds N, --story SEED, --shrink SEED, --replay FILE
+simulate *arguments: (_needs "build")
+    cargo run --quiet --locked -p sim --profile sim --bin sim -- "$@"
+
+# Takes one safeguard after the other out of a copy of the product, and looks for a seed that shows it (names one by words)
+mutants *arguments: (_needs "build")
+    cargo run --quiet --locked -p sim --profile sim --bin mutants -- --copy "$CARGO_TARGET_DIR/mutants" "$@"
 
 # Fuzz every parser for a minute each, or those that are named (--keep adds to the corpus what reaches new code)
 fuzz *arguments: (_needs "fuzz")

@@ -506,9 +506,8 @@ impl<R: Rule> Engine<R> {
             // An earlier attempt of this very run may have made it.
             written.unneeded.clear();
         }
-        let within = if written.is_refused() { Duration::ZERO } else { self.bounds.verify_within };
-        let within = within.min(job.deadline.left());
-        let proof = self.prove(&decided.work.findings, order.changes, &job.warrant, within).await;
+        let within = self.bounds.verify_within.min(job.deadline.left());
+        let proof = self.prove(&decided.work.findings, order.changes, &written, &job.warrant, within).await;
         (written, proof)
     }
 

@@ -55,6 +55,7 @@ impl<R: Rule> Engine<R> {
         &self,
         findings: &[Placed],
         changes: &[R::Change],
+        written: &Written,
         warrant: &Warrant<R::Change>,
         within: Duration,
     ) -> Proof {
@@ -74,7 +75,8 @@ impl<R: Rule> Engine<R> {
             }
         };
         // What is only not proved takes minutes: the next poll looks again.
-        let again = |found: &Found| matches!(found, Found::Left(_) | Found::Later(_) | Found::Unseen(_));
+        let is_seen = || written.is_seen(&last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0);
+        let again = |found: &Found| matches!(found, Found::Left(_) | Found::Later(_) | Found::Unseen(_)) && !is_seen();
         let found = look_until(within, look, again).await;
         let (took, notes) = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         Proof { found, took, notes }

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use remediation::records::{Ended, Exempt};
@@ -409,7 +408,7 @@ impl<R: Rule> Engine<R> {
     /// Writes, and looks until each change is taken back; says what the resource is then.
     async fn take_back(&self, order: &Order<'_, R::Change>, ready: &Ready<R>) -> (Written, LastLook) {
         let written = self.write(order).await;
-        let within = if written.is_refused() { Duration::ZERO } else { self.bounds.verify_within };
+        let within = self.bounds.verify_within;
         // Without a look, all that was begun may be in force.
         let last = Mutex::new((String::new(), (0..written.begun).collect()));
         let look = || async {
@@ -438,7 +437,8 @@ impl<R: Rule> Engine<R> {
                 Err(Found::Other(format!("a fresh look finds that this is not taken back: {}", left.join("; "))))
             }
         };
-        let again = |found: &Found| matches!(found, Found::Other(_));
+        let is_seen = || written.is_seen(&last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1);
+        let again = |found: &Found| matches!(found, Found::Other(_)) && !is_seen();
         let found = look_until(within.min(order.deadline.left()), look, again).await;
         let (is_now, took) = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         (written, LastLook { found, is_now, took })

@@ -42,11 +42,13 @@ impl Written {
         failure.and(self.begun.checked_sub(1))
     }
 
-    /// Whether it ended with a plain no. One look is enough then: another run, or the service itself, may have brought it
-    /// about. Of a write whose answer was lost, a look right after it need not show what came of it.
-    pub(crate) fn is_refused(&self) -> bool {
+    /// Whether, after a failure, a look has shown all that this may have put in force: then no other look is needed. What
+    /// was written, or may have been because its answer was lost, need not show right after it.
+    pub(crate) fn is_seen(&self, took: &[usize]) -> bool {
         let is_open = |kind| matches!(kind, ErrorKind::Transient | ErrorKind::Throttled | ErrorKind::Unfinished);
-        self.failure.as_ref().is_some_and(|error| !is_open(error.kind))
+        let Some(failure) = &self.failure else { return false };
+        let count = if is_open(failure.kind) { self.begun } else { self.done };
+        (0..count).all(|place| took.contains(&place))
     }
 
     /// Whether nothing that was begun goes on. Of a call to which nobody answered, it is not known.

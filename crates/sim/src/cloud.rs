@@ -20,12 +20,12 @@ use crate::wire::{REGION, latency};
 use crate::world::{World, lock};
 
 /// An answer of a target account, or why there is none.
-pub type Called<T> = Result<T, SdkError<ErrorMetadata, HttpResponse>>;
+pub(crate) type Called<T> = Result<T, SdkError<ErrorMetadata, HttpResponse>>;
 
 /// How often a call is tried, as the SDK does.
 const TRIES: u32 = 5;
 /// The most entries that a gate can have.
-pub const QUOTA: usize = 6;
+pub(crate) const QUOTA: usize = 6;
 /// How long a read can show what was.
 const LAG: (u64, u64) = (100, 6_000);
 
@@ -109,7 +109,7 @@ struct Life {
 
 /// What a change is made with.
 #[derive(Debug, Clone)]
-pub enum Hand {
+pub(crate) enum Hand {
     /// Somebody who is none of ours.
     Person,
     /// A session of ours.
@@ -118,7 +118,7 @@ pub enum Hand {
 
 /// All accounts.
 #[derive(Debug)]
-pub struct Cloud {
+pub(crate) struct Cloud {
     lives: Mutex<BTreeMap<String, Life>>,
     /// The accounts in which our roles may write nothing.
     denied: Mutex<BTreeSet<String>>,
@@ -136,13 +136,13 @@ impl Cloud {
     }
 
     /// How a thing really stands; none where it is gone.
-    pub fn state(&self, arn: &str) -> Option<State> {
+    pub(crate) fn state(&self, arn: &str) -> Option<State> {
         let lives = lock(&self.lives);
         lives.get(arn).and_then(|life| life.states.last()).and_then(|(_, state)| state.clone())
     }
 
     /// Whether somebody else changed it.
-    pub fn is_by_hand(&self, arn: &str) -> bool {
+    pub(crate) fn is_by_hand(&self, arn: &str) -> bool {
         lock(&self.lives).get(arn).is_some_and(|life| life.by_hand)
     }
 
@@ -154,7 +154,7 @@ impl Cloud {
     }
 
     /// All things, each with its name of now and its state; none where it is gone.
-    pub fn things(&self) -> Vec<(Thing, String, Option<State>)> {
+    pub(crate) fn things(&self) -> Vec<(Thing, String, Option<State>)> {
         let lives = lock(&self.lives);
         let of = |life: &Life| {
             let state = life.states.last().and_then(|(_, state)| state.clone());
@@ -164,7 +164,7 @@ impl Cloud {
     }
 
     /// Our roles may write nothing in an account, or may again.
-    pub fn deny(&self, account: &str, denied: bool) {
+    pub(crate) fn deny(&self, account: &str, denied: bool) {
         let mut accounts = lock(&self.denied);
         if denied {
             accounts.insert(account.to_owned())
@@ -178,7 +178,7 @@ impl Cloud {
     }
 
     /// Two things of an account swap their names.
-    pub fn rename(&self, one: &str, other: &str) {
+    pub(crate) fn rename(&self, one: &str, other: &str) {
         let mut lives = lock(&self.lives);
         let names: Vec<_> = [one, other].iter().filter_map(|arn| lives.get(*arn)).map(|of| of.name.clone()).collect();
         for (arn, name) in [one, other].into_iter().zip(names.into_iter().rev()) {
@@ -189,7 +189,7 @@ impl Cloud {
     }
 
     /// Changes a thing; none deletes it.
-    pub fn change(&self, world: &World, arn: &str, hand: &Hand, to: impl FnOnce(&State) -> Option<State>) {
+    pub(crate) fn change(&self, world: &World, arn: &str, hand: &Hand, to: impl FnOnce(&State) -> Option<State>) {
         let (before, after) = {
             let mut lives = lock(&self.lives);
             let Some(life) = lives.get_mut(arn) else { return };

@@ -336,7 +336,9 @@ pub(crate) fn changed(world: &World, arn: &str, hand: &Hand, before: &State, aft
     let Hand::Ours(session) = hand else {
         let mut seen = lock(&world.watch.0);
         // Of two who close it at once, both have; and of a run that never came back, nobody knows whether it has.
-        let claimed = seen.cards.get(arn).is_some_and(|card| !card["claim"].is_null());
+        let cut_off =
+            |card: &Value| card["writes"].as_array().is_some_and(|of| of.iter().any(|of| of["ended"] == "cut_off"));
+        let claimed = seen.cards.get(arn).is_some_and(|card| !card["claim"].is_null() || cut_off(card));
         if claimed || seen.writing.contains_key(arn) || !world.automation.under_way(arn).is_empty() {
             seen.closed.entry(arn.to_owned()).or_default().extend(before.less(after));
         }
@@ -464,6 +466,8 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
     let batch = lock(&world.watch.0).batches.get(&report.id.findings_key()).cloned();
     if let Some(Ok(batch)) = batch.map(|bytes| Batch::from_ndjson(&bytes, &report.id.rule))
         && report.error.is_none()
+        // A batch that somebody has cut short says so.
+        && report.bad_lines.is_empty()
         && !report.findings.iter().map(|row| &row.finding).eq(&batch.findings)
     {
         let (rows, findings) = (report.findings.len(), batch.findings.len());

@@ -192,7 +192,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a look again after a write whose answer was lost",
         "crates/engine/src/lib.rs",
-        "let within = if written.is_refused() { Duration::ZERO } else { self.bounds.verify_within };",
+        "let within = self.bounds.verify_within.min(job.deadline.left());",
         "let within = if written.failure.is_some() { Duration::ZERO } else { self.bounds.verify_within };",
     ),
     mutant(

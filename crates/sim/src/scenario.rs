@@ -13,7 +13,7 @@ use crate::fault::Faults;
 use crate::lambda::RULES;
 
 /// How long things happen, in seconds; then there is quiet.
-pub const BUSY: u64 = 3 * 3_600;
+pub(crate) const BUSY: u64 = 3 * 3_600;
 
 /// What is to happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,7 +24,7 @@ const BEGINNING: &str = "2026-03-01T08:00:00Z";
 
 /// Everything that there is.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     /// What is to happen.
     pub scenario: Scenario,
     /// The bucket of records.
@@ -71,7 +71,7 @@ pub struct Broken {
 
 impl World {
     /// The world of a scenario. Needs a runtime whose clock is paused.
-    pub fn new(scenario: Scenario) -> Arc<Self> {
+    pub(crate) fn new(scenario: Scenario) -> Arc<Self> {
         let seed = scenario.seed;
         Arc::new(Self {
             store: Store::new(seed),
@@ -92,49 +92,49 @@ impl World {
     }
 
     /// The seed of all chance.
-    pub fn seed(&self) -> u64 {
+    pub(crate) fn seed(&self) -> u64 {
         self.scenario.seed
     }
 
     /// What time it really is.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.beginning + SignedDuration::try_from(self.began.elapsed()).expect("not that long")
     }
 
     /// How much time is past.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
     /// The moment at which so much time is past.
-    pub fn moment(&self, elapsed: Duration) -> Instant {
+    pub(crate) fn moment(&self, elapsed: Duration) -> Instant {
         self.began + elapsed
     }
 
     /// Whether this goes wrong now, by the chance of whom it happens to.
-    pub fn strikes(&self, fault: Fault, chance: &Chance) -> bool {
+    pub(crate) fn strikes(&self, fault: Fault, chance: &Chance) -> bool {
         let rate = lock(&self.faults).rate(fault);
         rate > 0 && chance.strikes(rate)
     }
 
     /// Nothing goes wrong by itself any more.
-    pub fn end_faults(&self) {
+    pub(crate) fn end_faults(&self) {
         *lock(&self.faults) = Faults::default();
     }
 
     /// Adds a line to the story.
-    pub fn tell(&self, who: &str, what: impl Into<String>) {
+    pub(crate) fn tell(&self, who: &str, what: impl Into<String>) {
         let line = Line { at: self.elapsed(), who: who.to_owned(), what: what.into() };
         lock(&self.story).push(line);
     }
 
     /// What happened so far.
-    pub fn story(&self) -> Vec<Line> {
+    pub(crate) fn story(&self) -> Vec<Line> {
         lock(&self.story).clone()
     }
 
     /// An invariant does not hold. The first one ends the run.
-    pub fn breaks(&self, invariant: &'static str, how: impl Into<String>) {
+    pub(crate) fn breaks(&self, invariant: &'static str, how: impl Into<String>) {
         let how = how.into();
         self.tell("INVARIANT", format!("{invariant}: {how}"));
         lock(&self.broken).get_or_insert(Broken { invariant, how });
@@ -142,12 +142,12 @@ impl World {
     }
 
     /// What broke first.
-    pub fn broken(&self) -> Option<Broken> {
+    pub(crate) fn broken(&self) -> Option<Broken> {
         lock(&self.broken).clone()
     }
 
     /// Waits until something breaks.
-    pub async fn until_broken(&self) {
+    pub(crate) async fn until_broken(&self) {
         self.breaks.notified().await;
     }
 }
