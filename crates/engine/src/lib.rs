@@ -53,6 +53,7 @@ mod fake;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -523,20 +524,32 @@ impl<R: Rule> Engine<R> {
         if deadline.is_set() {
             return work.await;
         }
-        let renewals = async {
-            loop {
-                tokio::time::sleep(self.bounds.claim / 3).await;
-                if let Err(refused) = claimed.renew(self.claimed_until(deadline)).await {
-                    tracing::error!(?refused, "a claim could not be renewed");
-                    claimed.lose();
-                    return std::future::pending().await;
-                }
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(self.bounds.claim / 3) => {}
             }
-        };
-        tokio::select! {
-            biased;
-            done = work => done,
-            never = renewals => never,
+            // A renewal that has begun is never broken off, also when the work is done meanwhile: the store would have a card
+            // that the claim does not know, and so could not release.
+            let mut renewal = pin!(claimed.renew(self.claimed_until(deadline)));
+            let (renewed, done) = tokio::select! {
+                biased;
+                renewed = &mut renewal => (renewed, None),
+                done = &mut work => (renewal.await, Some(done)),
+            };
+            if let Err(refused) = renewed {
+                tracing::error!(?refused, "a claim could not be renewed");
+                claimed.lose();
+                return match done {
+                    Some(done) => done,
+                    None => work.await,
+                };
+            }
+            if let Some(done) = done {
+                return done;
+            }
         }
     }
 
