@@ -185,7 +185,7 @@ impl Chaos {
             json!({"fault": "Kill", "probability": 0.05, "account": account.id, "seconds": 2}),
         ];
         let count = self.chance.usize(0..=4);
-        let faults = self.chance.choose_multiple(kinds.into_iter(), count);
+        let faults = self.chance.choose_multiple(kinds, count);
         let seed = self.chance.u64(..);
         self.story.tell(format!("faults: {}", json!(faults)));
         self.emulator.set_chaos(seed, &json!(faults)).await

@@ -46,6 +46,9 @@ pub(crate) enum Purpose {
 #[derive(Debug, Default)]
 pub(crate) struct Watch(Mutex<Seen>);
 
+/// When, and what was shown; none where the thing is gone.
+type Look = (Instant, Option<State>);
+
 #[derive(Debug, Default)]
 struct Seen {
     /// The policies, since when; none cannot be read.
@@ -59,7 +62,7 @@ struct Seen {
     /// The cards as they were stored last, by their resources.
     cards: BTreeMap<String, Value>,
     /// By session's name and resource.
-    looks: BTreeMap<(String, String), Vec<(Instant, Option<State>)>>,
+    looks: BTreeMap<(String, String), Vec<Look>>,
     /// By session's name and resource.
     applies: BTreeMap<(String, String), Vec<Applied>>,
     /// Who writes to what.
@@ -121,7 +124,7 @@ impl Seen {
         within.map(|((_, policy), _)| policy.as_ref())
     }
 
-    fn last_look(&self, session: &str, arn: &str) -> Option<&(Instant, Option<State>)> {
+    fn last_look(&self, session: &str, arn: &str) -> Option<&Look> {
         self.looks.get(&(session.to_owned(), arn.to_owned())).and_then(|looks| looks.last())
     }
 }

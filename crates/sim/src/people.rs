@@ -134,7 +134,7 @@ fn cut_short(world: &World, place: usize) {
 fn edit(world: &World, place: usize) {
     let keys = world.store.keys(&Folder::Plans.of("open-gate"));
     let Some(key) = before_last(&keys, place) else { return };
-    let field = if keys.len() % 2 == 0 { "take" } else { "give" };
+    let field = if keys.len().is_multiple_of(2) { "take" } else { "give" };
     world.tell("somebody", format!("edits {key}: x is in `{field}`"));
     let arns = world.store.peek(key).map(|bytes| world.watch.touched(&bytes));
     arns.into_iter().flatten().for_each(|arn| world.cloud.touch(&arn));

@@ -249,7 +249,8 @@ impl Watch {
             for (at, report) in reports.into_iter().filter(|(_, report)| report.error.is_none()) {
                 let mut had: Vec<_> = report.findings.iter().map(|row| named(&row.finding)).collect();
                 let mut came: Vec<_> = batch.findings.iter().map(named).collect();
-                (had.sort(), came.sort());
+                had.sort();
+                came.sort();
                 if had != came {
                     story.wrong(format!("{at} does not have one outcome for each finding: {had:?}, {came:?}"));
                 }
