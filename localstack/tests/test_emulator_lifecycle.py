@@ -85,7 +85,7 @@ def test_a_localstack_that_ends_by_itself(monkeypatch, tmp_path):
     broken.mkdir(parents=True)
     (broken / "python").write_text("#!/bin/sh\necho this went wrong\nexit 7\n")
     (broken / "python").chmod(0o755)
-    options = guard.Options(tmp_path / "environment", None, None, "enforce", 1, False, tmp_path / "log")
+    options = guard.Options(tmp_path / "environment", None, None, "enforce", 1, False, False, tmp_path / "log")
     lifeline, our_end = os.pipe()
     with pytest.raises(EmulatorError, match="ended with code 7.*\n.*this went wrong"):
         guard._supervise(options, tmp_path, lifeline)

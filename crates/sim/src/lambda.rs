@@ -58,7 +58,13 @@ impl Lambdas {
         let copies = 1 + usize::from(world.strikes(Fault::Twice, chance));
         for _ in 0..copies {
             let late = world.strikes(Fault::Late, chance);
-            let delay = if late { chance.millis(60_000, 1_800_000) } else { chance.millis(100, 4_000) };
+            let delay = if world.scenario.rush {
+                chance.millis(0, 5)
+            } else if late {
+                chance.millis(60_000, 1_800_000)
+            } else {
+                chance.millis(100, 4_000)
+            };
             self.at_work.fetch_add(1, Ordering::Relaxed);
             let (world, key) = (Arc::clone(world), key.to_owned());
             tokio::spawn(async move {
@@ -154,10 +160,7 @@ pub(crate) async fn poll(world: &Arc<World>, rule: &'static str) {
             token: TokenSource::given(SecretString::from(TOKEN)),
             endpoint: Endpoint::tenant("tenant.goskope.com").expect("a tenant").over(line),
             options: Options { page_size: 3, ..Options::default() },
-            limits: {
-                let _ = batch_size;
-                Limits::default()
-            },
+            limits: Limits { batch_size, ..Limits::default() },
             region: REGION.into(),
             is_home: true,
         };

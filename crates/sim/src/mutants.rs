@@ -89,7 +89,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the bound of a batch",
         "crates/poller/src/batches.rs",
-        "if count <= self.batch_size - taken.len() {",
+        "if count <= size - taken.len() {",
         "if count <= 200 {",
     ),
     mutant(
@@ -125,8 +125,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a claim is kept where a write has not ended",
         "crates/engine/src/lib.rs",
-        "Some(write) if !has_ended => claimed.hold(write).await,",
-        "Some(write) if !has_ended && took.len() > 99 => claimed.hold(write).await,",
+        "write if !has_ended => claimed.hold(write, None).await,",
+        "write if !has_ended && took.len() > 99 => claimed.hold(write, None).await,",
     ),
     mutant(
         "what a person was shown, at undo",

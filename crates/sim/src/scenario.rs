@@ -32,6 +32,9 @@ pub struct Scenario {
     pub batch_size: usize,
     /// How long a Lambda lives, in seconds.
     pub lambda_seconds: u64,
+    /// Whether all events come at once.
+    #[serde(default)]
+    pub rush: bool,
 }
 
 /// Something that is done.
@@ -136,7 +139,13 @@ impl Scenario {
         let chance = &Chance::new(seed, "scenario");
         // Now and then many things in one account, of which nothing can be written.
         let crowd = chance.strikes(60);
-        let things = if crowd { crowded(chance) } else { things(chance) };
+        // Or a few, of which each is a batch of its own, and all batches are at work at once.
+        let rush = !crowd && chance.strikes(80);
+        let things = match (crowd, rush) {
+            (true, _) => alike(chance.between(12, 16)),
+            (_, true) => alike(chance.between(2, 5)),
+            _ => things(chance),
+        };
         let mut policy = policy(chance, &things);
         let mut steps = steps(chance, &things);
         if crowd {
@@ -144,16 +153,20 @@ impl Scenario {
             steps.retain(|step| !matches!(step.deed, Deed::Policy(_) | Deed::Deny(..)));
             steps.insert(0, Step { at: 0, deed: Deed::Deny(0, BUSY) });
         }
-        let batch_size = if true {
-            200
-        } else if crowd {
+        if rush {
+            policy = PolicyText { changes_per_run: Some(1), ..PolicyText::APPLY };
+            steps.retain(|step| !matches!(step.deed, Deed::Policy(_)));
+        }
+        let batch_size = if crowd {
             50
+        } else if rush {
+            1
         } else {
             usize::try_from(chance.between(1, 5)).unwrap_or(1)
         };
         let faults = Faults::by(chance);
         let lambda_seconds = *chance.pick(&[180, 300, 900, 900]);
-        Self { seed, things, policy, faults, steps, batch_size, lambda_seconds }
+        Self { seed, things, policy, faults, steps, batch_size, lambda_seconds, rush }
     }
 
     /// How long a Lambda lives.
@@ -177,14 +190,15 @@ fn things(chance: &Chance) -> Vec<Thing> {
     (0..chance.between(1, 6)).map(thing).collect()
 }
 
-fn crowded(chance: &Chance) -> Vec<Thing> {
+/// So many gates of one account, all open in the same way.
+fn alike(count: u64) -> Vec<Thing> {
     let thing = |number: u64| Thing {
         account: ACCOUNTS[0].into(),
         id: format!("gate-{number}"),
         state: State::Gate(BTreeSet::from(["a".to_owned()])),
         by_name: false,
     };
-    (0..chance.between(12, 16)).map(thing).collect()
+    (0..count).map(thing).collect()
 }
 
 fn policy(chance: &Chance, things: &[Thing]) -> PolicyText {

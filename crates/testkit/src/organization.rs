@@ -20,6 +20,8 @@ use crate::account::{Account, REGION, service_trust, statements};
 use crate::emulator::Emulator;
 use crate::{Result, get};
 
+/// How long a claim of a run without a deadline holds here: a test can wait until it is over.
+pub(crate) const CLAIM: Duration = Duration::from_secs(20);
 const EXTERNAL_ID: &str = "an-external-id-of-a-test";
 /// The partition of the emulator's accounts.
 const PARTITION: &str = "aws";
@@ -271,7 +273,7 @@ impl Organization {
     }
 
     fn engine<R: Rule>(&self, settings: R::Settings, run: RunId) -> Engine<R> {
-        self.engine_with(settings, run, Bounds::default())
+        self.engine_with(settings, run, Bounds { claim: CLAIM, ..Bounds::default() })
     }
 
     fn engine_with<R: Rule>(&self, settings: R::Settings, run: RunId, bounds: Bounds) -> Engine<R> {
