@@ -307,7 +307,8 @@ async fn an_entry_that_took_the_number_since_is_neither_deleted_nor_replaced() {
     let client = of.write_client::<NetworkAclOpenIngress>().await.unwrap();
     let seen = of.look::<NetworkAclOpenIngress>(&client, &acl).await.unwrap();
     assert_eq!(NetworkAclOpenIngress::side(change, &seen.state), Side::Neither);
-    NetworkAclOpenIngress::apply(&client, &seen.resource, change).await.unwrap();
+    let error = NetworkAclOpenIngress::apply(&client, &seen.resource, change).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unneeded, "{error}");
     assert_eq!(acls.allowed(&acl).await.unwrap(), ["100 6 0.0.0.0/0"]);
     let undo = NetworkAclOpenIngress::undo(change);
     let client = of.undo_client::<NetworkAclOpenIngress>().await.unwrap();

@@ -143,12 +143,12 @@ async fn where_the_runbook_is_not_there_nothing_is_changed() {
 async fn a_runbook_that_outlives_its_run_keeps_others_away_until_it_has_ended() {
     let of = organization().await;
     cluster(&of, "slow", true).await.unwrap();
-    of.target.set(Emulator::shared().await.unwrap(), "automation_step_seconds", json!(6)).await.unwrap();
+    of.target.set(Emulator::shared().await.unwrap(), "automation_step_seconds", json!(10)).await.unwrap();
     let run = async |deadline: Deadline, passed: i64| {
         let clock = Clock::new(move || Timestamp::now() + SignedDuration::from_secs(passed));
         of.run_under::<RedshiftPublicCluster>(of.batch(&["slow"]), deadline, clock).await.findings.remove(0)
     };
-    let cut = run(Deadline::after(Duration::from_secs(3)), 0).await;
+    let cut = run(Deadline::after(Duration::from_secs(8)), 0).await;
     assert_eq!(cut.outcome, Outcome::Unverified, "{cut:?}");
     let claimed = run(Deadline::never(), 0).await;
     assert!(claimed.outcome == Outcome::Deferred && claimed.detail.as_ref().unwrap().contains("until"), "{claimed:?}");
@@ -157,7 +157,7 @@ async fn a_runbook_that_outlives_its_run_keeps_others_away_until_it_has_ended() 
     let runbook = &of.manifest.runbook.as_ref().unwrap().name;
     assert!(busy.detail.as_ref().unwrap().contains(&format!("of the runbook {runbook} is ")), "{busy:?}");
     assert_eq!(busy.outcome, Outcome::Deferred, "{busy:?}");
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(120);
     while run(Deadline::never(), 120).await.outcome != Outcome::AlreadyCompliant {
         assert!(Instant::now() < end, "the runbook does not end");
         tokio::time::sleep(Duration::from_millis(500)).await;
