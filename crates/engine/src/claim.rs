@@ -34,6 +34,15 @@ pub(crate) struct PartOf<'a> {
     pub(crate) part: &'a str,
 }
 
+/// What came of a claim.
+#[derive(Debug)]
+pub(crate) enum CameOfIt<'a> {
+    /// The run has written.
+    Write(Write),
+    /// The undo has taken this back.
+    Undone(PartOf<'a>),
+}
+
 /// What an undo takes back.
 #[derive(Debug, Clone)]
 pub(crate) struct Undoes {
@@ -46,6 +55,7 @@ pub(crate) struct Undoes {
 pub(crate) struct Claimed {
     records: Records,
     key: String,
+    run: RunId,
     part: String,
     held: AsyncMutex<Held>,
     until: Mutex<Timestamp>,
@@ -103,28 +113,28 @@ impl Claimed {
         Ok(())
     }
 
-    /// Ends it. `write` says what came of it; `undone`, which part of what a run had written was taken back.
-    pub(crate) async fn release(&self, write: Option<Write>, undone: Option<PartOf<'_>>) -> Result<(), Refused> {
-        let released = |card: Card| {
-            let card = card.release(write);
-            undone.map(|PartOf { id, part }| card.clone().undone(id, part)).unwrap_or(card)
-        };
-        self.store(released).await
+    /// Ends it; `came` says what came of it.
+    pub(crate) async fn release(&self, came: Option<CameOfIt<'_>>) -> Result<(), Refused> {
+        self.store(|card| self.told(card, came).release()).await
     }
 
     /// Says what came of it, as [`Claimed::release`] does, and lets it hold until its time is up: what was set going may
     /// not have ended.
-    pub(crate) async fn hold(&self, write: Option<Write>, undone: Option<PartOf<'_>>) -> Result<(), Refused> {
-        let held = |card: Card| {
-            let card = write.map(|write| card.clone().hold(write)).unwrap_or(card);
-            undone.map(|PartOf { id, part }| card.clone().undone(id, part)).unwrap_or(card)
-        };
-        self.store(held).await
+    pub(crate) async fn hold(&self, came: Option<CameOfIt<'_>>) -> Result<(), Refused> {
+        self.store(|card| self.told(card, came)).await
+    }
+
+    fn told(&self, card: Card, came: Option<CameOfIt<'_>>) -> Card {
+        match came {
+            None => card,
+            Some(CameOfIt::Write(write)) => card.hold(write),
+            Some(CameOfIt::Undone(PartOf { id, part })) => card.undone(id, part, self.run),
+        }
     }
 
     /// Ends it where nothing was written after all.
     pub(crate) async fn give_up(&self) {
-        if let Err(refused) = self.release(None, None).await {
+        if let Err(refused) = self.release(None).await {
             tracing::error!(?refused, "a claim could not be released");
         }
     }
@@ -182,7 +192,7 @@ impl<R: Rule> Engine<R> {
         };
         let held = AsyncMutex::new(Held { card, condition });
         let (records, key, until) = (self.records.clone(), known.key.clone(), Mutex::new(until));
-        Ok(Claimed { records, key, part, held, until, lost: watch::Sender::new(false) })
+        Ok(Claimed { records, key, run: id.run, part, held, until, lost: watch::Sender::new(false) })
     }
 
     /// Who else is at work on a resource: another run that has claimed it, or what a run that never let go of it has set

@@ -2,7 +2,7 @@
 //! limits say; or what a person was shown.
 
 use remediation::policy::{About as Covers, Names};
-use remediation::records::{Ended, FoughtOver, HeldBack};
+use remediation::records::{Ended, FoughtOver, HeldBack, Write};
 use remediation::{Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, Side, Sighting, Tags};
 
 use crate::cards::Known;
@@ -190,8 +190,9 @@ impl<R: Rule> Engine<R> {
         let Some(shown) = shown else {
             return Err(drifted("what the finding leads to by now was not shown".into()));
         };
-        let ours = |write: &&remediation::records::Write| {
-            (write.run, write.batch) == (job.id.run, job.id.batch) && write.ended != Ended::CutOff
+        let ours = |write: &&Write| {
+            (write.run, write.batch) == (job.id.run, job.id.batch)
+                && (write.is_undone() || write.ended != Ended::CutOff)
         };
         if decided.known.iter().flat_map(|known| &known.card.writes).any(|write| ours(&write)) {
             return Err(Verdict::new(Outcome::Held, "this approval was used before: approve the plan again"));
@@ -220,7 +221,8 @@ impl<R: Rule> Engine<R> {
         let Some(known) = &decided.known else { return false };
         let is_its = |run, batch| (run, batch) == (job.id.run, job.id.batch);
         let claimed = known.card.claim.iter().any(|claim| is_its(claim.run, claim.batch));
-        claimed || known.card.writes.iter().any(|write| is_its(write.run, write.batch) && write.ended == Ended::CutOff)
+        let is_cut_off = |write: &Write| write.ended == Ended::CutOff && !write.is_undone();
+        claimed || known.card.writes.iter().any(|write| is_its(write.run, write.batch) && is_cut_off(write))
     }
 
     /// What the guard sees of the changes. That it cannot see is a sighting, too.

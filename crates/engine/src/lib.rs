@@ -69,7 +69,7 @@ use tokio::sync::Semaphore;
 
 use breaker::{Breaker, Effect, Opened};
 use cards::Cards;
-use claim::{Claimed, Purpose, Refused};
+use claim::{CameOfIt, Claimed, Purpose, Refused};
 use decide::{Decided, Decision};
 use problems::Problems;
 use prove::{Proof, in_force, judge};
@@ -467,8 +467,8 @@ impl<R: Rule> Engine<R> {
         self.count_effect(&job.id, decided.work.account(), judged.effect).await;
         let write = (written.begun > 0).then(|| self.written(&job.id, claimed, judged.outcome, &took));
         let kept = match write {
-            write if !has_ended => claimed.hold(write, None).await,
-            write => claimed.release(write, None).await,
+            write if !has_ended => claimed.hold(write.map(CameOfIt::Write)).await,
+            write => claimed.release(write.map(CameOfIt::Write)).await,
         };
         let mut rows = self.rows_of(&decided, &Verdict { outcome: judged.outcome, detail: judged.detail });
         for Row { row, .. } in &mut rows {
@@ -516,7 +516,7 @@ impl<R: Rule> Engine<R> {
     fn written(&self, id: &BatchId, claimed: &Claimed, outcome: Outcome, took: &[usize]) -> Write {
         let ended = if outcome == Outcome::Fixed { Ended::Proved } else { Ended::Unproved };
         let (part, took) = (claimed.part().to_owned(), took.to_vec());
-        Write { run: id.run, batch: id.batch, at: self.clock.now(), ended, part, took }
+        Write { run: id.run, batch: id.batch, at: self.clock.now(), ended, part, took, undone_by: None }
     }
 
     /// Does `work` while the claim holds. Where no deadline ends it, it is renewed; where that fails, it is lost.

@@ -2,8 +2,8 @@
 //!
 //! A plan is believed only for what it is: its digest, computed afresh, is that of the run's report, or a resource's card
 //! says that a run that never came back was at work on just that part of it. A change is taken back only where the
-//! report, or that card, says that the run wrote it, on the resource to which the *finding* leads, and where it is still
-//! in force there.
+//! report, or that card, says that the run wrote it, on the resource to which the *finding* leads, where it is still in
+//! force there, and where no undo has taken it back before: what is in force after that, somebody else has done.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use remediation::{
 };
 
 use crate::cards::{Cards, CardsError, Known};
-use crate::claim::{Claimed, PartOf, Purpose, Undoes};
+use crate::claim::{CameOfIt, Claimed, PartOf, Purpose, Undoes};
 use crate::prove::{look_until, outcome_of, taken};
 use crate::record::unstored;
 use crate::resolve::{Looked, Row, Verdict};
@@ -103,6 +103,8 @@ enum State<R: Rule> {
 
 /// What one undo is about.
 struct Trip<'a, C> {
+    /// The undo's own run.
+    by: RunId,
     /// The batch that wrote the plan.
     run: BatchId,
     report: Option<&'a Report>,
@@ -171,6 +173,7 @@ impl<R: Rule> Engine<R> {
         let started = ambient::now();
         let Taken { key, plan, report, only } = taken;
         let trip = Trip {
+            by: id.run,
             run: plan.id.clone(),
             report: report.as_ref(),
             believed: self.believe(&key, &plan, report.as_ref()),
@@ -309,9 +312,17 @@ impl<R: Rule> Engine<R> {
                 return Err(Verdict::new(Outcome::Deferred, "it has changed since it was looked at: undo it again"));
             }
         }
+        if let Some(by) = known.card.undone_by(run, &part)
+            && !originals.is_empty()
+            && drifted == Drifted::Hold
+        {
+            let detail =
+                format!("the run {by} has taken it back already, and what is in force since is not of this run");
+            return Err(Verdict::new(Outcome::Held, detail));
+        }
         if originals.is_empty() {
             if writes {
-                self.remember_undone(&known, PartOf { id: run, part: &part }).await;
+                self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await;
             }
             return Err(Verdict::new(Outcome::Undone, "it is as it was before the fix already"));
         }
@@ -326,8 +337,8 @@ impl<R: Rule> Engine<R> {
     }
 
     /// Keeps on the card that a run is taken back already, where an undo was cut off before it could say so.
-    async fn remember_undone(&self, known: &Known, of: PartOf<'_>) {
-        let card = known.card.clone().undone(of.id, of.part);
+    async fn remember_undone(&self, known: &Known, of: PartOf<'_>, by: RunId) {
+        let card = known.card.clone().undone(of.id, of.part, by);
         if card != known.card
             && let Err(error) = self.keep(known, &card).await
         {
@@ -384,10 +395,11 @@ impl<R: Rule> Engine<R> {
             deadline,
         };
         let (written, last) = self.while_claimed(claimed, deadline, Box::pin(self.take_back(&order, ready))).await;
-        let undone = last.found.is_ok().then_some(PartOf { id: &trip.run, part: &ready.part });
+        let undone = CameOfIt::Undone(PartOf { id: &trip.run, part: &ready.part });
+        let undone = last.found.is_ok().then_some(undone);
         let kept = match written.has_ended() {
-            true => claimed.release(None, undone).await,
-            false => claimed.hold(None, undone).await,
+            true => claimed.release(undone).await,
+            false => claimed.hold(undone).await,
         };
         let verdict = judged(&last, written.failure);
         tracing::info!(outcome = %verdict.outcome, written = written.done, "taken back");
@@ -545,7 +557,7 @@ fn by_card<C: serde::Serialize>(planned: &PlannedResource<C>, run: &BatchId, car
     match written.map(|write| (write.ended, write.took)) {
         Some((Ended::CutOff, _)) => (0..planned.changes.len()).collect(),
         Some((Ended::Proved | Ended::Unproved, took)) => took,
-        Some((Ended::Undone, _)) | None => Vec::new(),
+        None => Vec::new(),
     }
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn card(data: &[u8]) {
     }
     for write in &card.writes {
         assert!(card.written_after(write.run).iter().all(|after| after.run.started() >= write.run.started()));
-        let undone = card.clone().undone(&write.id(RULE), &write.part);
+        let undone = card.clone().undone(&write.id(RULE), &write.part, write.run);
         assert!(undone.written_after(write.run).len() <= card.writes.len() + 1);
         let id = BatchId { rule: RULE.into(), run: write.run, batch: write.batch };
         let read = BatchId::from_plan_key(&id.plan_key(), RULE);
@@ -108,7 +108,8 @@ pub(crate) fn card(data: &[u8]) {
     if let Some(claim) = card.claim.clone() {
         assert!(card.clone().claim(claim, false).to_json().is_ok());
     }
-    assert!(card.clone().release(card.writes.first().cloned()).claim.is_none());
+    let written = card.writes.first().cloned();
+    assert!(written.map_or(card.clone(), |write| card.clone().hold(write)).release().claim.is_none());
 }
 
 /// The ledger of a day and a policy: what the next batch takes.

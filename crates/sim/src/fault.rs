@@ -56,7 +56,7 @@ impl Fault {
         (Self::Conflict, 40),
         (Self::SessionEnds, 60),
         (Self::Killed, 400),
-        (Self::Frozen, 20),
+        (Self::Frozen, 80),
         (Self::Twice, 300),
         (Self::Late, 200),
         (Self::RepeatedPage, 60),

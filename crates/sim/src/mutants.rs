@@ -125,8 +125,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a claim is kept where a write has not ended",
         "crates/engine/src/lib.rs",
-        "write if !has_ended => claimed.hold(write, None).await,",
-        "write if !has_ended && took.len() > 99 => claimed.hold(write, None).await,",
+        "write if !has_ended => claimed.hold(write.map(CameOfIt::Write)).await,",
+        "write if !has_ended && took.len() > 99 => claimed.hold(write.map(CameOfIt::Write)).await,",
     ),
     mutant(
         "what a person was shown, at undo",
@@ -134,6 +134,12 @@ pub const MUTANTS: &[Mutant] = &[
         "let Undo::Write { shown: Some(shown), .. } = how else { return Ok(()) };",
         "let Undo::Write { shown: Some(shown), exempt_until, .. } = how else { return Ok(()) };
     if *exempt_until < Timestamp::MAX { return Ok(()) }",
+    ),
+    mutant(
+        "what is taken back is not taken back again",
+        "crates/engine/src/undo.rs",
+        "&& drifted == Drifted::Hold\n        {",
+        "&& drifted == Drifted::PutBack\n        {",
     ),
     mutant(
         "the exemption by an undo",
@@ -168,8 +174,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a part is taken back alone",
         "crates/remediation/src/records/card.rs",
-        "(write.run, write.batch, write.part.as_str()) == (id.run, id.batch, part);",
-        "(write.run, part.is_empty()) == (id.run, false);",
+        "(self.run, self.batch, self.part.as_str()) == (id.run, id.batch, part)",
+        "(self.run, part.is_empty()) == (id.run, false)",
     ),
     mutant(
         "a run that was cut off before its first write has written nothing",

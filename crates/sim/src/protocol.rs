@@ -39,7 +39,9 @@ use std::collections::BTreeSet;
 
 use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 
-use model::{Action, Actor, Condition, Ended, Means, Protocol, Run, Seconds, State, Station, What, Without, Wrong};
+use model::{
+    Action, Actor, Condition, Ended, Means, Protocol, Run, Seconds, State, Station, What, Without, Write, Wrong,
+};
 
 const ONE_WRITER: &str = "at most one write to the resource is under way";
 const PLANNED: &str = "nothing is written before its plan is stored";
@@ -113,8 +115,8 @@ fn happenings() -> Vec<Property<Protocol>> {
             let awaits = |process: &model::Process| process.station == Station::Await && process.renewals == 0;
             state.processes.iter().any(awaits)
         }),
-        sometimes(TAKEN_OVER, |_, state| has_ended(state, Ended::CutOff)),
-        sometimes(UNDONE, |_, state| has_ended(state, Ended::Undone)),
+        sometimes(TAKEN_OVER, |_, state| has_written(state, |write| write.ended == Ended::CutOff)),
+        sometimes(UNDONE, |_, state| has_written(state, |write| write.is_undone)),
     ]
 }
 
@@ -135,8 +137,8 @@ fn claim_of(state: &State) -> Option<&model::Claim> {
     state.stored.as_ref()?.claim.as_ref()
 }
 
-fn has_ended(state: &State, ended: Ended) -> bool {
-    state.stored.iter().flat_map(|card| &card.writes).any(|write| write.ended == ended)
+fn has_written(state: &State, is_it: fn(&Write) -> bool) -> bool {
+    state.stored.iter().flat_map(|card| &card.writes).any(is_it)
 }
 
 /// How much more may go wrong than in the tests that always run.

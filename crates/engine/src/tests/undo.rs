@@ -1,7 +1,6 @@
 //! The way back.
 
 use jiff::SignedDuration;
-use remediation::records::Ended;
 use remediation::{POLICY_KEY, UNDO_ROLE_SUFFIX};
 use tempfile::NamedTempFile;
 
@@ -64,6 +63,41 @@ async fn undo_shows_takes_back_and_proves_and_records_itself() {
         (outcomes(&again), again.plan.is_none(), again.findings[0].written),
         (vec![Outcome::Undone; 2], true, 0)
     );
+}
+
+/// What is in force after an undo, somebody else has done: it is not opened a second time.
+#[tokio::test]
+async fn what_is_taken_back_is_not_taken_back_again() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let fixed = fixed(&mut world).await;
+    let cut_off = Taken { report: None, ..fixed.clone() };
+    assert_eq!(outcomes(&undo(&world, &fixed).await), [Outcome::Undone]);
+    world.set_door(&house, 0, false);
+    for taken in [&fixed, &cut_off] {
+        let again = undo(&world, taken).await;
+        assert_eq!(outcomes(&again), [Outcome::Held]);
+        assert!(detail(&again, 0).contains("has taken it back already"), "{again:?}");
+        assert!(world.all_closed());
+    }
+    let forced = undo_as(&world, &fixed, &write(Drifted::PutBack)).await.report;
+    assert_eq!(outcomes(&forced), [Outcome::Undone]);
+    assert!(!world.all_closed());
+}
+
+/// What an undo had taken back is in force again when the undo itself is taken back, and can be taken back once more.
+#[tokio::test]
+async fn an_undo_is_taken_back_and_then_the_fix_again() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let fixed = fixed(&mut world).await;
+    let undone = undo(&world, &fixed).await;
+    let undo_itself = taken(&world, &undone).await;
+    assert_eq!(outcomes(&undo(&world, &undo_itself).await), [Outcome::Undone]);
+    assert!(world.all_closed());
+    assert!(!world.card(&house).unwrap().writes[0].is_undone());
+    assert_eq!(outcomes(&undo(&world, &fixed).await), [Outcome::Undone]);
+    assert_eq!(world.doors()[&house], [true]);
 }
 
 /// In the role that can open again: shown with sessions that can only read, and written with one that can write. A fix
@@ -307,7 +341,7 @@ async fn an_undo_that_is_shown_or_has_nothing_to_put_back_exempts_nothing() {
     undo_as(&world, &fixed_once, &Undo::Show { drifted: Drifted::Hold }).await;
     world.open_door(&house, 0);
     assert_eq!(outcomes(&undo(&world, &fixed_once).await), [Outcome::Undone]);
-    assert_eq!(world.card(&house).unwrap().writes[0].ended, Ended::Undone);
+    assert!(world.card(&house).unwrap().writes[0].is_undone());
     world.run = remediation::RunId::start();
     assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::Fixed]);
 }

@@ -78,8 +78,6 @@ pub enum Ended {
     Unproved,
     /// The run never came back to say.
     CutOff,
-    /// Taken back by an undo.
-    Undone,
 }
 
 /// What one run wrote to a resource.
@@ -100,6 +98,9 @@ pub struct Write {
     /// knows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub took: Vec<usize>,
+    /// The undo that has taken it back, and has not been taken back itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_by: Option<RunId>,
 }
 
 /// A resource that was fixed again and again.
@@ -203,11 +204,15 @@ impl Card {
 
     /// The same with another claim. One whose time is up is of a run that never came back: that it may have written is
     /// remembered. It has not where it was to make the same changes, and each of them is `still_to_be_made`. What an undo
-    /// left undone, the same undo does again.
+    /// left undone, the same undo does again. Where an undo is taken back, what it had taken back may be in force from now
+    /// on.
     #[must_use]
     pub fn claim(mut self, claim: Claim, still_to_be_made: bool) -> Self {
         if let Some(write) = self.cut_off().filter(|write| !still_to_be_made || write.part != claim.part) {
             self.remember(write);
+        }
+        for write in &mut self.writes {
+            write.undone_by.take_if(|undo| Some(*undo) == claim.undoes);
         }
         // Clocks are apart: what this claim's own batch said before it is not said under it.
         let before = self.writes.iter().filter(|write| (write.run, write.batch) == (claim.run, claim.batch));
@@ -228,27 +233,27 @@ impl Card {
         let (run, batch) = (claim.run, claim.batch);
         let said = self.writes.iter().any(|write| (write.run, write.batch) == (run, batch) && write.at >= claim.since);
         let (at, part, took) = (claim.since, claim.part.clone(), Vec::new());
-        (!said).then_some(Write { run, batch, at, ended: Ended::CutOff, part, took })
+        (!said).then_some(Write { run, batch, at, ended: Ended::CutOff, part, took, undone_by: None })
     }
 
-    /// The same after this part of what a run had written was taken back.
+    /// The same after the run `by` has taken this part of what a run had written back.
     #[must_use]
-    pub fn undone(mut self, id: &BatchId, part: &str) -> Self {
-        let is_it = |write: &&mut Write| (write.run, write.batch, write.part.as_str()) == (id.run, id.batch, part);
-        for write in self.writes.iter_mut().filter(is_it) {
-            write.ended = Ended::Undone;
+    pub fn undone(mut self, id: &BatchId, part: &str, by: RunId) -> Self {
+        for write in self.writes.iter_mut().filter(|write| write.is_of(id, part)) {
+            write.undone_by.get_or_insert(by);
         }
         self
     }
 
-    /// The same without a claim; `write`, where there is one, says what came of it.
+    /// The undo that has taken this part of what a run had written back.
+    pub fn undone_by(&self, id: &BatchId, part: &str) -> Option<RunId> {
+        self.writes.iter().filter(|write| write.is_of(id, part)).find_map(|write| write.undone_by)
+    }
+
+    /// The same without a claim.
     #[must_use]
-    pub fn release(self, write: Option<Write>) -> Self {
-        let told = match write {
-            Some(write) => self.hold(write),
-            None => self,
-        };
-        Self { claim: None, ..told }
+    pub fn release(self) -> Self {
+        Self { claim: None, ..self }
     }
 
     /// The same with what came of `write`, and still claimed: what it has set going may not have ended.
@@ -278,7 +283,7 @@ impl Card {
         }
         let window = SignedDuration::from_hours(24 * i64::from(fight.window_days));
         let start = now.checked_sub(window).unwrap_or(Timestamp::MIN);
-        let is_fix = |write: &&Write| write.ended == Ended::Proved && write.at >= start;
+        let is_fix = |write: &&Write| write.ended == Ended::Proved && !write.is_undone() && write.at >= start;
         let fixes: Vec<_> = self.writes.iter().filter(is_fix).collect();
         let reports = || fixes.iter().map(|write| write.id(&self.rule).report_key()).collect();
         (fixes.len() as u64 >= u64::from(fight.fixes)).then(|| FoughtOver { since: now, reports: reports() })
@@ -287,7 +292,7 @@ impl Card {
     /// What was written after `run` had, or may have been, and was not taken back: the newest first.
     pub fn written_after(&self, run: RunId) -> Vec<Write> {
         let after = self.all_writes().rev().take_while(|write| write.run != run);
-        after.filter(|write| write.ended != Ended::Undone && write.run.started() >= run.started()).collect()
+        after.filter(|write| !write.is_undone() && write.run.started() >= run.started()).collect()
     }
 }
 
@@ -295,6 +300,15 @@ impl Write {
     /// The batch that wrote.
     pub fn id(&self, rule: &str) -> BatchId {
         BatchId { rule: rule.to_owned(), run: self.run, batch: self.batch }
+    }
+
+    /// Whether an undo has taken it back.
+    pub fn is_undone(&self) -> bool {
+        self.undone_by.is_some()
+    }
+
+    fn is_of(&self, id: &BatchId, part: &str) -> bool {
+        (self.run, self.batch, self.part.as_str()) == (id.run, id.batch, part)
     }
 }
 
@@ -321,7 +335,7 @@ mod tests {
     }
 
     fn write(run: RunId, second: i64, ended: Ended) -> Write {
-        Write { run, batch: 1, at: at(second), ended, part: "digest".into(), took: Vec::new() }
+        Write { run, batch: 1, at: at(second), ended, part: "digest".into(), took: Vec::new(), undone_by: None }
     }
 
     fn card() -> Card {
@@ -330,11 +344,10 @@ mod tests {
 
     #[test]
     fn it_is_read_back_as_that_of_its_resource_alone() {
-        let card = card().claim(claim(RunId::start(), "me", None), false).release(Some(write(
-            RunId::start(),
-            150,
-            Ended::Proved,
-        )));
+        let card = card()
+            .claim(claim(RunId::start(), "me", None), false)
+            .hold(write(RunId::start(), 150, Ended::Proved))
+            .release();
         let json = card.to_json().unwrap();
         let read = Card::from_json(&json, RULE, &resource("h")).unwrap();
         assert_eq!(Card { nonce: card.nonce, ..read }, card);
@@ -371,14 +384,14 @@ mod tests {
         assert!(card.writes.is_empty());
         // What the same batch says later replaces it.
         let card = self::card().claim(claim(dead, "a", None), false).claim(claim(dead, "b", None), false);
-        let card = card.release(Some(write(dead, 150, Ended::Proved)));
+        let card = card.hold(write(dead, 150, Ended::Proved)).release();
         assert_eq!(card.writes, [write(dead, 150, Ended::Proved)]);
     }
 
     #[test]
     fn a_claim_that_is_held_on_to_is_not_cut_off_and_what_it_wrote_counts_as_later() {
         let (first, second, next) = (RunId::start(), RunId::start(), RunId::start());
-        let card = card().release(Some(write(first, 90, Ended::Proved))).claim(claim(second, "second", None), false);
+        let card = card().hold(write(first, 90, Ended::Proved)).release().claim(claim(second, "second", None), false);
         assert_eq!(card.written_after(first), [write(second, 100, Ended::CutOff)]);
         assert!(card.written_after(second).is_empty());
         let said = write(second, 150, Ended::Unproved);
@@ -391,7 +404,7 @@ mod tests {
     #[test]
     fn the_oldest_writes_are_forgotten_first() {
         let card =
-            (0..60).fold(card(), |card, second| card.release(Some(write(RunId::start(), second, Ended::Proved))));
+            (0..60).fold(card(), |card, second| card.hold(write(RunId::start(), second, Ended::Proved)).release());
         assert_eq!((card.writes.len(), card.writes[0].at), (REMEMBERED, at(10)));
         assert!(card.to_json().unwrap().len() < Card::MOST_BYTES);
     }
@@ -404,15 +417,19 @@ mod tests {
         let fought = |writes: &[(i64, Ended)]| {
             let writes = writes.iter().map(|(days, ended)| write(RunId::start(), days * day, *ended));
             writes
-                .fold(card(), |card, write| card.release(Some(write)))
+                .fold(card(), |card, write| card.hold(write).release())
                 .fought_over(fight, now)
                 .map(|of| of.reports.len())
         };
         assert_eq!(fought(&[(94, Ended::Proved), (99, Ended::Proved)]), Some(2));
         assert_eq!(fought(&[(92, Ended::Proved), (99, Ended::Proved)]), None);
-        for ended in [Ended::Unproved, Ended::CutOff, Ended::Undone] {
+        for ended in [Ended::Unproved, Ended::CutOff] {
             assert_eq!(fought(&[(98, ended), (99, Ended::Proved)]), None, "{ended:?}");
         }
+        let undone = Write { undone_by: Some(RunId::start()), ..write(RunId::start(), 98 * day, Ended::Proved) };
+        let card_of = [undone, write(RunId::start(), 99 * day, Ended::Proved)];
+        let card_of = card_of.into_iter().fold(card(), |card, write| card.hold(write).release());
+        assert_eq!(card_of.fought_over(fight, now), None);
         let since = FoughtOver { since: now, reports: Vec::new() };
         let card = Card { fought_over: Some(since.clone()), ..card() };
         assert_eq!(card.fought_over(fight, now), Some(since));
@@ -427,7 +444,7 @@ mod tests {
             then in prop::sample::select(vec![Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX]),
         ) {
             let write = Write { at: then, ..write(RunId::start(), 0, Ended::Proved) };
-            let fought = card().release(Some(write)).fought_over(Fight { window_days, fixes }, now);
+            let fought = card().hold(write).release().fought_over(Fight { window_days, fixes }, now);
             prop_assert!(fixes < 2 || fought.is_none());
         }
     }
@@ -447,12 +464,18 @@ mod tests {
         let first = card().claim(claim(run, "first", None), false);
         let later = Write { part: "another".into(), ..write(run, 150, Ended::Proved) };
         let again = Claim { part: later.part.clone(), ..claim(run, "second", None) };
-        let card = first.claim(again, false).release(Some(later.clone()));
+        let card = first.claim(again, false).hold(later.clone()).release();
         let parts = |card: &Card| card.writes.iter().map(|write| (write.part.clone(), write.ended)).collect::<Vec<_>>();
         let (digest, another) = ("digest".to_owned(), "another".to_owned());
         assert_eq!(parts(&card), [(digest.clone(), Ended::CutOff), (another.clone(), Ended::Proved)]);
-        let undone = card.undone(&later.id(RULE), &later.part);
-        assert_eq!(parts(&undone), [(digest, Ended::CutOff), (another, Ended::Undone)]);
+        let undo = RunId::start();
+        let undone = card.clone().undone(&later.id(RULE), &later.part, undo);
+        let by = |card: &Card, part: &str| card.undone_by(&later.id(RULE), part);
+        assert_eq!((by(&undone, &digest), by(&undone, &another)), (None, Some(undo)));
+        let again = undone.clone().undone(&later.id(RULE), &later.part, RunId::start());
+        assert_eq!(again, undone, "who took it back first has");
+        let back = undone.claim(claim(RunId::start(), "third", Some(undo)), false).release();
+        assert_eq!(back, card, "the undo is taken back");
     }
 
     #[test]
@@ -467,13 +490,15 @@ mod tests {
     #[test]
     fn what_came_after_a_run_and_was_not_taken_back_is_known() {
         let runs: Vec<_> = (0..4).map(|_| RunId::start()).collect();
-        let ended = [Ended::Proved, Ended::Undone, Ended::CutOff, Ended::Unproved];
-        let writes = runs.iter().zip(ended).map(|(run, ended)| write(*run, 1, ended));
-        let card = writes.fold(card(), |card, write| card.release(Some(write)));
+        let ended = [Ended::Proved, Ended::Proved, Ended::CutOff, Ended::Unproved];
+        let undone_by = [None, Some(RunId::start()), None, None];
+        let writes = runs.iter().zip(ended).zip(undone_by);
+        let writes = writes.map(|((run, ended), undone_by)| Write { undone_by, ..write(*run, 1, ended) });
+        let card = writes.fold(card(), |card, write| card.hold(write).release());
         let after = |run| card.written_after(run).iter().map(|write| write.run).collect::<Vec<_>>();
         assert_eq!(after(runs[0]), [runs[3], runs[2]]);
         assert!(after(runs[3]).is_empty());
         let last = write(runs[3], 1, Ended::Unproved);
-        assert_eq!(card.clone().undone(&last.id(RULE), &last.part).written_after(runs[0]).len(), 1);
+        assert_eq!(card.undone(&last.id(RULE), &last.part, RunId::start()).written_after(runs[0]).len(), 1);
     }
 }

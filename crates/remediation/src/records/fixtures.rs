@@ -104,7 +104,9 @@ fn a_card_is_read() {
     assert_eq!((claim.since, claim.until), (at("2025-09-30T07:50:14Z"), at("2025-09-30T08:06:14Z")));
     assert_eq!((claim.holder.as_str(), &claim.part), ("8476a536-e9f4-11e8-9739-2dfe598c3fcd", &"ab".repeat(32)));
     let ended: Vec<_> = card.writes.iter().map(|write| write.ended).collect();
-    assert_eq!(ended, [Ended::Proved, Ended::Unproved, Ended::CutOff, Ended::Undone]);
+    assert_eq!(ended, [Ended::Proved, Ended::Unproved, Ended::CutOff, Ended::Proved]);
+    let undone: Vec<_> = card.writes.iter().map(|write| write.undone_by).collect();
+    assert_eq!(undone, [None, None, None, Some(run(RUN))]);
     assert_eq!((card.writes[0].run, card.writes[0].at), (run(EARLIER), at("2025-09-30T07:49:59Z")));
     assert_eq!(
         card.fought_over(Fight::default(), claim.since).unwrap().reports,

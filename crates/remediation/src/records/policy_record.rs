@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{RecordError, Records, Stored, Version, hexadecimal};
 use crate::policy::{Policy, PolicyError, SettingDefaults};
+
+/// An answer that comes later than this is asked for again: the process stood still meanwhile, or the machine slept.
+const FRESH: SignedDuration = SignedDuration::from_secs(30);
+/// So often it is asked for before it counts as unread.
+const ATTEMPTS: usize = 3;
 
 /// The policy in a store.
 #[derive(Debug, Clone)]
@@ -40,7 +46,7 @@ struct Narrowed {
 /// One read of the policy.
 #[derive(Debug)]
 struct Read {
-    began: Timestamp,
+    began: Instant,
     version: Version,
     policy: Arc<Policy>,
 }
@@ -67,27 +73,37 @@ impl PolicyRecord {
         Self { narrowing: Some(Arc::new(narrowing)), ..self }
     }
 
-    /// The policy as it is at some moment after this is called. A version that is known is not read into a policy again.
+    /// The policy as it was at some moment of the last half minute. A version that is known is not read into a policy
+    /// again.
     ///
     /// # Errors
     ///
     /// It, or the one that narrows it, cannot be read or is none, or the two do not go together: nothing may be written
     /// then.
     pub async fn read(&self) -> Result<Arc<Policy>, PolicyError> {
-        let policy = self.read_alone().await?;
-        match &self.narrowing {
-            Some(narrowing) => narrowing.narrow(policy).await,
-            None => Ok(policy),
+        for _ in 0..ATTEMPTS {
+            let asked = ambient::now();
+            let policy = self.read_alone().await?;
+            let policy = match &self.narrowing {
+                Some(narrowing) => narrowing.narrow(policy).await?,
+                None => policy,
+            };
+            // By the clock on the wall: the other one stands still while a machine sleeps.
+            if ambient::now().duration_since(asked) <= FRESH {
+                return Ok(policy);
+            }
         }
+        let why = format!("{} came too late {ATTEMPTS} times, so that it may be another by now", self.key);
+        Err(PolicyError::Unread { passes: true, why })
     }
 
     async fn read_alone(&self) -> Result<Arc<Policy>, PolicyError> {
-        let asked = ambient::now();
+        let asked = Instant::now();
         let mut last = self.last.lock().await;
         if let Some(read) = last.as_ref().filter(|read| read.began > asked) {
             return Ok(Arc::clone(&read.policy));
         }
-        let began = ambient::now();
+        let began = Instant::now();
         let stored = self.records.fetch_at_most(&self.key, Policy::MOST_BYTES).await;
         let Stored { bytes, version } = stored.map_err(unread)?;
         let policy = match last.take() {
@@ -132,6 +148,10 @@ fn unread(error: RecordError) -> PolicyError {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use jiff::Timestamp;
     use tempfile::TempDir;
 
     use super::*;
@@ -155,6 +175,46 @@ mod tests {
         assert!(record.read().await.is_err());
         store(r#"{"schema": 1, "mode": "off"}"#);
         assert!(!Arc::ptr_eq(&record.read().await.unwrap(), &second));
+    }
+
+    /// A clock on the wall that has jumped by a minute at each of the first looks but the first.
+    #[derive(Debug)]
+    struct Jumping {
+        looks: AtomicI64,
+        jumps: i64,
+        /// What happens while it stands still.
+        meanwhile: fn(&Path),
+        folder: PathBuf,
+    }
+
+    impl ambient::Surroundings for Jumping {
+        fn now(&self) -> Timestamp {
+            let look = self.looks.fetch_add(1, Ordering::Relaxed);
+            if look > 0 {
+                (self.meanwhile)(&self.folder);
+            }
+            Timestamp::UNIX_EPOCH + SignedDuration::from_mins(look.min(self.jumps))
+        }
+
+        fn random(&self) -> [u8; 16] {
+            [0; 16]
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_the_process_stood_still_is_read_again() {
+        let folder = TempDir::new().unwrap();
+        let record = PolicyRecord::new(Records::Folder(folder.path().into()), "policy.json");
+        let read = |jumps| {
+            std::fs::write(folder.path().join("policy.json"), "{}").unwrap();
+            let meanwhile = |folder: &Path| std::fs::write(folder.join("policy.json"), r#"{"paused": true}"#).unwrap();
+            let (looks, folder) = (AtomicI64::new(0), folder.path().into());
+            ambient::within(Arc::new(Jumping { looks, jumps, meanwhile, folder }), record.read())
+        };
+        assert!(!read(0).await.unwrap().paused);
+        assert!(read(1).await.unwrap().paused);
+        let error = read(99).await.unwrap_err();
+        assert!(error.passes() && error.to_string().contains("policy.json came too late 3 times"), "{error}");
     }
 
     #[test]

@@ -106,7 +106,6 @@ pub(super) enum Ended {
     Proved,
     Unproved,
     CutOff,
-    Undone,
 }
 
 /// What a card says of what a run wrote.
@@ -115,6 +114,7 @@ pub(super) struct Write {
     pub(super) run: Run,
     pub(super) ended: Ended,
     pub(super) took: bool,
+    pub(super) is_undone: bool,
 }
 
 /// The right to write to the resource for a time.
@@ -326,7 +326,7 @@ impl Card {
 
     fn cut_off(&self) -> Option<Write> {
         let claim = self.claim.as_ref().filter(|claim| claim.undoes.is_none() && !claim.said)?;
-        Some(Write { run: claim.holder, ended: Ended::CutOff, took: false })
+        Some(Write { run: claim.holder, ended: Ended::CutOff, took: false, is_undone: false })
     }
 
     /// What our runs have written, and what the run that has claimed it may have.
@@ -342,7 +342,7 @@ impl Card {
     /// Whether a later run than `run` has written, and was not taken back.
     fn written_after(&self, run: Run) -> bool {
         let mut after = self.all_writes().rev().take_while(|write| write.run != run);
-        after.any(|write| write.ended != Ended::Undone && write.run >= run)
+        after.any(|write| !write.is_undone && write.run >= run)
     }
 }
 
@@ -445,7 +445,7 @@ impl Protocol {
             }
             What::Hold | What::Release if self.undoes(p).is_none() => {
                 let ended = if process.proved { Ended::Proved } else { Ended::Unproved };
-                card.remember(Write { run: p, ended, took: process.proved });
+                card.remember(Write { run: p, ended, took: process.proved, is_undone: false });
                 match what {
                     What::Hold => card.claim.iter_mut().for_each(|claim| claim.said = true),
                     _ => card.claim = None,
@@ -454,10 +454,7 @@ impl Protocol {
             What::GiveUp => card.claim = None,
             What::Hold | What::Release | What::Keep => {
                 let run = self.undoes(p).filter(|_| process.proved || what == What::Keep);
-                card.writes
-                    .iter_mut()
-                    .filter(|write| Some(write.run) == run)
-                    .for_each(|write| write.ended = Ended::Undone);
+                card.writes.iter_mut().filter(|write| Some(write.run) == run).for_each(|write| write.is_undone = true);
                 if what == What::Release {
                     card.claim = None;
                 }
@@ -607,8 +604,7 @@ impl Protocol {
             let by_card = || card.all_writes().rfind(|write| write.run == run);
             let written = match state.reports[run] {
                 Some(took) => took,
-                None => by_card()
-                    .is_some_and(|write| write.ended == Ended::CutOff || (write.took && write.ended != Ended::Undone)),
+                None => by_card().is_some_and(|write| write.ended == Ended::CutOff || write.took),
             };
             let later = card.written_after(run) && !self.without.written_after;
             if !written || !state.plans[run] || later {
@@ -617,6 +613,9 @@ impl Protocol {
             if state.processes[p].saw_open {
                 state.processes[p].station = Station::Put(What::Keep);
                 return;
+            }
+            if by_card().is_some_and(|write| write.is_undone) {
+                return state.processes[p].ended(0);
             }
         } else if card.exempt && !self.without.exempt {
             return state.processes[p].ended(0);
