@@ -18,7 +18,7 @@ const CRATES: [(&str, &[&str]); 19] = [
     ("runbook", &["remediation"]),
     ("rule-testing", &["remediation"]),
     ("rule-lambda", &["ambient", "engine", "escape", "logging", "remediation"]),
-    (RULE, &["ec2", "remediation", "rule-lambda", "runbook"]),
+    (RULE, &["ambient", "ec2", "remediation", "rule-lambda", "runbook"]),
     ("rules", &["remediation", RULE]),
     ("poller", &["ambient", "escape", "logging", "netskope", "remediation"]),
     ("autoremediate", &["ambient", "engine", "escape", "logging", "netskope", "poller", "remediation", "rules"]),
@@ -33,6 +33,9 @@ const RULE: &str = "a rule";
 const RULE_OF_THE_PAGE: &str = "ebs-public-snapshot-example";
 /// The rooms of `remediation`. Each may use those before it, and the text that people wrote is read alike in all.
 const ROOMS: [&str; 4] = ["aws", "domain", "policy", "records"];
+
+/// The crates that may ask the machine itself: the one that is asked by all others, and those of tests.
+const WITH_A_CLOCK: [&str; 5] = ["ambient", "fuzzing", "rule-testing", "sim", "testkit"];
 
 /// All files below a folder whose names end so.
 fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
@@ -83,6 +86,29 @@ fn of_a_rule_only_its_main_knows_that_it_runs_in_a_lambda() {
     assert!(sources.len() > 16, "{sources:?}");
     for source in sources.iter().filter(|path| !path.ends_with("main.rs")) {
         assert!(!fs::read_to_string(source).unwrap().contains("rule_lambda::"), "{}", source.display());
+    }
+}
+
+/// So that a simulation answers, and a clock that is off is thought of.
+#[test]
+fn what_time_it_is_and_chance_are_asked_of_ambient_alone() {
+    let crates = paths::repository().join("crates");
+    let sources = files(&crates, ".rs").into_iter().filter(|path| {
+        let below: Vec<_> = path.strip_prefix(&crates).unwrap().iter().map(|part| part.to_str().unwrap()).collect();
+        let is_test = ["tests", "tests.rs", "fake.rs"].iter().any(|name| below.contains(name));
+        !is_test && !WITH_A_CLOCK.contains(&below[0])
+    });
+    let sources: Vec<_> = sources.collect();
+    assert!(sources.len() > 100, "{sources:?}");
+    for source in sources {
+        let text = fs::read_to_string(&source).unwrap();
+        let code: Vec<_> = text.lines().take_while(|line| *line != "#[cfg(test)]").collect();
+        for asks in
+            ["Timestamp::now", "SystemTime::now", "Zoned::now", "std::time::Instant", "Uuid::new_v4", "Uuid::now_v7"]
+        {
+            let line = code.iter().find(|line| line.contains(asks));
+            assert_eq!(line, None, "{}", source.display());
+        }
     }
 }
 

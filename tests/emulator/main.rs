@@ -12,6 +12,7 @@ mod doctor;
 mod iam_stale_access_key;
 mod memory;
 mod network_acl_open_ingress;
+mod options;
 mod pipeline;
 mod rds_public_snapshot;
 mod readme;

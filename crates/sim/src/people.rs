@@ -77,13 +77,26 @@ pub(crate) async fn perform(world: &Arc<World>, number: usize, deed: &Deed) {
             world.cloud.deny(account, false);
         }
         Deed::CutShort(place) => cut_short(world, *place),
-        Deed::Edit(place) => edit(world, *place),
-        Deed::Approve(_) | Deed::Undo(..) | Deed::Apply(..) => {
+        Deed::Edit(place) => {
+            let keys = world.store.keys(&Folder::Plans.of("open-gate"));
+            if let Some(key) = before_last(&keys, *place) {
+                edit(world, key);
+            }
+        }
+        Deed::Approve(_) | Deed::ApproveAndEdit(_) | Deed::Undo(..) | Deed::Apply(..) => {
             let actor = Actor::new(world, format!("person {number}"));
             let (deed, told) = (deed.clone(), Arc::clone(&actor));
             let work = async move {
                 match deed {
-                    Deed::Approve(place) => approve_any(&told, place).await,
+                    Deed::Approve(place) => approve_any(&told, place, |_| ()).await,
+                    Deed::ApproveAndEdit(place) => {
+                        let edits = |key: &str| {
+                            if rule_of(key) == "open-gate" {
+                                edit(&told.world, key)
+                            }
+                        };
+                        approve_any(&told, place, edits).await
+                    }
                     Deed::Undo(place, seconds) => undo_any(&told, place, Duration::from_secs(seconds)).await,
                     Deed::Apply(rule, seconds) => {
                         let think = Duration::from_secs(seconds);
@@ -131,10 +144,9 @@ fn cut_short(world: &World, place: usize) {
 }
 
 /// Edits a plan: one way more goes, or comes.
-fn edit(world: &World, place: usize) {
-    let keys = world.store.keys(&Folder::Plans.of("open-gate"));
-    let Some(key) = before_last(&keys, place) else { return };
-    let field = if keys.len().is_multiple_of(2) { "take" } else { "give" };
+fn edit(world: &World, key: &str) {
+    let count = world.store.keys(&Folder::Plans.of("open-gate")).len();
+    let field = if count.is_multiple_of(2) { "take" } else { "give" };
     world.tell("somebody", format!("edits {key}: x is in `{field}`"));
     let arns = world.store.peek(key).map(|bytes| world.watch.touched(&bytes));
     arns.into_iter().flatten().for_each(|arn| world.cloud.touch(&arn));
@@ -163,7 +175,7 @@ fn by_run(world: &World, folder: Folder) -> Vec<String> {
     keys
 }
 
-async fn approve_any(actor: &Arc<Actor>, place: usize) -> Told<()> {
+async fn approve_any(actor: &Arc<Actor>, place: usize, then: impl FnOnce(&str)) -> Told<()> {
     let keys = by_run(&actor.world, Folder::Plans);
     let waits = |key: &String| {
         let plan = actor.world.store.peek(key).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
@@ -173,13 +185,14 @@ async fn approve_any(actor: &Arc<Actor>, place: usize) -> Told<()> {
     let keys: Vec<_> = keys.into_iter().filter(waits).collect();
     let Some(key) = before_last(&keys, place) else { return Ok(()) };
     if rule_of(key) == "open-gate" {
-        approve::<OpenGate>(actor, key).await
+        approve::<OpenGate>(actor, key, then).await
     } else {
-        approve::<PublicPump>(actor, key).await
+        approve::<PublicPump>(actor, key, then).await
     }
 }
 
-async fn approve<R: Rule>(actor: &Arc<Actor>, key: &str) -> Told<()> {
+/// `then` happens as soon as the approval is there.
+async fn approve<R: Rule>(actor: &Arc<Actor>, key: &str, then: impl FnOnce(&str)) -> Told<()> {
     let records = store::records();
     let plan: Plan<R::Change> = records.get_as(key).await.map_err(|error| error.to_string())?;
     let digest = plan.digest().map_err(|error| error.to_string())?;
@@ -188,7 +201,9 @@ async fn approve<R: Rule>(actor: &Arc<Actor>, key: &str) -> Told<()> {
     let shown = crate::invariants::shown(&plan);
     actor.world.watch.purpose(approval.run, Purpose::Approval(shown));
     let bytes = serde_json::to_vec(&approval).map_err(|error| error.to_string())?;
-    records.put_new(&Approval::key(key), bytes).await.map(drop).map_err(|error| error.to_string())
+    let stored = records.put_new(&Approval::key(key), bytes).await;
+    then(key);
+    stored.map(drop).map_err(|error| error.to_string())
 }
 
 /// An engine of the command line.

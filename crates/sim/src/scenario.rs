@@ -68,6 +68,8 @@ pub enum Deed {
     PolicyUnreadable,
     /// A person approves a plan that waits, so many before the last.
     Approve(usize),
+    /// The same, and somebody edits the plan as soon as it is approved.
+    ApproveAndEdit(usize),
     /// A person takes a plan back, so many before the last, and thinks for so many seconds in between.
     Undo(usize, u64),
     /// A person lets the command line plan and write for a rule, and thinks for so many seconds in between.
@@ -228,7 +230,8 @@ fn steps(chance: &Chance, things: &[Thing]) -> Vec<Step> {
             29..32 => Deed::Rename(thing(), thing()),
             32..42 => Deed::Policy(policy(chance, things)),
             42..44 => Deed::PolicyUnreadable,
-            44..58 => Deed::Approve(place(1)),
+            44..55 => Deed::Approve(place(1)),
+            55..58 => Deed::ApproveAndEdit(place(1)),
             58..70 => Deed::Undo(place(3), seconds()),
             70..80 => Deed::Apply(place(1), seconds()),
             80..84 => Deed::CutShort(place(3)),

@@ -131,6 +131,16 @@ impl Deployment {
         Ok(())
     }
 
+    /// Applies another policy to the central account.
+    ///
+    /// # Errors
+    ///
+    /// Terraform fails; the error holds what it printed.
+    pub async fn change_policy(&mut self, policy: Value) -> Result<()> {
+        self.settings.policy = policy;
+        self.each_region(&["apply", "-input=false", "-auto-approve"]).await
+    }
+
     /// Takes down the deployments of the central account, as the variable force_destroy lets an operator do.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! AWS Organizations, for tests: by hand, because for two calls an SDK is not worth its minutes of compiling.
+//! AWS Organizations and KMS, for tests: by hand, because for a few calls an SDK is not worth its minutes of compiling.
 
 use serde_json::{Value, json};
 
@@ -37,11 +37,34 @@ impl Account {
         self.organizations(emulator, "DescribeOrganization", json!({})).await.is_ok()
     }
 
+    /// Makes a KMS key whose policy leaves it to the account's IAM policies who may use it, and gives its ARN.
+    /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses.
+    pub async fn make_key(&self, emulator: &Emulator) -> Result<String> {
+        let made = self.json_call(emulator, &self.region, "kms", "TrentService.CreateKey", json!({})).await?;
+        Ok(made["KeyMetadata"]["Arn"].as_str().ok_or("CreateKey gave no ARN")?.to_owned())
+    }
+
     async fn organizations(&self, emulator: &Emulator, operation: &str, input: Value) -> Result<Value> {
-        let credential = format!("{}/20260101/us-east-1/organizations/aws4_request", self.id);
+        let target = format!("AWSOrganizationsV20161128.{operation}");
+        self.json_call(emulator, "us-east-1", "organizations", &target, input).await
+    }
+
+    async fn json_call(
+        &self,
+        emulator: &Emulator,
+        region: &str,
+        service: &str,
+        target: &str,
+        input: Value,
+    ) -> Result<Value> {
+        let credential = format!("{}/20260101/{region}/{service}/aws4_request", self.id);
         let post = reqwest::Client::new()
             .post(emulator.url())
-            .header("X-Amz-Target", format!("AWSOrganizationsV20161128.{operation}"))
+            .header("X-Amz-Target", target)
             .header("Content-Type", "application/x-amz-json-1.1")
             // The emulator reads the account from it and checks no signature.
             .header(

@@ -1,5 +1,7 @@
 //! One resource, one plan, one writer.
 
+use std::collections::BTreeSet;
+
 use remediation::records::Ended;
 use remediation::{Approval, BatchId};
 use serde_json::json;
@@ -178,6 +180,28 @@ async fn the_next_run_ends_what_a_dead_one_began_once_its_time_is_up() {
     assert_eq!(writes, [(dead, Ended::CutOff), (world.run, Ended::Proved)]);
     let planned: Vec<_> = plans(world.folder.path()).iter().map(|plan| plan.resources[0].changes.len()).collect();
     assert_eq!((planned.iter().max(), planned.len()), (Some(&3), 2));
+}
+
+/// What the dead run had begun may have ended since the first look.
+#[tokio::test]
+async fn an_undo_of_a_dead_run_looks_twice() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::Stale(1));
+    world.slow(ONE, Write, Wait::Turns(50));
+    tokio::select! {
+        report = run(&world, Mode::Apply) => panic!("{report:?}"),
+        () = world.until(Write, 2) => {}
+    }
+    assert_eq!(world.doors()[&house], [false, true]);
+    world.pass(301);
+    let plan = plans(world.folder.path()).remove(0);
+    let dead = Taken { key: plan.id.plan_key(), plan, report: None, only: BTreeSet::new() };
+    let between = undo(&world, &dead).await;
+    assert_eq!(outcomes(&between), [Outcome::Deferred], "{between:?}");
+    assert!(detail(&between, 0).contains("it has changed since it was looked at"), "{between:?}");
+    world.script(&house, Script::Works);
+    assert_eq!(outcomes(&undo(&world, &dead).await), [Outcome::Undone]);
+    assert_eq!(world.doors()[&house], [true, true]);
 }
 
 #[tokio::test]

@@ -20,7 +20,6 @@ mod state;
 
 use std::fmt;
 
-use jiff::Timestamp;
 use remediation::{
     Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target,
 };
@@ -98,7 +97,7 @@ impl Rule for VpcWithoutFlowLogs {
         let api::Vpc { resource, tags } = api::find_vpc(ec2, finding).await?;
         let log_group = log_group_of(&resource);
         let flow_logs = api::flow_logs(ec2, &resource.id, &log_group).await?;
-        let at = Timestamp::now();
+        let at = ambient::now();
         let (mut retention_days, mut last_delivery, mut is_in_use) = (None, None, false);
         let to_prove = state::to_prove(&flow_logs);
         // Also before there is a flow log, so that none is made that could not be proved to work.
