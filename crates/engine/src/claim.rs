@@ -39,8 +39,19 @@ pub(crate) struct PartOf<'a> {
 pub(crate) enum CameOfIt<'a> {
     /// The run has written.
     Write(Write),
-    /// The undo has taken this back.
-    Undone(PartOf<'a>),
+    /// The undo has come so far.
+    Undo(CameOfUndo<'a>),
+}
+
+/// What came of an undo.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CameOfUndo<'a> {
+    /// What it was to take back.
+    pub(crate) of: PartOf<'a>,
+    /// Whether all of that is taken back.
+    pub(crate) is_taken_back: bool,
+    /// Whether any of that was its own doing, or may be.
+    pub(crate) has_written: bool,
 }
 
 /// What an undo takes back.
@@ -128,7 +139,10 @@ impl Claimed {
         match came {
             None => card,
             Some(CameOfIt::Write(write)) => card.hold(write),
-            Some(CameOfIt::Undone(PartOf { id, part })) => card.undone(id, part, self.run),
+            Some(CameOfIt::Undo(CameOfUndo { of: PartOf { id, part }, is_taken_back, has_written })) => {
+                let card = if has_written { card.in_force_again() } else { card };
+                if is_taken_back { card.undone(id, part, self.run) } else { card }
+            }
         }
     }
 

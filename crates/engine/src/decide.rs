@@ -9,6 +9,7 @@ use crate::cards::Known;
 use crate::claim::Claimed;
 use crate::resolve::{Verdict, Work};
 use crate::workers::About;
+use crate::write::CHANGED;
 use crate::{Engine, Job, Warrant, summaries};
 
 /// A resource whose changes are decided on.
@@ -141,13 +142,13 @@ impl<R: Rule> Engine<R> {
         }
         // What the run that never let go of it had begun may have ended since the look.
         if known.card.claim.is_some() && self.has_changed(decided).await? {
-            return Ok(Decision::defer("it has changed since it was looked at; the next poll looks again"));
+            return Ok(Decision::defer(CHANGED));
         }
         Ok(decision)
     }
 
     /// Whether another look finds something else to change.
-    async fn has_changed(&self, decided: &Decided<R>) -> Result<bool, Verdict> {
+    pub(crate) async fn has_changed(&self, decided: &Decided<R>) -> Result<bool, Verdict> {
         let work = &decided.work;
         let looked = Box::pin(self.look(work.finding())).await;
         let looked = looked.map_err(|error| self.failed(work.finding(), &error, work.findings.len()))?;

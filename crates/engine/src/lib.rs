@@ -76,7 +76,7 @@ use prove::{Proof, in_force, judge};
 use record::{Recorded, unstored};
 use resolve::{ClientKey, ClientSlot, Row, Verdict, Work};
 use workers::{About, Placed};
-use write::{Order, Written};
+use write::{CHANGED, Order, Written, is_old};
 
 pub use clock::Clock;
 pub use undo::{Drifted, Taken, TakenBack, Undo};
@@ -367,6 +367,13 @@ impl<R: Rule> Engine<R> {
                 return decided;
             }
         };
+        match self.still_to_be_made(&decided).await {
+            Ok(looked) => decided.work.looked.began = looked,
+            Err(verdict) => {
+                decided.decision = Decision::Settle(verdict);
+                return decided;
+            }
+        }
         let state = &decided.work.looked.seen.state;
         let still_to_be_made = changes.iter().all(|change| R::side(change, state) == Side::Before);
         let purpose = Purpose { part, still_to_be_made, undo: None };
@@ -413,6 +420,18 @@ impl<R: Rule> Engine<R> {
         (recorded, rows)
     }
 
+    /// When the changes were last seen to be still to be made: by the look that they were planned from, or by another one
+    /// where that was a while ago.
+    async fn still_to_be_made(&self, decided: &Decided<R>) -> Result<Timestamp, Verdict> {
+        let looked = decided.work.looked.began;
+        if !is_old(looked) {
+            return Ok(looked);
+        }
+        let began = ambient::now();
+        let has_changed = self.has_changed(decided).await?;
+        if has_changed { Err(Verdict::new(Outcome::Deferred, CHANGED)) } else { Ok(began) }
+    }
+
     /// Lets go of a resource to which nothing is written after all.
     async fn give_up(&self, decided: Decided<R>, verdict: &Verdict) -> Vec<Row> {
         if let Decision::Write(_, Some(claimed)) = &decided.decision {
@@ -446,10 +465,15 @@ impl<R: Rule> Engine<R> {
         if let Err(verdict) = self.renew_if_due(claimed, job.deadline).await {
             return self.rows_of(&decided, &verdict);
         }
+        let looked = match self.still_to_be_made(&decided).await {
+            Ok(looked) => looked,
+            Err(verdict) => return self.give_up(decided, &verdict).await,
+        };
         let order = Order {
             finding: decided.finding(),
             resource: decided.work.resource(),
             changes,
+            looked,
             session: SessionKind::Write,
             needs: job.warrant.needs(),
             claimed,
@@ -457,7 +481,7 @@ impl<R: Rule> Engine<R> {
         };
         let (written, proof) =
             self.while_claimed(claimed, job.deadline, Box::pin(self.write_and_prove(&order, &decided, job))).await;
-        let took = in_force(&proof.found, &proof.took, &written);
+        let took = in_force(&proof, &written);
         let Proof { found, notes, .. } = proof;
         if let Some(error) = written.failure.as_ref().filter(|error| error.is_of_account()) {
             self.problems.count(decided.work.account(), error, decided.work.findings.len());

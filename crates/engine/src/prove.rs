@@ -14,12 +14,16 @@ use crate::workers::Placed;
 use crate::write::Written;
 use crate::{Engine, Warrant, summaries};
 
+/// So long a look may show what was: EC2 is eventually consistent, most often by seconds
+/// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
+const SETTLED: Duration = Duration::from_secs(7);
+
 /// What fresh looks after a write said.
 pub(crate) struct Proof {
     /// The proof that the resource complies, or what it is instead.
     pub(crate) found: Result<Verification, Found>,
-    /// Which of the changes the last look found in force.
-    pub(crate) took: Vec<usize>,
+    /// Where the last look found each of the changes; empty where there was no look.
+    pub(crate) sides: Vec<Side>,
     /// What the rule noted at the last look.
     pub(crate) notes: Vec<String>,
 }
@@ -59,14 +63,15 @@ impl<R: Rule> Engine<R> {
         warrant: &Warrant<R::Change>,
         within: Duration,
     ) -> Proof {
+        let within = settled(written, within).await;
         let last = Mutex::new((Vec::new(), Vec::new()));
         let look = || async {
             let looked = Box::pin(self.look(&findings[0].finding)).await.map_err(Found::of)?;
             let Looked { seen, calls, .. } = looked;
             let proposal = self.plan(findings, &seen);
-            let took = taken::<R>(changes, &seen);
-            let all_took = took.len() == changes.len();
-            *last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (took, proposal.notes.clone());
+            let sides: Vec<_> = changes.iter().map(|change| R::side(change, &seen.state)).collect();
+            let all_took = sides.iter().all(|side| *side == Side::After);
+            *last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (sides, proposal.notes.clone());
             match what_is_left(&proposal) {
                 None => Ok(calls),
                 // What a person has not seen is not written, however often it is looked for.
@@ -75,18 +80,31 @@ impl<R: Rule> Engine<R> {
             }
         };
         // What is only not proved takes minutes: the next poll looks again.
-        let is_seen = || written.is_seen(&last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0);
+        let is_seen = || written.is_seen(&after(&last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0));
         let again = |found: &Found| matches!(found, Found::Left(_) | Found::Later(_) | Found::Unseen(_)) && !is_seen();
         let found = look_until(within, look, again).await;
-        let (took, notes) = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Proof { found, took, notes }
+        let (sides, notes) = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Proof { found, sides, notes }
     }
+}
+
+/// Waits, after a write to which nobody answered, until a look shows what has come of it: the rule may have taken a step
+/// of it back since, and a look right after that can show that step. Gives how much of `within` is left.
+pub(crate) async fn settled(written: &Written, within: Duration) -> Duration {
+    let wait = if written.unanswered().is_some() { SETTLED.min(within) } else { Duration::ZERO };
+    tokio::time::sleep(wait).await;
+    within - wait
 }
 
 /// Which of the changes are in force.
 pub(crate) fn taken<R: Rule>(changes: &[R::Change], seen: &Seen<R::State>) -> Vec<usize> {
-    let sides = changes.iter().map(|change| R::side(change, &seen.state)).enumerate();
-    sides.filter(|(_, side)| *side == Side::After).map(|(place, _)| place).collect()
+    let sides: Vec<_> = changes.iter().map(|change| R::side(change, &seen.state)).collect();
+    after(&sides)
+}
+
+fn after(sides: &[Side]) -> Vec<usize> {
+    let sides = sides.iter().enumerate();
+    sides.filter(|(_, side)| **side == Side::After).map(|(place, _)| place).collect()
 }
 
 fn what_is_left<C: ToString>(proposal: &Proposal<C>) -> Option<Found> {
@@ -174,10 +192,44 @@ fn effect_of(error: &Error) -> Effect {
 
 /// Which changes are in force because of this run: of those that were begun, the ones that the last look found so, and
 /// the one whose end was not awaited, because what was set going may still bring it about; where there was no look, all.
-/// What somebody else had made already is none of them.
-pub(crate) fn in_force(found: &Result<Verification, Found>, took: &[usize], written: &Written) -> Vec<usize> {
-    let seen = |place: &usize| matches!(found, Err(Found::Unseen(_))) || took.contains(place);
+/// One that nobody answered for and that is half made is, too. What somebody else had made already is none of them.
+pub(crate) fn in_force(proof: &Proof, written: &Written) -> Vec<usize> {
+    let is_seen = |place: &usize| match proof.sides.get(*place) {
+        _ if matches!(proof.found, Err(Found::Unseen(_))) => true,
+        Some(Side::Neither) => written.unanswered() == Some(*place),
+        side => side == Some(&Side::After),
+    };
     let is_ours = |place: &usize| !written.unneeded.contains(place);
     let unfinished = written.unfinished();
-    (0..written.begun).filter(|place| is_ours(place) && (seen(place) || unfinished == Some(*place))).collect()
+    (0..written.begun).filter(|place| is_ours(place) && (is_seen(place) || unfinished == Some(*place))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use remediation::ErrorKind::{AccessDenied, Transient, Unfinished};
+
+    use super::*;
+    use crate::fake::failure;
+
+    /// Two changes were begun, and the second one failed.
+    fn took(second: remediation::ErrorKind, sides: [Side; 2], unneeded: &[usize]) -> Vec<usize> {
+        let unneeded: BTreeSet<_> = unneeded.iter().copied().collect();
+        let written = Written { done: 1, begun: 2, unneeded, failure: Some(failure("test:Close", second)) };
+        let proof = Proof { found: Err(Found::Left(String::new())), sides: sides.to_vec(), notes: Vec::new() };
+        in_force(&proof, &written)
+    }
+
+    #[test]
+    fn in_force_is_what_a_look_finds_so_and_what_may_still_come() {
+        use Side::{After, Before, Neither};
+        assert_eq!(took(Transient, [After, Before], &[]), [0], "a look finds that it did not take");
+        assert_eq!(took(Transient, [After, After], &[]), [0, 1]);
+        assert_eq!(took(Transient, [After, Neither], &[]), [0, 1], "it is half made, and nobody answered");
+        assert_eq!(took(AccessDenied, [After, Neither], &[]), [0], "that was somebody else");
+        assert!(took(Transient, [Neither, Before], &[]).is_empty(), "that was somebody else, after it");
+        assert_eq!(took(Unfinished, [Before, Before], &[]), [1], "it may still come");
+        assert_eq!(took(Transient, [After, After], &[0]), [1], "somebody else had made it already");
+    }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use remediation::aws::counted;
 use remediation::policy::{About as Covers, Exemption, Names};
 use remediation::{
@@ -35,6 +36,8 @@ pub(crate) struct Work<R: Rule> {
 pub(crate) struct Looked<R: Rule> {
     pub(crate) client: Arc<R::Client>,
     pub(crate) seen: Seen<R::State>,
+    /// When it began: what has changed since need not be in it.
+    pub(crate) began: Timestamp,
     /// The actions that it called.
     pub(crate) calls: Vec<String>,
 }
@@ -189,10 +192,11 @@ impl<R: Rule> Engine<R> {
         let finding = finding.located(self.manifest.scope)?;
         self.in_our_regions(&finding)?;
         let client = self.client(&finding, kind).await?;
+        let began = ambient::now();
         let (seen, calls) = counted(Box::pin(R::look(&client, &finding))).await;
         let seen = seen.map_err(|error| self.in_session(&finding, error))?;
         self.is_ours(&finding, &seen.resource)?;
-        Ok(Looked { client, seen, calls })
+        Ok(Looked { client, seen, began, calls })
     }
 
     /// Whether the policy's scope may include the account. Where an organization is all that it names, only IAM knows.

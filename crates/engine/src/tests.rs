@@ -5,6 +5,7 @@ mod cards;
 mod model;
 mod policy;
 mod sessions;
+mod standstill;
 mod undo;
 
 use std::sync::Mutex;

@@ -16,12 +16,12 @@ use remediation::{
 };
 
 use crate::cards::{Cards, CardsError, Known};
-use crate::claim::{CameOfIt, Claimed, PartOf, Purpose, Undoes};
-use crate::prove::{look_until, outcome_of, taken};
+use crate::claim::{CameOfIt, CameOfUndo, Claimed, PartOf, Purpose, Undoes};
+use crate::prove::{look_until, outcome_of, settled, taken};
 use crate::record::unstored;
 use crate::resolve::{Looked, Row, Verdict};
 use crate::workers::{About, Placed};
-use crate::write::{Order, Written};
+use crate::write::{Order, Written, is_old};
 use crate::{Deadline, Done, Engine, PAUSED, summaries};
 
 /// What a run has stored, to be taken back.
@@ -86,6 +86,9 @@ struct Back<R: Rule> {
     state: State<R>,
 }
 
+/// What is reported of a resource that was looked at again, and was not as before.
+const MOVED: &str = "it has changed since it was looked at: undo it again";
+
 /// What came of taking a resource back.
 #[derive(Default)]
 struct TookBack {
@@ -119,10 +122,13 @@ struct Trip<'a, C> {
 struct Ready<R: Rule> {
     /// The resource to which the finding leads.
     resource: Resource,
+    /// When it was looked at.
+    looked: Timestamp,
     /// The changes to write.
     changes: Vec<R::Change>,
-    /// The changes that they take back.
+    /// The changes that they take back, and where each of them stood.
     originals: Vec<R::Change>,
+    sides: Vec<Side>,
     /// The digest of the part of the plan that they take back.
     part: String,
     known: Known,
@@ -285,7 +291,7 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Deferred, "no time was left to take it back"));
         }
         let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
-        let Looked { seen, client, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
+        let Looked { seen, client, began, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
         if seen.resource.arn != planned.resource.arn {
             let (found, meant) = (&seen.resource.arn, &planned.resource.arn);
             let message = format!("the finding leads to {found} by now, and the plan is of {meant}");
@@ -309,7 +315,7 @@ impl<R: Rule> Engine<R> {
             let again = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
             let Looked { seen, .. } = again.map_err(|error| self.failed(finding, &error, 1))?;
             if seen.resource.arn != planned.resource.arn || to_take_back::<R>(&written, &seen, drifted)? != originals {
-                return Err(Verdict::new(Outcome::Deferred, "it has changed since it was looked at: undo it again"));
+                return Err(Verdict::new(Outcome::Deferred, MOVED));
             }
         }
         if let Some(by) = known.card.undone_by(run, &part)
@@ -321,9 +327,7 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Held, detail));
         }
         if originals.is_empty() {
-            if writes {
-                self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await;
-            }
+            self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await;
             return Err(Verdict::new(Outcome::Undone, "it is as it was before the fix already"));
         }
         let mode = self.policy.mode(&self.manifest.id, &finding.account);
@@ -333,10 +337,12 @@ impl<R: Rule> Engine<R> {
         }
         let changes: Vec<_> = originals.iter().rev().map(R::undo).collect();
         as_shown(trip.how, &seen.resource, &changes)?;
-        Ok(Ready { resource: seen.resource, changes, originals, part, known, claimed: None })
+        let (looked, sides) = (began, sides::<R>(&originals, &seen));
+        Ok(Ready { resource: seen.resource, looked, changes, originals, sides, part, known, claimed: None })
     }
 
-    /// Keeps on the card that a run is taken back already, where an undo was cut off before it could say so.
+    /// Keeps on the card that a run is taken back already: an undo was cut off before it could say so, or the run before
+    /// it wrote. Else it would have to be taken back before those that came before it.
     async fn remember_undone(&self, known: &Known, of: PartOf<'_>, by: RunId) {
         let card = known.card.clone().undone(of.id, of.part, by);
         if card != known.card
@@ -385,29 +391,36 @@ impl<R: Rule> Engine<R> {
         if let Err(verdict) = self.renew_if_due(claimed, deadline).await {
             return back.rows(&verdict, &ready.changes, &TookBack::default());
         }
+        let looked = match self.still_in_force(back.finding(), ready).await {
+            Ok(looked) => looked,
+            Err(verdict) => {
+                claimed.give_up().await;
+                return back.rows(&verdict, &ready.changes, &TookBack::default());
+            }
+        };
         let order = Order {
             finding: back.finding(),
             resource: &ready.resource,
             changes: &ready.changes,
+            looked,
             session: SessionKind::Undo,
             needs: Mode::Apply,
             claimed,
             deadline,
         };
         let (written, last) = self.while_claimed(claimed, deadline, Box::pin(self.take_back(&order, ready))).await;
-        let undone = CameOfIt::Undone(PartOf { id: &trip.run, part: &ready.part });
-        let undone = last.found.is_ok().then_some(undone);
+        let is_ours = |place: &usize| last.took.contains(place) && !written.unneeded.contains(place);
+        let took: Vec<_> = (0..written.begun).filter(is_ours).collect();
+        let of = PartOf { id: &trip.run, part: &ready.part };
+        let came = CameOfUndo { of, is_taken_back: last.found.is_ok(), has_written: !took.is_empty() };
         let kept = match written.has_ended() {
-            true => claimed.release(undone).await,
-            false => claimed.hold(undone).await,
+            true => claimed.release(Some(CameOfIt::Undo(came))).await,
+            false => claimed.hold(Some(CameOfIt::Undo(came))).await,
         };
         let verdict = judged(&last, written.failure);
         tracing::info!(outcome = %verdict.outcome, written = written.done, "taken back");
-        let came_of_it = TookBack {
-            written: written.done - written.unneeded.len(),
-            took: (0..written.begun).filter(|place| last.took.contains(place)).collect(),
-            verification: last.found.ok(),
-        };
+        let came_of_it =
+            TookBack { written: written.done - written.unneeded.len(), took, verification: last.found.ok() };
         let mut rows = back.rows(&verdict, &ready.changes, &came_of_it);
         if let Err(refused) = kept {
             for Row { row, .. } in &mut rows {
@@ -417,10 +430,23 @@ impl<R: Rule> Engine<R> {
         rows
     }
 
+    /// When what is taken back was last seen to be as it was when that was decided: by that look, or by another one where
+    /// that was a while ago.
+    async fn still_in_force(&self, finding: &Finding, ready: &Ready<R>) -> Result<Timestamp, Verdict> {
+        if !is_old(ready.looked) {
+            return Ok(ready.looked);
+        }
+        let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
+        let Looked { seen, began, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
+        let is_same = seen.resource.arn == ready.resource.arn && sides::<R>(&ready.originals, &seen) == ready.sides;
+        if is_same { Ok(began) } else { Err(Verdict::new(Outcome::Deferred, MOVED)) }
+    }
+
     /// Writes, and looks until each change is taken back; says what the resource is then.
     async fn take_back(&self, order: &Order<'_, R::Change>, ready: &Ready<R>) -> (Written, LastLook) {
         let written = self.write(order).await;
-        let within = self.bounds.verify_within;
+        let within = self.bounds.verify_within.min(order.deadline.left());
+        let within = settled(&written, within).await;
         // Without a look, all that was begun may be in force.
         let last = Mutex::new((String::new(), (0..written.begun).collect()));
         let look = || async {
@@ -451,7 +477,7 @@ impl<R: Rule> Engine<R> {
         };
         let is_seen = || written.is_seen(&last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1);
         let again = |found: &Found| matches!(found, Found::Other(_)) && !is_seen();
-        let found = look_until(within.min(order.deadline.left()), look, again).await;
+        let found = look_until(within, look, again).await;
         let (is_now, took) = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         (written, LastLook { found, is_now, took })
     }
@@ -517,6 +543,11 @@ fn to_take_back<R: Rule>(
         return Err(Verdict::new(Outcome::Held, detail));
     }
     Ok(sided.into_iter().filter(|(_, side)| *side != Side::Before).map(|(change, _)| change.clone()).collect())
+}
+
+/// Where each of these changes stands.
+fn sides<R: Rule>(changes: &[R::Change], seen: &Seen<R::State>) -> Vec<Side> {
+    changes.iter().map(|change| R::side(change, &seen.state)).collect()
 }
 
 /// Whether this is what the person was shown, where somebody was.

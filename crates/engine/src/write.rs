@@ -1,19 +1,35 @@
 //! The fifth station: the changes are written, each only while the policy lets it, the claim holds and there is time.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use remediation::{Error, ErrorKind, Finding, Mode, Resource, Result, Rule, SessionKind};
 use tokio::time::timeout;
 
 use crate::claim::Claimed;
 use crate::{Deadline, Engine, PAUSED};
 
+/// What was looked at longer ago than this is looked at again before it is written to.
+const FRESH: SignedDuration = SignedDuration::from_secs(30);
+/// What is reported of a resource that was looked at again, and was not as before.
+pub(crate) const CHANGED: &str = "it has changed since it was looked at; the next poll looks again";
+
+/// Whether a look was a while ago: the resource has waited for its turn, or the process stood still. What somebody has
+/// done since is not to be written over, nor told to be ours.
+pub(crate) fn is_old(looked: Timestamp) -> bool {
+    ambient::now().duration_since(looked) > FRESH
+}
+
 /// What is written, and on what condition.
 pub(crate) struct Order<'a, C> {
     pub(crate) finding: &'a Finding,
     pub(crate) resource: &'a Resource,
     pub(crate) changes: &'a [C],
+    /// When the changes were last seen to be still to be made.
+    pub(crate) looked: Timestamp,
     /// The session with which it is written.
     pub(crate) session: SessionKind,
     /// The mode that the policy must still allow.
@@ -42,12 +58,17 @@ impl Written {
         failure.and(self.begun.checked_sub(1))
     }
 
+    /// The place of the change that was begun, and of which the answer that is missing may have been a yes.
+    pub(crate) fn unanswered(&self) -> Option<usize> {
+        let is_open = self.failure.as_ref().is_some_and(is_open);
+        (is_open && self.done < self.begun).then_some(self.done)
+    }
+
     /// Whether, after a failure, a look has shown all that this may have put in force: then no other look is needed. What
     /// was written, or may have been because its answer was lost, need not show right after it.
     pub(crate) fn is_seen(&self, took: &[usize]) -> bool {
-        let is_open = |kind| matches!(kind, ErrorKind::Transient | ErrorKind::Throttled | ErrorKind::Unfinished);
         let Some(failure) = &self.failure else { return false };
-        let count = if is_open(failure.kind) { self.begun } else { self.done };
+        let count = if is_open(failure) { self.begun } else { self.done };
         (0..count).all(|place| took.contains(&place))
     }
 
@@ -57,6 +78,11 @@ impl Written {
         let goes_on = |error: &Error| error.kind == ErrorKind::Unfinished || unanswered(error);
         self.begun == self.done || !self.failure.as_ref().is_some_and(goes_on)
     }
+}
+
+/// Whether a write that failed so may have taken all the same.
+fn is_open(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Transient | ErrorKind::Throttled | ErrorKind::Unfinished)
 }
 
 impl<R: Rule> Engine<R> {
@@ -70,29 +96,44 @@ impl<R: Rule> Engine<R> {
     async fn write_all(&self, order: &Order<'_, R::Change>, written: &mut Written) -> Result<()> {
         let located = order.finding.located(self.manifest.scope)?;
         let client = self.client(&located, order.session).await?;
+        let mut looked = order.looked;
         for change in order.changes {
             self.is_still_allowed(order.finding, order.needs).await?;
+            if is_old(looked) {
+                return Err(Error::not_now("look", "it was looked at too long ago; the next poll looks again"));
+            }
             let left = self.time_to_write(order)?;
             written.begun += 1;
             let unfinished = |why: String| {
                 let message = format!("the write was begun, but had not ended {why}");
                 Error::new(&change.to_string(), ErrorKind::Unfinished, message)
             };
-            let apply = timeout(left, Box::pin(R::apply(&client, order.resource, change)));
+            let apply = timeout(left, self.while_it_holds(order.claimed, R::apply(&client, order.resource, change)));
             let applied = tokio::select! {
                 biased;
-                applied = apply => applied.map_err(|_| unfinished(format!("after {} s", left.as_secs())))?,
                 () = order.claimed.is_lost() => {
                     return Err(unfinished("when the claim on the resource was lost".into()));
                 }
+                applied = apply => applied.map_err(|_| unfinished(format!("after {} s", left.as_secs())))?,
             };
-            match applied {
+            match applied.ok_or_else(|| unfinished("when the claim on the resource was over".into()))? {
                 Err(error) if error.kind == ErrorKind::Unneeded => drop(written.unneeded.insert(written.done)),
                 applied => applied.map_err(|error| self.in_session(&located, error))?,
             }
             written.done += 1;
+            looked = ambient::now();
         }
         Ok(())
+    }
+
+    /// What comes of a write; nothing once the claim is over. A process that stood still, or whose machine slept, does
+    /// not take one more step of what it had begun: whoever has claimed the resource since would not be the only writer.
+    async fn while_it_holds<T>(&self, claimed: &Claimed, apply: impl Future<Output = T>) -> Option<T> {
+        let mut apply = Box::pin(apply);
+        let step = |context: &mut Context<'_>| {
+            if self.clock.now() < claimed.until() { apply.as_mut().poll(context).map(Some) } else { Poll::Ready(None) }
+        };
+        poll_fn(step).await
     }
 
     /// How long a write may take: to the deadline and to the end of the claim, whichever comes first. Without a deadline

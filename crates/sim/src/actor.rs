@@ -1,5 +1,6 @@
 //! A process of the simulation: with a clock of its own, chance of its own, and times in which it stands still.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -60,6 +61,11 @@ impl Actor {
         *self.frozen() = Some(Instant::now() + time);
     }
 
+    /// Whether it stands still now.
+    pub(crate) fn stands_still(&self) -> bool {
+        self.frozen().is_some_and(|until| until > Instant::now())
+    }
+
     /// Adds a line to the story.
     pub(crate) fn tell(&self, what: impl Into<String>) {
         self.world.tell(&self.name, what);
@@ -67,6 +73,12 @@ impl Actor {
 
     fn frozen(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
         self.frozen_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
     }
 }
 

@@ -40,11 +40,11 @@ pub enum State {
 }
 
 impl State {
-    /// The ways of what is in this state and not in another: of each entry that differs, all of them.
-    pub fn less(&self, other: &Self) -> BTreeSet<char> {
+    /// The entries of this state that another has not; of a pump, its one way.
+    pub fn less(&self, other: &Self) -> BTreeSet<String> {
         match (self, other) {
-            (Self::Gate(entries), Self::Gate(others)) => entries.difference(others).flat_map(|of| of.chars()).collect(),
-            _ => self.open().difference(&other.open()).copied().collect(),
+            (Self::Gate(entries), Self::Gate(others)) => entries.difference(others).cloned().collect(),
+            _ => self.open().difference(&other.open()).map(char::to_string).collect(),
         }
     }
 
@@ -184,6 +184,8 @@ impl Cloud {
         for (arn, name) in [one, other].into_iter().zip(names.into_iter().rev()) {
             if let Some(life) = lives.get_mut(arn) {
                 life.name = name;
+                // By a name that is another's for a while, it is not found when it is to be taken back.
+                life.by_hand = true;
             }
         }
     }
@@ -260,6 +262,9 @@ pub(crate) enum Given {
 
 /// Sends a request with a session, and again, as the SDK does, while it fails for a moment only.
 pub(crate) async fn send(actor: &Arc<Actor>, session: &Arc<Session>, request: &Request) -> Called<Given> {
+    if !matches!(request, Request::Get { .. }) && actor.world.strikes(Fault::Unanswered, &actor.chance) {
+        return unanswered(actor, session, request).await;
+    }
     let mut tries = 0;
     loop {
         tries += 1;
@@ -277,6 +282,19 @@ pub(crate) async fn send(actor: &Arc<Actor>, session: &Arc<Session>, request: &R
         }
         sleep(actor.chance.millis(0, 1_000 << tries)).await;
     }
+}
+
+/// Sends a request on a way that takes longer than the caller waits.
+async fn unanswered(actor: &Arc<Actor>, session: &Arc<Session>, request: &Request) -> Called<Given> {
+    let (on_its_way, waits) = (actor.chance.millis(0, 40_000), actor.chance.millis(5_000, 20_000));
+    let (sender, session, sent) = (Arc::clone(actor), Arc::clone(session), request.clone());
+    tokio::spawn(async move {
+        sleep(on_its_way).await;
+        arrive(sender, session, sent).await
+    });
+    sleep(waits).await;
+    actor.tell(format!("waits no longer for an answer to {request:?}"));
+    Err(lost("nobody answers"))
 }
 
 async fn arrive(actor: Arc<Actor>, session: Arc<Session>, request: Request) -> Called<Given> {
@@ -333,6 +351,12 @@ fn effect(actor: &Arc<Actor>, session: &Arc<Session>, request: &Request) -> Call
         }
         (Request::Add { .. }, _) => return Err(refused(400, "DuplicateEntry")),
         (Request::Remove { entry, .. }, State::Gate(mut entries)) => {
+            if entries.contains(entry)
+                && !crate::invariants::has_added(world, session, arn, entry)
+                && world.strikes(Fault::Refused, &cloud.chance)
+            {
+                return Err(refused(400, "OperationNotPermitted"));
+            }
             if !entries.remove(entry) {
                 crate::invariants::entry(world, session, arn, entry, false);
                 return Err(refused(400, "NoSuchEntry"));

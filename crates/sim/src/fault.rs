@@ -18,8 +18,12 @@ pub enum Fault {
     Failing,
     /// The request is lost on its way.
     LostRequest,
+    /// The service refuses for good to remove an entry that was there before.
+    Refused,
     /// The service does it, and its answer is lost.
     LostAnswer,
+    /// A write goes unanswered for so long that its caller gives up, and takes effect later, or not at all.
+    Unanswered,
     /// A read of a target account shows what was some seconds ago.
     Stale,
     /// A conditional write meets another one on the same key (S3's 409).
@@ -46,12 +50,14 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, each with the most that it happens, of a thousand times.
-    pub const ALL: [(Self, u16); 16] = [
+    pub const ALL: [(Self, u16); 18] = [
         (Self::Slow, 20),
         (Self::Throttled, 60),
         (Self::Failing, 60),
         (Self::LostRequest, 40),
+        (Self::Refused, 60),
         (Self::LostAnswer, 60),
+        (Self::Unanswered, 60),
         (Self::Stale, 200),
         (Self::Conflict, 40),
         (Self::SessionEnds, 60),

@@ -19,6 +19,8 @@ use crate::scenario::PolicyText;
 use crate::sts::{SECRET, Session};
 use crate::world::{World, lock};
 
+/// A look that is older than this is not written on.
+const FRESH: SignedDuration = SignedDuration::from_secs(30);
 /// Two clocks are at most so far apart.
 const APART: SignedDuration = SignedDuration::from_secs(41);
 /// So long before a write the policy that let it through may have been read: one try of a read, and the way to the call.
@@ -55,6 +57,8 @@ struct Seen {
     policies: Vec<(Option<Instant>, Option<PolicyText>)>,
     /// By the names of runs' sessions.
     purposes: BTreeMap<String, Purpose>,
+    /// The sessions of undos that put back what is only half in force.
+    forced: BTreeSet<String>,
     /// What plans said when they were stored, by run.
     planned: BTreeMap<String, Shown>,
     /// The batches as they were stored.
@@ -66,15 +70,23 @@ struct Seen {
     /// By session's name and resource.
     applies: BTreeMap<(String, String), Vec<Applied>>,
     /// Who writes to what.
-    writing: BTreeMap<String, (String, String)>,
+    writing: BTreeMap<String, Writer>,
     /// What our fixes have closed.
-    closed: BTreeMap<String, BTreeSet<char>>,
+    closed: BTreeMap<String, BTreeSet<String>>,
+    /// When people have closed what.
+    closed_by_hand: BTreeMap<String, Vec<(Timestamp, BTreeSet<String>)>>,
     /// What each run has begun to write.
     begun: BTreeMap<String, Shown>,
     /// The entries that each run's sessions have added to a gate, and whether they have removed others.
     entries: BTreeMap<(String, String), Entries>,
     /// In how many resources of an account a process has begun to write.
     begun_by: BTreeMap<(String, String), BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    session: String,
+    actor: Arc<Actor>,
 }
 
 #[derive(Debug, Default)]
@@ -113,9 +125,22 @@ impl Watch {
     pub(crate) fn purpose(&self, run: RunId, purpose: Purpose) {
         lock(&self.0).purposes.insert(session_name(&run.to_string()), purpose);
     }
+
+    /// A run puts back what is only half in force.
+    pub(crate) fn forces(&self, run: RunId) {
+        lock(&self.0).forced.insert(session_name(&run.to_string()));
+    }
 }
 
 impl Seen {
+    /// Of two who close it at once, both have: of ours, who began at `at` with a look that was still fresh.
+    fn closed_at_once(&mut self, arn: &str, at: Timestamp) {
+        let by_hand = self.closed_by_hand.get(arn).map(Vec::as_slice).unwrap_or_default();
+        let at_once = by_hand.iter().filter(|(by_hand, _)| *by_hand + FRESH + APART >= at && *by_hand <= at + APART);
+        let entries: BTreeSet<_> = at_once.flat_map(|(_, entries)| entries.iter().cloned()).collect();
+        self.closed.entry(arn.to_owned()).or_default().extend(entries);
+    }
+
     /// The policies that were in force at some moment of so long until now.
     fn policies_within(&self, time: Duration) -> impl Iterator<Item = Option<&PolicyText>> {
         let since = Instant::now().checked_sub(time);
@@ -162,8 +187,6 @@ pub(crate) struct Applying {
     session: Arc<Session>,
     arn: String,
     takes_back: AtomicBool,
-    /// Whether it is done in several steps, and has not come to its end.
-    torn: AtomicBool,
 }
 
 impl Applying {
@@ -174,29 +197,23 @@ impl Applying {
         rule: &str,
         arn: &str,
         change: &C,
-        side: impl FnOnce(&State) -> Side,
+        side: impl Fn(&State) -> Side,
     ) -> remediation::Result<Self> {
         let session = client.session(actor).await;
         let session = session.map_err(|error| remediation::Error::unusable("session", &error.to_string()))?;
         let change = serde_json::to_string(change).expect("JSON");
         actor.tell(format!("writes to {arn}: {change}"));
         begins(actor, &session, rule, arn, &change, side);
-        let writer = (session.name.clone(), actor.name.clone());
+        let writer = Writer { session: session.name.clone(), actor: Arc::clone(actor) };
         lock(&actor.world.watch.0).writing.insert(arn.to_owned(), writer);
         let applied = Applied { by: actor.name.clone(), ended: None };
         let key = (session.name.clone(), arn.to_owned());
         lock(&actor.world.watch.0).entries.insert(key.clone(), Entries::default());
         lock(&actor.world.watch.0).applies.entry(key).or_default().push(applied);
-        let torn = AtomicBool::new(!only(&change, "take") && !only(&change, "give"));
         // What only adds needs no take-back.
-        let only_adds = only(&change, "take");
-        Ok(Self {
-            actor: Arc::clone(actor),
-            session,
-            arn: arn.to_owned(),
-            takes_back: AtomicBool::new(only_adds),
-            torn,
-        })
+        let parsed: Value = serde_json::from_str(&change).unwrap_or_default();
+        let only_adds = parsed["take"].as_array().is_none_or(Vec::is_empty);
+        Ok(Self { actor: Arc::clone(actor), session, arn: arn.to_owned(), takes_back: AtomicBool::new(only_adds) })
     }
 
     /// What it added is taken back.
@@ -208,7 +225,6 @@ impl Applying {
     pub(crate) fn end(&self, result: &remediation::Result<()>) {
         let said = result.as_ref().map_or_else(ToString::to_string, |()| "ok".into());
         self.actor.tell(format!("has written to {}: {said}", self.arn));
-        self.torn.store(false, Ordering::Relaxed);
         let key = (self.session.name.clone(), self.arn.clone());
         let left = lock(&self.actor.world.watch.0).entries.remove(&key).unwrap_or_default();
         if !left.narrowed && !left.added.is_empty() && !self.takes_back.load(Ordering::Relaxed) {
@@ -218,20 +234,12 @@ impl Applying {
     }
 }
 
-/// Whether a change has nothing in this field.
-fn only(change: &str, field: &str) -> bool {
-    let change: Value = serde_json::from_str(change).unwrap_or_default();
-    change[field].as_array().is_none_or(Vec::is_empty)
-}
-
 impl Drop for Applying {
     fn drop(&mut self) {
-        if self.torn.load(Ordering::Relaxed) {
-            // A change that was cut off half way is neither in force nor taken back: an undo holds it, and says so.
-            self.actor.world.cloud.touch(&self.arn);
-        }
         let mut seen = lock(&self.actor.world.watch.0);
-        seen.writing.remove(&self.arn);
+        if seen.writing.get(&self.arn).is_some_and(|writer| Arc::ptr_eq(&writer.actor, &self.actor)) {
+            seen.writing.remove(&self.arn);
+        }
         let key = (self.session.name.clone(), self.arn.clone());
         if let Some(applied) = seen.applies.get_mut(&key).and_then(|applies| applies.last_mut()) {
             applied.ended = Some(Instant::now());
@@ -240,7 +248,7 @@ impl Drop for Applying {
 }
 
 /// Invariants 1, 6, 9 and 11, and that the policy and people are heeded: before a write.
-fn begins(actor: &Actor, session: &Session, rule: &str, arn: &str, change: &str, side: impl FnOnce(&State) -> Side) {
+fn begins(actor: &Actor, session: &Session, rule: &str, arn: &str, change: &str, side: impl Fn(&State) -> Side) {
     let world = &actor.world;
     let breaks = |invariant, how: String| world.breaks(invariant, format!("{} ({}): {how}", actor.name, session.name));
     let mut seen = lock(&world.watch.0);
@@ -255,16 +263,22 @@ fn begins(actor: &Actor, session: &Session, rule: &str, arn: &str, change: &str,
     {
         breaks("what a person was shown is what is written", format!("{change} of {arn} was not shown"));
     }
-    if let Some((_, by)) = seen.writing.get(arn) {
-        breaks("6: one writer", format!("{by} writes to {arn}, too"));
+    // Who stands still writes nothing. What it does when it goes on is looked at when that arrives.
+    if let Some(Writer { actor: other, .. }) = seen.writing.get(arn).filter(|writer| !writer.actor.stands_still()) {
+        breaks("6: one writer", format!("{} writes to {arn}, too", other.name));
     }
     for (other, execution) in world.automation.under_way(arn) {
         if other != session.name {
             breaks("6: one writer", format!("{execution} of {other} is under way on {arn}"));
         }
     }
+    let time = |text: &Value| text.as_str().and_then(|time| time.parse::<Timestamp>().ok());
+    let exempt = seen.cards.get(arn).and_then(|card| time(&card["exempt"]["until"]));
+    if exempt.is_some_and(|until| world.now() + APART < until) && !session.undo {
+        breaks("what an undo has put back is left alone", format!("{arn} is exempt until {exempt:?}"));
+    }
     let claim = seen.cards.get(arn).map_or(&Value::Null, |card| &card["claim"]);
-    let until = claim["until"].as_str().and_then(|until| until.parse::<Timestamp>().ok());
+    let until = time(&claim["until"]);
     let is_own = claim["run"].as_str().is_some_and(|run| session_name(run) == session.name);
     if !is_own || until.is_none_or(|until| world.now() > until + APART) {
         breaks("6: who writes has claimed", format!("the claim on {arn} is {claim}, and it is {}", world.now()));
@@ -278,20 +292,30 @@ fn begins(actor: &Actor, session: &Session, rule: &str, arn: &str, change: &str,
         if seen.policies_within(DECIDED_BEFORE).all(exempts) && !session.undo {
             breaks("11: the policy is kept to", format!("{arn} is exempt"));
         }
-        begins_within_limits(&mut seen, actor, session, &thing, step.clone());
+        begins_within_limits(&mut seen, actor, session, step.clone());
+        // A runbook does not say whether it had anything to do.
+        if !session.undo && matches!(world.cloud.state(arn), Some(State::Pump(_))) {
+            seen.closed_at_once(arn, world.now());
+        }
+        // What somebody else has made already does not fail.
+        if world.cloud.state(arn).is_some_and(|state| side(&state) != Side::After) {
+            begins_where_nothing_can_be_written(&mut seen, actor, &thing);
+        }
     }
     let cut_off = seen.applies.get(&(session.name.clone(), arn.to_owned()));
     let cut_off = cut_off.is_some_and(|applies| applies.iter().any(|applied| applied.by != actor.name));
     let last = seen.last_look(&session.name, arn).and_then(|(_, state)| state.clone());
     let others = seen.begun.get(&session.name).is_some_and(|begun| begun.iter().any(|(of, _)| of == arn));
-    if !cut_off && !others && last.as_ref().map(side) != Some(Side::Before) {
+    let stands = last.as_ref().map(&side);
+    let is_half = stands == Some(Side::Neither) && seen.forced.contains(&session.name);
+    if !cut_off && !others && stands != Some(Side::Before) && !is_half {
         let last = last.map_or("gone".into(), |state| state.to_string());
         breaks("drift: what is written is still to be made", format!("{change} of {arn}, which is {last} ({rule})"));
     }
     seen.begun.entry(session.name.clone()).or_default().insert(step);
 }
 
-fn begins_within_limits(seen: &mut Seen, actor: &Actor, session: &Session, thing: &Thing, step: (String, String)) {
+fn begins_within_limits(seen: &mut Seen, actor: &Actor, session: &Session, step: (String, String)) {
     let world = &actor.world;
     let policies: Vec<_> = seen.policies_within(DECIDED_BEFORE).flatten().cloned().collect();
     let mut begun = seen.begun.get(&session.name).cloned().unwrap_or_default();
@@ -301,6 +325,11 @@ fn begins_within_limits(seen: &mut Seen, actor: &Actor, session: &Session, thing
     if !session.undo && most.is_some_and(|most| begun.len() > most as usize) {
         world.breaks("11: limits", format!("{} writes {} changes, of at most {most:?}", session.name, begun.len()));
     }
+}
+
+fn begins_where_nothing_can_be_written(seen: &mut Seen, actor: &Actor, thing: &Thing) {
+    let world = &actor.world;
+    let policies: Vec<_> = seen.policies_within(DECIDED_BEFORE).flatten().cloned().collect();
     let of_account = seen.begun_by.entry((actor.name.clone(), thing.account.clone())).or_default();
     of_account.insert(thing.id.clone());
     let minimum = policies.iter().map(|policy| policy.failure_minimum as usize).max().unwrap_or_default();
@@ -321,12 +350,20 @@ pub(crate) fn entry(world: &World, session: &Session, arn: &str, entry: &str, co
     }
 }
 
+/// Whether a session of ours has added this entry a moment ago.
+pub(crate) fn has_added(world: &World, session: &Session, arn: &str, entry: &str) -> bool {
+    let seen = lock(&world.watch.0);
+    let entries = seen.entries.get(&(session.name.clone(), arn.to_owned()));
+    entries.is_some_and(|entries| entries.added.contains(entry))
+}
+
 /// A write takes effect now, perhaps after whoever sent it is gone.
 pub(crate) fn writes(actor: &Actor, session: &Session, arn: &str) {
     let seen = lock(&actor.world.watch.0);
-    if let Some((other, by)) = seen.writing.get(arn)
+    if let Some(Writer { session: other, actor: by }) = seen.writing.get(arn)
         && *other != session.name
     {
+        let by = &by.name;
         let how = format!("a write of {} ({}) arrives while {by} ({other}) writes to {arn}", actor.name, session.name);
         actor.world.breaks("6: one writer", how);
     }
@@ -342,6 +379,7 @@ pub(crate) fn changed(world: &World, arn: &str, hand: &Hand, before: &State, aft
         let cut_off =
             |card: &Value| card["writes"].as_array().is_some_and(|of| of.iter().any(|of| of["ended"] == "cut_off"));
         let claimed = seen.cards.get(arn).is_some_and(|card| !card["claim"].is_null() || cut_off(card));
+        seen.closed_by_hand.entry(arn.to_owned()).or_default().push((world.now(), before.less(after)));
         if claimed || seen.writing.contains_key(arn) || !world.automation.under_way(arn).is_empty() {
             seen.closed.entry(arn.to_owned()).or_default().extend(before.less(after));
         }
@@ -351,9 +389,15 @@ pub(crate) fn changed(world: &World, arn: &str, hand: &Hand, before: &State, aft
     let mut seen = lock(&world.watch.0);
     let is_undo = session.undo || matches!(seen.purposes.get(&session.name), Some(Purpose::Undo(_)));
     let may = if is_undo {
-        seen.closed.get(arn).cloned().unwrap_or_default()
-    } else {
+        // What is open again, we have not closed; what an undo of an undo closes again, we have.
+        let closed = seen.closed.entry(arn.to_owned()).or_default();
         // An entry that is put back opens all of its ways.
+        let may = closed.iter().flat_map(|entry| entry.chars()).collect();
+        let back = after.less(before);
+        closed.retain(|entry| !back.contains(entry));
+        closed.extend(before.less(after));
+        may
+    } else {
         seen.closed.entry(arn.to_owned()).or_default().extend(before.less(after));
         // Who approves a plan that somebody has edited before has seen what it opens.
         let approved = match seen.purposes.get(&session.name) {
@@ -453,7 +497,14 @@ fn card_stored(actor: &Actor, key: &str, before: Option<&[u8]>, card: &Value) {
     {
         world.breaks("6: a claim is nobody else's", format!("{key}: that of {run} until {until}, by {}", actor.name));
     }
-    lock(&world.watch.0).cards.insert(arn, card.clone());
+    let mut seen = lock(&world.watch.0);
+    // Of a run that never came back nobody knows whether it was the one that has closed what it had seen open.
+    for write in card["writes"].as_array().into_iter().flatten().filter(|write| write["ended"] == "cut_off") {
+        if let Some(at) = write["at"].as_str().and_then(|at| at.parse::<Timestamp>().ok()) {
+            seen.closed_at_once(&arn, at);
+        }
+    }
+    seen.cards.insert(arn, card.clone());
 }
 
 /// Invariants 3, 5, 8 and 10.
@@ -557,11 +608,9 @@ fn is_left_alone(world: &World, thing: &Thing) -> bool {
 
 /// What holds once everything is taken back.
 pub(crate) fn at_the_beginning_again(world: &World) {
-    for (thing, name, state) in world.cloud.things() {
+    for (thing, _, state) in world.cloud.things() {
         let arn = thing.arn();
-        // By a name that another thing has by now, nothing is taken back.
-        let is_found = !thing.by_name || name == thing.first_name();
-        if is_found && !world.cloud.is_by_hand(&arn) && state.as_ref() != Some(&thing.state) {
+        if !world.cloud.is_by_hand(&arn) && state.as_ref() != Some(&thing.state) {
             let is = state.map_or("gone".into(), |state| state.to_string());
             world.breaks("4: undo gives back the first state", format!("{arn} was {} and is {is}", thing.state));
         }

@@ -156,8 +156,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "what an unfinished write may have put in force",
         "crates/engine/src/prove.rs",
-        "(seen(place) || unfinished == Some(*place))",
-        "(seen(place) || unfinished == Some(usize::MAX))",
+        "(is_seen(place) || unfinished == Some(*place))",
+        "(is_seen(place) || unfinished == Some(usize::MAX))",
     ),
     mutant(
         "what somebody else had made is none of ours",

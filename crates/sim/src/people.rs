@@ -7,8 +7,8 @@ use std::time::Duration;
 use engine::{Bounds, Deadline, Drifted, Engine, Taken, Undo};
 use jiff::SignedDuration;
 use remediation::{
-    Approval, Batch, BatchId, Finding, Folder, Manifest, Mode, POLICY_KEY, Plan, PolicyRecord, Region, Report, Rule,
-    RunId, Sessions,
+    Approval, Batch, BatchId, Finding, Folder, Manifest, Mode, Outcome, POLICY_KEY, Plan, PolicyRecord, Region, Report,
+    ReportedFinding, Rule, RunId, Sessions,
 };
 use serde_json::Value;
 use tokio::time::sleep;
@@ -18,7 +18,7 @@ use crate::cloud::{Hand, State, Thing};
 use crate::invariants::Purpose;
 use crate::lambda::{self, RULES, role};
 use crate::netskope::{CONTROLS, is_about};
-use crate::rules::{OpenGate, PublicPump};
+use crate::rules::{OpenGate, PublicPump, REFUSED};
 use crate::scenario::{Deed, PolicyText};
 use crate::store;
 use crate::wire::{REGION, config};
@@ -270,32 +270,58 @@ async fn undo_any(actor: &Arc<Actor>, place: usize, think: Duration) -> Told<()>
     let keys: Vec<_> = by_run(&actor.world, Folder::Plans);
     let Some(key) = before_last(&keys, place).cloned() else { return Ok(()) };
     if rule_of(&key) == "open-gate" {
-        undo::<OpenGate>(actor, &key, think).await
+        undo::<OpenGate>(actor, &key, think, &Force::default()).await.map(drop)
     } else {
-        undo::<PublicPump>(actor, &key, think).await
+        undo::<PublicPump>(actor, &key, think, &Force::default()).await.map(drop)
     }
 }
 
-/// Takes a plan back as the command line does: shows it, and writes what was shown.
-async fn undo<R: Rule>(actor: &Arc<Actor>, key: &str, think: Duration) -> Told<()> {
+/// The ARNs of the resources of which a change is half in force, and which are put back all the same; none, where what is
+/// only half in force is left as it is.
+type Force = BTreeSet<String>;
+
+/// Takes a plan back as the command line does: shows it, and writes what was shown. Says which of its resources it has to
+/// be forced to put back.
+async fn undo<R: Rule>(actor: &Arc<Actor>, key: &str, think: Duration, force: &Force) -> Told<Force> {
     let (records, run) = (store::records(), RunId::start());
     let plan: Plan<R::Change> = records.get_as(key).await.map_err(|error| error.to_string())?;
     let id = BatchId { rule: plan.id.rule.clone(), run, batch: 1 };
     let report = report_of(&records, key, &plan.id).await?;
     actor.tell(format!("takes {key} back as the run {run}"));
     let engine = engine::<R>(run).await?;
-    let taken = Taken { key: key.to_owned(), plan, report, only: BTreeSet::new() };
-    let show = Undo::Show { drifted: Drifted::Hold };
+    let taken = Taken { key: key.to_owned(), plan, report, only: force.clone() };
+    let drifted = if force.is_empty() { Drifted::Hold } else { Drifted::PutBack };
+    if !force.is_empty() {
+        actor.world.watch.forces(run);
+    }
+    let show = Undo::Show { drifted };
     let shown = engine.undo(id.clone(), taken.clone(), &show, Deadline::never()).await;
     store(actor, &shown.report).await;
-    let Some(back) = shown.plan else { return Ok(()) };
+    let halves = shown.report.findings.iter().filter(|row| {
+        let detail = row.detail.as_deref().unwrap_or_default();
+        row.outcome == Outcome::Held && detail.contains("neither in force nor taken back")
+    });
+    let halves = halves.filter_map(|row| row.resource.as_ref()).map(|resource| resource.arn.clone()).collect();
+    let Some(back) = shown.plan else { return Ok(halves) };
     sleep(think).await;
     actor.world.watch.purpose(run, Purpose::Undo(crate::invariants::shown(&back)));
     let exempt_until = ambient::now() + SignedDuration::from_hours(72);
-    let how = Undo::Write { shown: Some(back), drifted: Drifted::Hold, exempt_until };
+    let how = Undo::Write { shown: Some(back), drifted, exempt_until };
     let done = engine.undo(id, taken, &how, Deadline::never()).await;
     store(actor, &done.report).await;
-    Ok(())
+    let refused = |row: &&ReportedFinding| row.detail.as_ref().is_some_and(|detail| detail.contains(REFUSED));
+    for row in done.report.findings.iter().filter(refused).filter_map(|row| row.resource.as_ref()) {
+        // Whoever is told so puts it back by hand.
+        actor.world.cloud.touch(&row.arn);
+    }
+    Ok(halves)
+}
+
+/// Takes a plan back, also what is only half in force, but where a person may have done that.
+async fn undo_wholly<R: Rule>(actor: &Arc<Actor>, key: &str) -> Told<()> {
+    let mut halves = undo::<R>(actor, key, Duration::ZERO, &Force::default()).await?;
+    halves.retain(|arn| !actor.world.cloud.is_by_hand(arn));
+    if halves.is_empty() { Ok(()) } else { undo::<R>(actor, key, Duration::ZERO, &halves).await.map(drop) }
 }
 
 /// The report that names a plan; none where the run never came back.
@@ -321,9 +347,9 @@ pub(crate) async fn undo_all(world: &Arc<World>) {
             let (told, key) = (Arc::clone(&actor), key.clone());
             let work = async move {
                 if rule_of(&key) == "open-gate" {
-                    undo::<OpenGate>(&told, &key, Duration::ZERO).await
+                    undo_wholly::<OpenGate>(&told, &key).await
                 } else {
-                    undo::<PublicPump>(&told, &key, Duration::ZERO).await
+                    undo_wholly::<PublicPump>(&told, &key).await
                 }
             };
             if let Err(error) = Arc::clone(&actor).act(work).await {

@@ -16,6 +16,9 @@ use crate::sts::Session;
 pub(crate) use gate::OpenGate;
 pub(crate) use pump::PublicPump;
 
+/// How a gate refuses what would open what somebody has closed since.
+pub(crate) const REFUSED: &str = "it has changed since the fix";
+
 /// The codes by which a target account says that a thing is no more.
 const GONE: &[&str] = &["Gone"];
 

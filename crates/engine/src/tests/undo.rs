@@ -431,3 +431,58 @@ async fn a_name_that_leads_to_another_resource_by_now_takes_nothing_back() {
     assert_eq!(outcomes(&held), [Outcome::Held]);
     assert!(detail(&held, 0).contains("the finding leads to") && world.all_closed(), "{held:?}");
 }
+
+/// What an undo has put back stays as it says while nobody has taken it back: an attempt that wrote nothing has not.
+#[tokio::test]
+async fn an_undo_of_an_undo_that_wrote_nothing_leaves_it_as_it_was() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let of = fixed(&mut world).await;
+    let undone = undo(&world, &of).await;
+    let undo_itself = taken(&world, &undone).await;
+    world.script(&house, Script::WriteFails(AccessDenied));
+    assert_eq!(outcomes(&undo(&world, &undo_itself).await), [Outcome::Failed]);
+    world.script(&house, Script::Works);
+    world.set_door(&house, 0, false);
+    assert_eq!(outcomes(&undo(&world, &of).await), [Outcome::Held], "somebody else has closed it");
+    assert_eq!(outcomes(&undo_as(&world, &of, &write(Drifted::PutBack)).await.report), [Outcome::Undone]);
+}
+
+/// Of a run that found everything made already nothing is in force, so that it is in nobody's way.
+#[tokio::test]
+async fn a_run_of_which_nothing_is_in_force_has_not_to_be_taken_back_first() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let of = fixed(&mut world).await;
+    world.open_door(&house, 0);
+    world.script(&house, Script::Forestalled);
+    let forestalled = fixed(&mut world).await;
+    world.script(&house, Script::Works);
+    assert_eq!(outcomes(&undo(&world, &forestalled).await), [Outcome::Held], "it wrote nothing");
+    assert_eq!(outcomes(&undo(&world, &of).await), [Outcome::Undone]);
+}
+
+/// Else it would have to be taken back before the run before it can be.
+#[tokio::test]
+async fn a_dead_run_that_wrote_nothing_is_in_nobodys_way_once_an_undo_was_shown() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::Works);
+    world.only_front(0);
+    let first = fixed(&mut world).await;
+    world.list_as(&house, crate::fake::CONTROL, REGION, "h0");
+    world.run = remediation::RunId::start();
+    let writes = world.count(Write);
+    world.slow(ONE, Write, Wait::Time(Duration::from_secs(60)));
+    tokio::select! {
+        report = run(&world, Mode::Apply) => panic!("{report:?}"),
+        () = world.until(Write, writes + 1) => {}
+    }
+    world.pass(301);
+    world.slow(ONE, Write, Wait::Turns(1));
+    assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Held], "the dead run may have written after it");
+    let plan = crate::fake::plans(world.folder.path()).into_iter().find(|plan| plan.id.run == world.run).unwrap();
+    let dead = Taken { key: plan.id.plan_key(), plan, report: None, only: BTreeSet::new() };
+    let shown = undo_as(&world, &dead, &Undo::Show { drifted: Drifted::Hold }).await.report;
+    assert!(outcomes(&shown).iter().all(|outcome| *outcome == Outcome::Undone), "{shown:?}");
+    assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Undone]);
+}

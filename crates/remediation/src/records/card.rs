@@ -204,16 +204,13 @@ impl Card {
 
     /// The same with another claim. One whose time is up is of a run that never came back: that it may have written is
     /// remembered. It has not where it was to make the same changes, and each of them is `still_to_be_made`. What an undo
-    /// left undone, the same undo does again. Where an undo is taken back, what it had taken back may be in force from now
-    /// on.
+    /// left undone, the same undo does again; what it was taking back may be taken back.
     #[must_use]
     pub fn claim(mut self, claim: Claim, still_to_be_made: bool) -> Self {
         if let Some(write) = self.cut_off().filter(|write| !still_to_be_made || write.part != claim.part) {
             self.remember(write);
         }
-        for write in &mut self.writes {
-            write.undone_by.take_if(|undo| Some(*undo) == claim.undoes);
-        }
+        self = self.in_force_again();
         // Clocks are apart: what this claim's own batch said before it is not said under it.
         let before = self.writes.iter().filter(|write| (write.run, write.batch) == (claim.run, claim.batch));
         let after = before.filter_map(|write| write.at.checked_add(SignedDuration::from_millis(1)).ok()).max();
@@ -224,7 +221,24 @@ impl Card {
 
     /// What our runs have written to it, the oldest first; last, what the run that has claimed it may have written.
     pub fn all_writes(&self) -> impl DoubleEndedIterator<Item = Write> {
-        self.writes.iter().cloned().chain(self.cut_off())
+        let writes = self.writes.iter().map(|write| Write { undone_by: self.undone_by_now(write), ..write.clone() });
+        writes.chain(self.cut_off())
+    }
+
+    /// The undo that has taken a write back, where nothing is taking that back in its turn.
+    fn undone_by_now(&self, write: &Write) -> Option<RunId> {
+        let undoes = self.claim.as_ref().and_then(|claim| claim.undoes);
+        write.undone_by.filter(|undo| Some(*undo) != undoes)
+    }
+
+    /// The same after the undo that has claimed it has put back in force what another undo had taken back.
+    #[must_use]
+    pub fn in_force_again(mut self) -> Self {
+        let undone_by: Vec<_> = self.writes.iter().map(|write| self.undone_by_now(write)).collect();
+        for (write, undone_by) in self.writes.iter_mut().zip(undone_by) {
+            write.undone_by = undone_by;
+        }
+        self
     }
 
     /// What the run that has claimed it may have written, where it has not said so.
@@ -239,15 +253,20 @@ impl Card {
     /// The same after the run `by` has taken this part of what a run had written back.
     #[must_use]
     pub fn undone(mut self, id: &BatchId, part: &str, by: RunId) -> Self {
-        for write in self.writes.iter_mut().filter(|write| write.is_of(id, part)) {
-            write.undone_by.get_or_insert(by);
+        if let Some(cut_off) = self.cut_off().filter(|write| write.is_of(id, part)) {
+            self.remember(cut_off);
+        }
+        if self.undone_by(id, part).is_none() {
+            for write in self.writes.iter_mut().filter(|write| write.is_of(id, part)) {
+                write.undone_by = Some(by);
+            }
         }
         self
     }
 
     /// The undo that has taken this part of what a run had written back.
     pub fn undone_by(&self, id: &BatchId, part: &str) -> Option<RunId> {
-        self.writes.iter().filter(|write| write.is_of(id, part)).find_map(|write| write.undone_by)
+        self.all_writes().filter(|write| write.is_of(id, part)).find_map(|write| write.undone_by)
     }
 
     /// The same without a claim.
@@ -289,10 +308,12 @@ impl Card {
         (fixes.len() as u64 >= u64::from(fight.fixes)).then(|| FoughtOver { since: now, reports: reports() })
     }
 
-    /// What was written after `run` had, or may have been, and was not taken back: the newest first.
+    /// What was written after `run` had, or may have been, and was not taken back: the newest first. A run of which
+    /// nothing is in force has left nothing to take back.
     pub fn written_after(&self, run: RunId) -> Vec<Write> {
         let after = self.all_writes().rev().take_while(|write| write.run != run);
-        after.filter(|write| !write.is_undone() && write.run.started() >= run.started()).collect()
+        let counts = |write: &Write| !write.is_undone() && write.is_in_force() && write.run.started() >= run.started();
+        after.filter(counts).collect()
     }
 }
 
@@ -305,6 +326,11 @@ impl Write {
     /// Whether an undo has taken it back.
     pub fn is_undone(&self) -> bool {
         self.undone_by.is_some()
+    }
+
+    /// Whether anything of it was in force when it ended, or may have been.
+    fn is_in_force(&self) -> bool {
+        self.ended == Ended::CutOff || !self.took.is_empty()
     }
 
     fn is_of(&self, id: &BatchId, part: &str) -> bool {
@@ -335,7 +361,8 @@ mod tests {
     }
 
     fn write(run: RunId, second: i64, ended: Ended) -> Write {
-        Write { run, batch: 1, at: at(second), ended, part: "digest".into(), took: Vec::new(), undone_by: None }
+        let took = if ended == Ended::CutOff { Vec::new() } else { vec![0] };
+        Write { run, batch: 1, at: at(second), ended, part: "digest".into(), took, undone_by: None }
     }
 
     fn card() -> Card {
@@ -474,8 +501,12 @@ mod tests {
         assert_eq!((by(&undone, &digest), by(&undone, &another)), (None, Some(undo)));
         let again = undone.clone().undone(&later.id(RULE), &later.part, RunId::start());
         assert_eq!(again, undone, "who took it back first has");
-        let back = undone.claim(claim(RunId::start(), "third", Some(undo)), false).release();
-        assert_eq!(back, card, "the undo is taken back");
+        let taking_back = undone.clone().claim(claim(RunId::start(), "third", Some(undo)), false);
+        assert_eq!(by(&taking_back, &another), None, "the undo may be taken back");
+        assert_eq!(taking_back.clone().release(), undone, "the undo of the undo has written nothing");
+        assert_eq!(taking_back.clone().in_force_again().release(), card, "the undo is taken back");
+        let next = taking_back.claim(claim(RunId::start(), "next", None), false).release();
+        assert_eq!(next, card, "the undo of the undo never came back");
     }
 
     #[test]
@@ -495,10 +526,13 @@ mod tests {
         let writes = runs.iter().zip(ended).zip(undone_by);
         let writes = writes.map(|((run, ended), undone_by)| Write { undone_by, ..write(*run, 1, ended) });
         let card = writes.fold(card(), |card, write| card.hold(write).release());
-        let after = |run| card.written_after(run).iter().map(|write| write.run).collect::<Vec<_>>();
-        assert_eq!(after(runs[0]), [runs[3], runs[2]]);
-        assert!(after(runs[3]).is_empty());
+        let after = |card: &Card, run| card.written_after(run).iter().map(|write| write.run).collect::<Vec<_>>();
+        assert_eq!(after(&card, runs[0]), [runs[3], runs[2]]);
+        assert!(after(&card, runs[3]).is_empty());
         let last = write(runs[3], 1, Ended::Unproved);
-        assert_eq!(card.undone(&last.id(RULE), &last.part, RunId::start()).written_after(runs[0]).len(), 1);
+        let unneeded = Write { took: Vec::new(), ..write(RunId::start(), 2, Ended::Unproved) };
+        let card = card.hold(unneeded).release();
+        assert_eq!(after(&card, runs[0]), [runs[3], runs[2]], "somebody else had made all of it already");
+        assert_eq!(after(&card.undone(&last.id(RULE), &last.part, RunId::start()), runs[0]), [runs[2]]);
     }
 }

@@ -342,7 +342,7 @@ impl Card {
     /// Whether a later run than `run` has written, and was not taken back.
     fn written_after(&self, run: Run) -> bool {
         let mut after = self.all_writes().rev().take_while(|write| write.run != run);
-        after.any(|write| !write.is_undone && write.run >= run)
+        after.any(|write| !write.is_undone && (write.ended == Ended::CutOff || write.took) && write.run >= run)
     }
 }
 
@@ -454,6 +454,10 @@ impl Protocol {
             What::GiveUp => card.claim = None,
             What::Hold | What::Release | What::Keep => {
                 let run = self.undoes(p).filter(|_| process.proved || what == What::Keep);
+                if let Some(write) = card.cut_off().filter(|write| Some(write.run) == run) {
+                    card.remember(write);
+                    card.claim.iter_mut().for_each(|claim| claim.said = true);
+                }
                 card.writes.iter_mut().filter(|write| Some(write.run) == run).for_each(|write| write.is_undone = true);
                 if what == What::Release {
                     card.claim = None;

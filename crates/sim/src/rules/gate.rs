@@ -7,7 +7,7 @@ use remediation::{Error, Finding, Proposal, Resource, Result, Rule, Seen, Side, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, GONE, named};
+use super::{Client, GONE, REFUSED, named};
 use crate::actor::Actor;
 use crate::cloud::{QUOTA, Request, State};
 use crate::invariants::Applying;
@@ -157,7 +157,7 @@ async fn write(client: &Client, arn: &str, change: &Replace, applying: &Applying
     }
     if !missing.is_empty() && found.len() < change.take.len() {
         // Somebody else has closed what was to be narrowed, or what is put back would open it again.
-        let would_open = || Error::new(GET, remediation::ErrorKind::Permanent, "it has changed since the fix");
+        let would_open = || Error::new(GET, remediation::ErrorKind::Permanent, REFUSED);
         return if change.narrows() { Err(Error::unneeded(GET)) } else { Err(would_open()) };
     }
     let mut added = Vec::new();
