@@ -207,6 +207,54 @@ pub const MUTANTS: &[Mutant] = &[
         "None => match self.started(runbook, parameters).await? {",
         "None => match self.started(runbook, parameters).await?.filter(String::is_empty) {",
     ),
+    mutant(
+        "an old look is looked again, for a fix",
+        "crates/engine/src/lib.rs",
+        "if !is_old(looked) {",
+        "if !is_old(looked) || looked > Timestamp::MIN {",
+    ),
+    mutant(
+        "an old look is looked again, for an undo",
+        "crates/engine/src/undo.rs",
+        "if !is_old(ready.looked) {",
+        "if !is_old(ready.looked) || ready.looked > Timestamp::MIN {",
+    ),
+    mutant(
+        "a write ends with its claim",
+        "crates/engine/src/write.rs",
+        "if self.clock.now() < claimed.until() { apply",
+        "if claimed.until() > Timestamp::MIN { apply",
+    ),
+    mutant(
+        "what nobody answered for is ours where it is half made",
+        "crates/engine/src/prove.rs",
+        "Some(Side::Neither) => written.unanswered() == Some(*place),",
+        "Some(Side::Neither) => written.unanswered() == Some(usize::MAX),",
+    ),
+    mutant(
+        "a look after what nobody answered for waits",
+        "crates/engine/src/prove.rs",
+        "let wait = if written.unanswered().is_some() {",
+        "let wait = if written.unanswered() == Some(usize::MAX) {",
+    ),
+    mutant(
+        "of what nothing is in force, nothing is to be taken back first",
+        "crates/remediation/src/records/card.rs",
+        "self.ended == Ended::CutOff || !self.took.is_empty()",
+        "self.ended == Ended::CutOff || self.took.len() < usize::MAX",
+    ),
+    mutant(
+        "a dead run that an undo has shown to have written nothing is taken back",
+        "crates/engine/src/undo.rs",
+        "self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await;",
+        "if writes && trip.deadline.left().is_zero() { self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await; }",
+    ),
+    mutant(
+        "what an undo has taken back is in force again only where its own undo has written",
+        "crates/engine/src/claim.rs",
+        "let card = if has_written { card.in_force_again() } else { card };",
+        "let card = if has_written || !is_taken_back { card.in_force_again() } else { card };",
+    ),
 ];
 
 #[cfg(test)]
