@@ -69,7 +69,7 @@ impl<R: Rule> Engine<R> {
             let looked = Box::pin(self.look(&findings[0].finding)).await.map_err(Found::of)?;
             let Looked { seen, calls, .. } = looked;
             let proposal = self.plan(findings, &seen);
-            let sides: Vec<_> = changes.iter().map(|change| R::side(change, &seen.state)).collect();
+            let sides = sides::<R>(changes, &seen);
             let all_took = sides.iter().all(|side| *side == Side::After);
             *last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (sides, proposal.notes.clone());
             match what_is_left(&proposal) {
@@ -98,8 +98,12 @@ pub(crate) async fn settled(written: &Written, within: Duration) -> Duration {
 
 /// Which of the changes are in force.
 pub(crate) fn taken<R: Rule>(changes: &[R::Change], seen: &Seen<R::State>) -> Vec<usize> {
-    let sides: Vec<_> = changes.iter().map(|change| R::side(change, &seen.state)).collect();
-    after(&sides)
+    after(&sides::<R>(changes, seen))
+}
+
+/// Where each of these changes stands.
+pub(crate) fn sides<R: Rule>(changes: &[R::Change], seen: &Seen<R::State>) -> Vec<Side> {
+    changes.iter().map(|change| R::side(change, &seen.state)).collect()
 }
 
 fn after(sides: &[Side]) -> Vec<usize> {

@@ -17,7 +17,7 @@ use remediation::{
 
 use crate::cards::{Cards, CardsError, Known};
 use crate::claim::{CameOfIt, CameOfUndo, Claimed, PartOf, Purpose, Undoes};
-use crate::prove::{look_until, outcome_of, settled, taken};
+use crate::prove::{look_until, outcome_of, settled, sides, taken};
 use crate::record::unstored;
 use crate::resolve::{Looked, Row, Verdict};
 use crate::workers::{About, Placed};
@@ -543,11 +543,6 @@ fn to_take_back<R: Rule>(
         return Err(Verdict::new(Outcome::Held, detail));
     }
     Ok(sided.into_iter().filter(|(_, side)| *side != Side::Before).map(|(change, _)| change.clone()).collect())
-}
-
-/// Where each of these changes stands.
-fn sides<R: Rule>(changes: &[R::Change], seen: &Seen<R::State>) -> Vec<Side> {
-    changes.iter().map(|change| R::side(change, &seen.state)).collect()
 }
 
 /// Whether this is what the person was shown, where somebody was.
