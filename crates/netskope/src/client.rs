@@ -14,7 +14,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Request, Response, StatusCode, redirect};
+use reqwest::{Method, Request, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 use url::{Host, Url};
@@ -128,6 +128,13 @@ impl Default for Options {
     }
 }
 
+/// What carries the requests.
+#[derive(Clone)]
+enum Carrier {
+    Network(reqwest::Client),
+    InItsPlace(Arc<dyn Transport>),
+}
+
 /// Holds requests to a rate.
 type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
@@ -146,8 +153,8 @@ impl Clock for TokioClock {
 /// A client for one tenant. Clones share the connections and the rate limit.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    endpoint: Endpoint,
+    url: Url,
+    carrier: Carrier,
     token: SecretString,
     limiter: Arc<Limiter>,
     options: Options,
@@ -157,7 +164,7 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("endpoint", &self.endpoint.url.as_str()).finish_non_exhaustive()
+        f.debug_struct("Client").field("url", &self.url.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -171,16 +178,15 @@ impl Client {
         if !(1..=MAX_PAGE_SIZE).contains(&options.page_size) {
             return Err(Error::PageSize(options.page_size));
         }
-        let http = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(options.timeout)
-            .build()
-            .map_err(|error| Error::Http(chain(&error)))?;
+        let Endpoint { url, transport } = endpoint;
+        let carrier = match transport {
+            Some(transport) => Carrier::InItsPlace(transport),
+            None => Carrier::Network(network(options.timeout).map_err(|error| Error::Http(chain(&error)))?),
+        };
         let quota = Quota::with_period(BETWEEN_REQUESTS).unwrap_or(Quota::per_second(NonZeroU32::MIN));
         let (limiter, reached) =
             (Arc::new(Limiter::direct_with_clock(quota, TokioClock(Instant::now()))), Arc::default());
-        Ok(Self { http, endpoint, token, limiter, options, reached })
+        Ok(Self { url, carrier, token, limiter, options, reached })
     }
 
     /// The same client with another token.
@@ -231,7 +237,7 @@ impl Client {
         while let Err(early) = self.limiter.check() {
             sleep(early.wait_time_from(self.limiter.clock().now())).await;
         }
-        let mut url = self.endpoint.url.clone();
+        let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1", "security_assessment"]);
         }
@@ -246,10 +252,11 @@ impl Client {
             ("limit", &rows),
             ("skip", &skip),
         ];
-        let request = self.http.get(url).query(&query).build().map_err(|error| self.transport(error))?;
-        let answer = match &self.endpoint.transport {
-            Some(transport) => transport.send(request).await.map_err(PageError::Transport)?,
-            None => self.http.execute(request).await.map_err(|error| self.transport(error))?,
+        url.query_pairs_mut().extend_pairs(query);
+        let request = Request::new(Method::GET, url);
+        let answer = match &self.carrier {
+            Carrier::Network(http) => http.execute(request).await.map_err(|error| self.transport(error))?,
+            Carrier::InItsPlace(transport) => transport.send(request).await.map_err(PageError::Transport)?,
         };
         self.reached.store(true, Ordering::Relaxed);
         let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
@@ -287,7 +294,7 @@ impl Client {
         let is_connect = error.is_connect();
         let reason = self.redact(&chain(&error.without_url()));
         if is_connect && !self.reached.load(Ordering::Relaxed) {
-            let host = self.endpoint.url.host_str().unwrap_or_default().to_owned();
+            let host = self.url.host_str().unwrap_or_default().to_owned();
             return PageError::Unreachable { host, reason };
         }
         PageError::Transport(reason)
@@ -302,6 +309,11 @@ impl Client {
     pub(crate) fn forms(&self) -> Forms {
         Forms::of(&self.token)
     }
+}
+
+fn network(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    let http = reqwest::Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT_TIMEOUT);
+    http.timeout(timeout).build()
 }
 
 /// The seconds or the date of a Retry-After header.

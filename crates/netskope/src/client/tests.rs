@@ -533,7 +533,7 @@ async fn an_address_at_which_nothing_ever_answered_fails_within_seconds_and_says
         let error = pages(&client).await.unwrap_err();
         assert!(started.elapsed() < Duration::from_secs(20), "{:?}: {error}", started.elapsed());
         let said = error.to_string();
-        let parts = ["cannot be reached", "netskope_tenant", client.endpoint.url.host_str().unwrap()];
+        let parts = ["cannot be reached", "netskope_tenant", client.url.host_str().unwrap()];
         assert!(error.is_unreachable() && parts.iter().all(|part| said.contains(part)), "{said}");
         assert!(matches!(page_error(Err(error)), PageError::Unreachable { .. }));
     }
