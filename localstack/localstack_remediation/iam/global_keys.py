@@ -6,6 +6,8 @@ aws:RequestTag, aws:ResourceTag and aws:TagKeys are global by name and not here:
 them for each action that has them.
 """
 
+from functools import lru_cache
+
 from .matching import matches
 
 KEYS = (
@@ -35,6 +37,7 @@ KEYS = (
 NOT_IN_RESOURCE_POLICIES = ("lambda:SourceFunctionArn",)
 
 
+@lru_cache(maxsize=16384)
 def is_global(key: str) -> bool:
     return any(matches(pattern, key, ignore_case=True) for pattern in KEYS)
 

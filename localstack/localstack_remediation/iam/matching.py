@@ -16,6 +16,7 @@ def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
     return _compiled(pattern, ignore_case).fullmatch(text) is not None
 
 
+@lru_cache(maxsize=65536)
 def arn_matches(pattern: str, arn: str) -> bool:
     """Part by part, so that a wildcard never reaches over a colon; only the last part may hold colons."""
     if pattern == "*":
