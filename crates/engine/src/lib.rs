@@ -481,12 +481,12 @@ impl<R: Rule> Engine<R> {
         };
         let (written, proof) =
             self.while_claimed(claimed, job.deadline, Box::pin(self.write_and_prove(&order, &decided, job))).await;
-        let took = in_force(&proof, &written);
+        let took = in_force(proof.sides.as_deref(), &written);
         let Proof { found, notes, .. } = proof;
         if let Some(error) = written.failure.as_ref().filter(|error| error.is_of_account()) {
             self.problems.count(decided.work.account(), error, decided.work.findings.len());
         }
-        let has_ended = written.has_ended() && self.has_set_nothing_going(&decided, &written).await;
+        let has_ended = written.may_still_come().is_none() && self.has_set_nothing_going(&decided, &written).await;
         let judged = judge(found, written.failure);
         self.count_effect(&job.id, decided.work.account(), judged.effect).await;
         let write = (written.begun > 0).then(|| self.written(&job.id, claimed, judged.outcome, &took));

@@ -22,8 +22,8 @@ const SETTLED: Duration = Duration::from_secs(7);
 pub(crate) struct Proof {
     /// The proof that the resource complies, or what it is instead.
     pub(crate) found: Result<Verification, Found>,
-    /// Where the last look found each of the changes; empty where there was no look.
-    pub(crate) sides: Vec<Side>,
+    /// Where the last look found each of the changes, none where nothing is there any more; nothing where it failed.
+    pub(crate) sides: Option<Vec<Side>>,
     /// What the rule noted at the last look.
     pub(crate) notes: Vec<String>,
 }
@@ -84,6 +84,11 @@ impl<R: Rule> Engine<R> {
         let again = |found: &Found| matches!(found, Found::Left(_) | Found::Later(_) | Found::Unseen(_)) && !is_seen();
         let found = look_until(within, look, again).await;
         let (sides, notes) = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let sides = match &found {
+            Err(Found::Unseen(_)) => None,
+            Err(Found::Gone(_)) => Some(Vec::new()),
+            _ => Some(sides),
+        };
         Proof { found, sides, notes }
     }
 }
@@ -96,17 +101,13 @@ pub(crate) async fn settled(written: &Written, within: Duration) -> Duration {
     within - wait
 }
 
-/// Which of the changes are in force.
-pub(crate) fn taken<R: Rule>(changes: &[R::Change], seen: &Seen<R::State>) -> Vec<usize> {
-    after(&sides::<R>(changes, seen))
-}
-
 /// Where each of these changes stands.
 pub(crate) fn sides<R: Rule>(changes: &[R::Change], seen: &Seen<R::State>) -> Vec<Side> {
     changes.iter().map(|change| R::side(change, &seen.state)).collect()
 }
 
-fn after(sides: &[Side]) -> Vec<usize> {
+/// The places of those that are in force.
+pub(crate) fn after(sides: &[Side]) -> Vec<usize> {
     let sides = sides.iter().enumerate();
     sides.filter(|(_, side)| **side == Side::After).map(|(place, _)| place).collect()
 }
@@ -194,18 +195,18 @@ fn effect_of(error: &Error) -> Effect {
     }
 }
 
-/// Which changes are in force because of this run: of those that were begun, the ones that the last look found so, and
-/// the one whose end was not awaited, because what was set going may still bring it about; where there was no look, all.
-/// One that nobody answered for and that is half made is, too. What somebody else had made already is none of them.
-pub(crate) fn in_force(proof: &Proof, written: &Written) -> Vec<usize> {
-    let is_seen = |place: &usize| match proof.sides.get(*place) {
-        _ if matches!(proof.found, Err(Found::Unseen(_))) => true,
-        Some(Side::Neither) => written.unanswered() == Some(*place),
-        side => side == Some(&Side::After),
+/// Which changes are in force because of this run: of those that were begun, the ones that the last look found so, or all
+/// where it failed; and the one that may take yet. One of which the answer was lost and that is half made is, too. What
+/// somebody else had made already is none of them.
+pub(crate) fn in_force(sides: Option<&[Side]>, written: &Written) -> Vec<usize> {
+    let is_seen = |place: &usize| match sides.map(|sides| sides.get(*place)) {
+        None | Some(Some(Side::After)) => true,
+        Some(Some(Side::Neither)) => written.unanswered() == Some(*place),
+        Some(Some(Side::Before) | None) => false,
     };
     let is_ours = |place: &usize| !written.unneeded.contains(place);
-    let unfinished = written.unfinished();
-    (0..written.begun).filter(|place| is_ours(place) && (is_seen(place) || unfinished == Some(*place))).collect()
+    let may_still_come = written.may_still_come();
+    (0..written.begun).filter(|place| is_ours(place) && (is_seen(place) || may_still_come == Some(*place))).collect()
 }
 
 #[cfg(test)]
@@ -218,22 +219,25 @@ mod tests {
     use crate::fake::failure;
 
     /// Two changes were begun, and the second one failed.
-    fn took(second: remediation::ErrorKind, sides: [Side; 2], unneeded: &[usize]) -> Vec<usize> {
+    fn took(second: Error, sides: Option<&[Side]>, unneeded: &[usize]) -> Vec<usize> {
         let unneeded: BTreeSet<_> = unneeded.iter().copied().collect();
-        let written = Written { done: 1, begun: 2, unneeded, failure: Some(failure("test:Close", second)) };
-        let proof = Proof { found: Err(Found::Left(String::new())), sides: sides.to_vec(), notes: Vec::new() };
-        in_force(&proof, &written)
+        in_force(sides, &Written { done: 1, begun: 2, unneeded, failure: Some(second) })
     }
 
     #[test]
     fn in_force_is_what_a_look_finds_so_and_what_may_still_come() {
         use Side::{After, Before, Neither};
-        assert_eq!(took(Transient, [After, Before], &[]), [0], "a look finds that it did not take");
-        assert_eq!(took(Transient, [After, After], &[]), [0, 1]);
-        assert_eq!(took(Transient, [After, Neither], &[]), [0, 1], "it is half made, and nobody answered");
-        assert_eq!(took(AccessDenied, [After, Neither], &[]), [0], "that was somebody else");
-        assert!(took(Transient, [Neither, Before], &[]).is_empty(), "that was somebody else, after it");
-        assert_eq!(took(Unfinished, [Before, Before], &[]), [1], "it may still come");
-        assert_eq!(took(Transient, [After, After], &[0]), [1], "somebody else had made it already");
+        let failed = |kind| failure("test:Close", kind);
+        let answered = || Error { code: Some("InternalError".into()), ..failed(Transient) };
+        assert_eq!(took(answered(), Some(&[After, Before]), &[]), [0], "a look finds that it did not take");
+        assert_eq!(took(answered(), Some(&[After, After]), &[]), [0, 1]);
+        assert_eq!(took(answered(), Some(&[After, Neither]), &[]), [0, 1], "it is half made");
+        assert_eq!(took(failed(AccessDenied), Some(&[After, Neither]), &[]), [0], "that was somebody else");
+        assert!(took(answered(), Some(&[Neither, Before]), &[]).is_empty(), "that was somebody else, after it");
+        assert_eq!(took(failed(Unfinished), Some(&[Before, Before]), &[]), [1], "it may still come");
+        assert_eq!(took(failed(Transient), Some(&[Before, Before]), &[]), [1], "nobody answered: it may still come");
+        assert_eq!(took(answered(), Some(&[After, After]), &[0]), [1], "somebody else had made it already");
+        assert_eq!(took(failed(AccessDenied), None, &[]), [0, 1], "nobody has seen that they are not");
+        assert!(took(answered(), Some(&[]), &[]).is_empty(), "nothing is there any more");
     }
 }

@@ -17,7 +17,7 @@ use remediation::{
 
 use crate::cards::{Cards, CardsError, Known};
 use crate::claim::{CameOfIt, CameOfUndo, Claimed, PartOf, Purpose, Undoes};
-use crate::prove::{look_until, outcome_of, settled, sides, taken};
+use crate::prove::{after, in_force, look_until, outcome_of, settled, sides};
 use crate::record::unstored;
 use crate::resolve::{Looked, Row, Verdict};
 use crate::workers::{About, Placed};
@@ -140,8 +140,9 @@ struct LastLook {
     found: std::result::Result<Verification, Found>,
     /// What the resource is now, by the last look.
     is_now: String,
-    /// Which of the undo's own changes are in force, by the last look.
-    took: Vec<usize>,
+    /// Where the last look found each of the undo's own changes, none where nothing is there any more; nothing where it
+    /// failed.
+    sides: Option<Vec<Side>>,
 }
 
 /// What a fresh look after an undo found, where it was not what was there before the fix.
@@ -409,13 +410,12 @@ impl<R: Rule> Engine<R> {
             deadline,
         };
         let (written, last) = self.while_claimed(claimed, deadline, Box::pin(self.take_back(&order, ready))).await;
-        let is_ours = |place: &usize| last.took.contains(place) && !written.unneeded.contains(place);
-        let took: Vec<_> = (0..written.begun).filter(is_ours).collect();
+        let took = in_force(last.sides.as_deref(), &written);
         let of = PartOf { id: &trip.run, part: &ready.part };
         let came = CameOfUndo { of, is_taken_back: last.found.is_ok(), has_written: !took.is_empty() };
-        let kept = match written.has_ended() {
-            true => claimed.release(Some(CameOfIt::Undo(came))).await,
-            false => claimed.hold(Some(CameOfIt::Undo(came))).await,
+        let kept = match written.may_still_come() {
+            None => claimed.release(Some(CameOfIt::Undo(came))).await,
+            Some(_) => claimed.hold(Some(CameOfIt::Undo(came))).await,
         };
         let verdict = judged(&last, written.failure);
         tracing::info!(outcome = %verdict.outcome, written = written.done, "taken back");
@@ -447,11 +447,11 @@ impl<R: Rule> Engine<R> {
         let written = self.write(order).await;
         let within = self.bounds.verify_within.min(order.deadline.left());
         let within = settled(&written, within).await;
-        // Without a look, all that was begun may be in force.
-        let last = Mutex::new((String::new(), (0..written.begun).collect()));
+        let last = Mutex::new((String::new(), None::<Vec<Side>>));
         let look = || async {
             let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, order.finding)).await;
             let looked = looked.map_err(|error| {
+                last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1 = error.is_gone().then(Vec::new);
                 if error.is_gone() {
                     Found::Gone(error.to_string())
                 } else {
@@ -467,19 +467,22 @@ impl<R: Rule> Engine<R> {
             } else {
                 format!("it violates again: {violates}")
             };
-            let took = taken::<R>(&ready.changes, &looked.seen);
-            *last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (now, took);
+            let sides = sides::<R>(&ready.changes, &looked.seen);
+            *last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (now, Some(sides));
             if left.is_empty() {
                 Ok(looked.calls)
             } else {
                 Err(Found::Other(format!("a fresh look finds that this is not taken back: {}", left.join("; "))))
             }
         };
-        let is_seen = || written.is_seen(&last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1);
+        let is_seen = || {
+            let last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            last.1.as_deref().is_some_and(|sides| written.is_seen(&after(sides)))
+        };
         let again = |found: &Found| matches!(found, Found::Other(_)) && !is_seen();
         let found = look_until(within, look, again).await;
-        let (is_now, took) = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        (written, LastLook { found, is_now, took })
+        let (is_now, sides) = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        (written, LastLook { found, is_now, sides })
     }
 }
 

@@ -52,10 +52,11 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// The place of the change that was begun and whose end was not awaited.
-    pub(crate) fn unfinished(&self) -> Option<usize> {
-        let failure = self.failure.as_ref().filter(|error| error.kind == ErrorKind::Unfinished);
-        failure.and(self.begun.checked_sub(1))
+    /// The place of the change that was begun and may take yet: its end was not awaited, or nobody answered.
+    pub(crate) fn may_still_come(&self) -> Option<usize> {
+        let unanswered = |error: &Error| error.kind == ErrorKind::Transient && error.code.is_none();
+        let goes_on = |error: &Error| error.kind == ErrorKind::Unfinished || unanswered(error);
+        (self.done < self.begun && self.failure.as_ref().is_some_and(goes_on)).then_some(self.done)
     }
 
     /// The place of the change that was begun, and of which the answer that is missing may have been a yes.
@@ -70,13 +71,6 @@ impl Written {
         let Some(failure) = &self.failure else { return false };
         let count = if is_open(failure) { self.begun } else { self.done };
         (0..count).all(|place| took.contains(&place))
-    }
-
-    /// Whether nothing that was begun goes on. Of a call to which nobody answered, it is not known.
-    pub(crate) fn has_ended(&self) -> bool {
-        let unanswered = |error: &Error| error.kind == ErrorKind::Transient && error.code.is_none();
-        let goes_on = |error: &Error| error.kind == ErrorKind::Unfinished || unanswered(error);
-        self.begun == self.done || !self.failure.as_ref().is_some_and(goes_on)
     }
 }
 

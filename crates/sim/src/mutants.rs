@@ -156,8 +156,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "what an unfinished write may have put in force",
         "crates/engine/src/prove.rs",
-        "(is_seen(place) || unfinished == Some(*place))",
-        "(is_seen(place) || unfinished == Some(usize::MAX))",
+        "(is_seen(place) || may_still_come == Some(*place))",
+        "(is_seen(place) || may_still_come == Some(usize::MAX))",
     ),
     mutant(
         "what somebody else had made is none of ours",
@@ -228,8 +228,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "what nobody answered for is ours where it is half made",
         "crates/engine/src/prove.rs",
-        "Some(Side::Neither) => written.unanswered() == Some(*place),",
-        "Some(Side::Neither) => written.unanswered() == Some(usize::MAX),",
+        "Some(Some(Side::Neither)) => written.unanswered() == Some(*place),",
+        "Some(Some(Side::Neither)) => written.unanswered() == Some(usize::MAX),",
     ),
     mutant(
         "a look after what nobody answered for waits",

@@ -402,7 +402,7 @@ async fn a_name_that_leads_to_another_resource_by_now_was_not_shown() {
 async fn a_write_to_which_nobody_answered_keeps_its_claim() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true], Script::WriteFails(Transient));
-    assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::Deferred]);
+    assert_eq!(outcomes(&run_with(&world, IMPATIENT, Deadline::never()).await), [Outcome::Deferred]);
     let card = world.card(&house).unwrap();
     assert!(card.claim.is_some() && card.writes[0].ended == Ended::Unproved, "{card:?}");
     world.script(&house, Script::Works);
@@ -421,7 +421,7 @@ async fn a_write_to_which_nobody_answered_keeps_its_claim() {
     assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Undone]);
 
     let answered = world.house(TWO, REGION, &[true], Script::WriteFails(Throttled));
-    run(&world, Mode::Apply).await;
+    run_with(&world, IMPATIENT, Deadline::never()).await;
     assert!(world.card(&answered).unwrap().claim.is_none(), "it is over");
 }
 
@@ -459,7 +459,7 @@ async fn a_runbook_that_goes_on_although_the_write_failed_keeps_the_claim() {
 async fn who_takes_a_claim_over_looks_again() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true, true], Script::WriteFails(Transient));
-    run(&world, Mode::Apply).await;
+    run_with(&world, IMPATIENT, Deadline::never()).await;
     world.script(&house, Script::Works);
     world.pass(301);
     world.slow(ONE, Look, Wait::Time(Duration::from_millis(500)));

@@ -91,7 +91,7 @@ async fn a_write_does_not_go_on_when_its_claim_is_over() {
         world.until(Write, 1).await;
         world.pass(301);
     };
-    let (report, ()) = tokio::join!(run(&world, Mode::Apply), stands_still);
+    let (report, ()) = tokio::join!(run_with(&world, IMPATIENT, Deadline::never()), stands_still);
     assert_eq!(outcomes(&report), [Outcome::Unverified], "{report:?}");
     let detail = report.findings[0].detail.as_deref().unwrap();
     assert!(detail.contains("had not ended when the claim on the resource was over"), "{detail}");

@@ -237,6 +237,28 @@ async fn an_undo_that_failed_says_that_nothing_of_it_is_in_force() {
     assert_eq!((outcomes(&undone), &undone.findings[0].took[..]), (vec![Outcome::Undone], &[0, 1][..]), "{undone:?}");
 }
 
+/// A call to which nobody answered may take after the last look.
+#[tokio::test]
+async fn what_takes_once_its_run_has_ended_is_taken_back() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::WriteFails(Transient));
+    let report = run_with(&world, IMPATIENT, Deadline::never()).await;
+    assert_eq!((outcomes(&report), &report.findings[0].took[..]), (vec![Outcome::Deferred], &[0][..]), "{report:?}");
+    world.set_door(&house, 0, false);
+    world.pass(301);
+    let late = taken(&world, &report).await;
+    let undone = undo(&world, &late).await;
+    assert_eq!(
+        (outcomes(&undone), &undone.findings[0].took[..]),
+        (vec![Outcome::Deferred], &[0][..]),
+        "of an undo, too"
+    );
+    world.script(&house, Script::Works);
+    world.pass(301);
+    let undone = undo(&world, &late).await;
+    assert!(outcomes(&undone) == [Outcome::Undone] && world.doors()[&house] == [true], "{undone:?}");
+}
+
 #[tokio::test]
 async fn what_has_drifted_is_shown_and_put_back_where_that_is_asked_for() {
     let mut world = World::new();
