@@ -25,7 +25,7 @@ test: (_needs "test") check-format test-all lint
 
 [parallel]
 [private]
-test-all: test-setup test-rust simulate test-terraform test-emulator
+test-all: test-setup test-rust test-seeds test-terraform test-emulator
 
 # Build everything that tests run
 build: (_needs "build")
@@ -92,6 +92,11 @@ test-setup: (_needs "test-setup")
 # Clippy, with warnings denied
 lint: (_needs "lint")
     cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+# A thousand seeds of the simulator, which the other tests have built already: `simulate` has a build of its own
+[private]
+test-seeds: build
+    nice "$CARGO_TARGET_DIR/debug/sim"
 
 # The whole loop under faults in virtual time, by seed: --seeds N, --story SEED, --shrink SEED, --replay FILE
 simulate *arguments: (_needs "build")
@@ -169,4 +174,4 @@ _nextest:
 
 [private]
 _deny:
-    @cargo deny --version 2>/dev/null | grep -qF 'cargo-deny {{ deny_version }}' || cargo install cargo-deny --locked --version {{ deny_version }} --root {{ tools }} --target-dir {{ tools }}/build
+    @cargo deny --version 2>/dev/null | grep -qF 'cargo-deny {{ deny_version }}' || cargo install cargo-deny --debug --locked --version {{ deny_version }} --root {{ tools }} --target-dir {{ tools }}/build
