@@ -690,6 +690,13 @@ impl World {
         self.cloud.houses.lock().unwrap().get_mut(house).unwrap().open[door] = open;
     }
 
+    /// Lets the next look find a house as it was before.
+    pub(crate) fn show_once(&self, house: &House, open: &[bool]) {
+        let mut houses = self.cloud.houses.lock().unwrap();
+        let state = houses.get_mut(house).unwrap();
+        (state.shown, state.stale) = (open.to_vec(), 1);
+    }
+
     /// Closes every door of a house, as somebody else would.
     pub(crate) fn close_doors(&self, house: &House) {
         self.cloud.houses.lock().unwrap().get_mut(house).unwrap().open.fill(false);

@@ -16,7 +16,7 @@ use crate::{Engine, Warrant, summaries};
 
 /// So long a look may show what was: EC2 is eventually consistent, most often by seconds
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
-const SETTLED: Duration = Duration::from_secs(7);
+pub(crate) const SETTLED: Duration = Duration::from_secs(7);
 
 /// What fresh looks after a write said.
 pub(crate) struct Proof {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use remediation::records::{Ended, Exempt};
@@ -17,7 +18,7 @@ use remediation::{
 
 use crate::cards::{Cards, CardsError, Known};
 use crate::claim::{CameOfIt, CameOfUndo, Claimed, PartOf, Purpose, Undoes};
-use crate::prove::{after, in_force, look_until, outcome_of, settled, sides};
+use crate::prove::{SETTLED, after, in_force, look_until, outcome_of, settled, sides};
 use crate::record::unstored;
 use crate::resolve::{Looked, Row, Verdict};
 use crate::workers::{About, Placed};
@@ -292,7 +293,7 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Deferred, "no time was left to take it back"));
         }
         let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
-        let Looked { seen, client, began, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
+        let Looked { mut seen, client, mut began, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
         if seen.resource.arn != planned.resource.arn {
             let (found, meant) = (&seen.resource.arn, &planned.resource.arn);
             let message = format!("the finding leads to {found} by now, and the plan is of {meant}");
@@ -310,7 +311,19 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Deferred, busy));
         }
         is_last(&known.card, run.run, drifted)?;
-        let originals = to_take_back::<R>(&written, &seen, drifted)?;
+        let mut originals = to_take_back::<R>(&written, &seen, drifted)?;
+        let unsettled = self.unsettled(&known.card);
+        if originals.len() < written.len() && !unsettled.is_zero() {
+            // What a look finds taken back already may be what was there before the write.
+            tokio::time::sleep(unsettled.min(trip.deadline.left())).await;
+            let again = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
+            let again = again.map_err(|error| self.failed(finding, &error, 1))?;
+            if again.seen.resource.arn != planned.resource.arn {
+                return Err(Verdict::new(Outcome::Deferred, MOVED));
+            }
+            (seen, began) = (again.seen, again.began);
+            originals = to_take_back::<R>(&written, &seen, drifted)?;
+        }
         // What the run that never let go of it had begun may have ended since the look.
         if known.card.claim.is_some() {
             let again = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
@@ -340,6 +353,13 @@ impl<R: Rule> Engine<R> {
         as_shown(trip.how, &seen.resource, &changes)?;
         let (looked, sides) = (began, sides::<R>(&originals, &seen));
         Ok(Ready { resource: seen.resource, looked, changes, originals, sides, part, known, claimed: None })
+    }
+
+    /// How long a look may not show yet what our runs have written.
+    fn unsettled(&self, card: &Card) -> Duration {
+        let Some(last) = card.all_writes().map(|write| write.at).max() else { return Duration::ZERO };
+        let since = Duration::try_from(self.clock.now().duration_since(last)).unwrap_or_default();
+        SETTLED.saturating_sub(since)
     }
 
     /// Keeps on the card that a run is taken back already: an undo was cut off before it could say so, or the run before

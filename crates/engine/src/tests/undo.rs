@@ -237,6 +237,20 @@ async fn an_undo_that_failed_says_that_nothing_of_it_is_in_force() {
     assert_eq!((outcomes(&undone), &undone.findings[0].took[..]), (vec![Outcome::Undone], &[0, 1][..]), "{undone:?}");
 }
 
+/// Of a service that is eventually consistent, which shows what was before.
+#[tokio::test]
+async fn what_was_written_right_before_its_undo_is_looked_at_again() {
+    for shown in [[true, true], [true, false]] {
+        let mut world = World::new();
+        let house = world.house(ONE, REGION, &[true, true], Script::Works);
+        let fixed = fixed(&mut world).await;
+        world.show_once(&house, &shown);
+        let undone = undo(&world, &fixed).await;
+        assert_eq!((outcomes(&undone), undone.findings[0].written), (vec![Outcome::Undone], 2), "{undone:?}");
+        assert_eq!(world.doors()[&house], [true, true]);
+    }
+}
+
 /// A call to which nobody answered may take after the last look.
 #[tokio::test]
 async fn what_takes_once_its_run_has_ended_is_taken_back() {
