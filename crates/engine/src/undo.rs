@@ -359,7 +359,7 @@ impl<R: Rule> Engine<R> {
     fn unsettled(&self, card: &Card) -> Duration {
         let Some(last) = card.all_writes().map(|write| write.at).max() else { return Duration::ZERO };
         let since = Duration::try_from(self.clock.now().duration_since(last)).unwrap_or_default();
-        SETTLED.saturating_sub(since)
+        SETTLED.min(self.bounds.verify_within).saturating_sub(since)
     }
 
     /// Keeps on the card that a run is taken back already: an undo was cut off before it could say so, or the run before

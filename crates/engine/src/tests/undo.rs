@@ -245,7 +245,9 @@ async fn what_was_written_right_before_its_undo_is_looked_at_again() {
         let house = world.house(ONE, REGION, &[true, true], Script::Works);
         let fixed = fixed(&mut world).await;
         world.show_once(&house, &shown);
-        let undone = undo(&world, &fixed).await;
+        let id = BatchId { run: remediation::RunId::start(), ..world.batch().id };
+        let (engine, how) = (world.engine(), write(Drifted::Hold));
+        let undone = engine.undo(id, fixed, &how, Deadline::never()).await.report;
         assert_eq!((outcomes(&undone), undone.findings[0].written), (vec![Outcome::Undone], 2), "{undone:?}");
         assert_eq!(world.doors()[&house], [true, true]);
     }
