@@ -312,27 +312,22 @@ impl<R: Rule> Engine<R> {
         }
         is_last(&known.card, run.run, drifted)?;
         let mut originals = to_take_back::<R>(&written, &seen, drifted)?;
-        let unsettled = self.unsettled(&known.card);
-        if originals.len() < written.len() && !unsettled.is_zero() {
+        let undone_by = known.card.undone_by(run, &part);
+        let unsettled = self.unsettled(&known.card, trip.report);
+        if originals.len() < written.len() && undone_by.is_none() && !unsettled.is_zero() {
             // What a look finds taken back already may be what was there before the write.
             tokio::time::sleep(unsettled.min(trip.deadline.left())).await;
-            let again = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
-            let again = again.map_err(|error| self.failed(finding, &error, 1))?;
-            if again.seen.resource.arn != planned.resource.arn {
-                return Err(Verdict::new(Outcome::Deferred, MOVED));
-            }
-            (seen, began) = (again.seen, again.began);
+            Looked { seen, began, .. } = self.look_again(finding, &planned.resource).await?;
             originals = to_take_back::<R>(&written, &seen, drifted)?;
         }
         // What the run that never let go of it had begun may have ended since the look.
         if known.card.claim.is_some() {
-            let again = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
-            let Looked { seen, .. } = again.map_err(|error| self.failed(finding, &error, 1))?;
-            if seen.resource.arn != planned.resource.arn || to_take_back::<R>(&written, &seen, drifted)? != originals {
+            let Looked { seen, .. } = self.look_again(finding, &planned.resource).await?;
+            if to_take_back::<R>(&written, &seen, drifted)? != originals {
                 return Err(Verdict::new(Outcome::Deferred, MOVED));
             }
         }
-        if let Some(by) = known.card.undone_by(run, &part)
+        if let Some(by) = undone_by
             && !originals.is_empty()
             && drifted == Drifted::Hold
         {
@@ -355,11 +350,20 @@ impl<R: Rule> Engine<R> {
         Ok(Ready { resource: seen.resource, looked, changes, originals, sides, part, known, claimed: None })
     }
 
-    /// How long a look may not show yet what our runs have written.
-    fn unsettled(&self, card: &Card) -> Duration {
-        let Some(last) = card.all_writes().map(|write| write.at).max() else { return Duration::ZERO };
-        let since = Duration::try_from(self.clock.now().duration_since(last)).unwrap_or_default();
-        SETTLED.min(self.bounds.verify_within).saturating_sub(since)
+    /// How long a look may not show yet what our runs have written: by the card, and by the report of the run that is taken
+    /// back, because a card does not say when an undo wrote.
+    fn unsettled(&self, card: &Card, report: Option<&Report>) -> Duration {
+        let by_card = card.all_writes().map(|write| self.clock.now().duration_since(write.at));
+        let by_report = report.map(|report| ambient::now().duration_since(report.finished));
+        let Some(since) = by_card.chain(by_report).min() else { return Duration::ZERO };
+        SETTLED.min(self.bounds.verify_within).saturating_sub(since.try_into().unwrap_or_default())
+    }
+
+    /// Looks again at what is taken back.
+    async fn look_again(&self, finding: &Finding, resource: &Resource) -> Result<Looked<R>, Verdict> {
+        let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
+        let looked = looked.map_err(|error| self.failed(finding, &error, 1))?;
+        if looked.seen.resource.arn == resource.arn { Ok(looked) } else { Err(Verdict::new(Outcome::Deferred, MOVED)) }
     }
 
     /// Keeps on the card that a run is taken back already: an undo was cut off before it could say so, or the run before
@@ -456,9 +460,8 @@ impl<R: Rule> Engine<R> {
         if !is_old(ready.looked) {
             return Ok(ready.looked);
         }
-        let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
-        let Looked { seen, began, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
-        let is_same = seen.resource.arn == ready.resource.arn && sides::<R>(&ready.originals, &seen) == ready.sides;
+        let Looked { seen, began, .. } = self.look_again(finding, &ready.resource).await?;
+        let is_same = sides::<R>(&ready.originals, &seen) == ready.sides;
         if is_same { Ok(began) } else { Err(Verdict::new(Outcome::Deferred, MOVED)) }
     }
 

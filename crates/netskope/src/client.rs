@@ -311,6 +311,7 @@ impl Client {
     }
 }
 
+/// What reaches the network. It follows no redirect, which could lead the token elsewhere.
 fn network(timeout: Duration) -> reqwest::Result<reqwest::Client> {
     let http = reqwest::Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT_TIMEOUT);
     http.timeout(timeout).build()

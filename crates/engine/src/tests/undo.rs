@@ -240,16 +240,27 @@ async fn an_undo_that_failed_says_that_nothing_of_it_is_in_force() {
 /// Of a service that is eventually consistent, which shows what was before.
 #[tokio::test]
 async fn what_was_written_right_before_its_undo_is_looked_at_again() {
+    let patient = async |world: &World, taken: Taken<Change>| {
+        let id = BatchId { run: remediation::RunId::start(), ..world.batch().id };
+        let (engine, how) = (world.engine(), write(Drifted::Hold));
+        engine.undo(id, taken, &how, Deadline::never()).await.report
+    };
     for shown in [[true, true], [true, false]] {
         let mut world = World::new();
         let house = world.house(ONE, REGION, &[true, true], Script::Works);
         let fixed = fixed(&mut world).await;
         world.show_once(&house, &shown);
-        let id = BatchId { run: remediation::RunId::start(), ..world.batch().id };
-        let (engine, how) = (world.engine(), write(Drifted::Hold));
-        let undone = engine.undo(id, fixed, &how, Deadline::never()).await.report;
+        let undone = patient(&world, fixed).await;
         assert_eq!((outcomes(&undone), undone.findings[0].written), (vec![Outcome::Undone], 2), "{undone:?}");
         assert_eq!(world.doors()[&house], [true, true]);
+
+        // The card knows the time of the fix alone.
+        world.pass(60);
+        world.show_once(&house, &[false, !shown[1]]);
+        let again = taken(&world, &undone).await;
+        let again = patient(&world, again).await;
+        assert_eq!((outcomes(&again), again.findings[0].written), (vec![Outcome::Undone], 2), "{again:?}");
+        assert_eq!(world.doors()[&house], [false, false]);
     }
 }
 
