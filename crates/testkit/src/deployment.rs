@@ -298,7 +298,6 @@ impl Deployment {
             .env("TF_VAR_package_dir", self.folder.path().join("dist"))
             .env("TF_VAR_organization_check", "false")
             .env("TF_VAR_central_account_id", central)
-            .env("TF_VAR_central_regions", json!(regions).to_string())
             .env("TF_VAR_approver_role_arns", json!([Named::of_people("approver").arn(central)]).to_string())
             .env("TF_VAR_operator_role_arns", json!([Named::of_people("operator").arn(central)]).to_string())
             .env("TF_VAR_reader_role_arns", json!([Named::of_people("reader").arn(central)]).to_string())

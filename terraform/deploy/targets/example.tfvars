@@ -1,7 +1,6 @@
 # What all target accounts have in common. The account itself is given with -var account_id=…
 
 central_account_id = "111111111111"
-central_regions    = ["eu-west-1", "us-east-1"]
 external_id        = "autoremediate-5f1c0c7e" # the same in the central deployment
 
 deploy_role_name = "OrganizationAccountAccessRole"

@@ -57,7 +57,6 @@ module "target_role" {
 
   rules                = module.catalog.rules
   central_account_id   = var.central_account_id
-  central_regions      = var.central_regions
   external_id          = var.external_id
   operator_role_arns   = var.operator_role_arns
   reader_role_arns     = var.reader_role_arns

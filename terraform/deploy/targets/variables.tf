@@ -28,12 +28,6 @@ variable "central_account_id" {
   nullable    = false
 }
 
-variable "central_regions" {
-  type        = set(string)
-  description = "Codes of the regions that the central module is deployed in. In each region, each rule has its own central role, and the roles here trust only those."
-  nullable    = false
-}
-
 variable "external_id" {
   type        = string
   description = "External ID that the central roles send when they assume a role here. Must be the same in the central deployment."

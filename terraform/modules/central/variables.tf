@@ -7,6 +7,16 @@ variable "rules" {
     condition     = length(var.rules) > 0
     error_message = "At least one rule must be enabled."
   }
+
+  # The target roles trust a rule's central roles by a pattern on their names
+  validation {
+    condition = length([
+      for pair in setproduct(keys(var.rules), keys(var.rules)) : pair if startswith(pair[0], "${pair[1]}-")
+    ]) == 0
+    error_message = "No rule's ID may begin with another's and a hyphen, because the target roles of the one would then trust the other: ${join("; ", [
+      for pair in setproduct(keys(var.rules), keys(var.rules)) : join(" begins with ", pair) if startswith(pair[0], "${pair[1]}-")
+    ])}."
+  }
 }
 
 variable "netskope_tenant" {

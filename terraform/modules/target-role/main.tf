@@ -91,6 +91,14 @@ resource "aws_iam_role" "rule" {
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags
   assume_role_policy   = local.trust_policies[each.key]
+
+  # A rule's own role trusts the most: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+  lifecycle {
+    precondition {
+      condition     = length(local.trust_policies[each.key]) <= 2048
+      error_message = "The trust policy of ${local.role_names[each.key]} has ${length(local.trust_policies[each.key])} characters, and IAM takes 2,048 unless the account's quota is higher. Name fewer roles in operator_role_arns, such as one that several people may assume."
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "rule" {

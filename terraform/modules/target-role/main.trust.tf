@@ -1,4 +1,9 @@
 # Who may assume the roles of the rules, of people and of `autoremediate doctor`: a trust policy for each, all of one form.
+#
+# A rule's central roles are named <prefix>-<rule>-<region>, and are trusted by a pattern: IAM takes 2,048 characters of a
+# trust policy, which the ARNs of nine regions fill. Every region code has two hyphens or more, so the pattern matches
+# neither -undo nor -reader nor -service, which the central account has as well where it is a target.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 
 locals {
   # By role: a rule's ID, the same with -undo or -reader, or `doctor`. aws:PrincipalArn of a session is the ARN of its
@@ -6,10 +11,7 @@ locals {
   trusted_arns = merge(
     {
       for id, name in local.role_names : id => concat(
-        [
-          for region in sort(var.central_regions) :
-          "arn:${local.partition}:iam::${var.central_account_id}:role/${name}-${region}"
-        ],
+        ["arn:${local.partition}:iam::${var.central_account_id}:role/${name}-*-*-*"],
         sort(var.operator_role_arns),
       )
     },
@@ -33,7 +35,7 @@ locals {
           Principal = { AWS = "arn:${local.partition}:iam::${var.central_account_id}:root" }
           Action    = "sts:AssumeRole"
           Condition = {
-            ArnEquals    = { "aws:PrincipalArn" = arns }
+            ArnLike      = { "aws:PrincipalArn" = arns }
             StringEquals = { "sts:ExternalId" = var.external_id }
           }
         },
@@ -42,7 +44,7 @@ locals {
           Effect    = "Allow"
           Principal = { AWS = "arn:${local.partition}:iam::${var.central_account_id}:root" }
           Action    = "sts:SetSourceIdentity"
-          Condition = { ArnEquals = { "aws:PrincipalArn" = arns } }
+          Condition = { ArnLike = { "aws:PrincipalArn" = arns } }
         },
       ]
     })

@@ -22,6 +22,16 @@ variable "rules" {
     condition     = length(var.rules) > 0
     error_message = "At least one rule must be enabled."
   }
+
+  # A pattern on the one's roles would match the other's
+  validation {
+    condition = length([
+      for pair in setproduct(keys(var.rules), keys(var.rules)) : pair if startswith(pair[0], "${pair[1]}-")
+    ]) == 0
+    error_message = "No rule's ID may begin with another's and a hyphen, because the roles of the one would then be trusted for the other: ${join("; ", [
+      for pair in setproduct(keys(var.rules), keys(var.rules)) : join(" begins with ", pair) if startswith(pair[0], "${pair[1]}-")
+    ])}."
+  }
 }
 
 variable "central_account_id" {
@@ -32,22 +42,6 @@ variable "central_account_id" {
   validation {
     condition     = can(regex("^[0-9]{12}$", var.central_account_id))
     error_message = "An account ID must have 12 digits."
-  }
-}
-
-variable "central_regions" {
-  type        = set(string)
-  description = "Codes of the regions that the central module is deployed in. In each region, each rule has its own central role, and the roles here trust only those."
-  nullable    = false
-
-  validation {
-    condition     = length(var.central_regions) > 0
-    error_message = "At least one central region must be named."
-  }
-
-  validation {
-    condition     = alltrue([for region in var.central_regions : can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", region))])
-    error_message = "A region must be a code, such as eu-west-1."
   }
 }
 

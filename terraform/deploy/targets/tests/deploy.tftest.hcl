@@ -20,7 +20,6 @@ override_data {
 variables {
   account_id         = "222222222222"
   central_account_id = "111111111111"
-  central_regions    = ["eu-west-1"]
   external_id        = "the-external-id"
 }
 

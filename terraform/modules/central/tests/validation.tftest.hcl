@@ -20,6 +20,16 @@ run "no_rules" {
   expect_failures = [var.rules]
 }
 
+run "rule_ids_that_a_pattern_cannot_tell_apart" {
+  command = plan
+
+  variables {
+    rules = { first-rule = { title = "The first" }, first-rule-of-ours = { title = "Ours" } }
+  }
+
+  expect_failures = [var.rules]
+}
+
 run "refused_1" {
   command = plan
 

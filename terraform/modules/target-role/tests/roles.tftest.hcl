@@ -9,7 +9,6 @@ override_data {
 
 variables {
   central_account_id = "111111111111"
-  central_regions    = ["us-east-1", "eu-west-1"]
   external_id        = "the-external-id"
   rules = {
     first-rule = {
@@ -104,10 +103,7 @@ run "exact_trust" {
           Principal = { AWS = "arn:aws:iam::111111111111:root" }
           Action    = "sts:AssumeRole"
           Condition = {
-            ArnEquals = { "aws:PrincipalArn" = [
-              "arn:aws:iam::111111111111:role/autoremediate-first-rule-eu-west-1",
-              "arn:aws:iam::111111111111:role/autoremediate-first-rule-us-east-1",
-            ] }
+            ArnLike      = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/autoremediate-first-rule-*-*-*"] }
             StringEquals = { "sts:ExternalId" = "the-external-id" }
           }
         },
@@ -117,10 +113,7 @@ run "exact_trust" {
           Principal = { AWS = "arn:aws:iam::111111111111:root" }
           Action    = "sts:SetSourceIdentity"
           Condition = {
-            ArnEquals = { "aws:PrincipalArn" = [
-              "arn:aws:iam::111111111111:role/autoremediate-first-rule-eu-west-1",
-              "arn:aws:iam::111111111111:role/autoremediate-first-rule-us-east-1",
-            ] }
+            ArnLike = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/autoremediate-first-rule-*-*-*"] }
           }
         },
       ]
@@ -131,7 +124,7 @@ run "exact_trust" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role.rule["second-rule"].assume_role_policy).Statement :
-      alltrue([for arn in statement.Condition.ArnEquals["aws:PrincipalArn"] : startswith(arn, "arn:aws:iam::111111111111:role/autoremediate-second-rule-")])
+      alltrue([for arn in statement.Condition.ArnLike["aws:PrincipalArn"] : startswith(arn, "arn:aws:iam::111111111111:role/autoremediate-second-rule-")])
     ])
     error_message = "A role trusts another rule's central role."
   }
@@ -207,9 +200,8 @@ run "operators" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role.rule["first-rule"].assume_role_policy).Statement :
-      statement.Condition.ArnEquals["aws:PrincipalArn"] == [
-        "arn:aws:iam::111111111111:role/autoremediate-first-rule-eu-west-1",
-        "arn:aws:iam::111111111111:role/autoremediate-first-rule-us-east-1",
+      statement.Condition.ArnLike["aws:PrincipalArn"] == [
+        "arn:aws:iam::111111111111:role/autoremediate-first-rule-*-*-*",
         "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Security_0123456789abcdef",
         "arn:aws:iam::111111111111:role/security-engineer",
       ]
@@ -221,6 +213,64 @@ run "operators" {
     condition     = jsondecode(aws_iam_role.rule["first-rule"].assume_role_policy).Statement[0].Condition.StringEquals == { "sts:ExternalId" = "the-external-id" }
     error_message = "An operator gets in without the external ID."
   }
+}
+
+# However many regions the central deployments are in
+
+run "every_region" {
+  variables {
+    external_id = "autoremediate-5f1c0c7e-1f7a-4a53-9c44-2f0e3d5b7a10"
+    operator_role_arns = [
+      for kind in ["SecurityEngineer", "IncidentResponse", "PlatformOperations"] :
+      "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/ap-southeast-2/AWSReservedSSO_${kind}_0123456789abcdef"
+    ]
+  }
+
+  assert {
+    condition = alltrue([
+      for region in [
+        "af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1",
+        "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
+        "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "cn-north-1", "cn-northwest-1", "eu-central-1",
+        "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "eusc-de-east-1",
+        "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1", "us-east-1", "us-east-2",
+        "us-gov-east-1", "us-gov-west-1", "us-isob-east-1", "us-west-1", "us-west-2",
+      ] :
+      anytrue([
+        for pattern in jsondecode(aws_iam_role.rule["first-rule"].assume_role_policy).Statement[0].Condition.ArnLike["aws:PrincipalArn"] :
+        can(regex("^${replace(pattern, "*", ".*")}$", "arn:aws:iam::111111111111:role/autoremediate-first-rule-${region}"))
+      ])
+    ])
+    error_message = "The central role of a region is not trusted."
+  }
+
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+  assert {
+    condition     = max([for role in values(aws_iam_role.rule) : length(role.assume_role_policy)]...) <= 1500
+    error_message = "A trust policy has ${max([for role in values(aws_iam_role.rule) : length(role.assume_role_policy)]...)} characters, of the 2,048 that IAM takes."
+  }
+
+  # The central account has these, too, where it is a target
+  assert {
+    condition = alltrue([
+      for other in ["first-rule", "first-rule-undo", "first-rule-reader", "first-rule-service", "second-rule-eu-west-1", "doctor"] :
+      !can(regex(
+        "^${replace(jsondecode(aws_iam_role.rule["first-rule"].assume_role_policy).Statement[0].Condition.ArnLike["aws:PrincipalArn"][0], "*", ".*")}$",
+        "arn:aws:iam::111111111111:role/autoremediate-${other}",
+      ))
+    ])
+    error_message = "A role that is not the rule's central one is trusted."
+  }
+}
+
+run "more_operators_than_a_trust_policy_holds" {
+  command = plan
+
+  variables {
+    operator_role_arns = [for number in range(12) : "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/ap-southeast-2/AWSReservedSSO_${number}_0123456789abcdef"]
+  }
+
+  expect_failures = [aws_iam_role.rule]
 }
 
 # The roles of people
@@ -286,7 +336,7 @@ run "people" {
         for trusted in [[aws_iam_role.undo[id], ["role/security-engineer"]], [aws_iam_role.reader[id], ["role/a/second", "role/auditor"]]] : [
           for statement in jsondecode(trusted[0].assume_role_policy).Statement :
           statement.Principal == { AWS = "arn:aws:iam::111111111111:root" } &&
-          statement.Condition.ArnEquals["aws:PrincipalArn"] == [for name in trusted[1] : "arn:aws:iam::111111111111:${name}"] &&
+          statement.Condition.ArnLike["aws:PrincipalArn"] == [for name in trusted[1] : "arn:aws:iam::111111111111:${name}"] &&
           (statement.Action == "sts:SetSourceIdentity" ? true : statement.Condition.StringEquals == { "sts:ExternalId" = "the-external-id" })
         ]
       ]
@@ -331,7 +381,7 @@ run "doctor" {
           Principal = { AWS = "arn:aws:iam::111111111111:root" }
           Action    = "sts:AssumeRole"
           Condition = {
-            ArnEquals    = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/another", "arn:aws:iam::111111111111:role/security-engineer"] }
+            ArnLike      = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/another", "arn:aws:iam::111111111111:role/security-engineer"] }
             StringEquals = { "sts:ExternalId" = "the-external-id" }
           }
         },
@@ -341,7 +391,7 @@ run "doctor" {
           Principal = { AWS = "arn:aws:iam::111111111111:root" }
           Action    = "sts:SetSourceIdentity"
           Condition = {
-            ArnEquals = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/another", "arn:aws:iam::111111111111:role/security-engineer"] }
+            ArnLike = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/another", "arn:aws:iam::111111111111:role/security-engineer"] }
           }
         },
       ]
@@ -408,7 +458,7 @@ run "prefix_boundary_and_tags" {
   }
 
   assert {
-    condition     = strcontains(aws_iam_role.rule["first-rule"].assume_role_policy, "role/acme-fix-first-rule-eu-west-1")
+    condition     = strcontains(aws_iam_role.rule["first-rule"].assume_role_policy, "role/acme-fix-first-rule-*-*-*")
     error_message = "The trust policy is ${aws_iam_role.rule["first-rule"].assume_role_policy}."
   }
 

@@ -12,7 +12,6 @@ override_data {
 
 variables {
   central_account_id = "111111111111"
-  central_regions    = ["us-east-1"]
   external_id        = "the-external-id"
   rules = {
     a-rule = {
@@ -32,6 +31,24 @@ run "no_rules" {
   }
 
   expect_failures = [var.rules]
+}
+
+run "rule_ids_that_a_pattern_cannot_tell_apart" {
+  command = plan
+
+  variables {
+    rules = { for id in ["a-rule", "a-rule-of-ours"] : id => { read = [], write = [], extra = [], undo = [] } }
+  }
+
+  expect_failures = [var.rules]
+}
+
+run "rule_ids_that_only_look_alike" {
+  command = plan
+
+  variables {
+    rules = { for id in ["a-rule", "a-ruler"] : id => { read = [], write = [], extra = [], undo = [] } }
+  }
 }
 
 run "operator_is_a_user" {
@@ -109,7 +126,6 @@ run "refused_1" {
 
   variables {
     central_account_id   = "11111111111"       # too short
-    central_regions      = []                  # none
     external_id          = "x"                 # too short
     name_prefix          = "abcdefghijklmnopq" # too long
     permissions_boundary = "boundary"          # a name
@@ -118,7 +134,6 @@ run "refused_1" {
 
   expect_failures = [
     var.central_account_id,
-    var.central_regions,
     var.external_id,
     var.name_prefix,
     var.permissions_boundary,
@@ -131,7 +146,6 @@ run "refused_2" {
 
   variables {
     central_account_id   = "11111111111a"                            # a letter
-    central_regions      = ["us-east-1", "EU (Ireland)"]             # a name
     external_id          = replace(format("%01225d", 0), "0", "x")   # too long
     name_prefix          = "Autoremediate"                           # a capital
     permissions_boundary = "arn:aws:iam::111111111111:role/boundary" # a role
@@ -140,7 +154,6 @@ run "refused_2" {
 
   expect_failures = [
     var.central_account_id,
-    var.central_regions,
     var.external_id,
     var.name_prefix,
     var.permissions_boundary,
@@ -152,14 +165,12 @@ run "refused_3" {
   command = plan
 
   variables {
-    central_regions = [""]                                               # empty
-    external_id     = "an id"                                            # a space
-    name_prefix     = "1fix"                                             # a digit first
-    tags            = { (replace(format("%0129d", 0), "0", "k")) = "x" } # a key too long
+    external_id = "an id"                                            # a space
+    name_prefix = "1fix"                                             # a digit first
+    tags        = { (replace(format("%0129d", 0), "0", "k")) = "x" } # a key too long
   }
 
   expect_failures = [
-    var.central_regions,
     var.external_id,
     var.name_prefix,
     var.tags,
@@ -198,7 +209,6 @@ run "accepted" {
   variables {
     external_id          = replace(format("%01224d", 0), "0", ":")
     name_prefix          = "a234567890123456"
-    central_regions      = ["us-gov-west-1", "us-isob-east-1", "eusc-de-east-1", "ap-southeast-7"]
     permissions_boundary = "arn:aws:iam::aws:policy/PowerUserAccess"
     operator_role_arns   = ["arn:aws:iam::111111111111:role/a/b+=,.@-_/c"]
     tags                 = { "Zweck:ü" = "a b_.:/=+-@" }

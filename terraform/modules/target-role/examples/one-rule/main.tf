@@ -15,6 +15,5 @@ module "target_role" {
 
   rules              = module.catalog.rules
   central_account_id = "111111111111"
-  central_regions    = ["eu-west-1", "us-east-1"]
   external_id        = var.external_id
 }
