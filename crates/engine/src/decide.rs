@@ -3,7 +3,9 @@
 
 use remediation::policy::{About as Covers, Names};
 use remediation::records::{Ended, FoughtOver, HeldBack, Write};
-use remediation::{Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, Side, Sighting, Tags};
+use remediation::{
+    Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, SessionKind, Side, Sighting, Tags,
+};
 
 use crate::cards::Known;
 use crate::claim::Claimed;
@@ -150,11 +152,9 @@ impl<R: Rule> Engine<R> {
     /// Whether another look finds something else to change.
     pub(crate) async fn has_changed(&self, decided: &Decided<R>) -> Result<bool, Verdict> {
         let work = &decided.work;
-        let looked = Box::pin(self.look(work.finding())).await;
+        let looked = Box::pin(self.look_again(SessionKind::Read, work.finding(), work.resource())).await;
         let looked = looked.map_err(|error| self.failed(work.finding(), &error, work.findings.len()))?;
-        let is_same = looked.seen.resource.arn == work.resource().arn
-            && self.plan(&work.findings, &looked.seen).changes == decided.proposal.changes;
-        Ok(!is_same)
+        Ok(self.plan(&work.findings, &looked.seen).changes != decided.proposal.changes)
     }
 
     /// What the mode, the guard and the resource's history say of the changes.

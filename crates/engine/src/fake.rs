@@ -123,6 +123,8 @@ pub(crate) enum Script {
     Forestalled,
     /// Every write fails, and changes the house all the same.
     WriteFailsLate(ErrorKind),
+    /// Once it is written to, what it was called leads to another house.
+    LosesItsNames,
     /// The last door may stay open, because the settings say so.
     HoldsLast,
     /// The last door cannot be closed now.
@@ -265,6 +267,12 @@ impl Cloud {
         let state = houses.get_mut(&house).ok_or_else(|| failure("test:CloseDoor", ErrorKind::Gone))?;
         state.writes += 1;
         let failed = match state.script {
+            Script::LosesItsNames => {
+                let lost = |to: &&mut House| **to == house;
+                let another = houses.keys().find(|of| **of != house).unwrap();
+                self.aliases.lock().unwrap().values_mut().filter(lost).for_each(|to| *to = another.clone());
+                Ok(())
+            }
             Script::Deaf => return Ok(()),
             Script::Forestalled => {
                 state.open[change.door] = change.after;
@@ -280,7 +288,7 @@ impl Cloud {
             }
             _ => Ok(()),
         };
-        state.open[change.door] = change.after;
+        houses.get_mut(&house).unwrap().open[change.door] = change.after;
         self.written.lock().unwrap().push((house, change.clone()));
         failed
     }

@@ -532,7 +532,7 @@ impl<R: Rule> Engine<R> {
             written.unneeded.clear();
         }
         let within = self.bounds.verify_within.min(job.deadline.left());
-        let proof = self.prove(&decided.work.findings, order.changes, &written, &job.warrant, within).await;
+        let proof = self.prove(&decided.work, order.changes, &written, &job.warrant, within).await;
         (written, proof)
     }
 

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use remediation::{Error, Outcome, Proposal, Rule, Seen, Side, Verification};
+use remediation::{Error, Outcome, Proposal, Rule, Seen, SessionKind, Side, Verification};
 use tokio::time::Instant;
 
 use crate::breaker::Effect;
-use crate::resolve::Looked;
-use crate::workers::Placed;
+use crate::resolve::{Looked, Work};
+use crate::workers::About;
 use crate::write::Written;
 use crate::{Engine, Warrant, summaries};
 
@@ -57,7 +57,7 @@ impl<R: Rule> Engine<R> {
     /// `within`; at least once.
     pub(crate) async fn prove(
         &self,
-        findings: &[Placed],
+        work: &Work<R>,
         changes: &[R::Change],
         written: &Written,
         warrant: &Warrant<R::Change>,
@@ -66,9 +66,9 @@ impl<R: Rule> Engine<R> {
         let within = settled(written, within).await;
         let last = Mutex::new((Vec::new(), Vec::new()));
         let look = || async {
-            let looked = Box::pin(self.look(&findings[0].finding)).await.map_err(Found::of)?;
-            let Looked { seen, calls, .. } = looked;
-            let proposal = self.plan(findings, &seen);
+            let looked = Box::pin(self.look_again(SessionKind::Read, work.finding(), work.resource())).await;
+            let Looked { seen, calls, .. } = looked.map_err(Found::of)?;
+            let proposal = self.plan(&work.findings, &seen);
             let sides = sides::<R>(changes, &seen);
             let all_took = sides.iter().all(|side| *side == Side::After);
             *last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (sides, proposal.notes.clone());

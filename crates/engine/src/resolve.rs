@@ -177,13 +177,8 @@ impl<R: Rule> Engine<R> {
         if deadline.left() < self.bounds.reserve {
             return Err(Verdict::new(Outcome::Deferred, "no time was left to plan it; the next poll will"));
         }
-        let looked = Box::pin(self.look(named.finding())).await;
+        let looked = Box::pin(self.look_in(SessionKind::Read, named.finding())).await;
         looked.map_err(|error| self.failed(named.finding(), &error, named.findings.len()))
-    }
-
-    /// A fresh look through the read-only session, at what this deployment may change.
-    pub(crate) async fn look(&self, finding: &Finding) -> Result<Looked<R>> {
-        self.look_in(SessionKind::Read, finding).await
     }
 
     /// A fresh look through a session of this kind, at what this deployment may change.
@@ -197,6 +192,17 @@ impl<R: Rule> Engine<R> {
         let seen = seen.map_err(|error| self.in_session(&finding, error))?;
         self.is_ours(&finding, &seen.resource)?;
         Ok(Looked { client, seen, began, calls })
+    }
+
+    /// Another look at a resource to which a finding led. A name may lead elsewhere by now: what is found there says nothing
+    /// of the resource.
+    pub(crate) async fn look_again(&self, kind: SessionKind, finding: &Finding, at: &Resource) -> Result<Looked<R>> {
+        let looked = Box::pin(self.look_in(kind, finding)).await?;
+        let found = &looked.seen.resource.arn;
+        if *found == at.arn {
+            return Ok(looked);
+        }
+        Err(Error::not_now("look", format!("the finding leads to {found} by now, and this is about {}", at.arn)))
     }
 
     /// Whether the policy's scope may include the account. Where an organization is all that it names, only IAM knows.

@@ -524,7 +524,7 @@ impl Story {
             (Script::LookFails(kind), _) => kind.outcome(),
             (Script::NeverProved, _) => Outcome::Unverified,
             (_, 0) => Outcome::AlreadyCompliant,
-            (Script::Works | Script::Stale(0) | Script::Forestalled, _) => Outcome::Fixed,
+            (Script::Works | Script::Stale(0) | Script::Forestalled | Script::LosesItsNames, _) => Outcome::Fixed,
             (Script::LaterLookFails(Gone), _) => Outcome::Gone,
             (Script::Deaf | Script::Stale(_) | Script::LaterLookFails(_), _) => Outcome::Unverified,
             (Script::LaterWriteFails(_) | Script::WriteFailsLate(_), 1) => Outcome::Fixed,

@@ -317,12 +317,12 @@ impl<R: Rule> Engine<R> {
         if originals.len() < written.len() && undone_by.is_none() && !unsettled.is_zero() {
             // What a look finds taken back already may be what was there before the write.
             tokio::time::sleep(unsettled.min(trip.deadline.left())).await;
-            Looked { seen, began, .. } = self.look_again(finding, &planned.resource).await?;
+            Looked { seen, began, .. } = self.look_before_undo(finding, &planned.resource).await?;
             originals = to_take_back::<R>(&written, &seen, drifted)?;
         }
         // What the run that never let go of it had begun may have ended since the look.
         if known.card.claim.is_some() {
-            let Looked { seen, .. } = self.look_again(finding, &planned.resource).await?;
+            let Looked { seen, .. } = self.look_before_undo(finding, &planned.resource).await?;
             if to_take_back::<R>(&written, &seen, drifted)? != originals {
                 return Err(Verdict::new(Outcome::Deferred, MOVED));
             }
@@ -360,10 +360,9 @@ impl<R: Rule> Engine<R> {
     }
 
     /// Looks again at what is taken back.
-    async fn look_again(&self, finding: &Finding, resource: &Resource) -> Result<Looked<R>, Verdict> {
-        let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
-        let looked = looked.map_err(|error| self.failed(finding, &error, 1))?;
-        if looked.seen.resource.arn == resource.arn { Ok(looked) } else { Err(Verdict::new(Outcome::Deferred, MOVED)) }
+    async fn look_before_undo(&self, finding: &Finding, resource: &Resource) -> Result<Looked<R>, Verdict> {
+        let looked = Box::pin(self.look_again(SessionKind::ReadForUndo, finding, resource)).await;
+        looked.map_err(|error| self.failed(finding, &error, 1))
     }
 
     /// Keeps on the card that a run is taken back already: an undo was cut off before it could say so, or the run before
@@ -460,7 +459,7 @@ impl<R: Rule> Engine<R> {
         if !is_old(ready.looked) {
             return Ok(ready.looked);
         }
-        let Looked { seen, began, .. } = self.look_again(finding, &ready.resource).await?;
+        let Looked { seen, began, .. } = self.look_before_undo(finding, &ready.resource).await?;
         let is_same = sides::<R>(&ready.originals, &seen) == ready.sides;
         if is_same { Ok(began) } else { Err(Verdict::new(Outcome::Deferred, MOVED)) }
     }
@@ -472,7 +471,7 @@ impl<R: Rule> Engine<R> {
         let within = settled(&written, within).await;
         let last = Mutex::new((String::new(), None::<Vec<Side>>));
         let look = || async {
-            let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, order.finding)).await;
+            let looked = Box::pin(self.look_again(SessionKind::ReadForUndo, order.finding, order.resource)).await;
             let looked = looked.map_err(|error| {
                 last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1 = error.is_gone().then(Vec::new);
                 if error.is_gone() {

@@ -63,8 +63,11 @@ struct Seen {
     planned: BTreeMap<String, Shown>,
     /// The batches as they were stored.
     batches: BTreeMap<String, Vec<u8>>,
-    /// The cards as they were stored last, by their resources.
+    /// The cards as they were stored last, by their resources, and when.
     cards: BTreeMap<String, Value>,
+    cards_stored: BTreeMap<String, Instant>,
+    /// Until when the session of this name has claimed this resource, as its card said last.
+    claimed: BTreeMap<(String, String), Timestamp>,
     /// By session's name and resource.
     looks: BTreeMap<(String, String), Vec<Look>>,
     /// By session's name and resource.
@@ -199,10 +202,12 @@ impl Applying {
         change: &C,
         side: impl Fn(&State) -> Side,
     ) -> remediation::Result<Self> {
+        let began = Instant::now();
         let session = client.session(actor).await;
         let session = session.map_err(|error| remediation::Error::unusable("session", &error.to_string()))?;
         let change = serde_json::to_string(change).expect("JSON");
         actor.tell(format!("writes to {arn}: {change}"));
+        has_fresh_look(actor, &session, arn, began);
         begins(actor, &session, rule, arn, &change, side);
         let writer = Writer { session: session.name.clone(), actor: Arc::clone(actor) };
         lock(&actor.world.watch.0).writing.insert(arn.to_owned(), writer);
@@ -244,6 +249,19 @@ impl Drop for Applying {
         if let Some(applied) = seen.applies.get_mut(&key).and_then(|applies| applies.last_mut()) {
             applied.ended = Some(Instant::now());
         }
+    }
+}
+
+/// What was looked at, or written to, long before a write begins is looked at again first.
+fn has_fresh_look(actor: &Actor, session: &Session, arn: &str, began: Instant) {
+    let seen = lock(&actor.world.watch.0);
+    let looked = seen.last_look(&session.name, arn).map(|(at, _)| *at);
+    let applies = seen.applies.get(&(session.name.clone(), arn.to_owned())).into_iter().flatten();
+    let last = applies.filter_map(|applied| applied.ended).chain(looked).max();
+    let age = last.map(|last| began.duration_since(last));
+    if age.is_none_or(|age| SignedDuration::try_from(age).is_ok_and(|age| age > FRESH)) {
+        let how = format!("{} ({}) writes to {arn}, {age:?} after its look", actor.name, session.name);
+        actor.world.breaks("drift: an old look is not written on", how);
     }
 }
 
@@ -357,9 +375,15 @@ pub(crate) fn has_added(world: &World, session: &Session, arn: &str, entry: &str
     entries.is_some_and(|entries| entries.added.contains(entry))
 }
 
-/// A write takes effect now, perhaps after whoever sent it is gone.
+/// A write takes effect now, perhaps after whoever sent it is gone: its claim is there still, unless its time is up.
 pub(crate) fn writes(actor: &Actor, session: &Session, arn: &str) {
     let seen = lock(&actor.world.watch.0);
+    let run = seen.cards.get(arn).and_then(|card| card["claim"]["run"].as_str()).map(session_name);
+    let until = seen.claimed.get(&(session.name.clone(), arn.to_owned()));
+    if run.as_deref() != Some(&session.name) && until.is_some_and(|until| actor.world.now() + APART < *until) {
+        let how = format!("a write of {} ({}) arrives at {arn} when it has let go of it", actor.name, session.name);
+        actor.world.breaks("6: who may still write keeps its claim", how);
+    }
     if let Some(Writer { session: other, actor: by }) = seen.writing.get(arn)
         && *other != session.name
     {
@@ -498,6 +522,16 @@ fn card_stored(actor: &Actor, key: &str, before: Option<&[u8]>, card: &Value) {
         world.breaks("6: a claim is nobody else's", format!("{key}: that of {run} until {until}, by {}", actor.name));
     }
     let mut seen = lock(&world.watch.0);
+    if let Some((_, run, Some(until))) = claim(card) {
+        let session = session_name(&run);
+        let is_new = claim(&before).is_none_or(|(_, of, _)| of != run);
+        let is_older = |stored: &Instant| seen.last_look(&session, &arn).is_none_or(|(looked, _)| looked < stored);
+        if is_new && seen.cards_stored.get(&arn).is_some_and(is_older) {
+            world.breaks("6: what was decided on an older card is not claimed", format!("{key}, by {}", actor.name));
+        }
+        seen.claimed.insert((session, arn.clone()), until);
+    }
+    seen.cards_stored.insert(arn.clone(), Instant::now());
     // Of a run that never came back nobody knows whether it was the one that has closed what it had seen open.
     for write in card["writes"].as_array().into_iter().flatten().filter(|write| write["ended"] == "cut_off") {
         if let Some(at) = write["at"].as_str().and_then(|at| at.parse::<Timestamp>().ok()) {

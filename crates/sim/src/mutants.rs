@@ -178,22 +178,16 @@ pub const MUTANTS: &[Mutant] = &[
         "(self.run, part.is_empty()) == (id.run, false)",
     ),
     mutant(
-        "a run that was cut off before its first write has written nothing",
-        "crates/remediation/src/records/card.rs",
-        "filter(|write| !still_to_be_made || write.part != claim.part)",
-        "filter(|write| !still_to_be_made || !write.part.is_empty())",
-    ),
-    mutant(
         "a write to which nobody answered keeps its claim",
         "crates/engine/src/write.rs",
         "let unanswered = |error: &Error| error.kind == ErrorKind::Transient && error.code.is_none();",
         "let unanswered = |error: &Error| error.action.is_empty();",
     ),
     mutant(
-        "a second look before a claim is taken over",
-        "crates/engine/src/decide.rs",
-        "if known.card.claim.is_some() && self.has_changed(decided).await? {",
-        "if known.card.claim.is_some() && self.has_changed(decided).await? && known.key.is_empty() {",
+        "what a name leads to by now is no proof",
+        "crates/engine/src/resolve.rs",
+        "if *found == at.arn {",
+        "if !found.is_empty() {",
     ),
     mutant(
         "a look again after a write whose answer was lost",
@@ -208,16 +202,10 @@ pub const MUTANTS: &[Mutant] = &[
         "None => match self.started(runbook, parameters).await?.filter(String::is_empty) {",
     ),
     mutant(
-        "an old look is looked again, for a fix",
-        "crates/engine/src/lib.rs",
-        "if !is_old(looked) {",
-        "if !is_old(looked) || looked > Timestamp::MIN {",
-    ),
-    mutant(
-        "an old look is looked again, for an undo",
-        "crates/engine/src/undo.rs",
-        "if !is_old(ready.looked) {",
-        "if !is_old(ready.looked) || ready.looked > Timestamp::MIN {",
+        "an old look is not written on",
+        "crates/engine/src/write.rs",
+        "if is_old(looked) {",
+        "if is_old(looked) && order.changes.is_empty() {",
     ),
     mutant(
         "a write ends with its claim",

@@ -481,6 +481,31 @@ async fn a_name_that_leads_to_another_resource_by_now_takes_nothing_back() {
     assert!(detail(&held, 0).contains("the finding leads to") && world.all_closed(), "{held:?}");
 }
 
+/// What a look by the same name finds proves nothing of what was written to, neither a fix nor an undo.
+#[tokio::test]
+async fn a_name_that_leads_to_another_resource_after_the_write_proves_nothing() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true, true], Script::LosesItsNames);
+    let other = world.house(ONE, REGION, &[false, false], Script::Works);
+    world.list(Vec::new());
+    world.list_as(&house, crate::fake::CONTROL, REGION, "the museum");
+    let engine = world.engine_with(IMPATIENT, world.records());
+    let fixed = taken(&world, &engine.run(world.batch(), Mode::Apply, Deadline::never()).await.report).await;
+    let leads = |detail: &str| detail.contains("the finding leads to") && detail.contains(&other.name);
+    let report = fixed.report.as_ref().unwrap();
+    assert_eq!(outcomes(report), [Outcome::Unverified]);
+    assert!(leads(detail(report, 0)), "{report:?}");
+    assert_eq!(report.findings[0].took, [0, 1], "what nobody has seen may be in force");
+
+    world.list_as(&house, crate::fake::CONTROL, REGION, "the museum");
+    for door in [0, 1] {
+        world.open_door(&other, door);
+    }
+    let undone = undo(&world, &fixed).await;
+    assert_eq!(outcomes(&undone), [Outcome::Unverified]);
+    assert!(leads(detail(&undone, 0)), "{undone:?}");
+}
+
 /// What an undo has put back stays as it says while nobody has taken it back: an attempt that wrote nothing has not.
 #[tokio::test]
 async fn an_undo_of_an_undo_that_wrote_nothing_leaves_it_as_it_was() {
