@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use remediation::records::{Ended, Exempt};
+use remediation::records::{Ended, Exempt, Write};
 use remediation::{
     BatchId, Card, Finding, Mode, Outcome, Plan, PlannedChange, PlannedResource, Report, ReportedFinding, Resource,
     Result, Rule, RunId, Seen, SessionKind, Side, Verification,
@@ -581,7 +581,8 @@ fn as_shown<C: Eq + ToString>(how: &Undo<C>, resource: &Resource, changes: &[C])
     Err(Verdict::new(Outcome::Held, format!("it has changed since it was shown; to take it back is now: {now}")))
 }
 
-/// The changes that a run wrote to a resource: by its report, or, where it never came back, by the resource's card.
+/// The changes that a run wrote to a resource: by its report, as far as the resource's card does not know better by now,
+/// or, where it never came back, by that card.
 fn written_by<C: Clone + serde::Serialize>(
     planned: &PlannedResource<C>,
     run: &BatchId,
@@ -591,25 +592,29 @@ fn written_by<C: Clone + serde::Serialize>(
     let arn = &planned.resource.arn;
     let rows = report.iter().flat_map(|report| &report.findings);
     let rows: Vec<_> = rows.filter(|row| row.resource.as_ref().is_some_and(|of| of.arn == *arn)).collect();
-    let mut places: Vec<usize> = match rows.is_empty() {
-        false => rows.iter().flat_map(|row| row.took.iter().copied()).collect(),
-        true => by_card(planned, run, card),
+    let by_card = by_card(planned, run, card);
+    let mut places: Vec<usize> = match (rows.is_empty(), by_card) {
+        (true, by_card) => by_card.unwrap_or_default(),
+        (false, by_card) => {
+            let by_report = rows.iter().flat_map(|row| row.took.iter().copied());
+            by_report.filter(|place| by_card.as_ref().is_none_or(|by_card| by_card.contains(place))).collect()
+        }
     };
     places.sort_unstable();
     places.dedup();
     places.into_iter().filter_map(|place| planned.changes.get(place)).map(|planned| planned.change.clone()).collect()
 }
 
-/// Which changes of its part of a plan a resource's card says that the run has put in force, or may have.
-fn by_card<C: serde::Serialize>(planned: &PlannedResource<C>, run: &BatchId, card: &Card) -> Vec<usize> {
-    let Ok(digest) = planned.digest() else { return Vec::new() };
-    let written =
-        card.all_writes().rfind(|write| (write.run, write.batch) == (run.run, run.batch) && write.part == digest);
-    match written.map(|write| (write.ended, write.took)) {
-        Some((Ended::CutOff, _)) => (0..planned.changes.len()).collect(),
-        Some((Ended::Proved | Ended::Unproved, took)) => took,
-        None => Vec::new(),
-    }
+/// Which changes of its part of a plan a resource's card says that the run has put in force, or may have; none where the
+/// card knows nothing of it.
+fn by_card<C: serde::Serialize>(planned: &PlannedResource<C>, run: &BatchId, card: &Card) -> Option<Vec<usize>> {
+    let digest = planned.digest().ok()?;
+    let is_it = |write: &Write| (write.run, write.batch) == (run.run, run.batch) && write.part == digest;
+    let written = card.all_writes().rfind(is_it)?;
+    Some(match written.ended {
+        Ended::CutOff => (0..planned.changes.len()).collect(),
+        Ended::Proved | Ended::Unproved => written.took,
+    })
 }
 
 fn planned_changes<C: Clone + ToString>(changes: &[C]) -> Vec<PlannedChange<C>> {

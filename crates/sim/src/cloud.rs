@@ -251,6 +251,16 @@ pub(crate) enum Request {
     Set { arn: String, public: bool },
 }
 
+impl Request {
+    /// The ARN of what it changes; none where it only looks.
+    fn written_to(&self) -> Option<&str> {
+        match self {
+            Self::Get { .. } => None,
+            Self::Add { arn, .. } | Self::Remove { arn, .. } | Self::Set { arn, .. } => Some(arn),
+        }
+    }
+}
+
 /// What a call gives.
 #[derive(Debug, Clone)]
 pub(crate) enum Given {
@@ -262,12 +272,15 @@ pub(crate) enum Given {
 
 /// Sends a request with a session, and again, as the SDK does, while it fails for a moment only.
 pub(crate) async fn send(actor: &Arc<Actor>, session: &Arc<Session>, request: &Request) -> Called<Given> {
-    if !matches!(request, Request::Get { .. }) && actor.world.strikes(Fault::Unanswered, &actor.chance) {
+    if request.written_to().is_some() && actor.world.strikes(Fault::Unanswered, &actor.chance) {
         return unanswered(actor, session, request).await;
     }
     let mut tries = 0;
     loop {
         tries += 1;
+        if let Some(arn) = request.written_to() {
+            crate::invariants::sends(actor, session, arn);
+        }
         let sent = tokio::spawn(arrive(Arc::clone(actor), Arc::clone(session), request.clone()));
         let answer = sent.await.unwrap_or_else(|error| Err(lost(&error.to_string())));
         let passes = match &answer {
@@ -286,7 +299,7 @@ pub(crate) async fn send(actor: &Arc<Actor>, session: &Arc<Session>, request: &R
 
 /// Sends a request on a way that takes longer than the caller waits.
 async fn unanswered(actor: &Arc<Actor>, session: &Arc<Session>, request: &Request) -> Called<Given> {
-    let (on_its_way, waits) = (actor.chance.millis(0, 40_000), actor.chance.millis(5_000, 20_000));
+    let (on_its_way, waits) = (actor.chance.millis(0, 90_000), actor.chance.millis(5_000, 20_000));
     let (sender, session, sent) = (Arc::clone(actor), Arc::clone(session), request.clone());
     tokio::spawn(async move {
         sleep(on_its_way).await;
@@ -336,9 +349,7 @@ fn effect(actor: &Arc<Actor>, session: &Arc<Session>, request: &Request) -> Call
         }
         return Err(refused(403, "AccessDenied"));
     }
-    let (Request::Add { arn, .. } | Request::Remove { arn, .. } | Request::Set { arn, .. }) = request else {
-        return Ok(Given::Nothing);
-    };
+    let Some(arn) = request.written_to() else { return Ok(Given::Nothing) };
     let Some(now) = cloud.state(arn) else { return Err(refused(404, "Gone")) };
     let after = match (request, now) {
         (Request::Add { entry, .. }, State::Gate(entries)) if !entries.contains(entry) => {

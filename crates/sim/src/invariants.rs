@@ -375,6 +375,17 @@ pub(crate) fn has_added(world: &World, session: &Session, arn: &str, entry: &str
     entries.is_some_and(|entries| entries.added.contains(entry))
 }
 
+/// A request that writes is sent: by who has claimed the resource, and not after its claim's time.
+pub(crate) fn sends(actor: &Actor, session: &Session, arn: &str) {
+    let seen = lock(&actor.world.watch.0);
+    let until = seen.claimed.get(&(session.name.clone(), arn.to_owned()));
+    if until.is_none_or(|until| actor.world.now() > *until + APART) {
+        let how =
+            format!("{} ({}) sends a write to {arn}, of which the claim was over {until:?}", actor.name, session.name);
+        actor.world.breaks("6: a write ends with its claim", how);
+    }
+}
+
 /// A write takes effect now, perhaps after whoever sent it is gone: its claim is there still, unless its time is up.
 pub(crate) fn writes(actor: &Actor, session: &Session, arn: &str) {
     let seen = lock(&actor.world.watch.0);

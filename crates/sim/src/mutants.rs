@@ -148,12 +148,6 @@ pub const MUTANTS: &[Mutant] = &[
         "known.card.exempt.as_ref().filter(|exempt| now > exempt.until)",
     ),
     mutant(
-        "the condition of a card",
-        "crates/engine/src/cards.rs",
-        "Ok(Known { condition: Condition::Unchanged(version.clone()), ..known })",
-        "let _ = version; Ok(known)",
-    ),
-    mutant(
         "what an unfinished write may have put in force",
         "crates/engine/src/prove.rs",
         "(is_seen(place) || may_still_come == Some(*place))",
@@ -212,18 +206,6 @@ pub const MUTANTS: &[Mutant] = &[
         "crates/engine/src/write.rs",
         "if self.clock.now() < claimed.until() { apply",
         "if claimed.until() > Timestamp::MIN { apply",
-    ),
-    mutant(
-        "what nobody answered for is ours where it is half made",
-        "crates/engine/src/prove.rs",
-        "Some(Some(Side::Neither)) => written.unanswered() == Some(*place),",
-        "Some(Some(Side::Neither)) => written.unanswered() == Some(usize::MAX),",
-    ),
-    mutant(
-        "a look after what nobody answered for waits",
-        "crates/engine/src/prove.rs",
-        "let wait = if written.unanswered().is_some() {",
-        "let wait = if written.unanswered() == Some(usize::MAX) {",
     ),
     mutant(
         "of what nothing is in force, nothing is to be taken back first",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::cloud::{State, Thing};
-use crate::fault::Faults;
+use crate::fault::{Fault, Faults};
 use crate::lambda::RULES;
 
 /// How long things happen, in seconds; then there is quiet.
@@ -143,7 +143,7 @@ impl Scenario {
         let crowd = chance.strikes(60);
         // Or a few, of which each is a batch of its own, and all batches are at work at once.
         let rush = !crowd && chance.strikes(80);
-        let things = match (crowd, rush) {
+        let mut things = match (crowd, rush) {
             (true, _) => alike(chance.between(12, 16)),
             (_, true) => alike(chance.between(2, 5)),
             _ => things(chance),
@@ -166,8 +166,12 @@ impl Scenario {
         } else {
             usize::try_from(chance.between(1, 5)).unwrap_or(1)
         };
-        let faults = Faults::by(chance);
+        let mut faults = Faults::by(chance);
         let lambda_seconds = *chance.pick(&[180, 300, 900, 900]);
+        // Or things swap their names while they are written to.
+        if !crowd && !rush && chance.strikes(80) {
+            swap_names(chance, &mut things, &mut steps, &mut faults);
+        }
         Self { seed, things, policy, faults, steps, batch_size, lambda_seconds, rush }
     }
 
@@ -201,6 +205,23 @@ fn alike(count: u64) -> Vec<Thing> {
         by_name: false,
     };
     (0..count).map(thing).collect()
+}
+
+/// Lets things of one account, which Netskope calls by their names, swap these soon after each poll; and lets writes go
+/// unanswered, so that a proof is long in coming.
+fn swap_names(chance: &Chance, things: &mut [Thing], steps: &mut Vec<Step>, faults: &mut Faults) {
+    for thing in things.iter_mut() {
+        thing.account = ACCOUNTS[0].into();
+        thing.by_name = true;
+    }
+    faults.0.insert(Fault::Unanswered, 300);
+    let polls: Vec<_> = steps.iter().filter(|step| matches!(step.deed, Deed::Poll(_))).map(|step| step.at).collect();
+    let place = || usize::try_from(chance.between(0, things.len() as u64 - 1)).unwrap_or_default();
+    for poll in polls {
+        let at = (poll + chance.between(3, 40)).min(BUSY - 1);
+        steps.push(Step { at, deed: Deed::Rename(place(), place()) });
+    }
+    steps.sort_by_key(|step| step.at);
 }
 
 fn policy(chance: &Chance, things: &[Thing]) -> PolicyText {

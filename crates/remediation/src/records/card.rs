@@ -203,13 +203,18 @@ impl Card {
     }
 
     /// The same with another claim. One whose time is up is of a run that never came back: that it may have written is
-    /// remembered. It has not where it was to make the same changes, and each of them is `still_to_be_made`. What an undo
-    /// left undone, the same undo does again; what it was taking back may be taken back.
+    /// remembered. It has not where it was to make the same changes, and each of them is `still_to_be_made`; nor is then
+    /// in force what an unproved write of them may have made. What an undo left undone, the same undo does again; what it
+    /// was taking back may be taken back.
     #[must_use]
     pub fn claim(mut self, claim: Claim, still_to_be_made: bool) -> Self {
         if let Some(write) = self.cut_off().filter(|write| !still_to_be_made || write.part != claim.part) {
             self.remember(write);
         }
+        let is_unmade = |write: &&mut Write| {
+            still_to_be_made && write.ended == Ended::Unproved && write.part == claim.part && write.run != claim.run
+        };
+        self.writes.iter_mut().filter(is_unmade).for_each(|write| write.took.clear());
         self = self.in_force_again();
         // Clocks are apart: what this claim's own batch said before it is not said under it.
         let before = self.writes.iter().filter(|write| (write.run, write.batch) == (claim.run, claim.batch));
@@ -483,6 +488,20 @@ mod tests {
         assert_eq!(cut_off().claim(claim(next, "next", None), true).writes, []);
         let other = Claim { part: "another".into(), ..claim(next, "next", None) };
         assert_eq!(cut_off().claim(other, true).writes[0].ended, Ended::CutOff, "of another part nobody knows");
+    }
+
+    #[test]
+    fn what_an_unproved_write_may_have_made_is_not_in_force_where_it_is_still_to_be_made() {
+        let (first, next) = (RunId::start(), RunId::start());
+        let after = |ended, still_to_be_made, part: &str| {
+            let card = card().claim(claim(first, "first", None), false).hold(write(first, 150, ended)).release();
+            let again = Claim { part: part.into(), ..claim(next, "next", None) };
+            card.claim(again, still_to_be_made).writes[0].took.clone()
+        };
+        assert!(after(Ended::Unproved, true, "digest").is_empty());
+        assert_eq!(after(Ended::Unproved, false, "digest"), [0]);
+        assert_eq!(after(Ended::Unproved, true, "another"), [0], "of another part nobody knows");
+        assert_eq!(after(Ended::Proved, true, "digest"), [0], "it was, and somebody has changed it back");
     }
 
     #[test]
