@@ -57,7 +57,8 @@ test-by-hand module: (_needs "test-rust") _emulator build _nextest
     cargo nextest run --workspace --locked --profile long --run-ignored only --no-capture -E 'test(/^{{ module }}::/)' \
       || failed=$?; "$CARGO_TARGET_DIR/debug/emulator" settle; exit "${failed:-0}"
 
-# Tests of the Terraform modules, on a copy, so that no state or plugin is left in the working tree
+# Tests of the Terraform modules, on a copy, so that no state or plugin is left in the working tree; with
+# AWS_PROVIDER_VERSION, such as "~> 6.0", on those versions of the provider alone
 test-terraform: (_needs "test-terraform")
     #!/usr/bin/env bash
     set -euo pipefail
@@ -78,6 +79,10 @@ test-terraform: (_needs "test-terraform")
     for example in terraform/modules/*/examples/*; do modules+=("${example#terraform/}"); done
     for module in "${modules[@]}"; do
       echo "== terraform/$module"
+      if [ -n "${AWS_PROVIDER_VERSION:-}" ] && [ "$module" != modules/catalog ]; then
+        printf 'terraform {\n  required_providers {\n    aws = {\n      source  = "hashicorp/aws"\n      version = "%s"\n    }\n  }\n}\n' \
+          "$AWS_PROVIDER_VERSION" >"$copy/terraform/$module/versions_override.tf"
+      fi
       (cd "$copy/terraform/$module" && "$TERRAFORM" init -input=false >/dev/null && "$TERRAFORM" validate && "$TERRAFORM" test)
     done
 

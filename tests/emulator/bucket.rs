@@ -99,7 +99,7 @@ impl Central {
         netskope.set_rows(Vec::new());
         let settings = Settings {
             central: fresh_account(),
-            regions: vec![REGION.into()],
+            regions: vec![vec![REGION.into()]],
             targets: Vec::new(),
             policy: json!({"mode": "plan"}),
             netskope: netskope.url(),

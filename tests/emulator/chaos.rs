@@ -106,7 +106,7 @@ impl Chaos {
         policy["fight"] = json!({"fixes": 50});
         let settings = Settings {
             central: fresh_account(),
-            regions: vec![REGION.into()],
+            regions: vec![vec![REGION.into()]],
             targets: accounts.iter().map(|account| account.id.clone()).collect(),
             // Until the story begins.
             policy: json!({"mode": "plan"}),

@@ -74,7 +74,7 @@ impl Optional {
         netskope.set_rows(rows);
         let settings = Settings {
             central: central.id,
-            regions: vec![REGION.into()],
+            regions: vec![vec![REGION.into()]],
             targets: vec![inside.id.clone(), outside.id.clone()],
             policy: policy(&json!({"accounts": [inside.id]})),
             netskope: netskope.url(),

@@ -1,8 +1,10 @@
-//! The deployed pipeline: Terraform, schedules, pollers, rule Lambdas; every control, three target accounts, two regions.
+//! The deployed pipeline: Terraform, schedules, pollers, rule Lambdas; every control, three target accounts, one deployment
+//! of two regions and one of its own alone.
 //! One deployment serves every check, because applying it takes most of the time.
 
 mod policy;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,7 +23,8 @@ const TOKEN: &str = "a-token-that-must-not-be-seen-2f6b";
 /// The alarm of a policy that Terraform has not written.
 const UNEXPECTED_POLICY: &str = "autoremediate-unexpected-policy";
 const PATIENCE: Duration = Duration::from_secs(60);
-const REGIONS: [&str; 2] = [REGION, "eu-west-1"];
+/// The regions of each deployment, first the one that it is in.
+const REGIONS: [&[&str]; 2] = [&[REGION, "ap-southeast-2"], &["eu-west-1"]];
 /// Buckets beside the violations: one that is half public, and one that complies before anything is done.
 const KINDS: [(&str, [bool; 4]); 2] = [("partly", [false, true, false, false]), ("clean", [true; 4])];
 
@@ -52,6 +55,7 @@ async fn everything_from_the_schedule_to_the_proof() {
     pipeline.reports_a_batch_that_cannot_be_read_and_fails_the_invocation().await;
     pipeline.keeps_to_its_policy().await;
     pipeline.put(POLICY_KEY, deployed).await;
+    pipeline.refuses_a_region_that_another_deployment_looks_after().await;
     pipeline.keeps_the_token_out_of_states_logs_and_objects().await;
     pipeline.deployment.has_no_drift().await.unwrap();
 }
@@ -61,7 +65,8 @@ impl Pipeline {
         let emulator = Emulator::shared().await.unwrap();
         let manifest = Manifest::from_json(S3PublicBucket::MANIFEST).unwrap();
         let targets = [Account::fresh(emulator), Account::fresh(emulator), Account::fresh(emulator)];
-        let regions = REGIONS.map(String::from);
+        let deployments = REGIONS.map(|own| own.iter().map(ToString::to_string).collect());
+        let regions = REGIONS.concat().into_iter().map(String::from).collect::<Vec<_>>();
         let netskope = FakeNetskope::start(TOKEN).await;
         let (mut violations, mut rows) = (Vec::new(), Vec::new());
         for target in &targets {
@@ -78,7 +83,7 @@ impl Pipeline {
         netskope.set_rows([rows.clone(), rows].concat());
         let settings = Settings {
             central: fresh_account(),
-            regions: regions.into(),
+            regions: deployments.into(),
             targets: targets.iter().map(|target| target.id.clone()).collect(),
             policy: violations::policy().unwrap(),
             netskope: netskope.url(),
@@ -134,10 +139,12 @@ impl Pipeline {
     async fn acts_on_global_findings_in_the_home_region_alone(&self) {
         let global: Vec<_> = self.violations.iter().filter(|violation| violation.region.is_global()).collect();
         assert_eq!(global.len(), self.targets.len());
-        for done in &self.done {
+        for (own, done) in REGIONS.into_iter().zip(&self.done) {
             let home = done.region == REGION;
-            let own = |region: &Region| *region == Region::code(&done.region) || (home && region.is_global());
-            assert!(done.findings().all(|finding| own(&finding.finding.region)), "{done:?}");
+            let own =
+                own.iter().map(|code| Region::code(*code)).chain(home.then(Region::global)).collect::<BTreeSet<_>>();
+            let found: BTreeSet<_> = done.findings().map(|finding| finding.finding.region.clone()).collect();
+            assert_eq!(found, own, "{done:?}");
             for manifest in manifests().unwrap().iter().filter(|manifest| manifest.scope == Scope::Global) {
                 let (kept, left) = if home { (global.len(), 0) } else { (0, 2 * global.len()) };
                 let poll = done.poll(&manifest.id).unwrap();
@@ -198,7 +205,7 @@ impl Pipeline {
             }
             // And whom they let in.
             let central = &self.deployment.home().account.id;
-            let lambda = format!("role/autoremediate-{id}-{REGION}");
+            let lambda = format!("role/autoremediate-{id}-*-*-*");
             for (suffix, lets_in, keeps_out) in [
                 ("", vec![lambda.as_str(), "role/operator"], vec!["role/reader"]),
                 ("-undo", vec!["role/operator"], vec![&lambda, "role/reader"]),
@@ -267,6 +274,14 @@ impl Pipeline {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         assert_eq!(self.deployment.regions[1].alarms().await.unwrap()[UNEXPECTED_POLICY], "OK");
+    }
+
+    /// Before a Lambda is told of the region: nothing else is changed.
+    async fn refuses_a_region_that_another_deployment_looks_after(&self) {
+        let regions = ["eu-west-1", "ap-southeast-2"].map(String::from);
+        let error = self.deployment.look_after("eu-west-1", &regions).await.unwrap_err().to_string();
+        assert!(error.contains("EntityAlreadyExists"), "{error}");
+        assert!(error.contains("autoremediate-looks-after-ap-southeast-2"), "{error}");
     }
 
     async fn reports_a_batch_that_cannot_be_read_and_fails_the_invocation(&self) {

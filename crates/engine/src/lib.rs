@@ -62,8 +62,8 @@ use remediation::domain::Controls;
 use remediation::records::{Ended, Write};
 use remediation::{
     AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Ledger, Manifest, ManifestError,
-    Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Report, ReportedFinding, Rule,
-    SessionKind, Sessions, Side,
+    Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Regions, Report, ReportedFinding,
+    Rule, SessionKind, Sessions, Side,
 };
 use tokio::sync::Semaphore;
 
@@ -96,8 +96,7 @@ pub struct Engine<R: Rule> {
     policy: Policy,
     policy_record: Option<PolicyRecord>,
     ledger: Option<Ledger>,
-    regions: Option<Vec<String>>,
-    home_region: Option<String>,
+    regions: Option<Regions>,
     holder: String,
     clock: Clock,
     breaker: Breaker,
@@ -202,7 +201,6 @@ impl<R: Rule> Engine<R> {
             policy_record: None,
             ledger: None,
             regions: None,
-            home_region: None,
             holder: ambient::uuid_v4().to_string(),
             clock: Clock::default(),
             breaker: Breaker::default(),
@@ -235,11 +233,10 @@ impl<R: Rule> Engine<R> {
         self
     }
 
-    /// Leaves to other deployments what is in none of `regions`; what has no region is in `home`.
+    /// Leaves to other deployments what is in none of `regions`; what has no region is at their home.
     #[must_use]
-    pub fn in_regions(mut self, regions: Vec<String>, home: String) -> Self {
+    pub fn in_regions(mut self, regions: Regions) -> Self {
         self.regions = Some(regions);
-        self.home_region = Some(home);
         self
     }
 

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use remediation::aws::counted;
 use remediation::policy::{About as Covers, Exemption, Names};
 use remediation::{
-    AccountId, Error, ErrorKind, Finding, Mode, Outcome, Policy, Proposal, Region, ReportedFinding, Resource, Result,
-    Rule, Scope, Seen, SessionKind,
+    AccountId, Error, ErrorKind, Finding, Mode, Outcome, Policy, Proposal, Region, Regions, ReportedFinding, Resource,
+    Result, Rule, Scope, Seen, SessionKind,
 };
 use tokio::sync::OnceCell;
 
@@ -219,7 +219,7 @@ impl<R: Rule> Engine<R> {
     fn in_our_regions(&self, finding: &Finding) -> Result<()> {
         let region = match self.manifest.scope {
             Scope::Regional => Some(finding.region.as_ref()),
-            Scope::Global => self.home_region.as_deref(),
+            Scope::Global => self.regions.as_ref().map(Regions::home),
             Scope::Located => None,
         };
         self.is_our_region(region, None)
@@ -229,7 +229,7 @@ impl<R: Rule> Engine<R> {
     /// what is known to be there.
     fn is_our_region(&self, region: Option<&str>, arn: Option<&str>) -> Result<()> {
         match (&self.regions, region) {
-            (Some(regions), Some(region)) if !regions.iter().any(|of| of == region) => {
+            (Some(regions), Some(region)) if regions.find(region).is_none() => {
                 let what = arn.map(|arn| format!(" ({arn})")).unwrap_or_default();
                 let message =
                     format!("it is in {region}, so the deployment that looks after that region fixes it{what}");
@@ -249,7 +249,7 @@ impl<R: Rule> Engine<R> {
             );
             return Err(Error::out_of_reach("finding's account", message));
         }
-        let region = if region.is_global() { self.home_region.as_deref() } else { Some(region.as_ref()) };
+        let region = if region.is_global() { self.regions.as_ref().map(Regions::home) } else { Some(region.as_ref()) };
         self.is_our_region(region, Some(arn))
     }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use netskope::{Endpoint, Options};
-use remediation::{Manifest, Records, sdk_loader};
+use remediation::{Manifest, Records, Regions, sdk_loader};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -42,6 +42,9 @@ pub enum Error {
     /// The environment variable that names the account of the bucket names none.
     #[error("the environment variable BUCKET_OWNER: {0}")]
     Owner(#[from] remediation::InvalidAccountId),
+    /// The environment variables of the deployment's regions name none.
+    #[error("the environment variables REGIONS and HOME_REGION: {0}")]
+    Regions(#[from] remediation::InvalidRegions),
     /// The environment variable of the limits of a poll has none in it.
     #[error("the environment variable POLL_LIMITS: {0}")]
     Limits(#[from] InvalidLimits),
@@ -106,16 +109,18 @@ fn until(deadline: SystemTime) -> Instant {
 }
 
 /// The poller as the environment describes it: `BUCKET`, `BUCKET_OWNER` (the account that has it), `NETSKOPE_TENANT`,
-/// `NETSKOPE_ENDPOINT` (optional, instead of the tenant's own address), `TOKEN_SECRET_ARN`, `HOME_REGION`,
-/// `POLL_LIMITS` (optional, JSON of what differs from [`Limits::default`]), and the Lambda's own `AWS_REGION`.
+/// `NETSKOPE_ENDPOINT` (optional, instead of the tenant's own address), `TOKEN_SECRET_ARN`, `REGIONS` (the codes
+/// of the regions whose findings it keeps, with commas between them), `HOME_REGION`, and `POLL_LIMITS` (optional, JSON of
+/// what differs from [`Limits::default`]).
 async fn from_env() -> Result<Poller, Error> {
     let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
     let endpoint = match std::env::var("NETSKOPE_ENDPOINT") {
         Ok(address) => Endpoint::url(&address)?,
         Err(_) => Endpoint::tenant(&setting("NETSKOPE_TENANT")?)?,
     };
-    let (bucket, secret, home) = (setting("BUCKET")?, setting("TOKEN_SECRET_ARN")?, setting("HOME_REGION")?);
-    let (owner, region) = (setting("BUCKET_OWNER")?.parse()?, setting("AWS_REGION")?);
+    let (bucket, secret) = (setting("BUCKET")?, setting("TOKEN_SECRET_ARN")?);
+    let owner = setting("BUCKET_OWNER")?.parse()?;
+    let regions = Regions::new(&setting("REGIONS")?, &setting("HOME_REGION")?)?;
     let limits = match std::env::var("POLL_LIMITS") {
         Ok(json) => Limits::from_json(&json)?,
         Err(_) => Limits::default(),
@@ -124,8 +129,7 @@ async fn from_env() -> Result<Poller, Error> {
     let base = sdk_loader().load().await;
     let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention: None };
     let token = TokenSource::new(aws_sdk_secretsmanager::Client::new(&base), secret);
-    let is_home = region == home;
-    Ok(Poller { manifests: manifests?, records, token, endpoint, options: Options::default(), limits, region, is_home })
+    Ok(Poller { manifests: manifests?, records, token, endpoint, options: Options::default(), limits, regions })
 }
 
 #[cfg(test)]

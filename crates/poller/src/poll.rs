@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use netskope::{Client, Endpoint, Options, Violation};
-use remediation::{Control, Finding, Manifest, RecordError, Records, Region, RunId};
+use remediation::{Control, Finding, Manifest, RecordError, Records, Region, Regions, RunId};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -26,10 +26,8 @@ pub struct Poller {
     pub options: Options,
     /// How much a poll reads and writes.
     pub limits: Limits,
-    /// The region whose findings are kept.
-    pub region: String,
-    /// Whether global findings are kept as well: exactly one region's deployment may.
-    pub is_home: bool,
+    /// The regions whose findings are kept. Those without a region are, too, where their home is one of them.
+    pub regions: Regions,
 }
 
 /// Why a poll failed. The findings written before are still correct.
@@ -272,12 +270,14 @@ impl Sieve<'_> {
 
     /// The violation's region, if it is for this deployment to act on.
     fn region(&mut self, violation: &Violation) -> Option<Region> {
-        let own = Region::code(&self.poller.region);
+        let regions = &self.poller.regions;
+        // A code of a form that is newer than this build is still known where the deployment looks after it.
+        let own = match &violation.region {
+            netskope::Region::Global => regions.include_home().then(Region::global),
+            netskope::Region::Code(name) | netskope::Region::Unknown(name) => regions.find(name).map(Region::code),
+        };
         match &violation.region {
-            netskope::Region::Global if self.poller.is_home => return Some(Region::global()),
-            // A code of a form that is newer than this build is still known where the deployment itself is in it.
-            netskope::Region::Unknown(name) if name.eq_ignore_ascii_case(&self.poller.region) => return Some(own),
-            netskope::Region::Code(code) if *code == self.poller.region => return Some(own),
+            _ if own.is_some() => {}
             netskope::Region::Unknown(name) => {
                 if self.answer.add_unknown_region(name) == 1 {
                     tracing::warn!(region = name, position = violation.position, "unknown region");
@@ -285,7 +285,7 @@ impl Sieve<'_> {
             }
             netskope::Region::Global | netskope::Region::Code(_) => self.answer.other_regions += 1,
         }
-        None
+        own
     }
 
     async fn keep(&mut self, rule_name: &str, region: Region, violation: Violation) -> Result<(), PollError> {

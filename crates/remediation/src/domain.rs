@@ -5,6 +5,7 @@ mod manifest;
 mod mode;
 mod names;
 mod outcome;
+mod regions;
 mod resource;
 mod rule;
 mod run;
@@ -16,6 +17,7 @@ pub use manifest::{
 pub use mode::Mode;
 pub use names::{Ec2Name, NameForm, Named};
 pub use outcome::Outcome;
+pub use regions::{InvalidRegions, Regions};
 pub use resource::{Resource, Seen};
 pub use rule::{Guard, Proposal, Rule, Side, Sighting, Tags};
 pub use run::RunId;

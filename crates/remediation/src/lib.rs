@@ -16,8 +16,9 @@ pub use aws::{
     Sessions, Target, TargetRole, UNDO_ROLE_SUFFIX, call, partition, sdk_loader,
 };
 pub use domain::{
-    Control, Docs, Ec2Name, Finding, Guard, Manifest, ManifestError, Mode, NameForm, Named, NoParameters, Outcome,
-    Permission, Proposal, Resource, Rule, RunId, RunbookUse, Scope, Seen, ServiceRole, Side, Sighting, Tags,
+    Control, Docs, Ec2Name, Finding, Guard, InvalidRegions, Manifest, ManifestError, Mode, NameForm, Named,
+    NoParameters, Outcome, Permission, Proposal, Regions, Resource, Rule, RunId, RunbookUse, Scope, Seen, ServiceRole,
+    Side, Sighting, Tags,
 };
 pub use policy::{Fight, Limits, Policy, PolicyError, SettingDefaults, line_at, nearest};
 pub use records::{

@@ -20,9 +20,9 @@ pub enum Error {
     /// The environment variable that names the account of the bucket names none.
     #[error("the environment variable BUCKET_OWNER: {0}")]
     Owner(#[from] remediation::InvalidAccountId),
-    /// An environment variable has nothing in it.
-    #[error("the environment variable {0} is empty")]
-    Empty(&'static str),
+    /// The environment variables of the deployment's regions name none.
+    #[error("the environment variables REGIONS and HOME_REGION: {0}")]
+    Regions(#[from] remediation::InvalidRegions),
     /// The environment variable of the retention of records has none in it.
     #[error("the environment variable OBJECT_LOCK: {0}")]
     Retention(#[from] remediation::InvalidRetention),

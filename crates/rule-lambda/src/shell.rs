@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use remediation::records::{Record as _, read};
 use remediation::{
     Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan,
-    PolicyError, PolicyRecord, Records, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
+    PolicyError, PolicyRecord, Records, Regions, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
 use tracing::Instrument;
@@ -54,14 +54,6 @@ pub struct Shell<R> {
     /// The digest of the policy that Terraform has written.
     policy_digest: String,
     rule: PhantomData<R>,
-}
-
-/// Which regions' resources this deployment changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Regions {
-    own: Vec<String>,
-    /// The region whose deployment changes what has no region.
-    home: String,
 }
 
 /// One invocation, of which the service may make several tries.
@@ -125,30 +117,29 @@ impl<R: Rule> Shell<R> {
     pub async fn from_env() -> Result<Self, Error> {
         let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
         let role = TargetRole { name: setting("TARGET_ROLE_NAME")?, external_id: Some(setting("EXTERNAL_ID")?) };
-        let (regions, home_region) = (setting("REGIONS")?, setting("HOME_REGION")?);
+        let regions = Regions::new(&setting("REGIONS")?, &setting("HOME_REGION")?)?;
         let (bucket, owner) = (setting("BUCKET")?, setting("BUCKET_OWNER")?.parse()?);
         let policy_digest = setting("POLICY_DIGEST")?;
         let retention = std::env::var("OBJECT_LOCK").ok().map(|text| text.parse()).transpose()?;
         let base = sdk_loader().load().await;
         let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention };
-        Self::new(base, records, role, &regions, home_region, policy_digest)
+        Self::new(base, records, role, regions, policy_digest)
     }
 
     /// A shell of these parts, as [`Shell::from_env`] makes it of the environment: the calls go by `base`, and `regions` are
-    /// those whose resources it changes, with commas between them.
+    /// those whose resources it changes.
     ///
     /// # Errors
     ///
-    /// There is no region, or the rule's manifest is broken.
+    /// The rule's manifest is broken.
     pub fn new(
         base: SdkConfig,
         records: Records,
         role: TargetRole,
-        regions: &str,
-        home_region: String,
+        regions: Regions,
         policy_digest: String,
     ) -> Result<Self, Error> {
-        let (manifest, regions) = (Manifest::from_json(R::MANIFEST)?, Regions::new(regions, home_region)?);
+        let manifest = Manifest::from_json(R::MANIFEST)?;
         Ok(Self { base, manifest, records, role, regions, policy_digest, rule: PhantomData })
     }
 
@@ -266,24 +257,9 @@ impl<R: Rule> Shell<R> {
         let access = Access { session_length: Some(SESSION_LENGTH), ..manifest.access(self.role.clone(), run) };
         let sessions = Sessions::new(self.base.clone(), access);
         let engine = Engine::new(manifest, settings, sessions, records, Bounds::default())?;
-        let Regions { own, home } = self.regions.clone();
         // The service's own retries go on with what the try before them has claimed; a duplicate of the event does not.
-        let engine = engine.in_regions(own, home).held_by(invocation.request.clone());
+        let engine = engine.in_regions(self.regions.clone()).held_by(invocation.request.clone());
         Ok(engine.under(Arc::unwrap_or_clone(policy), Some(record)))
-    }
-}
-
-impl Regions {
-    /// Those of a list with commas between them.
-    fn new(list: &str, home: String) -> Result<Self, Error> {
-        let own: Vec<_> = list.split(',').map(|code| code.trim().to_owned()).filter(|code| !code.is_empty()).collect();
-        if own.is_empty() {
-            return Err(Error::Empty("REGIONS"));
-        }
-        if home.is_empty() {
-            return Err(Error::Empty("HOME_REGION"));
-        }
-        Ok(Self { own, home })
     }
 }
 

@@ -10,7 +10,7 @@ use aws_lambda_events::event::s3::S3Event;
 use lambda_runtime::{Context, LambdaEvent};
 use netskope::{Endpoint, Options};
 use poller::{Limits, Poller, TokenSource};
-use remediation::{Manifest, Rule, TargetRole};
+use remediation::{Manifest, Regions, Rule, TargetRole};
 use rule_lambda::Shell;
 use secrecy::SecretString;
 use serde_json::json;
@@ -127,7 +127,7 @@ pub(crate) fn role(manifest: &Manifest) -> TargetRole {
 
 async fn invoke<R: Rule>(key: String, request: String, actor: &Actor) -> Result<(), String> {
     let manifest = Manifest::from_json(R::MANIFEST).expect("a manifest");
-    let shell = Shell::<R>::new(config(), store::records(), role(&manifest), REGION, REGION.into(), "unknown".into());
+    let shell = Shell::<R>::new(config(), store::records(), role(&manifest), Regions::only(REGION), "unknown".into());
     let shell = shell.map_err(|error| error.to_string())?;
     let record = json!({"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": REGION,
         "eventTime": "2026-03-01T08:00:00.000Z", "eventName": "ObjectCreated:Put",
@@ -161,8 +161,7 @@ pub(crate) async fn poll(world: &Arc<World>, rule: &'static str) {
             endpoint: Endpoint::tenant("tenant.goskope.com").expect("a tenant").over(line),
             options: Options { page_size: 3, ..Options::default() },
             limits: Limits { batch_size, ..Limits::default() },
-            region: REGION.into(),
-            is_home: true,
+            regions: Regions::only(REGION),
         };
         let polled = poller.poll(rule, Instant::now() + limit.saturating_sub(Duration::from_secs(60))).await;
         polled.map(drop).map_err(|error| error.to_string())

@@ -29,8 +29,9 @@ const EXTERNAL_ID: &str = "an-external-id-of-a-deployment";
 pub struct Settings {
     /// The central account.
     pub central: String,
-    /// The regions that it is deployed in, by their codes: first the home region, which acts on global findings.
-    pub regions: Vec<String>,
+    /// The regions of each deployment, by their codes: first the one that it is in. The first deployment's is the home
+    /// region, so that it acts on global findings, too.
+    pub regions: Vec<Vec<String>>,
     /// The target accounts, if there are any.
     pub targets: Vec<String>,
     /// The policy, as the variable of that name takes it: such as `{"mode": "apply"}`.
@@ -72,7 +73,7 @@ pub struct Deployment {
     product_variables: Vec<(String, String)>,
     /// The credentials of Terraform, and how it reaches the emulator.
     terraform_variables: Vec<(String, String)>,
-    /// The central account's deployment in each region, that of the home region first.
+    /// The central account's deployments, each in its own region, that of the home region first.
     pub regions: Vec<Central>,
 }
 
@@ -95,7 +96,7 @@ impl Deployment {
         let folder = tempfile::Builder::new().prefix("autoremediate-").tempdir()?;
         copy_terraform(folder.path())?;
         let central = Account::new(emulator, &settings.central);
-        let regions = settings.regions.iter().map(|region| Central::new(central.in_region(region), PREFIX)).collect();
+        let regions = settings.regions.iter().map(|own| Central::new(central.in_region(&own[0]), PREFIX)).collect();
         let product_variables = emulator.variables();
         let mut terraform_variables = terraform_session(&central, &product_variables).await?;
         let more = variables.iter().map(|(name, value)| (format!("TF_VAR_{name}"), (*value).to_owned()));
@@ -139,6 +140,15 @@ impl Deployment {
     pub async fn change_policy(&mut self, policy: Value) -> Result<()> {
         self.settings.policy = policy;
         self.each_region(&["apply", "-input=false", "-auto-approve"]).await
+    }
+
+    /// Lets the deployment in a region look after `regions`.
+    ///
+    /// # Errors
+    ///
+    /// Terraform fails; the error holds what it printed.
+    pub async fn look_after(&self, region: &str, regions: &[String]) -> Result<()> {
+        self.deployment(region, regions, &["apply", "-input=false", "-auto-approve"]).await
     }
 
     /// Takes down the deployments of the central account, as the variable force_destroy lets an operator do.
@@ -253,8 +263,8 @@ impl Deployment {
     /// Makes a workspace a region, so that each has a state of its own.
     async fn init_central(&self) -> Result<()> {
         self.central(&["init", "-input=false"], |command| command).await?;
-        for region in &self.settings.regions {
-            self.central(&["workspace", "select", "-or-create", region], |command| command).await?;
+        for own in &self.settings.regions {
+            self.central(&["workspace", "select", "-or-create", &own[0]], |command| command).await?;
         }
         Ok(())
     }
@@ -262,10 +272,14 @@ impl Deployment {
     /// Runs Terraform on the central root module in every region at once: only the states are written to, and each
     /// workspace has its own.
     async fn each_region(&self, arguments: &[&str]) -> Result<()> {
-        let regions = self.settings.regions.iter().map(|region| {
-            self.central(arguments, move |command| command.env("TF_WORKSPACE", region).env("AWS_REGION", region))
-        });
+        let regions = self.settings.regions.iter().map(|own| self.deployment(&own[0], own, arguments));
         try_join_all(regions).await.map(drop)
+    }
+
+    /// Runs Terraform on the central root module for the deployment in a region, which looks after `regions`.
+    async fn deployment(&self, region: &str, regions: &[String], arguments: &[&str]) -> Result<()> {
+        let regions = json!(regions).to_string();
+        self.central(arguments, |command| set_region(command, region, &regions)).await
     }
 
     async fn central(&self, arguments: &[&str], set: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
@@ -285,13 +299,15 @@ impl Deployment {
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .env("TF_IN_AUTOMATION", "1")
+            // One that is due as soon as it is made.
+            .env("TF_VAR_schedule", "rate(30 minutes)")
             .envs(self.terraform_variables.iter().cloned())
-            .env("AWS_REGION", &regions[0])
+            .env("AWS_REGION", &regions[0][0])
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("TF_VAR_netskope_tenant", "tenant.goskope.com")
             .env("TF_VAR_netskope_token", token)
             .env("TF_VAR_netskope_endpoint", netskope)
-            .env("TF_VAR_home_region", &regions[0])
+            .env("TF_VAR_home_region", &regions[0][0])
             .env("TF_VAR_policy", policy.to_string())
             .env("TF_VAR_external_id", EXTERNAL_ID)
             .env("TF_VAR_architecture", architecture())
@@ -304,6 +320,11 @@ impl Deployment {
             .env("TF_VAR_deploy_role_name", DEPLOY_ROLE);
         command
     }
+}
+
+/// Says to Terraform in which region a deployment is, and which regions it looks after.
+fn set_region<'a>(command: &'a mut Command, region: &str, regions: &str) -> &'a mut Command {
+    command.env("TF_WORKSPACE", region).env("AWS_REGION", region).env("TF_VAR_regions", regions)
 }
 
 /// A session of a role that may do everything, as the variables of an environment.

@@ -83,6 +83,7 @@ pub fn display_name(region: &str) -> Result<&'static str> {
         "global" => Ok("global"),
         "us-east-1" => Ok("US East(N. Virginia)"),
         "eu-west-1" => Ok("EU(Ireland)"),
+        "ap-southeast-2" => Ok("Asia Pacific(Sydney)"),
         other => Err(format!("Netskope's name for {other} is not known here").into()),
     }
 }

@@ -1,7 +1,8 @@
 # terraform apply -var-file=example.tfvars, with TF_VAR_netskope_token in the environment
 
 region          = "eu-west-1"
-home_region     = "eu-west-1" # the same in every region's deployment
+regions         = ["eu-west-1", "us-east-1"] # whose resources it looks after
+home_region     = "eu-west-1"                # the same in every deployment
 netskope_tenant = "acme.goskope.com"
 external_id     = "autoremediate-5f1c0c7e" # the same in the target accounts
 

@@ -1,4 +1,4 @@
-# The central deployment of one region. Apply it once for each region, each time with its own state or workspace.
+# A central deployment, for one region or for many. Where there are several, each has its own state or workspace.
 #
 # Credentials, and the endpoint of an emulator (AWS_ENDPOINT_URL), come from the environment. So does the token, as
 # TF_VAR_netskope_token: every plan and every apply needs it, and neither stores it.
@@ -26,6 +26,7 @@ module "central" {
   netskope_token_version      = var.netskope_token_version
   netskope_endpoint           = var.netskope_endpoint
   home_region                 = var.home_region
+  regions                     = var.regions
   schedule                    = var.schedule
   schedules                   = var.schedules
   policy                      = var.policy

@@ -51,11 +51,16 @@ variable "netskope_endpoint" {
   default     = null
 }
 
+variable "regions" {
+  type        = set(string)
+  description = "Codes of the regions whose resources this deployment looks after. Null means the one that it is deployed in. No other deployment of this account may look after any of them."
+  default     = null
+}
+
 variable "schedule" {
   type        = string
-  description = "When to poll for each rule: a rate(…) or cron(…) expression of EventBridge Scheduler, in UTC."
-  default     = "rate(30 minutes)"
-  nullable    = false
+  description = "When to poll for each rule: a rate(…) or cron(…) expression of EventBridge Scheduler, in UTC. Null means every 30 minutes, each rule at minutes of its own, so that the pollers keep to what Netskope takes from a tenant."
+  default     = null
 }
 
 variable "schedules" {

@@ -55,7 +55,6 @@ locals {
           TARGET_ROLE_NAME = "${var.name_prefix}-${id}"
           EXTERNAL_ID      = var.external_id
           POLICY_DIGEST    = local.policy_digest
-          REGIONS          = join(",", local.regions)
         }
         statements = [
           {
@@ -206,6 +205,7 @@ resource "aws_lambda_function" "function" {
     variables = merge(each.value.environment, {
       BUCKET                       = local.bucket
       BUCKET_OWNER                 = local.account
+      REGIONS                      = join(",", local.regions)
       HOME_REGION                  = var.home_region
       RUST_LOG                     = "info"
       AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
@@ -219,8 +219,9 @@ resource "aws_lambda_function" "function" {
     }
   }
 
-  # A log group that Lambda creates itself would keep its logs for ever
-  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role_policy.function]
+  # A log group that Lambda creates itself would keep its logs for ever; and nothing is told of a region that another
+  # deployment looks after
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role_policy.function, aws_iam_policy.region]
 }
 
 resource "aws_lambda_function_event_invoke_config" "function" {

@@ -1,11 +1,12 @@
-# The central deployment of one region: bucket, poller, one Lambda a rule, schedules, failure queue.
+# A central deployment, in one region and for one region or many: bucket, poller, one Lambda a rule, schedules, failure queue.
 #
 # Invariants:
 # - the token is only in the secret, written by a write-only argument: in no plan, state, environment variable or log;
 # - a role's policy names every resource it may use. Its ARNs are built from names, so that plans show whole policies;
 # - a rule's Lambda reads only its own findings and records, writes only its own records, assumes only its own target
 #   role, and deletes nothing. Of the other rules' objects it can see the keys, and nothing more;
-# - nothing runs before everything it needs exists: the schedules come last.
+# - nothing runs before everything it needs exists: the schedules come last;
+# - no two deployments of an account look after the same region (main.regions.tf).
 
 data "aws_caller_identity" "this" {}
 data "aws_partition" "this" {}
@@ -14,11 +15,8 @@ data "aws_region" "this" {}
 locals {
   account   = data.aws_caller_identity.this.account_id
   partition = data.aws_partition.this.partition
-  region    = data.aws_region.this.name
-
-  # The regions whose resources this deployment owns, as the rules' Lambdas are told: its own alone, because each region
-  # has its own deployment. Resources without a region, such as IAM users, belong to the deployment in home_region.
-  regions = [local.region]
+  # Not its name, which version 6 of the provider deprecates
+  region = data.aws_region.this.id
 
   bucket     = "${var.name_prefix}-${local.account}-${local.region}"
   bucket_arn = "arn:${local.partition}:s3:::${local.bucket}"

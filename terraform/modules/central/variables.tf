@@ -82,14 +82,29 @@ variable "home_region" {
   }
 }
 
-variable "schedule" {
-  type        = string
-  description = "When to poll for each rule: a rate(…) or cron(…) expression of EventBridge Scheduler, in UTC."
-  default     = "rate(30 minutes)"
-  nullable    = false
+variable "regions" {
+  type        = set(string)
+  description = "Codes of the regions whose resources this deployment looks after. Null means the one that it is deployed in. No other deployment of this account may look after any of them."
+  default     = null
 
   validation {
-    condition     = can(regex("^(rate\\([1-9][0-9]* (minute|hour|day)s?\\)|cron\\([^ ()]+( [^ ()]+){5}\\))$", var.schedule))
+    condition     = var.regions == null ? true : length(var.regions) > 0
+    error_message = "At least one region must be named. Null means the one of the deployment."
+  }
+
+  validation {
+    condition     = var.regions == null ? true : alltrue([for region in var.regions : can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", region))])
+    error_message = "A region must be a code, such as eu-west-1."
+  }
+}
+
+variable "schedule" {
+  type        = string
+  description = "When to poll for each rule: a rate(…) or cron(…) expression of EventBridge Scheduler, in UTC. Null means every 30 minutes, each rule at minutes of its own, so that the pollers keep to what Netskope takes from a tenant."
+  default     = null
+
+  validation {
+    condition     = var.schedule == null ? true : can(regex("^(rate\\([1-9][0-9]* (minute|hour|day)s?\\)|cron\\([^ ()]+( [^ ()]+){5}\\))$", var.schedule))
     error_message = "A schedule must be rate(number unit) or cron(minutes hours day month weekday year), such as rate(30 minutes)."
   }
 }

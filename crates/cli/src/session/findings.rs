@@ -9,7 +9,7 @@ use std::time::Duration;
 use netskope::Options;
 use poller::{Answer, Limits, PollError, Poller, TokenSource};
 use remediation::records::MOST_BYTES;
-use remediation::{AccountId, Batch, BatchError, BatchId, Finding, Records, Region, read_at_most};
+use remediation::{AccountId, Batch, BatchError, BatchId, Finding, Records, Region, Regions, read_at_most};
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -221,8 +221,7 @@ fn poller(tenant: &Tenant, query: &Query<'_>, folder: PathBuf, token: SecretStri
         options: Options::default(),
         // Nothing is started by these batches.
         limits: Limits { batches: u32::MAX, ..Limits::default() },
-        region: query.region.to_owned(),
-        is_home: true,
+        regions: Regions::only(query.region),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use remediation::records::Ended;
-use remediation::{Approval, BatchId};
+use remediation::{Approval, BatchId, Regions};
 use serde_json::json;
 
 use super::undo::{fixed, taken, undo};
@@ -290,12 +290,12 @@ async fn another_deployments_resource_is_held_with_its_region() {
     let mut world = World::new();
     let house = world.house(ONE, "us-west-2", &[true], Script::Works);
     world.list_as(&house, CONTROL, REGION, "the museum");
-    let engine = world.engine().in_regions(vec![REGION.into()], REGION.into());
+    let engine = world.engine().in_regions(Regions::only(REGION));
     let report = engine.run(world.batch(), Mode::Apply, Deadline::never()).await.report;
     assert_eq!((outcomes(&report), world.count(Write)), (vec![Outcome::Held; 2], 0));
     assert!((0..2).all(|place| detail(&report, place).contains("it is in us-west-2")), "{report:?}");
     assert_eq!(world.calls(&house), [Look], "only where the finding says nothing of the other region");
-    let engine = world.engine().in_regions(vec!["us-west-2".into()], REGION.into());
+    let engine = world.engine().in_regions(Regions::new("us-west-2", REGION).unwrap());
     let report = engine.run(world.batch(), Mode::Apply, Deadline::never()).await.report;
     assert_eq!(outcomes(&report), [Outcome::Fixed, Outcome::Held], "{report:?}");
 }

@@ -52,8 +52,7 @@ fn poller(address: &str, page_size: u32, folder: &Path) -> Poller {
         endpoint: Endpoint::url(address).unwrap(),
         options: Options { page_size, timeout, retries: 0, retry_delay, ..Options::default() },
         limits: Limits::default(),
-        region: "us-east-1".into(),
-        is_home: false,
+        regions: Regions::new("us-east-1", "eu-west-1").unwrap(),
     }
 }
 
@@ -208,14 +207,28 @@ async fn the_same_row_on_another_page_is_a_duplicate_and_of_another_control_it_i
 
 #[tokio::test]
 async fn global_findings_are_kept_only_at_home() {
-    for (is_home, kept) in [(true, 2), (false, 0)] {
+    for (home, kept) in [("us-east-1", 2), ("eu-west-1", 0)] {
         let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
         netskope.set_rows(vec![row(CONTROL, ACCOUNT, "global", "alice"), row(CONTROL, ACCOUNT, "", "bob")]);
-        let poller = Poller { is_home, ..poller(&netskope.url(), 1000, folder.path()) };
+        let regions = Regions::new("us-east-1,us-west-2", home).unwrap();
+        let poller = Poller { regions, ..poller(&netskope.url(), 1000, folder.path()) };
         let answer = poll(&poller).await.unwrap();
         assert_eq!((answer.kept, answer.other_regions), (kept, 2 - kept));
         assert!(findings(folder.path()).iter().all(|finding| finding.region.is_global()));
     }
+}
+
+#[tokio::test]
+async fn a_deployment_of_many_regions_keeps_the_findings_of_each() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    let listed = [HERE, "EU(Ireland)", "EU(Frankfurt)", "global"];
+    netskope.set_rows(listed.iter().enumerate().map(|(n, of)| row(CONTROL, ACCOUNT, of, &format!("h{n}"))).collect());
+    let regions = Regions::new("eu-west-1,us-east-1", "us-east-1").unwrap();
+    let poller = Poller { regions, ..poller(&netskope.url(), 1000, folder.path()) };
+    let answer = poll(&poller).await.unwrap();
+    let kept: BTreeSet<_> = findings(folder.path()).iter().map(|finding| finding.region.to_string()).collect();
+    assert_eq!((answer.kept, answer.other_regions), (3, 1));
+    assert_eq!(kept, ["eu-west-1", "global", "us-east-1"].map(String::from).into());
 }
 
 #[tokio::test]
@@ -256,7 +269,8 @@ async fn a_deployment_acts_in_a_region_that_is_newer_than_this_build() {
         let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
         let rows = [region, upper, "us-east-1"].into_iter().enumerate();
         netskope.set_rows(rows.map(|(n, of)| row(CONTROL, ACCOUNT, of, &format!("h{n}"))).collect());
-        let poller = Poller { region: region.into(), ..poller(&netskope.url(), 1000, folder.path()) };
+        let regions = Regions::new(&format!("ap-south-1,{region}"), "us-east-1").unwrap();
+        let poller = Poller { regions, ..poller(&netskope.url(), 1000, folder.path()) };
         let answer = poll(&poller).await.unwrap();
         assert_eq!((answer.kept, answer.other_regions), (2, 1));
         assert!(findings(folder.path()).iter().all(|finding| finding.region == Region::code(region)));
@@ -634,7 +648,8 @@ proptest! {
                 row
             };
             netskope.set_rows(rows.iter().map(json).collect());
-            let poller = Poller { is_home, ..poller(&netskope.url(), 1000, folder.path()) };
+            let regions = Regions::new("us-east-1", if is_home { "us-east-1" } else { "eu-west-1" }).unwrap();
+            let poller = Poller { regions, ..poller(&netskope.url(), 1000, folder.path()) };
             (poll(&poller).await.unwrap(), findings(folder.path()))
         });
         let sum = answer.kept + answer.other_regions + answer.unknown_regions.values().sum::<usize>()

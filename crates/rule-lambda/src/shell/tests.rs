@@ -135,7 +135,7 @@ fn shell(policy: Option<&str>) -> (Shell<OpenDoor>, TempDir) {
         manifest: Manifest::from_json(OpenDoor::MANIFEST).unwrap(),
         records: Records::Folder(folder.path().into()),
         role: TargetRole { name: "role".into(), external_id: None },
-        regions: Regions { own: vec!["us-east-1".into()], home: "us-east-1".into() },
+        regions: Regions::only("us-east-1"),
         policy_digest: "of-no-policy".into(),
         rule: PhantomData,
     };
@@ -379,7 +379,7 @@ async fn a_report_that_cannot_be_stored_fails_the_event() {
 #[tokio::test]
 async fn the_doors_of_other_regions_are_left_to_their_own_deployment() {
     let (mut shell, _folder) = shell(Some(APPLY));
-    shell.regions = Regions { own: vec!["eu-west-1".into()], home: "eu-west-1".into() };
+    shell.regions = Regions::only("eu-west-1");
     let batch = batch(&["elsewhere"]);
     let key = batch.id.findings_key();
     put(&shell, &key, &text(&batch)).await;
@@ -387,23 +387,6 @@ async fn the_doors_of_other_regions_are_left_to_their_own_deployment() {
     let report = report(&shell, &batch.id.report_key()).await;
     let detail = report.findings[0].detail.as_deref().unwrap();
     assert!(is_open("elsewhere") && detail.contains("it is in us-east-1"), "{detail}");
-}
-
-#[test]
-fn the_regions_are_listed_with_commas_and_are_not_none() {
-    let regions = |list: &str, home: &str| Regions::new(list, home.into()).map_err(|error| error.to_string());
-    let own = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>();
-    for (list, codes) in [
-        ("us-east-1", &["us-east-1"][..]),
-        ("us-east-1,eu-west-1", &["us-east-1", "eu-west-1"]),
-        (" us-east-1 , eu-west-1,", &["us-east-1", "eu-west-1"]),
-    ] {
-        assert_eq!(regions(list, "us-east-1").unwrap(), Regions { own: own(codes), home: "us-east-1".into() });
-    }
-    for list in ["", " ", ",", " , "] {
-        assert_eq!(regions(list, "us-east-1").unwrap_err(), "the environment variable REGIONS is empty");
-    }
-    assert_eq!(regions("us-east-1", "").unwrap_err(), "the environment variable HOME_REGION is empty");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! The demonstration: the whole pipeline on the emulator, from Netskope's list to a proven fix, for every control, in
-//! three accounts and two regions.
+//! three accounts and three regions.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -19,8 +19,9 @@ use testkit::violations::{self, Violation};
 
 const CENTRAL: &str = "111111111111";
 const TARGETS: [&str; 3] = ["222222222222", "333333333333", "444444444444"];
-/// First the home region, which acts on global findings.
-const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
+/// The regions of each deployment, first the one that it is in. The first of all is the home region, whose deployment acts on
+/// global findings.
+const REGIONS: [&[&str]; 2] = [&["us-east-1", "ap-southeast-2"], &["eu-west-1"]];
 /// A width in which the table reads well, and how its columns share it, so that no name of an API action is broken.
 const WIDE: u16 = 160;
 const COLUMNS: [u16; 5] = [33, 28, 31, 21, 41];
@@ -66,15 +67,19 @@ async fn demonstrate(keep: bool) -> Result<()> {
 async fn show(emulator: &Emulator, keep: bool, step: impl Fn(&str)) -> Result<()> {
     let token = format!("demo-{}", uuid::Uuid::new_v4());
     let netskope = FakeNetskope::start(&token).await;
-    let regions = REGIONS.map(String::from);
+    let regions: Vec<_> = REGIONS.concat().into_iter().map(String::from).collect();
     let violations = violate(emulator, &netskope, &regions).await?;
-    let (made, accounts, regions_named) = (violations.len(), TARGETS.len(), REGIONS.join(" and "));
-    step(&format!("made {made} resources that violate a control, in {accounts} accounts, in {regions_named}"));
+    let (made, accounts) = (violations.len(), TARGETS.len());
+    step(&format!("made {made} resources that violate a control, in {accounts} accounts, in {}", regions.join(", ")));
     step("the policy is mode apply, with a guard set to warn where it would hold one of them");
-    step("terraform apply: the roles of each target account, then the central account in both regions (two minutes)");
+    let [home, other] = REGIONS.map(|own| own.join(" and "));
+    step(
+        "terraform apply: the roles of each target account, then two deployments of the central account (two minutes):",
+    );
+    step(&format!("one looks after {home}, the other one after {other}"));
     let settings = Settings {
         central: CENTRAL.into(),
-        regions: regions.into(),
+        regions: REGIONS.map(|own| own.iter().map(ToString::to_string).collect()).into(),
         targets: TARGETS.map(String::from).into(),
         policy: violations::policy()?,
         netskope: netskope.url(),
@@ -104,7 +109,7 @@ async fn violate(emulator: &Emulator, netskope: &FakeNetskope, regions: &[String
         violations.extend(Violation::make_all(&account, regions).await?);
         let bucket = format!("{CLEAN_BUCKET}-{id}");
         account.make_bucket(&bucket, Some([true; 4])).await?;
-        rows.push(row(BUCKET_CONTROL, id, display_name(REGIONS[0])?, &bucket));
+        rows.push(row(BUCKET_CONTROL, id, display_name(&regions[0])?, &bucket));
     }
     for violation in &violations {
         rows.push(violation.row()?);
@@ -171,13 +176,16 @@ fn outcomes(findings: &[&ReportedFinding]) -> String {
     counts.join("\n")
 }
 
-/// What each region did, and where its records are.
+/// What each deployment did, and where its records are.
 fn show_regions(regions: &[Central], done: &[Done]) {
     for (region, done) in regions.iter().zip(done) {
         let global = done.findings().filter(|finding| finding.finding.region.is_global()).count();
         let left: u64 = done.polls.iter().filter_map(|poll| poll["other_regions"].as_u64()).sum();
         let findings = done.findings().count();
-        println!("{}: {findings} findings, {global} of them global; {left} rows left to the other region", done.region);
+        println!(
+            "the deployment in {}: {findings} findings, {global} of them global; {left} rows left to the other one",
+            done.region
+        );
         println!("reports in s3://{}/reports/, each with its plan of the same name below plans/:", region.bucket);
         for (key, report) in &done.reports {
             println!("  {}  {} findings", key.trim_start_matches("reports/"), report.findings.len());
@@ -221,7 +229,7 @@ async fn stay(
     let (url, bucket, folder) = (emulator.url(), &deployment.home().bucket, deployment.folder().display());
     let public = violations.iter().find(|violation| violation.control.rule_names[0] == BUCKET_CONTROL);
     let public = public.map(|violation| violation.resource.as_str()).unwrap_or_default();
-    let ([home, other], target) = (REGIONS, TARGETS[0]);
+    let ([home, other], target) = (REGIONS.map(|own| own[0]), TARGETS[0]);
     let other_bucket = deployment.regions.last().map(|region| region.bucket.as_str()).unwrap_or_default();
     println!(
         "\nStill running, until Ctrl-C. Any 12-digit access key has full rights in that account:\n\
@@ -229,7 +237,7 @@ async fn stay(
          \n  AWS_ACCESS_KEY_ID={CENTRAL} aws s3 ls --recursive s3://{bucket}\
          \n  AWS_ACCESS_KEY_ID={CENTRAL} aws logs tail /aws/lambda/autoremediate-s3-public-bucket\
          \n  AWS_ACCESS_KEY_ID={target} aws s3api get-public-access-block --bucket {public}\n\
-         \nThe other region, {other}, has its own bucket {other_bucket} and functions of the same names.\
+         \nThe other deployment, in {other}, has its own bucket {other_bucket} and functions of the same names.\
          \nNetskope stand-in: {}\nTerraform's folder: {folder}/terraform/deploy",
         netskope.url(),
     );

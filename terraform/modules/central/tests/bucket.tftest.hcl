@@ -294,7 +294,7 @@ run "the_policy_of_a_large_deployment_fits" {
 
   override_data {
     target = data.aws_region.this
-    values = { name = "ap-southeast-1" }
+    values = { id = "ap-southeast-1" }
   }
 
   variables {

@@ -82,6 +82,7 @@ run "by_default" {
       NETSKOPE_TENANT              = "acme.goskope.com"
       TOKEN_SECRET_ARN             = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
       POLL_LIMITS                  = jsonencode({ rows = 200000, bytes = 1073741824, batches = 1000, batch_size = 200 })
+      REGIONS                      = "eu-west-1"
       HOME_REGION                  = "us-east-1"
       RUST_LOG                     = "info"
       AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
@@ -259,12 +260,44 @@ run "by_default" {
   assert {
     condition = alltrue([
       for id, schedule in aws_scheduler_schedule.rule :
-      schedule.schedule_expression == "rate(30 minutes)" && schedule.state == "ENABLED" && schedule.group_name == "autoremediate" &&
+      can(regex("^cron\\([0-9]+/30 \\* \\* \\* \\? \\*\\)$", schedule.schedule_expression)) && schedule.state == "ENABLED" && schedule.group_name == "autoremediate" &&
       schedule.flexible_time_window[0].mode == "OFF" &&
       jsondecode(schedule.target[0].input) == { rule = id } && schedule.target[0].arn == aws_lambda_function.function["poller"].arn &&
       schedule.target[0].role_arn == aws_iam_role.scheduler.arn && schedule.target[0].dead_letter_config[0].arn == aws_sqs_queue.queue["failure"].arn
     ])
     error_message = "A schedule is wrong."
+  }
+}
+
+# Netskope takes 24 requests in 5 seconds from a tenant, of all pollers together
+
+run "rules_are_polled_for_one_after_the_other" {
+  command = plan
+
+  assert {
+    condition     = (local.minutes.second-rule - local.minutes.first-rule + 30) % 30 == 15
+    error_message = "The rules are polled for at the minutes ${jsonencode(local.minutes)}."
+  }
+
+  assert {
+    condition = alltrue([
+      for id, schedule in aws_scheduler_schedule.rule : schedule.schedule_expression == "cron(${local.minutes[id]}/30 * * * ? *)"
+    ])
+    error_message = "The schedules are ${jsonencode({ for id, schedule in aws_scheduler_schedule.rule : id => schedule.schedule_expression })}."
+  }
+}
+
+run "in_another_region_at_other_minutes" {
+  command = plan
+
+  override_data {
+    target = data.aws_region.this
+    values = { id = "us-west-2" }
+  }
+
+  assert {
+    condition     = local.phase != parseint(substr(sha256("eu-west-1"), 0, 8), 16) % 30
+    error_message = "Two regions are polled for at the minute ${local.phase}."
   }
 }
 
@@ -587,7 +620,7 @@ run "another_region" {
 
   override_data {
     target = data.aws_region.this
-    values = { name = "ap-southeast-2" }
+    values = { id = "ap-southeast-2" }
   }
 
   assert {
@@ -600,9 +633,66 @@ run "another_region" {
   }
 
   assert {
-    condition     = aws_lambda_function.function["poller"].environment[0].variables.HOME_REGION == "us-east-1"
-    error_message = "The poller is told of another home region."
+    condition = (
+      aws_lambda_function.function["poller"].environment[0].variables.REGIONS == "ap-southeast-2" &&
+      aws_lambda_function.function["poller"].environment[0].variables.HOME_REGION == "us-east-1"
+    )
+    error_message = "The poller is told of other regions."
   }
+
+  assert {
+    condition     = keys(aws_iam_policy.region) == ["ap-southeast-2"]
+    error_message = "The deployment looks after ${join(", ", keys(aws_iam_policy.region))}."
+  }
+}
+
+run "many_regions" {
+  command = plan
+
+  variables {
+    regions = ["us-east-1", "eu-west-1", "ap-southeast-2"]
+  }
+
+  assert {
+    condition = alltrue([
+      for function in aws_lambda_function.function : function.environment[0].variables.REGIONS == "ap-southeast-2,eu-west-1,us-east-1"
+    ])
+    error_message = "A Lambda is told of other regions."
+  }
+
+  # What two deployments of an account cannot both have
+  assert {
+    condition = { for region, policy in aws_iam_policy.region : region => policy.name } == {
+      for region in ["ap-southeast-2", "eu-west-1", "us-east-1"] : region => "autoremediate-looks-after-${region}"
+    }
+    error_message = "The policies are ${jsonencode(values(aws_iam_policy.region)[*].name)}."
+  }
+
+  # It is of no use to whoever has it: nobody can be kept from this action
+  assert {
+    condition     = alltrue([for policy in aws_iam_policy.region : jsondecode(policy.policy).Statement[*].Action == [["sts:GetCallerIdentity"]]])
+    error_message = "A policy that only marks a region lets somebody do something."
+  }
+}
+
+run "no_region" {
+  command = plan
+
+  variables {
+    regions = []
+  }
+
+  expect_failures = [var.regions]
+}
+
+run "a_region_by_its_name" {
+  command = plan
+
+  variables {
+    regions = ["eu-west-1", "EU (Ireland)"]
+  }
+
+  expect_failures = [var.regions]
 }
 
 # Each folder is spelled in one place only

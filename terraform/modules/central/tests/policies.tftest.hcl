@@ -309,7 +309,7 @@ run "another_partition" {
 
   override_data {
     target = data.aws_region.this
-    values = { name = "us-gov-west-1" }
+    values = { id = "us-gov-west-1" }
   }
 
   assert {

@@ -90,7 +90,7 @@ run "five_hundred_accounts_fit" {
 run "five_hundred_accounts_fit_with_the_longest_id_where_arns_are_long" {
   override_data {
     target = data.aws_region.this
-    values = { name = "us-gov-west-1" }
+    values = { id = "us-gov-west-1" }
   }
 
   override_data {
