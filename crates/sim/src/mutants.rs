@@ -219,12 +219,6 @@ pub const MUTANTS: &[Mutant] = &[
         "self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await;",
         "if writes && trip.deadline.left().is_zero() { self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await; }",
     ),
-    mutant(
-        "what an undo has taken back is in force again only where its own undo has written",
-        "crates/engine/src/claim.rs",
-        "let card = if has_written { card.in_force_again() } else { card };",
-        "let card = if has_written || !is_taken_back { card.in_force_again() } else { card };",
-    ),
 ];
 
 #[cfg(test)]
