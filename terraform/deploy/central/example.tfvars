@@ -34,17 +34,18 @@ policy = {
   approval_hours = 72
 }
 
-schedule = "rate(30 minutes)"
-# rules  = ["s3-public-bucket"] # all by default
+# rules    = ["s3-public-bucket"] # all by default
+# schedule = "rate(1 hour)"       # each rule every 30 minutes, one after the other, by default
 
 # Who may write to the bucket, beside the Lambdas: roles with their paths
 approver_role_arns      = ["arn:aws:iam::111111111111:role/security-lead"]
 operator_role_arns      = ["arn:aws:iam::111111111111:role/security-engineer"] # the same in the target accounts
 policy_writer_role_arns = ["arn:aws:iam::111111111111:role/terraform"]         # what applies this, and who may pause it
 
-log_retention_days   = 90
-reserved_concurrency = 10
-alarm_actions        = ["arn:aws:sns:eu-west-1:111111111111:security-on-call"]
+log_retention_days = 90
+alarm_actions      = ["arn:aws:sns:eu-west-1:111111111111:security-on-call"]
+# For each rule; 100 of the account must stay unreserved, and a new account has no more than 10 to 50 in all
+# reserved_concurrency = 10
 
 tags = {
   owner       = "cloud-security"

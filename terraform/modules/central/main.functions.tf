@@ -161,6 +161,13 @@ resource "aws_iam_role" "function" {
       Action    = "sts:AssumeRole"
     }]
   })
+
+  lifecycle {
+    precondition {
+      condition     = length(local.clashing_tags) == 0
+      error_message = "IAM takes no two tags whose keys differ in capitals alone; of `tags` and of the provider's default tags these do: ${join("; ", local.clashing_tags)}."
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "function" {

@@ -4,7 +4,9 @@
 resource "aws_secretsmanager_secret" "token" {
   # checkov:skip=CKV2_AWS_57:A person issues the token in Netskope's console, and README.md says how to rotate it
 
-  name                    = "${var.name_prefix}-netskope-token"
+  # A deleted secret keeps its name for 30 days, so one that is made again has another:
+  # https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_delete-secret.html
+  name_prefix             = "${var.name_prefix}-netskope-token-"
   description             = "autoremediate: token of the Netskope API"
   kms_key_id              = var.kms_key_arn
   recovery_window_in_days = var.force_destroy ? 0 : 30

@@ -98,6 +98,11 @@ resource "aws_iam_role" "rule" {
       condition     = length(local.trust_policies[each.key]) <= 2048
       error_message = "The trust policy of ${local.role_names[each.key]} has ${length(local.trust_policies[each.key])} characters, and IAM takes 2,048 unless the account's quota is higher. Name fewer roles in operator_role_arns, such as one that several people may assume."
     }
+
+    precondition {
+      condition     = length(local.clashing_tags) == 0
+      error_message = "IAM takes no two tags whose keys differ in capitals alone; of `tags` and of the provider's default tags these do: ${join("; ", local.clashing_tags)}."
+    }
   }
 }
 

@@ -143,4 +143,9 @@ variable "tags" {
     condition     = alltrue([for text in concat(keys(var.tags), values(var.tags)) : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]*$", text))])
     error_message = "A tag can contain only letters, digits, spaces and the characters _.:/=+-@."
   }
+
+  validation {
+    condition     = length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
+    error_message = "IAM takes no two tags whose keys differ in capitals alone: ${join(", ", sort(keys(var.tags)))}."
+  }
 }

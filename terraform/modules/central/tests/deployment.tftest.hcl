@@ -35,7 +35,7 @@ run "by_default" {
   }
 
   assert {
-    condition     = aws_secretsmanager_secret.token.name == "autoremediate-netskope-token" && aws_sqs_queue.queue["failure"].name == "autoremediate-failures"
+    condition     = aws_secretsmanager_secret.token.name_prefix == "autoremediate-netskope-token-" && aws_sqs_queue.queue["failure"].name == "autoremediate-failures"
     error_message = "The secret or the queue has another name."
   }
 
@@ -712,6 +712,44 @@ run "folders" {
       ]
     ]))
     error_message = "A folder is spelled out beside main.folders.tf."
+  }
+}
+
+run "tags_that_differ_in_capitals" {
+  command = plan
+
+  variables {
+    tags = { owner = "a", Owner = "b" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "a_tag_that_differs_from_a_default_tag_in_capitals" {
+  command = plan
+
+  override_data {
+    target = data.aws_default_tags.this
+    values = { tags = { application = "autoremediate" } }
+  }
+
+  variables {
+    tags = { Application = "ours" }
+  }
+
+  expect_failures = [aws_iam_role.function]
+}
+
+run "a_tag_in_place_of_a_default_tag" {
+  command = plan
+
+  override_data {
+    target = data.aws_default_tags.this
+    values = { tags = { application = "autoremediate" } }
+  }
+
+  variables {
+    tags = { application = "ours" }
   }
 }
 

@@ -121,6 +121,44 @@ run "reader_is_of_another_account" {
   expect_failures = [var.reader_role_arns]
 }
 
+run "tags_that_differ_in_capitals" {
+  command = plan
+
+  variables {
+    tags = { owner = "a", Owner = "b" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "a_tag_that_differs_from_a_default_tag_in_capitals" {
+  command = plan
+
+  override_data {
+    target = data.aws_default_tags.this
+    values = { tags = { application = "autoremediate" } }
+  }
+
+  variables {
+    tags = { Application = "ours" }
+  }
+
+  expect_failures = [aws_iam_role.rule]
+}
+
+run "a_tag_in_place_of_a_default_tag" {
+  command = plan
+
+  override_data {
+    target = data.aws_default_tags.this
+    values = { tags = { application = "autoremediate" } }
+  }
+
+  variables {
+    tags = { application = "ours" }
+  }
+}
+
 run "refused_1" {
   command = plan
 
