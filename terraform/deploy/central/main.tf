@@ -6,6 +6,9 @@
 provider "aws" {
   region = var.region
 
+  # A region can be newer than the provider
+  skip_region_validation = true
+
   default_tags {
     tags = { application = var.name_prefix }
   }

@@ -4,6 +4,11 @@ variable "region" {
   type        = string
   description = "Code of the region to deploy in. Null means the region of the environment."
   default     = null
+
+  validation {
+    condition     = var.region == null ? true : can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", var.region))
+    error_message = "A region must be a code, such as eu-west-1."
+  }
 }
 
 variable "netskope_tenant" {
@@ -175,7 +180,7 @@ variable "name_prefix" {
 
 variable "permissions_boundary" {
   type        = string
-  description = "ARN of the policy to set as the permissions boundary of every role. Null sets none."
+  description = "Name of the policy to set as the permissions boundary of every role, which each account has, with its path if it has one; or its ARN, in which {account} stands for the account that the role is in. Null sets none."
   default     = null
 }
 

@@ -6,13 +6,16 @@
 # Credentials, and the endpoint of an emulator (AWS_ENDPOINT_URL), come from the environment. The credentials must be
 # allowed to assume deploy_role_name in the target account or, where deploy_role_name is empty, be the target's own.
 
+# A region can be newer than the provider, so neither compares it with the provider's own list
 provider "aws" {
-  alias  = "caller"
-  region = var.region
+  alias                  = "caller"
+  region                 = var.region
+  skip_region_validation = true
 }
 
 provider "aws" {
-  region = var.region
+  region                 = var.region
+  skip_region_validation = true
 
   dynamic "assume_role" {
     for_each = compact([var.deploy_role_name])

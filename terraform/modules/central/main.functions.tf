@@ -150,7 +150,7 @@ resource "aws_iam_role" "function" {
 
   name                 = "${each.value}-${local.region}"
   description          = "autoremediate: the Lambda ${each.value} in ${local.region}"
-  permissions_boundary = var.permissions_boundary
+  permissions_boundary = local.permissions_boundary
   tags                 = var.tags
 
   assume_role_policy = jsonencode({

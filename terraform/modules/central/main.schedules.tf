@@ -21,7 +21,7 @@ locals {
 resource "aws_iam_role" "scheduler" {
   name                 = "${var.name_prefix}-scheduler-${local.region}"
   description          = "autoremediate: the schedules in ${local.region}"
-  permissions_boundary = var.permissions_boundary
+  permissions_boundary = local.permissions_boundary
   tags                 = var.tags
 
   # For this account's group of schedules alone:

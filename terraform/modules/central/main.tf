@@ -10,13 +10,23 @@
 
 data "aws_caller_identity" "this" {}
 data "aws_partition" "this" {}
-data "aws_region" "this" {}
+
+# Only for its region: unlike aws_region, it also knows regions that are newer than the provider
+data "aws_service" "here" {
+  service_id = "lambda"
+}
 
 locals {
   account   = data.aws_caller_identity.this.account_id
   partition = data.aws_partition.this.partition
-  # Not its name, which version 6 of the provider deprecates
-  region = data.aws_region.this.id
+  region    = data.aws_service.here.region
+
+  # A name is that of a policy of this account; an ARN may say where this account's ID goes
+  permissions_boundary = var.permissions_boundary == null ? null : replace(
+    startswith(var.permissions_boundary, "arn:") ? var.permissions_boundary : "arn:${local.partition}:iam::{account}:policy/${var.permissions_boundary}",
+    "{account}",
+    local.account,
+  )
 
   bucket     = "${var.name_prefix}-${local.account}-${local.region}"
   bucket_arn = "arn:${local.partition}:s3:::${local.bucket}"

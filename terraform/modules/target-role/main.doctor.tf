@@ -17,7 +17,7 @@ resource "aws_iam_role" "doctor" {
   description          = "autoremediate: lets operators check that this account has what the rules need"
   path                 = "/"
   max_session_duration = 3600
-  permissions_boundary = var.permissions_boundary
+  permissions_boundary = local.permissions_boundary
   tags                 = var.tags
   assume_role_policy   = local.trust_policies[each.key]
 }

@@ -15,7 +15,7 @@ resource "aws_iam_role" "undo" {
   description          = "autoremediate: takes back what the rule ${each.key} did in this account"
   path                 = "/"
   max_session_duration = 3600
-  permissions_boundary = var.permissions_boundary
+  permissions_boundary = local.permissions_boundary
   tags                 = var.tags
   assume_role_policy   = local.trust_policies["${each.key}-undo"]
 }
@@ -39,7 +39,7 @@ resource "aws_iam_role" "reader" {
   description          = "autoremediate: what the rule ${each.key} looks at in this account"
   path                 = "/"
   max_session_duration = 3600
-  permissions_boundary = var.permissions_boundary
+  permissions_boundary = local.permissions_boundary
   tags                 = var.tags
   assume_role_policy   = local.trust_policies["${each.key}-reader"]
 }

@@ -21,6 +21,13 @@ data "aws_partition" "this" {}
 locals {
   partition = data.aws_partition.this.partition
 
+  # A name is that of a policy of this account; an ARN may say where this account's ID goes
+  permissions_boundary = var.permissions_boundary == null ? null : replace(
+    startswith(var.permissions_boundary, "arn:") ? var.permissions_boundary : "arn:${local.partition}:iam::{account}:policy/${var.permissions_boundary}",
+    "{account}",
+    data.aws_caller_identity.this.account_id,
+  )
+
   role_names = { for id in keys(var.rules) : id => "${var.name_prefix}-${id}" }
 
   # The values of the placeholders in a manifest's ARNs
@@ -88,7 +95,7 @@ resource "aws_iam_role" "rule" {
   description          = "autoremediate: what the rule ${each.key} may do in this account"
   path                 = "/"
   max_session_duration = 3600
-  permissions_boundary = var.permissions_boundary
+  permissions_boundary = local.permissions_boundary
   tags                 = var.tags
   assume_role_policy   = local.trust_policies[each.key]
 
@@ -124,7 +131,7 @@ resource "aws_iam_role" "service" {
   name                 = "${local.role_names[each.key]}-service"
   description          = "autoremediate: what ${each.value.service} may do in this account for the rule ${each.key}"
   path                 = "/"
-  permissions_boundary = var.permissions_boundary
+  permissions_boundary = local.permissions_boundary
   tags                 = var.tags
 
   # Both conditions: https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html

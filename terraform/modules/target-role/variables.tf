@@ -109,12 +109,12 @@ variable "name_prefix" {
 
 variable "permissions_boundary" {
   type        = string
-  description = "ARN of the policy to set as the permissions boundary of every role. Null sets none."
+  description = "Name of the policy to set as the permissions boundary of every role, which each account has, with its path if it has one; or its ARN, in which {account} stands for the account that the role is in. Null sets none."
   default     = null
 
   validation {
-    condition     = var.permissions_boundary == null ? true : can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[0-9A-Za-z_+=,.@/-]+$", var.permissions_boundary))
-    error_message = "A permissions boundary must be the ARN of an IAM policy."
+    condition     = var.permissions_boundary == null ? true : can(regex("^(arn:[a-z-]+:iam::([0-9]{12}|aws|[{]account[}]):policy/)?([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,128}$", var.permissions_boundary))
+    error_message = "A permissions boundary must be the name of an IAM policy, or its ARN."
   }
 }
 

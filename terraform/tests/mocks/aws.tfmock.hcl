@@ -13,8 +13,8 @@ mock_data "aws_partition" {
   defaults = { partition = "aws" }
 }
 
-mock_data "aws_region" {
-  defaults = { id = "eu-west-1" }
+mock_data "aws_service" {
+  defaults = { region = "eu-west-1" }
 }
 
 mock_data "aws_organizations_organization" {

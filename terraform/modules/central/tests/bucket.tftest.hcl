@@ -293,8 +293,8 @@ run "the_policy_of_a_large_deployment_fits" {
   }
 
   override_data {
-    target = data.aws_region.this
-    values = { id = "ap-southeast-1" }
+    target = data.aws_service.here
+    values = { region = "ap-southeast-1" }
   }
 
   variables {

@@ -291,8 +291,8 @@ run "in_another_region_at_other_minutes" {
   command = plan
 
   override_data {
-    target = data.aws_region.this
-    values = { id = "us-west-2" }
+    target = data.aws_service.here
+    values = { region = "us-west-2" }
   }
 
   assert {
@@ -619,8 +619,8 @@ run "another_region" {
   command = plan
 
   override_data {
-    target = data.aws_region.this
-    values = { id = "ap-southeast-2" }
+    target = data.aws_service.here
+    values = { region = "ap-southeast-2" }
   }
 
   assert {
@@ -772,6 +772,32 @@ run "in_the_management_account" {
   }
 
   expect_failures = [check.not_in_the_management_account]
+}
+
+run "a_home_region_that_accounts_have_to_enable" {
+  command = plan
+
+  variables {
+    home_region = "eu-central-2"
+  }
+
+  expect_failures = [check.the_home_region_is_everywhere]
+}
+
+run "a_home_region_of_another_partition" {
+  command = plan
+
+  override_data {
+    target = data.aws_partition.this
+    values = { partition = "aws-us-gov" }
+  }
+
+  variables {
+    home_region             = "us-gov-west-1"
+    approver_role_arns      = []
+    operator_role_arns      = []
+    policy_writer_role_arns = []
+  }
 }
 
 run "without_an_organization" {

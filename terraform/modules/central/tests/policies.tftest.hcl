@@ -308,8 +308,8 @@ run "another_partition" {
   }
 
   override_data {
-    target = data.aws_region.this
-    values = { id = "us-gov-west-1" }
+    target = data.aws_service.here
+    values = { region = "us-gov-west-1" }
   }
 
   assert {

@@ -89,8 +89,8 @@ run "five_hundred_accounts_fit" {
 
 run "five_hundred_accounts_fit_with_the_longest_id_where_arns_are_long" {
   override_data {
-    target = data.aws_region.this
-    values = { id = "us-gov-west-1" }
+    target = data.aws_service.here
+    values = { region = "us-gov-west-1" }
   }
 
   override_data {

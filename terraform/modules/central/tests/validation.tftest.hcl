@@ -45,7 +45,7 @@ run "refused_1" {
     architecture                = "amd64"                                          # not what Lambda calls it
     package_dir                 = ""                                               # empty
     name_prefix                 = "abcdefghijklmnopq"                              # too long
-    permissions_boundary        = "boundary"                                       # a name
+    permissions_boundary        = "a boundary"                                     # a space
     kms_key_arn                 = "arn:aws:kms:eu-west-1:111111111111:alias/token" # an alias
     reserved_concurrency        = 0                                                # zero
     poller_reserved_concurrency = 0                                                # zero
@@ -431,7 +431,7 @@ run "accepted" {
     netskope_token         = "!~0a"
     netskope_token_version = 12
     netskope_endpoint      = "http://[::1]:8080/netskope"
-    home_region            = "us-gov-west-1"
+    home_region            = "ap-northeast-3"
     schedule               = "cron(0/15 8-17 ? * MON-FRI *)"
     schedules              = { first-rule = "rate(1 hour)", second-rule = "rate(2 days)" }
     policy = {

@@ -468,6 +468,32 @@ run "prefix_boundary_and_tags" {
   }
 }
 
+run "boundary_by_name" {
+  command = plan
+
+  variables {
+    permissions_boundary = "limits/boundary"
+  }
+
+  assert {
+    condition     = alltrue([for role in values(aws_iam_role.rule) : role.permissions_boundary == "arn:aws:iam::222222222222:policy/limits/boundary"])
+    error_message = "The boundary is ${aws_iam_role.rule["first-rule"].permissions_boundary}."
+  }
+}
+
+run "boundary_of_whichever_account_it_is" {
+  command = plan
+
+  variables {
+    permissions_boundary = "arn:aws:iam::{account}:policy/boundary"
+  }
+
+  assert {
+    condition     = alltrue([for role in concat(values(aws_iam_role.rule), values(aws_iam_role.service)) : role.permissions_boundary == "arn:aws:iam::222222222222:policy/boundary"])
+    error_message = "The boundary is ${aws_iam_role.rule["first-rule"].permissions_boundary}."
+  }
+}
+
 run "another_partition" {
   override_data {
     target = data.aws_partition.this

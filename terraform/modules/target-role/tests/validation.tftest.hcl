@@ -166,7 +166,7 @@ run "refused_1" {
     central_account_id   = "11111111111"       # too short
     external_id          = "x"                 # too short
     name_prefix          = "abcdefghijklmnopq" # too long
-    permissions_boundary = "boundary"          # a name
+    permissions_boundary = "a boundary"        # a space
     tags                 = { "" = "x" }        # no key
   }
 
