@@ -141,13 +141,17 @@ generate: _lock build-binaries
 package *arguments: (_needs "package")
     cargo run --quiet --locked --package package -- "$@"
 
-# Terraform plan of every target account: a file with one account ID a line, then terraform's own arguments
+# Terraform plan of every target account: a file with one account ID a line, or `organization`, then terraform's arguments
 targets-plan accounts *arguments: (_needs "targets-plan")
-    terraform/deploy/targets/each-account plan {{ quote(absolute_path(accounts)) }} "${@:2}"
+    terraform/deploy/targets/each-account plan {{ if accounts == "organization" { accounts } else { quote(absolute_path(accounts)) } }} "${@:2}"
 
 # Terraform apply of every target account
 targets-apply accounts *arguments: (_needs "targets-apply")
-    terraform/deploy/targets/each-account apply {{ quote(absolute_path(accounts)) }} "${@:2}"
+    terraform/deploy/targets/each-account apply {{ if accounts == "organization" { accounts } else { quote(absolute_path(accounts)) } }} "${@:2}"
+
+# Terraform destroy of every target account
+targets-destroy accounts *arguments: (_needs "targets-destroy")
+    terraform/deploy/targets/each-account destroy {{ if accounts == "organization" { accounts } else { quote(absolute_path(accounts)) } }} "${@:2}"
 
 # Start time and memory of a release Lambda, and the poller's memory over the length of the list
 bench: (_needs "bench") _emulator package build-binaries

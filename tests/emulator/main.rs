@@ -9,6 +9,7 @@ mod cloudtrail_unvalidated_logs;
 mod command_line;
 mod crash;
 mod doctor;
+mod each_account;
 mod iam_stale_access_key;
 mod memory;
 mod network_acl_open_ingress;

@@ -256,7 +256,7 @@ impl Deployment {
         tokio::fs::write(&accounts, self.settings.targets.join("\n")).await?;
         let script = self.folder.path().join("terraform/deploy/targets/each-account");
         let mut command = self.command(script);
-        command.args([Path::new(action), &accounts]).args(arguments);
+        command.args([Path::new(action), &accounts]).args(arguments).env("VERBOSE", "yes");
         succeeded(&format!("{action} of the target accounts"), &command.output().await?)
     }
 
