@@ -75,87 +75,11 @@ variable "schedules" {
   nullable    = false
 }
 
-# Of any type, because Terraform silently drops a key that a type does not name, so that a typo would change what the
-# policy says. The catalog module lists the keys.
 variable "policy" {
   type        = any
   description = "What the rules may do: modes, settings, exemptions and limits. Stored as policy.json. By default every rule only plans and changes nothing."
   default     = {}
   nullable    = false
-
-  validation {
-    condition     = can(keys(var.policy))
-    error_message = "The policy must be an object."
-  }
-
-  validation {
-    condition     = length(setsubtract(try(keys(var.policy), []), module.catalog.policy_keys.policy)) == 0
-    error_message = "Unknown in the policy: ${join(", ", setsubtract(try(keys(var.policy), []), module.catalog.policy_keys.policy))} (known there: ${join(", ", module.catalog.policy_keys.policy)})."
-  }
-
-  validation {
-    condition = alltrue(flatten([
-      for place in ["limits", "fight", "scope"] : [
-        for key in try(keys(var.policy[place]), []) : contains(module.catalog.policy_keys[place], key)
-      ]
-    ]))
-    error_message = "Unknown in the policy: ${join("; ", flatten([
-      for place in ["limits", "fight", "scope"] : [
-        for key in try(keys(var.policy[place]), []) :
-        "${place}.${key} (known there: ${join(", ", module.catalog.policy_keys[place])})"
-        if !contains(module.catalog.policy_keys[place], key)
-      ]
-    ]))}."
-  }
-
-  validation {
-    condition = alltrue(flatten([
-      for place in ["rules", "accounts", "overrides", "exemptions"] : try([
-        for entry in var.policy[place] : [for key in try(keys(entry), []) : contains(module.catalog.policy_keys[place], key)]
-      ], [])
-    ]))
-    error_message = "Unknown in the policy: ${join("; ", flatten([
-      for place in ["rules", "accounts", "overrides", "exemptions"] : try([
-        for name, entry in var.policy[place] : [
-          for key in try(keys(entry), []) :
-          "${place}.${name}.${key} (known there: ${join(", ", module.catalog.policy_keys[place])})"
-          if !contains(module.catalog.policy_keys[place], key)
-        ]
-      ], [])
-    ]))}."
-  }
-
-  # The module refuses a rule that does not exist
-  validation {
-    condition = alltrue(flatten(try([
-      for id, rule in var.policy.rules : [
-        for name in try(keys(rule.settings), []) : contains(keys(lookup(module.catalog.policy_settings, id, { (name) = "" })), name)
-      ]
-    ], [])))
-    error_message = format("Unknown in the policy: %s.", join("; ", flatten(try([
-      for id, rule in var.policy.rules : [
-        for name in try(keys(rule.settings), []) :
-        "rules.${id}.settings.${name} (known there: ${coalesce(join(", ", keys(module.catalog.policy_settings[id])), "none")})"
-        if !contains(keys(lookup(module.catalog.policy_settings, id, { (name) = "" })), name)
-      ]
-    ], []))))
-  }
-
-  validation {
-    condition = alltrue(flatten(try([
-      for id, rule in var.policy.rules : [
-        for name, value in try(rule.settings, {}) :
-        can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", value))
-      ]
-    ], [])))
-    error_message = format("Unknown in the policy: %s.", join("; ", flatten(try([
-      for id, rule in var.policy.rules : [
-        for name, value in try(rule.settings, {}) :
-        "rules.${id}.settings.${name} = ${jsonencode(value)} (known there: ${module.catalog.policy_settings[id][name]})"
-        if !can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", value))
-      ]
-    ], []))))
-  }
 }
 
 variable "architecture" {

@@ -5,7 +5,7 @@
 # then ends by itself. It goes on while somebody else's policy is in the bucket, such as a pause in a hurry.
 
 locals {
-  policy_document = jsonencode(merge({ schema = 1, mode = var.policy.mode, rules = local.policy_rules }, local.policy_parts))
+  policy_document = jsonencode(merge({ schema = 1, mode = local.policy.mode, rules = local.policy_rules }, local.policy_parts))
   policy_digest   = sha256(local.policy_document)
   policy_metric   = "UnexpectedPolicy"
 }

@@ -100,8 +100,8 @@ locals {
   card_days = max(
     30,
     var.record_retention_days,
-    coalesce(var.policy.fight.window_days, 0),
-    ceil(coalesce(var.policy.approval_hours, 0) / 24),
+    coalesce(local.policy.fight.window_days, 0),
+    ceil(coalesce(local.policy.approval_hours, 0) / 24),
   )
 
   # The folders of what is locked

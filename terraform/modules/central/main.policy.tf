@@ -1,34 +1,46 @@
 # What the operator allows. Every rule's Lambda reads it. The file names every enabled rule with its mode and leaves out
 # whatever is null or empty, so that a person can read it.
 
+module "catalog" {
+  source = "../catalog"
+}
+
+module "typed_policy" {
+  source = "./typed-policy"
+
+  policy = var.policy
+}
+
 locals {
-  modes = { for id in keys(var.rules) : id => coalesce(try(var.policy.rules[id].mode, null), var.policy.mode) }
+  policy = module.typed_policy.policy
+
+  modes = { for id in keys(var.rules) : id => coalesce(try(local.policy.rules[id].mode, null), local.policy.mode) }
 
   # A rule that is off can still be switched on somewhere by an override
   polled = {
     for id, mode in local.modes : id => mode != "off" || anytrue([
-      for override in var.policy.overrides : override.mode != "off" && (length(override.rules) == 0 || contains(override.rules, id))
+      for override in local.policy.overrides : override.mode != "off" && (length(override.rules) == 0 || contains(override.rules, id))
     ])
   }
 
   policy_rules = {
     for id, mode in local.modes : id => merge({ mode = mode }, {
       for key in ["settings"] : key => {
-        for name, value in var.policy.rules[id].settings : name => try(tonumber(value), tobool(value), value) if value != null
-      } if try(length(var.policy.rules[id].settings), 0) > 0
+        for name, value in local.policy.rules[id].settings : name => try(tonumber(value), tobool(value), value) if value != null
+      } if try(length(local.policy.rules[id].settings), 0) > 0
     })
   }
 
   policy_parts = {
     for key, part in {
-      paused         = var.policy.paused
+      paused         = local.policy.paused
       scope          = local.scope
-      accounts       = { for id, account in var.policy.accounts : id => { for key, value in account : key => value if length(value) > 0 } }
-      overrides      = [for override in var.policy.overrides : { for key, value in override : key => value if length(value) > 0 }]
-      exemptions     = [for exemption in var.policy.exemptions : { for key, value in exemption : key => value if try(length(value), 0) > 0 }]
-      limits         = { for key, value in var.policy.limits : key => value if value != null }
-      approval_hours = var.policy.approval_hours
-      fight          = { for key, value in var.policy.fight : key => value if value != null }
+      accounts       = { for id, account in local.policy.accounts : id => { for key, value in account : key => value if length(value) > 0 } }
+      overrides      = [for override in local.policy.overrides : { for key, value in override : key => value if length(value) > 0 }]
+      exemptions     = [for exemption in local.policy.exemptions : { for key, value in exemption : key => value if try(length(value), 0) > 0 }]
+      limits         = { for key, value in local.policy.limits : key => value if value != null }
+      approval_hours = local.policy.approval_hours
+      fight          = { for key, value in local.policy.fight : key => value if value != null }
     } : key => part if part != null && try(length(part), 1) > 0
   }
 }

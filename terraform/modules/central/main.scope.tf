@@ -5,7 +5,7 @@
 # In an Allow, a key that the request does not have is a no: an account without an organization is in none.
 
 locals {
-  scope = { for key, value in var.policy.scope : key => value if try(length(value), 0) > 0 }
+  scope = { for key, value in local.policy.scope : key => value if try(length(value), 0) > 0 }
 
   scope_conditions = {
     StringEquals = {

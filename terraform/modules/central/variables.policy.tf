@@ -1,0 +1,210 @@
+# What the rules may do. Of any type, because Terraform silently drops a key that a type does not name, so that a typo would
+# change what the policy says; the catalog module lists the keys. What is left out, the module typed-policy fills in.
+
+variable "policy" {
+  type        = any
+  description = "What the rules may do: modes, settings, exemptions and limits. Stored as policy.json. By default every rule only plans and changes nothing."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = can(keys(var.policy))
+    error_message = "The policy must be an object."
+  }
+
+  validation {
+    condition     = length(setsubtract(try(keys(var.policy), []), module.catalog.policy_keys.policy)) == 0
+    error_message = "Unknown in the policy: ${join(", ", setsubtract(try(keys(var.policy), []), module.catalog.policy_keys.policy))} (known there: ${join(", ", module.catalog.policy_keys.policy)})."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for place in ["limits", "fight", "scope"] : [
+        for key in try(keys(var.policy[place]), []) : contains(module.catalog.policy_keys[place], key)
+      ]
+    ]))
+    error_message = "Unknown in the policy: ${join("; ", flatten([
+      for place in ["limits", "fight", "scope"] : [
+        for key in try(keys(var.policy[place]), []) :
+        "${place}.${key} (known there: ${join(", ", module.catalog.policy_keys[place])})"
+        if !contains(module.catalog.policy_keys[place], key)
+      ]
+    ]))}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for place in ["rules", "accounts", "overrides", "exemptions"] : try([
+        for entry in var.policy[place] : [for key in try(keys(entry), []) : contains(module.catalog.policy_keys[place], key)]
+      ], [])
+    ]))
+    error_message = "Unknown in the policy: ${join("; ", flatten([
+      for place in ["rules", "accounts", "overrides", "exemptions"] : try([
+        for name, entry in var.policy[place] : [
+          for key in try(keys(entry), []) :
+          "${place}.${name}.${key} (known there: ${join(", ", module.catalog.policy_keys[place])})"
+          if !contains(module.catalog.policy_keys[place], key)
+        ]
+      ], [])
+    ]))}."
+  }
+
+  # The module refuses a rule that does not exist
+  validation {
+    condition = alltrue(flatten(try([
+      for id, rule in var.policy.rules : [
+        for name in try(keys(rule.settings), []) : contains(keys(lookup(module.catalog.policy_settings, id, { (name) = "" })), name)
+      ]
+    ], [])))
+    error_message = format("Unknown in the policy: %s.", join("; ", flatten(try([
+      for id, rule in var.policy.rules : [
+        for name in try(keys(rule.settings), []) :
+        "rules.${id}.settings.${name} (known there: ${coalesce(join(", ", keys(module.catalog.policy_settings[id])), "none")})"
+        if !contains(keys(lookup(module.catalog.policy_settings, id, { (name) = "" })), name)
+      ]
+    ], []))))
+  }
+
+  validation {
+    condition = alltrue(flatten(try([
+      for id, rule in var.policy.rules : [
+        for name, value in try(rule.settings, {}) :
+        value == null ? true : can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", value))
+      ]
+    ], [])))
+    error_message = format("Unknown in the policy: %s.", join("; ", flatten(try([
+      for id, rule in var.policy.rules : [
+        for name, value in try(rule.settings, {}) :
+        "rules.${id}.settings.${name} = ${jsonencode(value)} (known there: ${module.catalog.policy_settings[id][name]})"
+        if value == null ? false : !can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", value))
+      ]
+    ], []))))
+  }
+
+  validation {
+    condition     = coalesce(try(var.policy.schema, null), 1) == 1
+    error_message = "The schema of the policy must be 1."
+  }
+
+  validation {
+    condition     = try(var.policy.scope.organization, null) == null ? true : can(regex("^o-[a-z0-9]{10,32}$", var.policy.scope.organization))
+    error_message = "The organization of the scope must be an ID, such as o-a1b2c3d4e5."
+  }
+
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceorgpaths
+  validation {
+    condition = alltrue([
+      for path in try([for path in var.policy.scope.organizational_units : path], []) :
+      can(regex("^o-[a-z0-9]{10,32}/r-[0-9a-z]{4,32}(/ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})*/[*]?$", path))
+    ])
+    error_message = "A unit of the scope must be a path from the organization down that ends in / or, with all units below it, in /*, such as o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*."
+  }
+
+  validation {
+    condition     = alltrue([for account in try([for account in var.policy.scope.accounts : account], []) : can(regex("^[0-9]{12}$", account))])
+    error_message = "An account of the scope must be an ID of 12 digits, in quotes."
+  }
+
+  validation {
+    condition = alltrue([
+      for mode in concat(
+        [try(var.policy.mode, null)],
+        try([for rule in var.policy.rules : try(rule.mode, null)], []),
+        try([for override in var.policy.overrides : try(override.mode, null)], []),
+      ) :
+      mode == null ? true : contains(["off", "plan", "approve", "apply"], mode)
+    ])
+    error_message = "A mode must be \"off\", \"plan\", \"approve\" or \"apply\"."
+  }
+
+  validation {
+    condition = length(setsubtract(
+      concat(try(keys(var.policy.rules), []), flatten([for of in try(var.policy.overrides, []) : try([for name in of.rules : name], [])]), flatten([for of in try(var.policy.exemptions, []) : try([for name in of.rules : name], [])])),
+      keys(var.rules),
+    )) == 0
+    error_message = "The policy names rules that are not enabled: ${join(", ", setsubtract(
+      concat(try(keys(var.policy.rules), []), flatten([for of in try(var.policy.overrides, []) : try([for name in of.rules : name], [])]), flatten([for of in try(var.policy.exemptions, []) : try([for name in of.rules : name], [])])),
+      keys(var.rules),
+    ))}. The enabled rules are ${join(", ", keys(var.rules))}."
+  }
+
+  validation {
+    condition = alltrue([
+      for account in concat(try(keys(var.policy.accounts), []), flatten([for of in try(var.policy.overrides, []) : try([for name in of.accounts : name], [])]), flatten([for of in try(var.policy.exemptions, []) : try([for name in of.accounts : name], [])])) :
+      can(regex("^[0-9]{12}$", account))
+    ])
+    error_message = "An account must be an ID of 12 digits, in quotes."
+  }
+
+  validation {
+    condition     = alltrue([for region in flatten([for of in try(var.policy.exemptions, []) : try([for name in of.regions : name], [])]) : region == "global" || can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", region))])
+    error_message = "A region must be a code, such as eu-west-1, or global for resources that have none."
+  }
+
+  validation {
+    condition = alltrue([
+      for override in try([for override in var.policy.overrides : override], []) :
+      anytrue([for where in ["rules", "accounts", "organizational_units", "account_tags"] : try(length(override[where]) > 0, false)])
+    ])
+    error_message = "An override must say where it applies: rules, accounts, organizational_units or account_tags."
+  }
+
+  validation {
+    condition = alltrue([
+      for exemption in try([for exemption in var.policy.exemptions : exemption], []) :
+      anytrue([for what in ["rules", "accounts", "regions", "resources", "tags"] : try(length(exemption[what]) > 0, false)])
+    ])
+    error_message = "An exemption must say what it exempts: rules, accounts, regions, resources or tags."
+  }
+
+  validation {
+    condition = alltrue([
+      for exemption in try([for exemption in var.policy.exemptions : exemption], []) :
+      try(trimspace(exemption.reason) != "" && trimspace(exemption.owner) != "", false)
+    ])
+    error_message = "An exemption must have a reason and an owner."
+  }
+
+  # formatdate knows how long each month is, and accepts only a whole timestamp
+  validation {
+    condition = alltrue([
+      for date in try([for exemption in var.policy.exemptions : try(exemption.expires, null)], []) : date == null ? true : can(formatdate("YYYY", "${date}T00:00:00Z"))
+    ])
+    error_message = "An exemption must expire on a date, such as 2027-01-31."
+  }
+
+  validation {
+    condition = alltrue([
+      for number in concat(try(values(var.policy.limits), []), [try(var.policy.approval_hours, null)], try(values(var.policy.fight), [])) :
+      number == null ? true : try(number >= 1 && floor(number) == number, false)
+    ])
+    error_message = "All numbers in limits and fight, and approval_hours, must be whole numbers, 1 or more."
+  }
+
+  validation {
+    condition = alltrue([
+      for number in try(values(var.policy.limits), []) : number == null ? true : try(number <= 4294967295, false)
+    ])
+    error_message = "No number in limits may be more than 4294967295."
+  }
+
+  validation {
+    condition     = try(var.policy.approval_hours, null) == null ? true : try(var.policy.approval_hours <= 8760, false)
+    error_message = "approval_hours must be at most 8760, a year."
+  }
+
+  validation {
+    condition     = try(var.policy.fight.window_days, null) == null ? true : try(var.policy.fight.window_days <= 365, false)
+    error_message = "fight.window_days must be at most 365."
+  }
+
+  validation {
+    condition     = try(var.policy.fight.fixes, null) == null ? true : try(var.policy.fight.fixes <= 50, false)
+    error_message = "fight.fixes must be at most 50, as many as a card remembers."
+  }
+
+  validation {
+    condition     = try(var.policy.limits.failure_percent, null) == null ? true : try(var.policy.limits.failure_percent <= 100, false)
+    error_message = "failure_percent must be at most 100."
+  }
+}
