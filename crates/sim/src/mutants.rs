@@ -34,9 +34,9 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("the nonce of a ledger", "crates/remediation/src/records/ledger.rs", "day.nonce = ambient::uuid_v4();", ""),
     mutant(
         "`until` ends no write",
-        "crates/engine/src/write.rs",
-        "let claimed = order.claimed.until().duration_since(self.clock.now());",
-        "let claimed = jiff::SignedDuration::MAX;",
+        "crates/engine/src/claim.rs",
+        "    pub(crate) fn until(&self) -> Timestamp {\n",
+        "    pub(crate) fn until(&self) -> Timestamp {\n        if !self.part.is_empty() { return Timestamp::MAX }\n",
     ),
     mutant(
         "the digest of a plan that is taken back",
