@@ -60,10 +60,18 @@ mod tests {
         fs::write(&file, bytes).unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/deploy/targets/each-account");
         // What stands in for Terraform prints its arguments.
-        let run = Command::new(script).arg("plan").arg(file.path()).env("TERRAFORM", "echo").output().unwrap();
+        let run = Command::new(script)
+            .arg("plan")
+            .arg(file.path())
+            .env("VERBOSE", "yes")
+            .env("TERRAFORM", "echo")
+            .output()
+            .unwrap();
         let lines = String::from_utf8(run.stdout).unwrap();
-        let accounts = lines.lines().filter_map(|line| line.split("account_id=").nth(1)).map(str::to_owned).collect();
-        (accounts, run.status.code())
+        let accounts = lines.lines().filter_map(|line| line.split("account_id=").nth(1)).map(str::to_owned);
+        // They are under way side by side.
+        let accounts: std::collections::BTreeSet<String> = accounts.collect();
+        (accounts.into_iter().collect(), run.status.code())
     }
 
     #[test]
