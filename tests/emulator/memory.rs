@@ -68,6 +68,7 @@ async fn invoke(binary: &str, environment: &[(&str, &str)], event: Value) -> (u6
             ("BUCKET", "bucket"),
             ("BUCKET_OWNER", "111111111111"),
             ("POLICY_DIGEST", "digest"),
+            ("REGIONS", "us-east-1"),
             ("HOME_REGION", "us-east-1"),
             ("RUST_LOG", "warn"),
         ],
@@ -194,7 +195,6 @@ async fn a_rule_has_room_for_the_worst_batch() {
             ("AWS_ENDPOINT_URL", &*aws.uri()),
             ("TARGET_ROLE_NAME", "autoremediate-s3-public-bucket"),
             ("EXTERNAL_ID", "external-id"),
-            ("REGIONS", "us-east-1"),
         ];
         let (memory, answer) =
             invoke("s3-public-bucket", &environment, crate::crash::event("bucket", &id.findings_key())).await;

@@ -172,6 +172,7 @@ fn environment(aws: &MockServer, more: &[(&str, &str)]) -> Vec<(String, String)>
         ("AWS_ENDPOINT_URL", &aws.uri()),
         ("BUCKET", BUCKET),
         ("BUCKET_OWNER", "111111111111"),
+        ("REGIONS", "us-east-1"),
         ("HOME_REGION", "us-east-1"),
         ("RUST_LOG", "warn"),
     ];
@@ -258,7 +259,6 @@ async fn run(aws: &MockServer, queue: &Arc<Mutex<Queue>>, batches: usize, starte
     let more = [
         ("TARGET_ROLE_NAME", "autoremediate-s3-public-bucket"),
         ("EXTERNAL_ID", "external-id"),
-        ("REGIONS", "us-east-1"),
         ("POLICY_DIGEST", "digest"),
     ];
     let environment = environment(aws, &more);

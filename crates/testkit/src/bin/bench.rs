@@ -125,6 +125,7 @@ async fn poll(emulator: &Emulator, rows: usize) -> Result<u64> {
         ("NETSKOPE_TENANT", "tenant.goskope.com"),
         ("NETSKOPE_ENDPOINT", &url),
         ("TOKEN_SECRET_ARN", secret.arn().unwrap_or_default()),
+        ("REGIONS", REGION),
         ("HOME_REGION", REGION),
         ("RUST_LOG", "off"),
     ];
