@@ -96,7 +96,7 @@ impl Said {
 fn accounts_are_under_way_side_by_side_and_one_that_fails_stops_no_other() {
     let here = Here::new();
     let accounts = "222222222222\n333333333333 # fails\n\n444444444444\n555555555555\n";
-    let said = here.run(accounts, &["plan", "FILE", "-var=x=y"], &[("JOBS", "2")]);
+    let said = here.run(accounts, &["plan", "FILE", "-var=x=ACCOUNT {account}"], &[("JOBS", "2")]);
     assert_eq!((said.code, said.at_once()), (Some(1), 2), "{:?}", said.notes);
     assert_eq!(said.lines.len(), 4, "{:?}", said.lines);
     let planned = |line: &&String| line.contains("plan: Plan: 22 to add, 0 to change, 0 to destroy.");
@@ -104,7 +104,7 @@ fn accounts_are_under_way_side_by_side_and_one_that_fails_stops_no_other() {
     let failed = said.lines.iter().find(|line| line.starts_with("333333333333")).unwrap();
     assert!(failed.contains("failed: reading role AccessDenied: not you") && !failed.contains("another"), "{failed}");
     assert!(said.error.contains("plan of 4 accounts") && said.error.contains("3 done, 1 failed: 333333333333"));
-    let asked = "begin 222222222222 plan -no-color -input=false -var account_id=222222222222 -var=x=y";
+    let asked = "begin 222222222222 plan -no-color -input=false -var account_id=222222222222 -var=x=ACCOUNT {account}";
     assert!(said.notes.iter().any(|note| note == asked), "{:?}", said.notes);
 }
 

@@ -279,7 +279,10 @@ impl Deployment {
     /// Runs Terraform on the central root module for the deployment in a region, which looks after `regions`.
     async fn deployment(&self, region: &str, regions: &[String], arguments: &[&str]) -> Result<()> {
         let regions = json!(regions).to_string();
-        self.central(arguments, |command| set_region(command, region, &regions)).await
+        self.central(arguments, |command| {
+            command.env("TF_WORKSPACE", region).env("AWS_REGION", region).env("TF_VAR_regions", regions)
+        })
+        .await
     }
 
     async fn central(&self, arguments: &[&str], set: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
@@ -320,11 +323,6 @@ impl Deployment {
             .env("TF_VAR_deploy_role_name", DEPLOY_ROLE);
         command
     }
-}
-
-/// Says to Terraform in which region a deployment is, and which regions it looks after.
-fn set_region<'a>(command: &'a mut Command, region: &str, regions: &str) -> &'a mut Command {
-    command.env("TF_WORKSPACE", region).env("AWS_REGION", region).env("TF_VAR_regions", regions)
 }
 
 /// A session of a role that may do everything, as the variables of an environment.
