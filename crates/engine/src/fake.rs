@@ -521,6 +521,10 @@ pub(crate) struct Sts {
     refused: Arc<Mutex<BTreeSet<AccountId>>>,
     garbled: Arc<Mutex<BTreeSet<AccountId>>>,
     switched_off: Arc<Mutex<BTreeSet<AccountId>>>,
+    /// The source identity that the caller has.
+    identity: Arc<Mutex<Option<&'static str>>>,
+    /// The accounts whose role lets nobody set one.
+    unnamed: Arc<Mutex<BTreeSet<AccountId>>>,
     /// So many answers are lost.
     lost: Arc<AtomicUsize>,
     /// The number of a session is in its access key where it counts them.
@@ -545,6 +549,16 @@ impl Sts {
 
     pub(crate) fn refuse(&self, account: &str) {
         self.refused.lock().unwrap().insert(account.parse().unwrap());
+    }
+
+    /// Gives the caller a source identity of its own.
+    pub(crate) fn name_caller(&self, identity: &'static str) {
+        *self.identity.lock().unwrap() = Some(identity);
+    }
+
+    /// Lets nobody set a source identity in an account.
+    pub(crate) fn let_nobody_name(&self, account: &str) {
+        self.unnamed.lock().unwrap().insert(account.parse().unwrap());
     }
 
     /// Switches the region off for an account.
@@ -588,6 +602,18 @@ impl Sts {
             let error = "<Type>Sender</Type><Code>AccessDenied</Code><Message>not for you</Message>";
             return (403, format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"));
         }
+        let (own, asked) = (*self.identity.lock().unwrap(), request.form.get("SourceIdentity"));
+        let said = match (own, asked) {
+            (Some(own), Some(asked)) if own != asked => Some("a session's source identity cannot be changed"),
+            (None, Some(_)) if self.unnamed.lock().unwrap().contains(&account.parse().unwrap()) => {
+                Some("User: u is not authorized to perform: sts:SetSourceIdentity on resource: r")
+            }
+            _ => None,
+        };
+        if let Some(said) = said {
+            let error = format!("<Type>Sender</Type><Code>AccessDenied</Code><Message>{said}</Message>");
+            return (403, format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"));
+        }
         if self.switched_off.lock().unwrap().contains(&account.parse().unwrap()) {
             let error = "<Type>Sender</Type><Code>RegionDisabledException</Code><Message>not here</Message>";
             return (403, format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"));
@@ -605,7 +631,8 @@ impl Sts {
             "<AccessKeyId>{kind}-{account}{role}{number}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>\
              <SessionToken>{SECRET}</SessionToken><Expiration>{end}</Expiration>"
         );
-        let result = format!("<AssumeRoleResult><Credentials>{credentials}</Credentials></AssumeRoleResult>");
+        let identity = own.map(|own| format!("<SourceIdentity>{own}</SourceIdentity>")).unwrap_or_default();
+        let result = format!("<AssumeRoleResult><Credentials>{credentials}</Credentials>{identity}</AssumeRoleResult>");
         let mut answer = format!("<AssumeRoleResponse>{result}</AssumeRoleResponse>");
         if self.garbled.lock().unwrap().contains(&account.parse().unwrap()) {
             answer = answer.replace("2999", "soon");

@@ -639,7 +639,8 @@ impl<R: Rule> Engine<R> {
         let findings = rows.into_iter().map(|row| row.row).collect();
         let report = Report::done(id, mode, started, findings, bad_lines);
         let (plan, stored) = recorded.map(|Recorded { plan, stored }| (plan, stored)).unzip();
-        Done { report: Report { plan: stored, accounts: self.account_problems(), ..report }, plan }
+        let source_identity = self.sessions.other_identity();
+        Done { report: Report { plan: stored, accounts: self.account_problems(), source_identity, ..report }, plan }
     }
 
     /// What stopped all findings of an account, one line an account: in the report and in the log.

@@ -303,7 +303,8 @@ async fn a_role_that_is_refused_fails_its_own_accounts_findings_and_is_asked_for
         assert_eq!(named, refused, "{row:?}");
     }
     let asked = world.sts.requests().iter().filter(|request| request.form["RoleArn"].contains(ONE)).count();
-    assert_eq!(asked, 1);
+    // With the rule's source identity, and with the caller's own.
+    assert_eq!(asked, 2);
 }
 
 #[tokio::test]

@@ -113,8 +113,18 @@ impl Account {
     ///
     /// The role cannot be assumed.
     pub async fn session(&self, role: &str) -> Result<Vec<(String, String)>> {
+        self.session_with(role, None).await
+    }
+
+    /// A session of a role with this source identity, as the variables of an environment.
+    ///
+    /// # Errors
+    ///
+    /// The role cannot be assumed.
+    pub async fn session_with(&self, role: &str, source_identity: Option<&str>) -> Result<Vec<(String, String)>> {
         let sts = aws_sdk_sts::Client::new(&self.config);
-        let session = sts.assume_role().role_arn(role).role_session_name("a-person").send().await?;
+        let asked = sts.assume_role().role_arn(role).role_session_name("a-person");
+        let session = asked.set_source_identity(source_identity.map(str::to_owned)).send().await?;
         let session = session.credentials.ok_or("AssumeRole gave no credentials")?;
         let variables = [
             ("AWS_REGION", self.region.clone()),

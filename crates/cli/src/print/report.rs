@@ -46,11 +46,13 @@ pub(crate) fn accounts(report: &Report) -> impl Iterator<Item = String> {
     })
 }
 
-/// Who approved what a report is of, and who wrote in spite of the policy; each with the reason.
+/// Who approved what a report is of, and who wrote in spite of the policy, each with the reason; and by which source
+/// identity CloudTrail knows the sessions, where it is not the rule's.
 pub(crate) fn people(report: &Report) -> impl Iterator<Item = String> {
     let approved = report.approval.iter().flat_map(approved);
     let overridden = report.policy_override.iter();
-    approved.chain(overridden.map(|of| format!("policy overridden by {}: {}", of.by, of.reason)))
+    let overridden = overridden.map(|of| format!("policy overridden by {}: {}", of.by, of.reason));
+    approved.chain(overridden).chain(report.source_identity.iter().map(ToString::to_string))
 }
 
 fn approved(approved: &Approved) -> Vec<String> {

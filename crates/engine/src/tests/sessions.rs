@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use remediation::{Access, Error, ErrorKind, Manifest, Region, RunId, SessionKind, Sessions, Target, TargetRole, call};
+use remediation::{
+    Access, Error, ErrorKind, Manifest, Mode, Region, RunId, SessionKind, Sessions, Target, TargetRole, call,
+};
 
+use super::run;
 use crate::fake::{World, manifest};
 
 const ACCOUNT: &str = "222222222222";
@@ -193,7 +196,8 @@ async fn a_renewal_that_is_refused_is_what_the_call_fails_with() {
         assert!(error.is_of_account());
     }
     assert!(ask(&sessions, SessionKind::Write).await.is_err());
-    assert_eq!(world.sts.requests().len(), 2, "a refusal is remembered");
+    // The first session; its renewal, with the rule's source identity and with the caller's own.
+    assert_eq!(world.sts.requests().len(), 3, "a refusal is remembered");
 }
 
 #[tokio::test]
@@ -232,4 +236,45 @@ fn every_rules_session_policy_fits_into_a_request() {
         let resources_left = ["{partition}", "{region}", "{account}", "{prefix}"].map(|key| policy.contains(key));
         assert_eq!(resources_left, [false; 4], "{policy}");
     }
+}
+
+/// The session of this kind in an account, and with which source identities it was asked for.
+async fn identities(world: &World, sessions: &Sessions, account: &str) -> Vec<Option<String>> {
+    let before = world.sts.requests().len();
+    let region = Region::code("us-east-1");
+    sessions.target(&account.parse().unwrap(), &region, SessionKind::Read).await.unwrap();
+    world.sts.requests()[before..].iter().map(|request| request.form.get("SourceIdentity").cloned()).collect()
+}
+
+#[tokio::test]
+async fn a_caller_with_a_source_identity_keeps_it_and_is_asked_once() {
+    let (world, ours) = (World::new(), Some("autoremediate-open-door".to_owned()));
+    world.sts.name_caller("alice");
+    let sessions = world.sessions("us-east-1");
+    assert_eq!(identities(&world, &sessions, ACCOUNT).await, [ours, None]);
+    assert_eq!(identities(&world, &sessions, "333333333333").await, [None]);
+    let said = sessions.other_identity().unwrap().to_string();
+    assert_eq!(said, "source identity: the caller's own, alice, and not autoremediate-open-door");
+}
+
+#[tokio::test]
+async fn a_role_that_lets_nobody_set_a_source_identity_costs_no_other_account_its_own() {
+    let (world, ours) = (World::new(), Some("autoremediate-open-door".to_owned()));
+    world.sts.let_nobody_name(ACCOUNT);
+    let sessions = world.sessions("us-east-1");
+    assert_eq!(sessions.other_identity(), None);
+    assert_eq!(identities(&world, &sessions, ACCOUNT).await, [ours.clone(), None]);
+    assert_eq!(identities(&world, &sessions, "333333333333").await, [ours]);
+    let said = sessions.other_identity().unwrap().to_string();
+    assert!(said.contains("sts:SetSourceIdentity is not allowed"), "{said}");
+}
+
+#[tokio::test]
+async fn the_report_says_whose_source_identity_its_sessions_have() {
+    let mut world = World::new();
+    world.open_houses(ACCOUNT, "us-east-1", 1);
+    assert_eq!(run(&world, Mode::Plan).await.source_identity, None);
+    world.sts.name_caller("alice");
+    let held = run(&world, Mode::Plan).await.source_identity.and_then(|identity| identity.held);
+    assert_eq!(held.as_deref(), Some("alice"));
 }

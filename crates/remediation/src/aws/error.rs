@@ -1,14 +1,21 @@
 //! Errors of AWS calls: which API action failed, how, and whether another try can help.
 
+use std::borrow::Cow;
+
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::AccountId;
 
+pub use causes::plain;
+use causes::visible;
 use codes::{LATER, Meaning};
 
+mod causes;
+mod clock;
 mod codes;
+mod elsewhere;
 
 /// The result of a rule's or the engine's step.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -81,21 +88,26 @@ impl Error {
         let code = error.code().map(str::to_owned);
         let said = error.message().unwrap_or_default();
         let meaning = code.as_deref().and_then(|code| Meaning::of(code, said));
-        let server_fault = error.raw_response().is_some_and(|response| response.status().is_server_error());
+        let response = error.raw_response();
+        let server_fault = response.is_some_and(|response| response.status().is_server_error());
         let (kind, advice) = match (meaning, &error) {
             (Some(Meaning { kind, advice }), _) => (kind, Some(advice)),
             (None, SdkError::ServiceError(_)) if !server_fault => (ErrorKind::Permanent, None),
             (None, SdkError::ConstructionFailure(_)) => (ErrorKind::Permanent, None),
-            (None, _) => (ErrorKind::Transient, Some(LATER)),
+            (None, _) => (ErrorKind::Transient, Some(LATER.into())),
         };
+        let elsewhere = response.and_then(|response| elsewhere::region(code.as_deref(), said, response));
+        let clock = response.filter(|_| codes::is_of_clock(code.as_deref(), said)).and_then(clock::off);
         let what = match (code.as_deref(), error.message()) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), Some(message)) => format!("{code}: {}", visible(message)),
             (Some(code), None) => code.to_owned(),
-            _ => chain(&error),
+            _ => plain(&error),
         };
-        let message = advice.map(|advice| format!("{what} ({advice})")).unwrap_or(what);
-        let elsewhere =
-            error.raw_response().and_then(bucket_region).filter(|_| codes::is_of_another_region(code.as_deref()));
+        let of_bucket = elsewhere
+            .as_ref()
+            .map(|region| format!("the bucket is in {region}: on the command line, give --region {region}").into());
+        let hints: Vec<Cow<'_, str>> = [of_bucket, clock.map(Cow::from), advice].into_iter().flatten().collect();
+        let message = if hints.is_empty() { what } else { format!("{what} ({})", hints.join("; ")) };
         Self { action: action.to_owned(), kind, code, message, elsewhere }
     }
 
@@ -132,8 +144,8 @@ impl Error {
     }
 
     /// The answer's body broke off, because of `cause`.
-    pub fn broken_off(action: &str, cause: &dyn std::error::Error) -> Self {
-        Self::new(action, ErrorKind::Passing, format!("the answer broke off: {} ({LATER})", chain(cause)))
+    pub fn broken_off(action: &str, cause: &(dyn std::error::Error + 'static)) -> Self {
+        Self::new(action, ErrorKind::Passing, format!("the answer broke off: {} ({LATER})", plain(cause)))
     }
 
     /// The policy does not let it be written, because of `message`.
@@ -180,19 +192,6 @@ impl Error {
             || self.code.as_deref().is_some_and(of_account)
             || self.kind == ErrorKind::OutOfReach && self.code.is_some()
     }
-}
-
-/// The region that S3 says a bucket is in, whatever else it says.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
-fn bucket_region(response: &HttpResponse) -> Option<String> {
-    response.headers().get("x-amz-bucket-region").map(str::to_owned)
-}
-
-/// An error with its causes. Their Debug text, which the SDK's `DisplayErrorContext` adds, holds the answer's body: a
-/// session's credentials, or the token.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -278,7 +277,7 @@ mod tests {
     #[test]
     fn an_error_says_what_to_do_about_it() {
         for (code, status, advice) in [
-            ("AccessDenied", 403, "is this permission in the role"),
+            ("AccessDenied", 403, "AWS does not say which policy refuses it"),
             ("Throttling", 400, "the next poll tries again"),
             ("InternalError", 500, "the next poll tries again"),
         ] {
@@ -309,6 +308,23 @@ mod tests {
         assert_eq!(region("AuthorizationHeaderMalformed", 400).as_deref(), Some("eu-west-1"));
         assert_eq!(region("AccessDenied", 403), None, "it is asked in the right region");
         assert_eq!(service_error(Some("PermanentRedirect"), 301).elsewhere, None);
+    }
+
+    #[test]
+    fn a_hint_names_the_region_of_a_bucket_and_how_far_off_the_clock_is() {
+        let api = |code, name: &'static str, value: String| {
+            let mut answer = answer(400);
+            answer.headers_mut().insert(name, value);
+            let metadata = ErrorMetadata::builder().code(code).message("told so").build();
+            Error::api("s3:GetObject", SdkError::service_error(GetObjectError::generic(metadata), answer)).message
+        };
+        let told = api("AuthorizationHeaderMalformed", "x-amz-bucket-region", "eu-west-1".into());
+        assert!(told.contains("the bucket is in eu-west-1") && told.contains("give --region eu-west-1"), "{told}");
+        let date = (ambient::now() - jiff::SignedDuration::from_mins(20)).strftime("%a, %d %b %Y %T GMT").to_string();
+        let told = api("RequestTimeTooSkewed", "date", date.clone());
+        assert!(told.contains("min ahead of AWS's") && told.contains("set this machine's clock"), "{told}");
+        let told = api("AccessDenied", "date", date);
+        assert!(!told.contains("ahead"), "{told}");
     }
 
     #[test]

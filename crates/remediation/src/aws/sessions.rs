@@ -6,12 +6,16 @@
 //! before its time, so the two are done here: [`Session`] keeps the credentials, and [`call`](super::call()) says by
 //! [`signing`](super::signing) with which of them a call was refused as ended.
 //!
+//! A session's source identity cannot be changed, and goes on into every role that it assumes. So a caller who has one may
+//! set no other, and STS refuses ours: it is asked once more without, the caller's own holds, and the record says so.
+//!
 //! A refusal of STS is remembered for the run. A lost or throttled answer is not: the next who asks tries again, and who
 //! has waited for that try takes what it came to.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -20,6 +24,8 @@ use aws_credential_types::provider::future;
 use aws_sdk_s3::config::{
     Credentials, IdentityCache, ProvideCredentials, Region as SdkRegion, SharedCredentialsProvider,
 };
+use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
+use serde::{Deserialize, Serialize};
 
 use super::{AccountId, Error, ErrorKind, Region, Result, SessionKind, Target, TargetRole, partition, signing};
 
@@ -27,6 +33,9 @@ use super::{AccountId, Error, ErrorKind, Region, Result, SessionKind, Target, Ta
 const MARGIN: Duration = Duration::from_secs(60);
 /// What an error of STS names as its action.
 const ASSUME: &str = "sts:AssumeRole";
+/// The permission without which nobody sets a source identity.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html>
+const SET_IDENTITY: &str = "sts:SetSourceIdentity";
 
 /// What sessions are asked for with.
 #[derive(Debug, Clone)]
@@ -44,6 +53,40 @@ pub struct Access {
     pub session_length: Option<Duration>,
 }
 
+/// That sessions do not have the source identity that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceIdentity {
+    /// What was asked for, and refused.
+    pub asked: String,
+    /// What holds in its place, where STS says it: the caller's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+}
+
+impl fmt::Display for SourceIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { asked, held } = self;
+        match held {
+            Some(held) => write!(f, "source identity: the caller's own, {held}, and not {asked}"),
+            None => write!(
+                f,
+                "source identity: not {asked}, which STS refused: the caller's session keeps its own, or {SET_IDENTITY} is \
+                 not allowed"
+            ),
+        }
+    }
+}
+
+/// What a run knows of its sessions' source identity.
+#[derive(Debug, Default)]
+struct Identity {
+    /// That a session was given without ours.
+    other: Option<SourceIdentity>,
+    /// Whether ours is refused in every account, because the caller has one.
+    is_callers: bool,
+}
+
 /// Assumes the target role, once for each account and [`SessionKind`], and anew before such a session ends; a refusal is
 /// remembered as well.
 #[derive(Debug)]
@@ -52,6 +95,7 @@ pub struct Sessions {
     sts: aws_sdk_sts::Client,
     access: Arc<Access>,
     region: String,
+    identity: Arc<Mutex<Identity>>,
     sessions: Mutex<HashMap<(AccountId, SessionKind), Arc<Session>>>,
 }
 
@@ -62,6 +106,7 @@ struct Session {
     access: Arc<Access>,
     role_arn: String,
     kind: SessionKind,
+    identity: Arc<Mutex<Identity>>,
     /// How often it was tried to assume the role.
     tries: AtomicU64,
     known: tokio::sync::Mutex<Known>,
@@ -87,7 +132,12 @@ impl Sessions {
         let region = base.region().map(ToString::to_string).unwrap_or_default();
         let access = Access { read_policy: access.read_policy.replace("{partition}", partition(&region)), ..access };
         let (sts, access) = (aws_sdk_sts::Client::new(&base), Arc::new(access));
-        Self { sts, access, region, base, sessions: Mutex::default() }
+        Self { sts, access, region, base, identity: Arc::default(), sessions: Mutex::default() }
+    }
+
+    /// That sessions of this run do not have the source identity that they were to have; none where all have it.
+    pub fn other_identity(&self) -> Option<SourceIdentity> {
+        lock(&self.identity).other.clone()
     }
 
     /// The session of `kind` in `account`, for a resource in `region`. It is renewed for as long as it is used.
@@ -128,6 +178,7 @@ impl Sessions {
             access: Arc::clone(&self.access),
             role_arn: format!("{role_arn}{}", kind.role_suffix()),
             kind,
+            identity: Arc::clone(&self.identity),
             tries: AtomicU64::default(),
             known: tokio::sync::Mutex::default(),
         };
@@ -164,31 +215,59 @@ impl Session {
         answer
     }
 
-    /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+    /// Credentials with our source identity; with none of ours where the caller's own holds.
     async fn assume(&self) -> Result<Credentials> {
-        let Access { role, read_policy, source_identity, session_name, session_length } = &*self.access;
+        let ours = &self.access.source_identity;
+        if lock(&self.identity).is_callers {
+            return credentials(self.ask(None).await?);
+        }
+        let refusal = match self.ask(Some(ours)).await {
+            Ok(answer) => return credentials(answer),
+            Err(error) if error.code.as_deref() == Some("AccessDenied") => error,
+            Err(error) => return Err(error),
+        };
+        let mut answer = self.ask(None).await?;
+        let held = answer.source_identity.take();
+        // A permission that is missing may be missing in this account alone.
+        let is_callers = held.is_some() || !refusal.message.contains(SET_IDENTITY);
+        tracing::warn!(held, "{refusal}: the role was assumed without the source identity {ours}");
+        let mut identity = lock(&self.identity);
+        identity.is_callers |= is_callers;
+        identity.other.get_or_insert(SourceIdentity { asked: ours.clone(), held });
+        drop(identity);
+        credentials(answer)
+    }
+
+    /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+    async fn ask(&self, source_identity: Option<&String>) -> Result<AssumeRoleOutput> {
+        let Access { role, read_policy, session_name, session_length, .. } = &*self.access;
         let seconds = session_length.and_then(|length| i32::try_from(length.as_secs()).ok());
-        let answer = self
+        let request = self
             .sts
             .assume_role()
             .role_arn(&self.role_arn)
             .role_session_name(session_name)
-            .source_identity(source_identity)
+            .set_source_identity(source_identity.cloned())
             .set_external_id(role.external_id.clone())
             .set_policy(self.kind.is_read_only().then(|| read_policy.clone()))
-            .set_duration_seconds(seconds)
-            .send()
-            .await
-            .map_err(|error| Error::api(ASSUME, error))?;
-        let credentials = answer.credentials.ok_or_else(|| Error::unusable(ASSUME, "no credentials"))?;
-        Ok(Credentials::new(
-            credentials.access_key_id,
-            credentials.secret_access_key,
-            Some(credentials.session_token),
-            SystemTime::try_from(credentials.expiration).ok(),
-            "autoremediate-target-role",
-        ))
+            .set_duration_seconds(seconds);
+        request.send().await.map_err(|error| Error::api(ASSUME, error))
     }
+}
+
+fn credentials(answer: AssumeRoleOutput) -> Result<Credentials> {
+    let credentials = answer.credentials.ok_or_else(|| Error::unusable(ASSUME, "no credentials"))?;
+    Ok(Credentials::new(
+        credentials.access_key_id,
+        credentials.secret_access_key,
+        Some(credentials.session_token),
+        SystemTime::try_from(credentials.expiration).ok(),
+        "autoremediate-target-role",
+    ))
+}
+
+fn lock(identity: &Mutex<Identity>) -> MutexGuard<'_, Identity> {
+    identity.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ProvideCredentials for Session {

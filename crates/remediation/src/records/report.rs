@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::Record;
 use super::{Approved, Batch, BatchId, BatchLineError, PolicyOverride, StoredPlan};
-use crate::aws::AccountId;
+use crate::aws::{AccountId, SourceIdentity};
 use crate::domain::{Finding, Mode, Outcome, Resource};
 
 /// The version of the format of reports that this build writes and reads.
@@ -91,6 +91,9 @@ pub struct Report {
     /// That the command line which ran it did not keep to the deployment's policy, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_override: Option<PolicyOverride>,
+    /// That its sessions have another source identity than the rule's, and which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_identity: Option<SourceIdentity>,
     /// Why the batch could not be read at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -137,7 +140,7 @@ impl Report {
         }
         let finished = ambient::now();
         let (schema, plan, accounts) = (REPORT_SCHEMA, None, Vec::new());
-        let (undoes, approval, policy_override, error) = (None, None, None, None);
+        let (undoes, approval, policy_override, source_identity, error) = (None, None, None, None, None);
         Self {
             schema,
             id,
@@ -148,6 +151,7 @@ impl Report {
             undoes,
             approval,
             policy_override,
+            source_identity,
             error,
             counts,
             accounts,

@@ -1,5 +1,7 @@
 //! What the codes and messages of AWS's errors mean: the one table for every service.
 
+use std::borrow::Cow;
+
 use super::ErrorKind;
 
 /// Codes by which AWS services say "not allowed".
@@ -81,15 +83,16 @@ const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "TokenRefres
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
 pub(super) const ENDED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
+/// Codes for "this signature is wrong"; [`OF_CLOCK`] says when the time in it is.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
-const SIGNATURE: &[&str] = &[
-    "SignatureDoesNotMatch",
-    "InvalidSignatureException",
-    "RequestTimeTooSkewed",
-    "RequestExpired",
-    "RequestInTheFuture",
-    "IncompleteSignature",
-];
+const SIGNATURE: &[&str] = &["SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"];
+
+/// Codes for "this was signed at another time than it is now".
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
+const TIME: &[&str] = &["RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"];
+
+/// How AWS says the same under a code of [`SIGNATURE`].
+const OF_CLOCK: [&str; 2] = ["Signature expired", "Signature not yet current"];
 
 /// Codes by which S3 says that a bucket is in another region; a HEAD has none.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
@@ -101,24 +104,32 @@ pub(super) fn is_of_another_region(code: Option<&str>) -> bool {
     code.is_some_and(|code| OF_ANOTHER_REGION.contains(&code))
 }
 
+/// Whether AWS says that a request was signed at another time than it is now.
+pub(super) fn is_of_clock(code: Option<&str>, said: &str) -> bool {
+    code.is_some_and(|code| {
+        TIME.contains(&code) || SIGNATURE.contains(&code) && OF_CLOCK.iter().any(|phrase| said.contains(phrase))
+    })
+}
+
 /// What is said of everything that passes. It is kept: such a finding is `deferred`, and the list has it again.
 pub(super) const LATER: &str = "the next poll tries again";
 
 /// What a code means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Meaning {
     pub(super) kind: ErrorKind,
     /// What to do.
-    pub(super) advice: &'static str,
+    pub(super) advice: Cow<'static, str>,
 }
 
 impl Meaning {
     /// What `code` means, with the service's own words; none where the table does not know it.
     pub(super) fn of(code: &str, said: &str) -> Option<Self> {
         let is_one_of = |codes: &[&str]| codes.contains(&code);
-        let (kind, advice) = if is_one_of(ACCESS_DENIED) {
-            refused_by(said)
-        } else if is_one_of(THROTTLED) {
+        if is_one_of(ACCESS_DENIED) {
+            return Some(refused_by(said));
+        }
+        let (kind, advice) = if is_one_of(THROTTLED) {
             (ErrorKind::Throttled, "the SDK's retries are used up; the next poll tries again")
         } else if is_one_of(PASSING) {
             (ErrorKind::Passing, "somebody else is at work on it; the next poll tries again")
@@ -133,68 +144,112 @@ impl Meaning {
                           change it there";
             (ErrorKind::OutOfReach, advice)
         } else if is_one_of(EXPIRED) {
-            (ErrorKind::AccessDenied, "the credentials have expired: sign in again")
+            (ErrorKind::AccessDenied, "the session has ended, or its credentials have expired: sign in again")
+        } else if is_of_clock(Some(code), said) {
+            let advice = "set this machine's clock, and keep it synchronized with NTP: a signature is good for some \
+                          minutes only";
+            (ErrorKind::AccessDenied, advice)
         } else if is_one_of(SIGNATURE) {
-            let advice = "is the clock of this machine right? A signature is good for some minutes only; else the \
-                          secret key is a wrong one";
+            let advice = "is the secret key the one of this access key, copied whole? Else a proxy on the way changes \
+                          requests";
             (ErrorKind::AccessDenied, advice)
         } else if is_one_of(UNKNOWN_CREDENTIALS) {
-            (
-                ErrorKind::AccessDenied,
-                "AWS does not know these credentials: are they the right ones, for this partition?",
-            )
+            let advice = "AWS does not know these credentials here: they are deleted or inactive, or of another \
+                          partition (such as China or GovCloud), or the account has not enabled the region";
+            (ErrorKind::AccessDenied, advice)
         } else {
             return None;
         };
-        Some(Self { kind, advice })
+        Some(Self { kind, advice: advice.into() })
     }
 }
 
-/// Which policy refused a call, by AWS's own words. Each phrase is for an explicit deny, or for one of the kind that
-/// allows nothing.
+/// Who can refuse a call, as AWS words it.
+struct Refusal {
+    /// The words.
+    phrase: &'static str,
+    kind: ErrorKind,
+    /// The policy, as the subject of a sentence.
+    who: &'static str,
+    /// What to do.
+    remedy: &'static str,
+}
+
+const OF_ORGANIZATIONS_POLICY: &str =
+    "nobody in the account can allow it: except the role in that policy, or exempt the account";
+
+/// The kinds of policies. Each phrase is for an explicit deny, or for one of the kind that allows nothing.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
-fn refused_by(said: &str) -> (ErrorKind, &'static str) {
-    const REFUSALS: [(&str, ErrorKind, &str); 8] = [
-        (
-            "service control policy",
-            ErrorKind::OutOfReach,
-            "a service control policy of the organization refuses it, and nobody in the account can allow it: except \
-             the role in that policy, or exempt the account",
-        ),
-        (
-            "resource control policy",
-            ErrorKind::OutOfReach,
-            "a resource control policy of the organization refuses it, and nobody in the account can allow it: except \
-             the role in that policy, or exempt the account",
-        ),
-        ("permissions boundary", ErrorKind::AccessDenied, "the role's permissions boundary refuses it: allow it there"),
-        (
-            "session policy",
-            ErrorKind::AccessDenied,
-            "the session's own policy refuses it: are the role and this program of the same version?",
-        ),
-        ("VPC endpoint policy", ErrorKind::AccessDenied, "the policy of a VPC endpoint refuses it: allow it there"),
-        (
-            "resource-based policy",
-            ErrorKind::AccessDenied,
-            "the resource's own policy, such as a bucket's, refuses it: except the role in it",
-        ),
-        (
-            "S3 Block Public Access",
-            ErrorKind::AccessDenied,
-            "a public access block, the bucket's or the account's own, refuses it",
-        ),
-        (
-            "identity-based policy",
-            ErrorKind::AccessDenied,
-            "the role's own policies refuse it: apply the target module",
-        ),
-    ];
-    let refusal = REFUSALS.into_iter().find(|(phrase, ..)| said.contains(phrase));
-    refusal.map_or(
-        (ErrorKind::AccessDenied, "is this permission in the role, its boundary and the SCPs?"),
-        |(_, kind, advice)| (kind, advice),
-    )
+const REFUSALS: [Refusal; 8] = [
+    Refusal {
+        phrase: "service control policy",
+        kind: ErrorKind::OutOfReach,
+        who: "a service control policy of the organization",
+        remedy: OF_ORGANIZATIONS_POLICY,
+    },
+    Refusal {
+        phrase: "resource control policy",
+        kind: ErrorKind::OutOfReach,
+        who: "a resource control policy of the organization",
+        remedy: OF_ORGANIZATIONS_POLICY,
+    },
+    Refusal {
+        phrase: "permissions boundary",
+        kind: ErrorKind::AccessDenied,
+        who: "the role's permissions boundary",
+        remedy: "allow it there",
+    },
+    Refusal {
+        phrase: "session policy",
+        kind: ErrorKind::AccessDenied,
+        who: "the session's own policy",
+        remedy: "are the role and this program of the same version?",
+    },
+    Refusal {
+        phrase: "VPC endpoint policy",
+        kind: ErrorKind::AccessDenied,
+        who: "the policy of a VPC endpoint",
+        remedy: "allow it there",
+    },
+    Refusal {
+        phrase: "resource-based policy",
+        kind: ErrorKind::AccessDenied,
+        who: "the resource's own policy, such as a bucket's",
+        remedy: "except the role in it",
+    },
+    Refusal {
+        phrase: "S3 Block Public Access",
+        kind: ErrorKind::AccessDenied,
+        who: "a public access block, the bucket's or the account's own",
+        remedy: "look at both",
+    },
+    Refusal {
+        phrase: "identity-based policy",
+        kind: ErrorKind::AccessDenied,
+        who: "the caller's own policies",
+        remedy: "allow it there; for a role of the target module, apply that again",
+    },
+];
+
+/// Which policy refused a call, by AWS's own words.
+fn refused_by(said: &str) -> Meaning {
+    let is_explicit = said.contains("explicit deny");
+    let Some(Refusal { kind, who, remedy, .. }) = REFUSALS.into_iter().find(|of| said.contains(of.phrase)) else {
+        let advice = match is_explicit {
+            true => "a policy denies it, whatever others allow: look at",
+            false => "AWS does not say which policy refuses it: look at",
+        };
+        let advice = format!(
+            "{advice} the role's own policies, its permissions boundary, the session's policy, the organization's SCPs \
+             and RCPs, and the resource's own policy, such as a bucket's or a key's"
+        );
+        return Meaning { kind: ErrorKind::AccessDenied, advice: advice.into() };
+    };
+    let advice = match is_explicit {
+        true => format!("an explicit deny in {who}, which no allow elsewhere outweighs: {remedy}"),
+        false => format!("refused by {who}: {remedy}"),
+    };
+    Meaning { kind, advice: advice.into() }
 }
 
 #[cfg(test)]
@@ -226,8 +281,10 @@ mod tests {
                 ErrorKind::AccessDenied,
                 "a public access block",
             ),
-            ("… because no identity-based policy allows the a action", ErrorKind::AccessDenied, "the role's own"),
-            ("Access Denied", ErrorKind::AccessDenied, "is this permission in the role"),
+            ("… because no identity-based policy allows the a action", ErrorKind::AccessDenied, "the caller's own"),
+            ("… with an explicit deny in an identity-based policy", ErrorKind::AccessDenied, "no allow elsewhere"),
+            ("… with an explicit deny", ErrorKind::AccessDenied, "a policy denies it, whatever others allow"),
+            ("Access Denied", ErrorKind::AccessDenied, "a bucket's or a key's"),
         ] {
             let meaning = Meaning::of("AccessDenied", said).unwrap();
             assert_eq!(meaning.kind, kind, "{said}");
@@ -235,10 +292,45 @@ mod tests {
         }
     }
 
+    /// What a person has to look at is told by the code, and where one code stands for several things, by AWS's words.
+    #[test]
+    fn credentials_that_are_refused_say_what_to_look_at() {
+        let expired = "Signature expired: 20261129T110000Z is now earlier than 20261129T114500Z";
+        let early = "Signature not yet current: 20261129T130000Z is still later than 20261129T121500Z";
+        for (code, said, advice) in [
+            ("InvalidClientTokenId", "The security token included in the request is invalid.", "another partition"),
+            (
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid",
+                "deleted or inactive",
+            ),
+            (
+                "AuthFailure",
+                "AWS was not able to validate the provided access credentials",
+                "has not enabled the region",
+            ),
+            ("OptInRequired", "You are not subscribed to this service", "has not enabled this region"),
+            ("SignatureDoesNotMatch", "The request signature we calculated does not match", "the secret key"),
+            ("SignatureDoesNotMatch", expired, "this machine's clock"),
+            ("InvalidSignatureException", early, "this machine's clock"),
+            (
+                "RequestTimeTooSkewed",
+                "The difference between the request time and the current time",
+                "this machine's clock",
+            ),
+            ("ExpiredToken", "The security token included in the request is expired", "sign in again"),
+        ] {
+            let meaning = Meaning::of(code, said).unwrap();
+            assert!(meaning.advice.contains(advice), "{code}: {said}: {}", meaning.advice);
+            assert_eq!(is_of_clock(Some(code), said), advice.contains("clock"), "{code}: {said}");
+        }
+    }
+
     #[test]
     fn what_passes_says_that_the_next_poll_tries_again_and_nothing_else_does() {
         let passing = [THROTTLED, PASSING, NOT_NOW].concat();
-        let lasting = [ACCESS_DENIED, UNKNOWN_CREDENTIALS, REGION_OFF, OF_ORGANIZATION, EXPIRED, SIGNATURE].concat();
+        let lasting =
+            [ACCESS_DENIED, UNKNOWN_CREDENTIALS, REGION_OFF, OF_ORGANIZATION, EXPIRED, SIGNATURE, TIME].concat();
         for (codes, passes) in [(passing, true), (lasting, false)] {
             for code in codes {
                 let Meaning { kind, advice } = Meaning::of(code, "").unwrap();
