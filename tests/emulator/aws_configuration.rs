@@ -1,4 +1,7 @@
-//! Profile, region and SSO as the AWS CLI takes them. Nothing here calls AWS.
+//! Credentials, profiles and regions as the AWS CLI takes them. Nothing here calls AWS: a stand-in answers for STS, for the
+//! metadata of an instance and for a container's role.
+
+mod credentials;
 
 use assert_cmd::Command;
 use remediation::{Batch, BatchId, Finding, Region, RunId};
@@ -33,6 +36,13 @@ region = eu-west-1
 /// A home with a configuration of the AWS CLI, and findings.
 struct Home(TempDir);
 
+/// What a command came to.
+struct Ran {
+    code: i32,
+    out: String,
+    log: String,
+}
+
 impl Home {
     /// So many findings in each of these regions.
     fn new(findings: &[(&str, usize)]) -> Self {
@@ -53,21 +63,38 @@ impl Home {
         home
     }
 
+    /// A home with this configuration, and one finding.
+    fn with(config: &str) -> Self {
+        let home = Self::new(&[("eu-west-1", 1)]);
+        std::fs::write(home.0.path().join("config"), config).unwrap();
+        home
+    }
+
     /// Plans for another account than that of the findings; gives the exit code, what was printed, and what was logged.
     fn plan(&self, environment: &[(&str, &str)], arguments: &[&str]) -> (i32, Value, String) {
-        let output = Command::new(paths::binary("autoremediate").unwrap())
-            .args(["plan", "--findings", "findings.ndjson", "--account", "999999999999", "--json"])
+        let plan = ["plan", "--findings", "findings.ndjson", "--account", "999999999999", "--json"];
+        let Ran { code, out, log } = self.run(environment, &[&plan, arguments].concat());
+        (code, serde_json::from_str(&out).unwrap_or(Value::Null), log)
+    }
+
+    /// Runs a command that has no terminal.
+    fn run(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
+        let autoremediate = paths::binary("autoremediate").unwrap();
+        let output = Command::new("setsid")
+            .arg("--wait")
+            .arg(autoremediate)
             .args(arguments)
             .current_dir(self.0.path())
             .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.0.path())
             .env("AWS_CONFIG_FILE", self.0.path().join("config"))
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .envs(environment.iter().copied())
             .output()
             .unwrap();
-        let shown = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        (output.status.code().unwrap(), shown, String::from_utf8(output.stderr).unwrap())
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code().unwrap(), out: text(output.stdout), log: text(output.stderr) }
     }
 }
 
@@ -94,6 +121,14 @@ fn a_region_comes_from_the_argument_then_the_environment_then_the_profile() {
     let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
     let (code, _, log) = home.plan(&keys, &[]);
     assert!(code == 1 && log.contains("AWS_DEFAULT_REGION"), "{log}");
+    for (name, code, said) in
+        [("xx-south-9", 0, ""), ("Europe", 1, "`Europe` is not a region"), ("eu-west-1a", 1, "is not a region")]
+    {
+        let ran = home.plan(&[&keys[..], &[("AWS_REGION", name)]].concat(), &[]);
+        assert!(ran.0 == code && ran.2.contains(said), "{name}: {}", ran.2);
+        let ran = home.plan(&keys, &["--region", name]);
+        assert!(ran.0 == code && ran.2.contains(said), "{name}: {}", ran.2);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `autoremediate` as a person or a script runs it.
 
+mod access;
 mod policy;
 
 use std::process::Stdio;

@@ -11,8 +11,8 @@ pub(crate) enum Error {
     #[error("there is no rule `{rule}`; the rules are: {known}")]
     Rule { rule: String, known: String },
     #[error(
-        "`{0}` is not a region that this version knows. Give a code such as eu-central-1; for a region newer than this \
-         version, set AWS_REGION instead"
+        "`{0}` is not a region: give its code, such as eu-central-1, by --region, AWS_REGION, AWS_DEFAULT_REGION or the \
+         profile. A code that is newer than this version will do"
     )]
     Region(String),
     #[error("no region is set: give --region, or set AWS_REGION, AWS_DEFAULT_REGION or the profile's region")]
@@ -115,7 +115,7 @@ pub(crate) enum Error {
 }
 
 /// Why there are no AWS credentials.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot load AWS credentials: {reason}; {advice}")]
 pub(crate) struct NoCredentials {
     pub(crate) reason: String,

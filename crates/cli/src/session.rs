@@ -3,6 +3,7 @@
 
 pub(crate) mod access;
 pub(crate) mod connection;
+pub(crate) mod credentials;
 pub(crate) mod findings;
 pub(crate) mod identity;
 pub(crate) mod plans;

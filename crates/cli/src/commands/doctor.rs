@@ -114,7 +114,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, bar: &Bar, page: &mut Page<'_>) ->
     let manifests = rules::manifests(&rules);
     let accounts = args.every_account()?;
     let access = args.access.access();
-    let config = access.load().await;
+    let config = access.load().await?;
     let region = access::region(&config)?;
 
     bar.planning(accounts.len());

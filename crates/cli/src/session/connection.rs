@@ -23,11 +23,11 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Where there are no credentials, or no region.
+    /// Where there is no region, or there are no credentials.
     pub(crate) async fn open(access: Access, place: RecordsPlace) -> Result<Self, Error> {
-        let config = access.load().await;
-        access.credentials(&config).await?;
+        let config = access.load().await?;
         let region = access::region(&config)?;
+        access.credentials(&config).await?;
         let records = place.open(&config).await?;
         Ok(Self { access, config, region, place, records })
     }

@@ -1,0 +1,53 @@
+//! Who runs a command, and where its records are.
+
+use serde_json::Value;
+use testkit::organization::OPERATOR_ROLE;
+
+use super::{Desk, outcome};
+
+/// AWS refuses another source identity, and passes the caller's own on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_with_a_source_identity_keeps_it_and_the_report_says_so() {
+    let mut desk = Desk::new().await;
+    let bucket = desk.bucket("named", None).await;
+    let findings = desk.findings(&desk.of.batch(&[&bucket]));
+    let arguments = ["apply", "--alone", "--yes", "--findings", &findings];
+
+    let operator = format!("arn:aws:iam::{}:role/{OPERATOR_ROLE}", desk.of.central.id);
+    desk.environment.extend(desk.of.central.session_with(&operator, Some("alice")).await.unwrap());
+    let (code, shown, log) = desk.run(&arguments);
+    assert_eq!((code, outcome(&shown)), (0, "fixed"), "{shown} {log}");
+    let identity = &shown["reports"][0]["report"]["source_identity"];
+    assert_eq!(identity["asked"], "autoremediate-s3-public-bucket", "{shown}");
+
+    desk.environment.extend(desk.of.central.session(&operator).await.unwrap());
+    let (code, shown, log) = desk.run(&arguments);
+    assert_eq!((code, outcome(&shown)), (0, "already_compliant"), "{shown} {log}");
+    assert_eq!(shown["reports"][0]["report"]["source_identity"], Value::Null, "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_in_another_region_say_which_one_to_give() {
+    let desk = Desk::new().await;
+    let bucket = desk.bucket("records", None).await;
+    let findings = desk.findings(&desk.of.batch(&[&bucket]));
+    let place = format!("s3://{}", desk.of.bucket);
+    let record =
+        |folder: &str| format!("{place}/{folder}/s3-public-bucket/2026-01-02/{}-1.json", remediation::RunId::start());
+    let (plan, report) = (record("plans"), record("reports"));
+    // Where S3 redirects, and where it refuses.
+    for region in ["eu-west-1", "me-south-1"] {
+        for command in [
+            &["plan", "--findings", &findings, "--records", &place][..],
+            &["apply", "--yes", "--findings", &findings, "--records", &place],
+            &["approve", &plan, "--reason", "T-1", "--yes"],
+            &["undo", &report],
+            &["doctor", "--records", &place],
+        ] {
+            let (code, shown, log) = desk.run(&[command, &["--region", region]].concat());
+            let said = format!("{shown} {log}");
+            let hint = "the bucket is in us-east-1: on the command line, give --region us-east-1";
+            assert!(code == 1 && said.contains(hint), "{command:?} {region}: {code} {said}");
+        }
+    }
+}
