@@ -7,7 +7,7 @@ from localstack.services.plugins import Service, aws_provider
 
 from ..moto_services import Operation, aws_error, localstack_service
 from ..paging import page
-from . import flow_logs, network_acls, prefix_lists, security_groups, sharing
+from . import dry_run, flow_logs, network_acls, prefix_lists, security_groups, sharing
 
 # the list of the answer, and the limits of MaxResults in the API reference
 PAGED = {
@@ -22,7 +22,11 @@ PAGED = {
     "GetManagedPrefixListEntries": ("Entries", 1, 100),
 }
 OWN = {
-    **flow_logs.OPERATIONS, **network_acls.OPERATIONS, **prefix_lists.OPERATIONS, **security_groups.OPERATIONS,
+    name: dry_run.with_dry_run(name, own)
+    for operations in (
+        flow_logs.OPERATIONS, network_acls.OPERATIONS, prefix_lists.OPERATIONS, security_groups.OPERATIONS,
+    )
+    for name, own in operations.items()
 }
 
 

@@ -29,6 +29,9 @@ from .resources import Call
 LOG = logging.getLogger(__name__)
 MODE = os.environ.get("REMEDIATION_IAM") or "off"
 MAX_SESSION_POLICY = 2048
+# What EC2 adds to a refusal: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html. Some thousands of
+# characters on AWS, which sts:DecodeAuthorizationMessage decodes.
+ENCODED = f"Encoded authorization failure message: {'0' * 1024}"
 DENIED_CODES = {"ec2": "UnauthorizedOperation", "json": "AccessDeniedException", "rest-json": "AccessDeniedException"}
 
 
@@ -209,4 +212,6 @@ def _refuse(context: RequestContext, code: str | None, message: str) -> None:
         if code:
             raise CommonServiceException(code, message, sender_fault=True)
         code = DENIED_CODES.get(context.service.protocol, "AccessDenied")
+        if context.service.protocol == "ec2":
+            message = f"You are not authorized to perform this operation. {message} {ENCODED}"
         raise CommonServiceException(code, message, status_code=403, sender_fault=True)
