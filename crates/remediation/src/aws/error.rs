@@ -86,8 +86,9 @@ impl Error {
             return of_session.clone();
         }
         let code = error.code().map(str::to_owned);
-        let said = error.message().unwrap_or_default();
-        let meaning = code.as_deref().and_then(|code| Meaning::of(code, said));
+        let said = error.message().map(visible);
+        let said = said.as_deref();
+        let meaning = code.as_deref().and_then(|code| Meaning::of(code, said.unwrap_or_default()));
         let response = error.raw_response();
         let server_fault = response.is_some_and(|response| response.status().is_server_error());
         let (kind, advice) = match (meaning, &error) {
@@ -96,10 +97,10 @@ impl Error {
             (None, SdkError::ConstructionFailure(_)) => (ErrorKind::Permanent, None),
             (None, _) => (ErrorKind::Transient, Some(LATER.into())),
         };
-        let elsewhere = response.and_then(|response| elsewhere::region(code.as_deref(), said, response));
-        let clock = response.filter(|_| codes::is_of_clock(code.as_deref(), said)).and_then(clock::off);
-        let what = match (code.as_deref(), error.message()) {
-            (Some(code), Some(message)) => format!("{code}: {}", visible(message)),
+        let elsewhere = response.and_then(|response| elsewhere::region(code.as_deref(), said.unwrap_or_default(), response));
+        let clock = response.filter(|_| codes::is_of_clock(code.as_deref(), said.unwrap_or_default())).and_then(clock::off);
+        let what = match (code.as_deref(), said) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
             _ => plain(&error),
         };
@@ -252,6 +253,24 @@ mod tests {
             let text = error.to_string();
             let expected = code.map_or("s3:GetObject: ".to_owned(), |code| format!("s3:GetObject: {code}: told so"));
             assert!(text.starts_with(&expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_encoded_details_of_a_refusal_are_left_out() {
+        let refusal = "You are not authorized to perform this operation. User: u is not authorized to perform: ec2:X \
+                       with an explicit deny in a service control policy.";
+        for (said, expected) in [
+            (format!("{refusal} Encoded authorization failure message: {}", "x7Qa".repeat(1000)), refusal.to_owned()),
+            (format!("{refusal} Encoded authorization failure message: abc What else it says."), format!("{refusal} What else it says.")),
+            (format!("Encoded authorization failure message: abc"), String::new()),
+            (refusal.to_owned(), refusal.to_owned()),
+        ] {
+            let metadata = ErrorMetadata::builder().code("UnauthorizedOperation").message(said).build();
+            let error = SdkError::service_error(GetObjectError::generic(metadata), answer(403));
+            let message = Error::api("ec2:X", error).message;
+            assert!(message.starts_with(&format!("UnauthorizedOperation: {expected}")), "{message}");
+            assert!(!message.contains("x7Qa") && !message.contains("abc"), "{message}");
         }
     }
 

@@ -10,6 +10,10 @@ use aws_smithy_types::error::ErrorMetadata;
 /// What AWS says after "the signature does not match": the request as it should have been, a session's token included.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
 const CANONICAL: &str = "The Canonical String";
+/// What EC2 writes before the encoded details of a refusal: thousands of characters, which only who may call
+/// sts:DecodeAuthorizationMessage can read.
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html>
+const ENCODED: &str = "Encoded authorization failure message:";
 /// How the SDK begins what it says of an error that its model does not name. The next cause says the same with the
 /// service's own words.
 const UNNAMED: &str = "unhandled error";
@@ -23,9 +27,12 @@ pub fn plain(error: &(dyn std::error::Error + 'static)) -> String {
     said.join(": ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A service's own words, as far as they may be seen.
-pub(super) fn visible(said: &str) -> &str {
-    said.split(CANONICAL).next().unwrap_or_default().trim_end()
+/// A service's own words, as far as they may be seen and can be read.
+pub(super) fn visible(said: &str) -> String {
+    let said = said.split(CANONICAL).next().unwrap_or_default().trim_end();
+    let Some((before, encoded)) = said.split_once(ENCODED) else { return said.to_owned() };
+    let after = encoded.trim_start().split_once(char::is_whitespace).map_or("", |(_, after)| after);
+    format!("{} {after}", before.trim_end()).trim().to_owned()
 }
 
 /// One error without its causes; nothing where it says less than its cause does.
@@ -34,14 +41,14 @@ fn sentence(error: &(dyn std::error::Error + 'static)) -> String {
         return String::new();
     }
     if let Some(metadata) = error.downcast_ref::<ErrorMetadata>() {
-        let parts = [metadata.code(), metadata.message().map(visible)];
+        let parts = [metadata.code().map(str::to_owned), metadata.message().map(visible)];
         return parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
     }
     if let Some(ImdsError::ErrorResponse(answer)) = error.downcast_ref() {
         let status = answer.response().status().as_u16();
         return format!("the instance's metadata service answered with status {status}");
     }
-    visible(&error.to_string()).to_owned()
+    visible(&error.to_string())
 }
 
 #[cfg(test)]
