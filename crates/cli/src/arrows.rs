@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may use, apart from itself.
-const ROOMS: [(&str, &[&str]); 6] = [
-    ("main", &["commands", "error", "exit", "print"]),
+const ROOMS: [(&str, &[&str]); 7] = [
+    ("main", &[]),
+    ("lib", &["commands", "session", "error", "exit", "print"]),
     ("commands", &["session", "print", "error", "exit"]),
     ("session", &["error"]),
     ("print", &["exit"]),

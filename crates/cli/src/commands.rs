@@ -199,6 +199,14 @@ mod tests {
     }
 
     #[test]
+    fn profiles_and_policies_are_of_a_tenant_and_not_of_a_file() {
+        let named = ["--netskope-profile", "CIS", "--netskope-profile", "BPR", "--netskope-policy", "prod"];
+        assert!(plan_args(&[&["--netskope-tenant", "example.goskope.com"], &named[..]].concat()).is_ok());
+        let of_file = plan_args(&[&["--findings", "x"], &named[..]].concat());
+        assert_eq!(of_file.unwrap_err().kind(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
     fn a_bad_argument_is_answered_with_what_is_accepted() {
         for (argument, value, accepted) in [
             ("--account", "1234", "twelve digits"),

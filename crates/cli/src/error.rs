@@ -8,8 +8,13 @@ use remediation::{BatchError, ManifestError, PolicyError, RecordError};
 /// Why a command could not be carried out, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("there is no rule `{rule}`; the rules are: {known}")]
+    #[error(
+        "there is no rule `{rule}`; the rules are: {known}. A rule of your own is known to a command line that is built \
+         with it: docs/own-rule.md"
+    )]
     Rule { rule: String, known: String },
+    #[error("two rules have the ID `{0}`: a rule that this command line is built with needs an ID of its own")]
+    TwoRules(String),
     #[error(
         "`{0}` is not a region: give its code, such as eu-central-1, by --region, AWS_REGION, AWS_DEFAULT_REGION or the \
          profile. A code that is newer than this version will do"
@@ -97,6 +102,8 @@ pub(crate) enum Error {
     NoToken,
     #[error(transparent)]
     Netskope(#[from] netskope::Error),
+    #[error(transparent)]
+    Filters(#[from] netskope::InvalidFilters),
     #[error("cannot create a temporary folder for the findings from Netskope: {0}")]
     Scratch(io::Error),
     #[error(

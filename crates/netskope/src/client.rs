@@ -22,7 +22,7 @@ use url::{Host, Url};
 use crate::page::{Envelope, Place};
 use crate::redact::Forms;
 use crate::text::readable;
-use crate::{Error, PageError, Violations};
+use crate::{Error, Filter, PageError, Violations};
 
 /// The largest `limit` that the API takes: a positive integer below 10,000.
 pub const MAX_PAGE_SIZE: u32 = 9_999;
@@ -209,6 +209,7 @@ impl Client {
     pub(crate) async fn page(
         &self,
         rule_name: &str,
+        filter: &Filter,
         as_of: i64,
         place: Place,
         limit: u32,
@@ -219,7 +220,7 @@ impl Client {
             .with_max_times(self.options.retries)
             .with_jitter();
         let mut unreached = 0;
-        (|| self.request(rule_name, as_of, place.skip, limit))
+        (|| self.request(rule_name, filter, as_of, place.skip, limit))
             .retry(backoff)
             .when(|error| {
                 unreached += usize::from(matches!(error, PageError::Unreachable { .. }));
@@ -233,7 +234,14 @@ impl Client {
     }
 
     /// Netskope, "View Security Assessment Violations": the parameters and where the token goes.
-    async fn request(&self, rule_name: &str, as_of: i64, skip: usize, limit: u32) -> Result<Vec<u8>, PageError> {
+    async fn request(
+        &self,
+        rule_name: &str,
+        filter: &Filter,
+        as_of: i64,
+        skip: usize,
+        limit: u32,
+    ) -> Result<Vec<u8>, PageError> {
         while let Err(early) = self.limiter.check() {
             sleep(early.wait_time_from(self.limiter.clock().now())).await;
         }
@@ -252,7 +260,9 @@ impl Client {
             ("limit", &rows),
             ("skip", &skip),
         ];
-        url.query_pairs_mut().extend_pairs(query);
+        let names = [("profile_name", &filter.profile), ("policy_name", &filter.policy)];
+        let names = names.into_iter().filter_map(|(key, name)| Some((key, name.as_deref()?)));
+        url.query_pairs_mut().extend_pairs(query.into_iter().chain(names));
         let request = Request::new(Method::GET, url);
         let answer = match &self.carrier {
             Carrier::Network(http) => http.execute(request).await.map_err(|error| self.transport(error))?,

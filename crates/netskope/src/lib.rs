@@ -20,6 +20,7 @@
 mod body;
 mod client;
 mod error;
+mod filter;
 mod list;
 mod page;
 mod redact;
@@ -30,6 +31,7 @@ mod violation;
 
 pub use client::{Client, Endpoint, MAX_PAGE_SIZE, Options, Transport};
 pub use error::{Error, PageError};
+pub use filter::{Filter, Filters, InvalidFilters};
 pub use list::Violations;
 pub use page::Page;
 pub use region::Region;

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::page::{self, Place};
 use crate::text::readable;
-use crate::{Client, Error, Page, PageError};
+use crate::{Client, Error, Filter, Page, PageError};
 
 /// A page that is too large is asked for again with an eighth of its rows.
 const FEWER_ROWS: u32 = 8;
@@ -22,6 +22,7 @@ const FEWER_ROWS: u32 = 8;
 pub struct Violations {
     client: Client,
     rule_name: String,
+    filter: Filter,
     as_of: i64,
     until: Instant,
     /// Where the next page begins.
@@ -43,6 +44,7 @@ impl Violations {
             client,
             limit,
             rule_name: rule_name.to_owned(),
+            filter: Filter::default(),
             as_of,
             until,
             next: Place { number: 1, skip: 0 },
@@ -51,6 +53,12 @@ impl Violations {
             repeated: 0,
             ended: false,
         }
+    }
+
+    /// The same list, of the filter's profile and policy alone.
+    #[must_use]
+    pub fn filtered(self, filter: Filter) -> Self {
+        Self { filter, ..self }
     }
 
     /// Goes on with another token, with the page that was refused.
@@ -84,7 +92,7 @@ impl Violations {
         let body = self.body().await?;
         let bytes = body.len();
         let (text, forms) = (readable(body), self.client.forms());
-        let (page, rows) = page::read(&text, &self.rule_name, self.next, &forms)?;
+        let (page, rows) = page::read(&text, &self.rule_name, &self.filter, self.next, &forms)?;
         let page = Page { bytes, ..page };
         if page.received == 0 {
             return if self.repeated == 0 { Ok(None) } else { Err(PageError::Overlaps(self.repeated)) };
@@ -102,7 +110,7 @@ impl Violations {
     /// row does not cost the others.
     async fn body(&mut self) -> Result<Vec<u8>, PageError> {
         loop {
-            let asked = self.client.page(&self.rule_name, self.as_of, self.next, self.limit);
+            let asked = self.client.page(&self.rule_name, &self.filter, self.as_of, self.next, self.limit);
             let Ok(body) = timeout_at(self.until, asked).await else {
                 let Place { number, skip } = self.next;
                 return Err(PageError::OutOfTime { pages: number.saturating_sub(1), rows: skip });

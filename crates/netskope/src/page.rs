@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::redact::Forms;
 use crate::violation::Row;
-use crate::{InvalidItem, MAX_PAGE_SIZE, PageError, Skipped, Violation};
+use crate::{Filter, InvalidItem, MAX_PAGE_SIZE, PageError, Skipped, Violation};
 
 /// One page of violations. Each of its rows is in exactly one of `violations`, `invalid` and `skipped`.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ fn text(value: &Value) -> Option<String> {
 /// What is wrong with a row that echoes the request.
 const ECHO: &str = "it holds the Netskope token: the API, or a proxy in front of it, echoes the request";
 
-/// The page that `text` is, of a list that was asked for the violations of `rule_name`, and the rows of it that say
+/// The page that `text` is, of a list that was asked for the violations of `rule_name` behind `filter`, and the rows of it that say
 /// something, as they stand there, to know them again: junk such as `null` is alike wherever it comes.
 ///
 /// A row that holds the token in any of `forms` cannot be used: the token must not get into a record, and what would be
@@ -163,6 +163,7 @@ const ECHO: &str = "it holds the Netskope token: the API, or a proxy in front of
 pub(crate) fn read<'a>(
     text: &'a str,
     rule_name: &str,
+    filter: &Filter,
     place: Place,
     forms: &Forms,
 ) -> Result<(Page, Vec<&'a str>), PageError> {
@@ -181,7 +182,7 @@ pub(crate) fn read<'a>(
     };
     let mut known = Vec::with_capacity(rows.len());
     for (position, row) in (place.skip.saturating_add(1)..).zip(rows.into_iter().map(RawValue::get)) {
-        match Row::from_json(row, rule_name, position) {
+        match Row::from_json(row, rule_name, filter, position) {
             Row::Violation(row) if row.texts().into_iter().any(|text| forms.is_in(text)) => {
                 page.invalid.push(InvalidItem { position, reason: ECHO.into() });
             }

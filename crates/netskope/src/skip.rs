@@ -16,6 +16,10 @@ pub enum Skip {
     OtherRule,
     /// It belongs to another cloud.
     OtherCloud,
+    /// It is in none of the profiles that were asked for.
+    OtherProfile,
+    /// It is in none of the policies that were asked for.
+    OtherPolicy,
     /// Netskope's own remediation handles it: two that write to one resource would undo each other.
     RemediatedByNetskope,
 }
@@ -31,6 +35,10 @@ pub struct Skipped {
     pub other_rules: usize,
     /// Rows of another cloud than AWS.
     pub other_clouds: usize,
+    /// Rows of other profiles than was asked for.
+    pub other_profiles: usize,
+    /// Rows of other policies than was asked for.
+    pub other_policies: usize,
     /// Rows that Netskope's own remediation handles.
     pub remediated_by_netskope: usize,
 }
@@ -43,16 +51,19 @@ impl Skipped {
             Skip::Muted => &mut self.muted,
             Skip::OtherRule => &mut self.other_rules,
             Skip::OtherCloud => &mut self.other_clouds,
+            Skip::OtherProfile => &mut self.other_profiles,
+            Skip::OtherPolicy => &mut self.other_policies,
             Skip::RemediatedByNetskope => &mut self.remediated_by_netskope,
         } += 1;
     }
 
     /// How many there are.
     pub fn total(&self) -> usize {
-        self.not_failed + self.muted + self.foreign() + self.remediated_by_netskope
+        let filtered = self.other_profiles + self.other_policies;
+        self.not_failed + self.muted + self.foreign() + filtered + self.remediated_by_netskope
     }
 
-    /// How many are not of what was asked for.
+    /// How many are not of the control that was asked for.
     pub fn foreign(&self) -> usize {
         self.other_rules + self.other_clouds
     }
@@ -64,6 +75,8 @@ impl AddAssign for Skipped {
         self.muted += other.muted;
         self.other_rules += other.other_rules;
         self.other_clouds += other.other_clouds;
+        self.other_profiles += other.other_profiles;
+        self.other_policies += other.other_policies;
         self.remediated_by_netskope += other.remediated_by_netskope;
     }
 }

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
 use crate::text::UNREADABLE;
-use crate::{Region, Skip};
+use crate::{Filter, Region, Skip};
 
 /// The longest name of a resource, in bytes: an ARN has at most 2,048.
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html> (`ResourceArns`)
@@ -22,7 +22,7 @@ const MAX_RESOURCE: usize = 2_048;
 /// The longest of the other texts that are used, in bytes.
 const MAX_TEXT: usize = 256;
 /// The most bytes of JSON that are read of a field: enough for the longest name with every byte escaped.
-const MAX_JSON: usize = 16 * 1024;
+pub(crate) const MAX_JSON: usize = 16 * 1024;
 /// How many digits an AWS account ID has.
 const ACCOUNT_DIGITS: usize = 12;
 /// The fewest digits of a text that is read as an account ID without its leading zeros, which spreadsheets drop.
@@ -131,9 +131,9 @@ fn value(name: &str, json: Option<&RawValue>) -> Result<Value, String> {
 }
 
 impl Row {
-    /// Reads the row of a list that was asked for the violations of `rule_name` in AWS.
-    pub(crate) fn from_json(json: &str, rule_name: &str, position: usize) -> Self {
-        let read = Fields::from_json(json).and_then(|fields| match fields.skip(rule_name)? {
+    /// Reads the row of a list that was asked for the violations of `rule_name` in AWS that `filter` lets through.
+    pub(crate) fn from_json(json: &str, rule_name: &str, filter: &Filter, position: usize) -> Self {
+        let read = Fields::from_json(json).and_then(|fields| match fields.skip(rule_name)?.or(filter.skip(json)?) {
             Some(skip) => Ok(Self::Skip(skip)),
             None => fields.violation(position).map(Self::Violation),
         });
@@ -240,7 +240,7 @@ fn whole(number: &Number) -> String {
 }
 
 /// The text without case and spaces, in which its spellings differ.
-fn folded(text: &str) -> String {
+pub(crate) fn folded(text: &str) -> String {
     text.to_lowercase().chars().filter(|letter| !letter.is_whitespace()).collect()
 }
 

@@ -27,6 +27,10 @@ pub(crate) struct Args {
     /// Take the binaries that are in the target folder.
     #[arg(long)]
     pub(crate) no_build: bool,
+    /// Pack this package's binary, whose name is the package's; can be repeated. For rules of your own, in a workspace of
+    /// your own. Without it: the poller and every rule of this repository.
+    #[arg(long = "package", value_name = "NAME")]
+    pub(crate) packages: Vec<String>,
     /// Check the binaries and write no zip.
     #[arg(long)]
     pub(crate) check_only: bool,

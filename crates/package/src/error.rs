@@ -15,6 +15,11 @@ pub(crate) enum Error {
     Cargo { command: &'static str, source: io::Error },
     #[error("`cargo {command}` failed ({status}): its own message is above")]
     CargoFailed { command: &'static str, status: ExitStatus },
+    #[error(
+        "{} is another workspace than that of autoremediate: name the packages of your rules, such as --package my-rule",
+        .0.display()
+    )]
+    OtherWorkspace(PathBuf),
     #[error("what `cargo metadata` says cannot be read: {0}")]
     Metadata(serde_json::Error),
     #[error("neither CARGO_HOME nor a home folder is known, so that paths in the binaries cannot be made neutral")]

@@ -47,7 +47,7 @@ fn run(args: &Args) -> Result<Table, Error> {
         None => Architecture::of_target(std::env::consts::ARCH)?,
     };
     let workspace = Workspace::load()?;
-    let names = workspace.lambdas()?;
+    let names = if args.packages.is_empty() { workspace.lambdas()? } else { args.packages.clone() };
     if !args.no_build {
         workspace.build(&names, args.profile, args.target.as_deref())?;
     }

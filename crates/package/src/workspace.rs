@@ -44,6 +44,9 @@ impl Workspace {
     /// The packages and binaries of the Lambdas: the poller, and every folder of rules with a `rule.json`.
     pub(crate) fn lambdas(&self) -> Result<Vec<String>, Error> {
         let rules = self.workspace_root.join("crates/rules");
+        if !rules.exists() {
+            return Err(Error::OtherWorkspace(self.workspace_root.clone()));
+        }
         let unreadable = |path: &Path, source| Error::Read { path: path.to_owned(), source };
         let mut names = Vec::new();
         for folder in fs::read_dir(&rules).map_err(|source| unreadable(&rules, source))? {
@@ -159,6 +162,12 @@ mod tests {
         let (of_binaries, of_tests) = (sdk_features("normal,build"), sdk_features("normal,build,dev"));
         assert!(of_binaries.iter().any(|line| line.starts_with("aws-sdk-ec2 ")), "{of_binaries:?}");
         assert_eq!(of_binaries, of_tests);
+    }
+
+    #[test]
+    fn in_another_workspace_packages_are_named() {
+        let error = workspace("/home/alice/repo/target").lambdas().unwrap_err().to_string();
+        assert!(error.contains("/home/alice/repo") && error.contains("--package"), "{error}");
     }
 
     #[test]

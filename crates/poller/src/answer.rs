@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use netskope::Skipped;
+use netskope::{Filters, Skipped};
 use remediation::RunId;
 use serde::Serialize;
 
@@ -38,6 +38,8 @@ pub struct Answer {
     pub duplicates: usize,
     /// Batches written.
     pub batches: u32,
+    /// The profiles and policies of which violations were asked for; none named: of any.
+    pub filters: Filters,
     /// The controls asked for.
     pub controls: Vec<PolledControl>,
 }
@@ -61,7 +63,7 @@ impl Answer {
         *count
     }
 
-    pub(crate) fn new(rule: &str, run: RunId) -> Self {
+    pub(crate) fn new(rule: &str, run: RunId, filters: Filters) -> Self {
         Self {
             rule: rule.to_owned(),
             run,
@@ -74,6 +76,7 @@ impl Answer {
             invalid: 0,
             duplicates: 0,
             batches: 0,
+            filters,
             controls: Vec::new(),
         }
     }

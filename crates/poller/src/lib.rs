@@ -13,6 +13,7 @@
 
 mod answer;
 mod batches;
+mod event;
 mod limits;
 mod poll;
 mod token;
@@ -20,12 +21,14 @@ mod token;
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use netskope::{Endpoint, Options};
+use netskope::{Endpoint, Filters, Options};
 use remediation::{Manifest, Records, Regions, sdk_loader};
-use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::event::Event;
+
 pub use answer::{Answer, PolledControl};
+pub use event::EventError;
 pub use limits::{InvalidLimits, Limits};
 pub use poll::{PollError, Poller};
 pub use token::{TokenError, TokenSource};
@@ -48,6 +51,9 @@ pub enum Error {
     /// The environment variable of the limits of a poll has none in it.
     #[error("the environment variable POLL_LIMITS: {0}")]
     Limits(#[from] InvalidLimits),
+    /// The environment variable of the profiles and policies that are asked for has none in it.
+    #[error("the environment variable NETSKOPE_FILTERS: {0}")]
+    Filters(#[source] serde_json::Error),
     /// The tenant's name, or the address given instead of it, cannot be used.
     #[error(transparent)]
     Endpoint(#[from] netskope::Error),
@@ -67,14 +73,6 @@ const RESERVE: Duration = Duration::from_secs(60);
 
 /// The most characters of an error that the service is told; the log has it in full.
 const MOST_OF_ERROR: usize = 8_000;
-
-/// What a schedule sends.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Event {
-    /// The ID of the rule to poll for.
-    rule: String,
-}
 
 impl From<PollError> for Diagnostic {
     fn from(error: PollError) -> Self {
@@ -96,7 +94,7 @@ pub fn run() -> Result<(), Error> {
         let poller = &from_env().await?;
         let handler = service_fn(|event: LambdaEvent<Event>| async move {
             let until = until(event.context.deadline());
-            poller.poll(&event.payload.rule, until).await
+            poller.answer(&event.payload, until).await
         });
         lambda_runtime::run(handler).await.map_err(Error::RuntimeApi)
     })
@@ -110,8 +108,8 @@ fn until(deadline: SystemTime) -> Instant {
 
 /// The poller as the environment describes it: `BUCKET`, `BUCKET_OWNER` (the account that has it), `NETSKOPE_TENANT`,
 /// `NETSKOPE_ENDPOINT` (optional, instead of the tenant's own address), `TOKEN_SECRET_ARN`, `REGIONS` (the codes
-/// of the regions whose findings it keeps, with commas between them), `HOME_REGION`, and `POLL_LIMITS` (optional, JSON of
-/// what differs from [`Limits::default`]).
+/// of the regions whose findings it keeps, with commas between them), `HOME_REGION`, `POLL_LIMITS` (optional, JSON of
+/// what differs from [`Limits::default`]) and `NETSKOPE_FILTERS` (optional, JSON of [`Filters`]).
 async fn from_env() -> Result<Poller, Error> {
     let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
     let endpoint = match std::env::var("NETSKOPE_ENDPOINT") {
@@ -125,11 +123,24 @@ async fn from_env() -> Result<Poller, Error> {
         Ok(json) => Limits::from_json(&json)?,
         Err(_) => Limits::default(),
     };
+    let filters = match std::env::var("NETSKOPE_FILTERS") {
+        Ok(json) => serde_json::from_str(&json).map_err(Error::Filters)?,
+        Err(_) => Filters::default(),
+    };
     let manifests: Result<Vec<_>, _> = MANIFESTS.iter().map(|text| Manifest::from_json(text)).collect();
     let base = sdk_loader().load().await;
     let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention: None };
     let token = TokenSource::new(aws_sdk_secretsmanager::Client::new(&base), secret);
-    Ok(Poller { manifests: manifests?, records, token, endpoint, options: Options::default(), limits, regions })
+    Ok(Poller {
+        manifests: manifests?,
+        records,
+        token,
+        endpoint,
+        options: Options::default(),
+        filters,
+        limits,
+        regions,
+    })
 }
 
 #[cfg(test)]
@@ -151,14 +162,5 @@ mod tests {
         assert!((838..=840).contains(&left(900).as_secs()), "{:?}", left(900));
         assert_eq!(left(59).as_secs(), 0);
         assert!(until(SystemTime::UNIX_EPOCH) <= Instant::now());
-    }
-
-    #[test]
-    fn an_event_names_its_rule_and_nothing_else() {
-        let event: Event = serde_json::from_str(r#"{"rule": "open-door"}"#).unwrap();
-        assert_eq!(event.rule, "open-door");
-        for other in ["{}", r#"{"rule": 1}"#, r#"{"rule": "open-door", "mode": "apply"}"#] {
-            assert!(serde_json::from_str::<Event>(other).is_err(), "{other}");
-        }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use netskope::{Client, Endpoint, Options, Violation};
+use netskope::{Client, Endpoint, Filter, Filters, Options, Violation};
 use remediation::{Control, Finding, Manifest, RecordError, Records, Region, Regions, RunId};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::batches::Batches;
+use crate::event::{self, Event, EventError, Polled};
 use crate::{Answer, Limits, PolledControl, TokenError, TokenSource};
 
 /// What a poll needs.
@@ -24,6 +25,8 @@ pub struct Poller {
     pub endpoint: Endpoint,
     /// How the API is asked.
     pub options: Options,
+    /// Of which profiles and policies violations are asked for.
+    pub filters: Filters,
     /// How much a poll reads and writes.
     pub limits: Limits,
     /// The regions whose findings are kept. Those without a region are, too, where their home is one of them.
@@ -33,14 +36,9 @@ pub struct Poller {
 /// Why a poll failed. The findings written before are still correct.
 #[derive(Debug, thiserror::Error)]
 pub enum PollError {
-    /// The schedule names a rule that this build does not have.
-    #[error("there is no rule `{rule}`. The rules are: {known}")]
-    UnknownRule {
-        /// What was asked for.
-        rule: String,
-        /// What there is.
-        known: String,
-    },
+    /// What was asked for cannot be polled for.
+    #[error(transparent)]
+    Event(#[from] EventError),
     /// The token cannot be read.
     #[error("cannot read the Netskope token: {0}")]
     Token(#[from] TokenError),
@@ -103,6 +101,8 @@ struct Sieve<'a> {
     /// Bytes that Netskope sent.
     bytes: usize,
     room: Room,
+    /// Why lists are incomplete.
+    broken: Vec<String>,
 }
 
 /// Up to which sums of rows and bytes the lists of the control at hand may be read.
@@ -120,36 +120,33 @@ impl Poller {
     /// A list is incomplete or longer than the limits, or a batch could not be written. The findings read before the
     /// error are written all the same, because each of them is correct by itself.
     pub async fn poll(&self, rule: &str, until: Instant) -> Result<Answer, PollError> {
-        let run = RunId::start();
-        let span = tracing::info_span!("poll", rule, %run);
-        self.poll_run(rule, run, until).instrument(span).await
+        self.poll_for(event::known(rule, &self.manifests)?, until).await
     }
 
-    async fn poll_run(&self, rule: &str, run: RunId, until: Instant) -> Result<Answer, PollError> {
-        let manifest = self.manifests.iter().find(|manifest| manifest.id == rule).ok_or_else(|| {
-            let known: Vec<_> = self.manifests.iter().map(|manifest| manifest.id.as_str()).collect();
-            PollError::UnknownRule { rule: rule.to_owned(), known: known.join(", ") }
-        })?;
+    /// Polls as an event of a schedule asks for.
+    pub(crate) async fn answer(&self, event: &Event, until: Instant) -> Result<Answer, PollError> {
+        self.poll_for(event.polled(&self.manifests)?, until).await
+    }
+
+    async fn poll_for(&self, polled: Polled<'_>, until: Instant) -> Result<Answer, PollError> {
+        let run = RunId::start();
+        let span = tracing::info_span!("poll", rule = polled.rule, %run);
+        self.poll_run(polled, run, until).instrument(span).await
+    }
+
+    async fn poll_run(&self, polled: Polled<'_>, run: RunId, until: Instant) -> Result<Answer, PollError> {
+        let Polled { rule, controls } = polled;
         let mut client = Client::new(self.endpoint.clone(), self.token.get().await?, self.options)?;
         let as_of = ambient::now().as_second();
-        let batches = Batches::new(&self.records, &manifest.id, run, self.limits);
-        let (seen, answer) = (HashSet::new(), Answer::new(rule, run));
-        let mut sieve = Sieve { poller: self, batches, seen, answer, bytes: 0, room: Room::default() };
-        let mut broken = Vec::new();
-        for (left, control) in (1..=manifest.controls.len()).rev().zip(&manifest.controls) {
-            let moment = Moment { as_of, until: share(until, left) };
-            sieve.room = sieve.share(left);
-            match self.poll_control(&mut client, control, moment, &mut sieve).await {
-                // The first thing that is asked for, so nothing was read.
-                Err(error) if error.is_unreachable() => return Err(error),
-                Err(error @ (PollError::Client(_) | PollError::Token(_) | PollError::TooLong { .. })) => {
-                    tracing::error!(control = control.short_name, %error, "the list of this control is incomplete");
-                    broken.push(error.to_string());
-                }
-                other => other?,
-            }
+        let batches = Batches::new(&self.records, rule, run, self.limits);
+        let (seen, answer) = (HashSet::new(), Answer::new(rule, run, self.filters.clone()));
+        let (room, broken) = (Room::default(), Vec::new());
+        let mut sieve = Sieve { poller: self, batches, seen, answer, bytes: 0, room, broken };
+        for (after, control) in (0..controls.len()).rev().zip(controls) {
+            self.poll_control(&mut client, control, Time { as_of, until, after }, &mut sieve).await?;
         }
         sieve.batches.finish().await?;
+        let mut broken = std::mem::take(&mut sieve.broken);
         let (batches, left) = (sieve.batches.written, sieve.batches.left);
         if left > 0 {
             let error = PollError::TooMany { left, batches };
@@ -157,23 +154,47 @@ impl Poller {
             broken.push(error.to_string());
         }
         let answer = Answer { batches, left, kept: sieve.answer.kept.saturating_sub(left), ..sieve.answer };
+        if !self.filters.is_empty() && answer.received == 0 && broken.is_empty() {
+            let filters = serde_json::to_string(&self.filters).unwrap_or_default();
+            tracing::warn!(
+                filters,
+                "no violation is listed. A profile or policy that the tenant does not have lists none either: compare \
+                 the names with those in Netskope's console, letter by letter"
+            );
+        }
         let counts = serde_json::to_string(&answer).unwrap_or_default();
         tracing::info!(answer = counts, whole = broken.is_empty(), "poll done");
         if broken.is_empty() { Ok(answer) } else { Err(PollError::Incomplete(broken)) }
     }
 
-    /// Polls the spellings of a control's name until one has findings.
+    /// Polls the spellings of a control's name until one has findings: under each, the lists of all profiles and policies.
     async fn poll_control(
         &self,
         client: &mut Client,
         control: &Control,
-        moment: Moment,
+        time: Time,
         sieve: &mut Sieve<'_>,
     ) -> Result<(), PollError> {
-        let mut found = None;
+        let (mut found, lists) = (None, self.filters.each());
         for rule_name in &control.rule_names {
-            let before = sieve.own();
-            self.poll_spelling(client, rule_name, moment, sieve).await?;
+            let (before, whole) = (sieve.own(), sieve.broken.len());
+            for (left, filter) in (1..=lists.len()).rev().zip(&lists) {
+                let left = left.saturating_add(lists.len().saturating_mul(time.after));
+                let moment = Moment { as_of: time.as_of, until: share(time.until, left) };
+                sieve.room = sieve.share(left);
+                match self.poll_list(client, (rule_name, filter), moment, sieve).await {
+                    // The first thing that is asked for, so nothing was read.
+                    Err(error) if error.is_unreachable() => return Err(error),
+                    Err(error @ (PollError::Client(_) | PollError::Token(_) | PollError::TooLong { .. })) => {
+                        tracing::error!(control = control.short_name, %error, "a list of this control is incomplete");
+                        sieve.broken.push(error.to_string());
+                    }
+                    other => other?,
+                }
+            }
+            if sieve.broken.len() > whole {
+                return Ok(());
+            }
             if sieve.own() > before {
                 found = Some(rule_name.clone());
                 break;
@@ -185,14 +206,14 @@ impl Poller {
     }
 
     /// Polls one list. When the token is refused, it is read again, once, and the list goes on from the same page.
-    async fn poll_spelling(
+    async fn poll_list(
         &self,
         client: &mut Client,
-        rule_name: &str,
+        (rule_name, filter): (&str, &Filter),
         moment: Moment,
         sieve: &mut Sieve<'_>,
     ) -> Result<(), PollError> {
-        let mut list = client.violations(rule_name, moment.as_of, moment.until);
+        let mut list = client.violations(rule_name, moment.as_of, moment.until).filtered(filter.clone());
         let (mut renewed, mut rows, mut bytes) = (false, 0_usize, 0_usize);
         loop {
             match list.next().await {
@@ -217,6 +238,15 @@ impl Poller {
             }
         }
     }
+}
+
+/// The moment that the lists of a poll describe, until when they may be read, and how many controls come after the one
+/// at hand.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    as_of: i64,
+    until: Instant,
+    after: usize,
 }
 
 /// The moment that a list describes, and until when it may be read.

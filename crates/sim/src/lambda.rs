@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::s3::S3Event;
 use lambda_runtime::{Context, LambdaEvent};
-use netskope::{Endpoint, Options};
+use netskope::{Endpoint, Filters, Options};
 use poller::{Limits, Poller, TokenSource};
 use remediation::{Manifest, Regions, Rule, TargetRole};
 use rule_lambda::Shell;
@@ -160,6 +160,7 @@ pub(crate) async fn poll(world: &Arc<World>, rule: &'static str) {
             token: TokenSource::given(SecretString::from(TOKEN)),
             endpoint: Endpoint::tenant("tenant.goskope.com").expect("a tenant").over(line),
             options: Options { page_size: 3, ..Options::default() },
+            filters: Filters::default(),
             limits: Limits { batch_size, ..Limits::default() },
             regions: Regions::only(REGION),
         };

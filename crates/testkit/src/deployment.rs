@@ -304,6 +304,7 @@ impl Deployment {
             .env("TF_IN_AUTOMATION", "1")
             // One that is due as soon as it is made.
             .env("TF_VAR_schedule", "rate(30 minutes)")
+            .env("TF_VAR_package_dir", self.folder.path().join("dist"))
             .envs(self.terraform_variables.iter().cloned())
             .env("AWS_REGION", &regions[0][0])
             .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -314,7 +315,6 @@ impl Deployment {
             .env("TF_VAR_policy", policy.to_string())
             .env("TF_VAR_external_id", EXTERNAL_ID)
             .env("TF_VAR_architecture", architecture())
-            .env("TF_VAR_package_dir", self.folder.path().join("dist"))
             .env("TF_VAR_organization_check", "false")
             .env("TF_VAR_central_account_id", central)
             .env("TF_VAR_approver_role_arns", json!([Named::of_people("approver").arn(central)]).to_string())

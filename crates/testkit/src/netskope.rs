@@ -117,10 +117,15 @@ impl Respond for Serve {
         let Quirks { page_size, unfiltered, ignores_skip } = list.quirks;
         // A row that was never muted has no word of it.
         let filters = [("rule_name", ""), ("status", ""), ("muted", "No"), ("cloud_provider", "")];
+        // Letter by letter, because nothing says that the API is any kinder.
+        let lists = [("profile_name", "profiles"), ("policy_name", "policies")];
         let is_asked = |row: &&Value| {
             filters.iter().all(|(name, without)| {
                 let has = row[*name].as_str().unwrap_or(without);
                 query.get(*name).is_none_or(|asked| asked.eq_ignore_ascii_case(has))
+            }) && lists.iter().all(|(name, field)| {
+                let has = |asked: &String| row[*field].as_array().is_some_and(|names| names.contains(&json!(asked)));
+                query.get(*name).is_none_or(has)
             })
         };
         let skip = if ignores_skip { 0 } else { number("skip").unwrap_or_default() };

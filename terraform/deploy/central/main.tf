@@ -17,7 +17,8 @@ provider "aws" {
 module "catalog" {
   source = "../../modules/catalog"
 
-  rules = var.rules
+  rules         = var.rules
+  further_rules = var.further_rules
 }
 
 module "central" {
@@ -28,6 +29,8 @@ module "central" {
   netskope_token              = var.netskope_token
   netskope_token_version      = var.netskope_token_version
   netskope_endpoint           = var.netskope_endpoint
+  netskope_profiles           = var.netskope_profiles
+  netskope_policies           = var.netskope_policies
   home_region                 = var.home_region
   regions                     = var.regions
   schedule                    = var.schedule

@@ -43,6 +43,13 @@ variable "rules" {
   default     = null
 }
 
+variable "further_rules" {
+  type        = set(string)
+  description = "Paths of the manifests (rule.json) of rules of your own, which are outside of this repository. The package of each must be in package_dir, and the target accounts need the same manifests."
+  default     = []
+  nullable    = false
+}
+
 variable "netskope_token_version" {
   type        = number
   description = "Increase this number to write a new token to the secret: Terraform cannot see that the token has changed."

@@ -52,7 +52,8 @@ data "aws_caller_identity" "target" {
 module "catalog" {
   source = "../../modules/catalog"
 
-  rules = var.rules
+  rules         = var.rules
+  further_rules = var.further_rules
 }
 
 module "target_role" {

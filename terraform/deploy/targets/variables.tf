@@ -51,6 +51,13 @@ variable "rules" {
   default     = null
 }
 
+variable "further_rules" {
+  type        = set(string)
+  description = "Paths of the manifests (rule.json) of rules of your own, which are outside of this repository. Must be the same as in the central deployment."
+  default     = []
+  nullable    = false
+}
+
 variable "operator_role_arns" {
   type        = set(string)
   description = "ARNs of roles of the central account for people who use the command line. They may assume the roles too, and must send the external ID as well. If there are any, the role for `autoremediate doctor` is created, and for each rule the role that takes its fixes back."

@@ -3,8 +3,18 @@ output "rules" {
   value       = { for id, manifest in local.manifests : id => manifest if var.rules == null ? true : contains(var.rules, id) }
 
   precondition {
-    condition     = alltrue([for id, manifest in local.manifests : manifest.id == id])
-    error_message = "The id in a rule.json must be the name of its folder: ${join(", ", [for id, manifest in local.manifests : "${id} says ${manifest.id}" if manifest.id != id])}."
+    condition     = alltrue([for problems in values(local.further_problems) : length(problems) == 0])
+    error_message = "Of further_rules: ${join("; ", [for path, problems in local.further_problems : "${path}: ${join(", ", problems)}" if length(problems) > 0])}."
+  }
+
+  precondition {
+    condition     = length(setintersection(keys(local.own), keys(local.further))) == 0 && alltrue([for paths in values(local.further_by_id) : length(paths) == 1])
+    error_message = "A rule's ID must be its own: ${join("; ", concat([for id in setintersection(keys(local.own), keys(local.further)) : "${id} is a rule of this repository"], [for id, paths in local.further_by_id : "${id} is in ${join(" and ", paths)}" if length(paths) > 1]))}."
+  }
+
+  precondition {
+    condition     = alltrue([for id, manifest in local.own : manifest.id == id])
+    error_message = "The id in a rule.json must be the name of its folder: ${join(", ", [for id, manifest in local.own : "${id} says ${manifest.id}" if manifest.id != id])}."
   }
 
   # The longest name made from an ID is a role's, <prefix of 16>-<id>-<region of 15>, which may have 64 characters. The
@@ -21,6 +31,11 @@ output "rules" {
 output "ids" {
   description = "IDs of all rules, enabled or not."
   value       = local.ids
+}
+
+output "built_in" {
+  description = "IDs of the rules of this repository, whose controls the poller has in it."
+  value       = toset(keys(local.own))
 }
 
 output "policy_keys" {

@@ -1,3 +1,10 @@
+variable "further_rules" {
+  type        = set(string)
+  description = "Paths of the manifests (rule.json) of rules of your own, which are outside of this repository."
+  default     = []
+  nullable    = false
+}
+
 variable "rules" {
   type        = set(string)
   description = "IDs of the rules to enable, such as `s3-public-bucket`. Null enables all rules."

@@ -13,6 +13,9 @@ locals {
             POLL_LIMITS      = jsonencode(var.poll_limits)
           },
           var.netskope_endpoint == null ? {} : { NETSKOPE_ENDPOINT = var.netskope_endpoint },
+          length(var.netskope_profiles) + length(var.netskope_policies) == 0 ? {} : {
+            NETSKOPE_FILTERS = jsonencode({ profiles = var.netskope_profiles, policies = var.netskope_policies })
+          },
         )
         statements = concat(
           [

@@ -16,6 +16,9 @@ locals {
       "cron(${minute}/${local.every} * * * ? *)",
     )
   }
+
+  # What the poller has to know of a rule that is not of this repository
+  further_controls = { for id, rule in var.rules : id => contains(module.catalog.built_in, id) ? {} : { controls = rule.controls } }
 }
 
 resource "aws_iam_role" "scheduler" {
@@ -86,7 +89,7 @@ resource "aws_scheduler_schedule" "rule" {
   target {
     arn      = aws_lambda_function.function["poller"].arn
     role_arn = aws_iam_role.scheduler.arn
-    input    = jsonencode({ rule = each.key })
+    input    = jsonencode(merge({ rule = each.key }, local.further_controls[each.key]))
 
     # This is about the delivery to Lambda only; the next poll makes up for a lost one
     retry_policy {

@@ -1,11 +1,20 @@
 variable "rules" {
-  type        = map(object({ title = string }))
+  type = map(object({
+    title    = string
+    controls = optional(list(object({ rule_names = list(string), short_name = string })), [])
+  }))
   description = "The enabled rules by rule ID, each with its manifest, as the catalog module returns them."
   nullable    = false
 
   validation {
     condition     = length(var.rules) > 0
     error_message = "At least one rule must be enabled."
+  }
+
+  # The poller has the controls of the others in it
+  validation {
+    condition     = alltrue([for id, rule in var.rules : contains(module.catalog.built_in, id) || length(rule.controls) > 0])
+    error_message = "These rules are not of this repository, so their manifests must have controls: ${join(", ", [for id, rule in var.rules : id if !contains(module.catalog.built_in, id) && length(rule.controls) == 0])}."
   }
 
   # The target roles trust a rule's central roles by a pattern on their names

@@ -29,6 +29,9 @@ pub(crate) fn help() -> String {
     export NETSKOPE_TOKEN=...
     autoremediate plan --netskope-tenant example.goskope.com --account 111122223333 --json
 
+  Only what a benchmark asks for, by the exact name of the tenant's profile:
+    autoremediate plan --netskope-tenant example.goskope.com --netskope-profile CIS
+
   With a profile of the AWS configuration, in another region than the profile's:
     autoremediate plan --findings batch.ndjson --profile security --region eu-west-1",
     )

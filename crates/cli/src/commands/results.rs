@@ -210,6 +210,8 @@ fn skipped(skipped: &Skipped) -> Vec<Count> {
         Count::of(rows.not_failed, "not failed"),
         Count::of(rows.other_rules, "of other Netskope rules"),
         Count::of(rows.other_clouds, "of other clouds"),
+        Count::of(rows.other_profiles, "of other Netskope profiles"),
+        Count::of(rows.other_policies, "of other Netskope policies"),
         Count::of(rows.remediated_by_netskope, "remediated by Netskope itself"),
     ];
     counts.extend(unknown);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use netskope::Filters;
 use remediation::{AccountId, Batch, COMMAND_LINE, Ledger, Mode, Outcome, PolicyOverride, Records, Report, RunId};
 
 use crate::commands::arguments::{AccessArgs, OutputArgs, PolicyArgs};
@@ -34,6 +35,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
+    filters: FilterArgs,
+    #[command(flatten)]
     pub(crate) access: AccessArgs,
     /// Where to keep plans and reports: s3://bucket, or a folder.
     #[arg(long, value_name = "PLACE", default_value = "./autoremediate-records")]
@@ -59,14 +62,31 @@ pub(crate) struct SourceArgs {
     netskope_endpoint: Option<String>,
 }
 
+/// Which of Netskope's lists are read.
+#[derive(Debug, Args)]
+struct FilterArgs {
+    /// Only violations of this profile of the tenant, by its exact name; can be repeated.
+    #[arg(long = "netskope-profile", value_name = "NAME", conflicts_with = "findings")]
+    profiles: Vec<String>,
+    /// Only violations of this policy of the tenant, by its exact name; can be repeated.
+    #[arg(long = "netskope-policy", value_name = "NAME", conflicts_with = "findings")]
+    policies: Vec<String>,
+}
+
+impl FilterArgs {
+    fn filters(&self) -> Result<Filters, Error> {
+        Ok(Filters::new(self.profiles.clone(), self.policies.clone())?)
+    }
+}
+
 impl SourceArgs {
     /// What these arguments mean. clap takes exactly one of them.
-    fn source(&self) -> Source {
+    fn source(&self, filters: Filters) -> Source {
         let Self { findings, netskope_tenant, netskope_endpoint } = self;
         match (findings, netskope_tenant) {
             (Some(file), _) => Source::File(file.clone()),
-            (None, Some(domain)) => Source::Netskope(Tenant::Domain(domain.clone())),
-            (None, None) => Source::Netskope(Tenant::Address(netskope_endpoint.clone().unwrap_or_default())),
+            (None, Some(domain)) => Source::Netskope(Tenant::Domain(domain.clone()), filters),
+            (None, None) => Source::Netskope(Tenant::Address(netskope_endpoint.clone().unwrap_or_default()), filters),
         }
     }
 }
@@ -112,7 +132,7 @@ impl<'a> Runner<'a> {
         let policy = policy::in_force(&connection, asked).await?;
         tell_wider(&policy.wider);
         let query = Query {
-            source: args.source.source(),
+            source: args.source.source(args.filters.filters()?),
             rules,
             region: &connection.region,
             accounts: &args.accounts,

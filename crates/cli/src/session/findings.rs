@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use netskope::Options;
+use netskope::{Filters, Options};
 use poller::{Answer, Limits, PollError, Poller, TokenSource};
 use remediation::records::MOST_BYTES;
 use remediation::{AccountId, Batch, BatchError, BatchId, Finding, Records, Region, Regions, read_at_most};
@@ -23,7 +23,8 @@ use crate::session::tenant::{self, Tenant};
 pub(crate) enum Source {
     /// A file; `-` is standard input.
     File(PathBuf),
-    Netskope(Tenant),
+    /// The lists of a tenant, of these profiles and policies.
+    Netskope(Tenant, Filters),
 }
 
 /// Which findings are asked for.
@@ -72,7 +73,7 @@ const LIST_TIME: Duration = Duration::from_secs(240);
 pub(crate) async fn gather(query: &Query<'_>, on: impl Fn(&str)) -> Result<Gathered, Error> {
     let mut gathered = match &query.source {
         Source::File(path) => from_file(path, query.rules)?,
-        Source::Netskope(tenant) => from_netskope(tenant, query, on).await?,
+        Source::Netskope(tenant, filters) => from_netskope(tenant, filters, query, on).await?,
     };
     gathered.keep(query.region, query.accounts);
     Ok(gathered)
@@ -149,13 +150,18 @@ fn read_batch(path: &Path, bytes: &[u8], rules: &[LoadedRule]) -> Result<Batch, 
 
 /// Polls as the poller's Lambda does. The batches go to a folder in any case: one that appears in the bucket would
 /// start the rule's Lambda.
-async fn from_netskope(tenant: &Tenant, query: &Query<'_>, on: impl Fn(&str)) -> Result<Gathered, Error> {
+async fn from_netskope(
+    tenant: &Tenant,
+    filters: &Filters,
+    query: &Query<'_>,
+    on: impl Fn(&str),
+) -> Result<Gathered, Error> {
     let scratch = tempfile::tempdir().map_err(Error::Scratch)?;
     let folder = match query.place {
         RecordsPlace::Folder(folder) => folder.clone(),
         RecordsPlace::Bucket(_) => scratch.path().to_owned(),
     };
-    let poller = poller(tenant, query, folder, tenant::token()?)?;
+    let poller = Poller { filters: filters.clone(), ..poller(tenant, query, folder, tenant::token()?)? };
     let mut gathered = Gathered::default();
     for LoadedRule { manifest, .. } in query.rules {
         on(&format!("{}: reading Netskope's list", manifest.id));
@@ -219,6 +225,7 @@ fn poller(tenant: &Tenant, query: &Query<'_>, folder: PathBuf, token: SecretStri
         token: TokenSource::given(token),
         endpoint: tenant.endpoint()?,
         options: Options::default(),
+        filters: Filters::default(),
         // Nothing is started by these batches.
         limits: Limits { batches: u32::MAX, ..Limits::default() },
         regions: Regions::only(query.region),
@@ -298,7 +305,7 @@ mod tests {
     fn a_poller_does_not_show_its_token() {
         let tenant = Tenant::Domain("example.goskope.com".into());
         let place = RecordsPlace::Folder("folder".into());
-        let source = Source::Netskope(tenant.clone());
+        let source = Source::Netskope(tenant.clone(), Filters::default());
         let query = Query { source, rules: &[], region: "eu-central-1", accounts: &[], place: &place };
         let poller = poller(&tenant, &query, "folder".into(), SecretString::from("s3cr3t-token")).unwrap();
         assert!(!format!("{poller:?}").contains("s3cr3t"));

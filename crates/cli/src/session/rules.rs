@@ -1,6 +1,7 @@
 //! The rules of this version, each without its type, so that a command can take whichever it is asked for.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use engine::{Bounds, Deadline, Done, Engine, Progress};
 use futures::future::BoxFuture;
@@ -16,7 +17,34 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::session::plans::{self, PlanInHand, PlanOf, Shown};
 
+/// A rule that is not of this repository, for `autoremediate::run`.
+#[derive(Clone, Copy)]
+pub struct FurtherRule(RuleEntry);
+
+impl FurtherRule {
+    /// The rule `R`.
+    #[must_use]
+    pub fn of<R: Rule>() -> Self {
+        Self(MakeEntry.visit::<R>())
+    }
+}
+
+impl fmt::Debug for FurtherRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FurtherRule").field(&self.0.manifest).finish()
+    }
+}
+
+/// The rules that are not of this repository. Which there are is settled when a binary is built.
+static FURTHER: OnceLock<Vec<FurtherRule>> = OnceLock::new();
+
+/// Adds rules that are not of this repository, once and before anything else.
+pub(crate) fn add(further: &[FurtherRule]) {
+    let _ = FURTHER.set(further.to_vec());
+}
+
 /// A rule without its type.
+#[derive(Clone, Copy)]
 struct RuleEntry {
     manifest: &'static str,
     engine: MakeEngine,
@@ -150,10 +178,21 @@ impl LoadedRule {
     }
 }
 
-/// Every rule.
+/// Every rule, in the order of their IDs.
 pub(crate) fn all() -> Result<Vec<LoadedRule>, Error> {
+    with(FURTHER.get().map(Vec::as_slice).unwrap_or_default())
+}
+
+/// The rules of this repository and `further` ones.
+fn with(further: &[FurtherRule]) -> Result<Vec<LoadedRule>, Error> {
     let load = |entry: RuleEntry| Ok(LoadedRule { manifest: Manifest::from_json(entry.manifest)?, entry });
-    rules::visit(&MakeEntry).into_iter().map(load).collect()
+    let entries = rules::visit(&MakeEntry).into_iter().chain(further.iter().map(|rule| rule.0));
+    let mut rules = entries.map(load).collect::<Result<Vec<_>, Error>>()?;
+    rules.sort_by(|one, other| one.manifest.id.cmp(&other.manifest.id));
+    match rules.windows(2).find(|pair| pair[0].manifest.id == pair[1].manifest.id) {
+        Some(pair) => Err(Error::TwoRules(pair[0].manifest.id.clone())),
+        None => Ok(rules),
+    }
 }
 
 /// The rules of the IDs `asked`; every rule where none is asked for.
@@ -211,6 +250,13 @@ mod tests {
         }
         assert_eq!(defaults["iam-stale-access-key"]["days"], 90);
         assert_eq!(defaults["network-acl-open-ingress"]["guard_last_allow"], "hold");
+    }
+
+    #[test]
+    fn a_further_rule_has_an_id_of_its_own() {
+        let further = FurtherRule::of::<rules::s3_public_bucket::S3PublicBucket>();
+        let error = with(&[further]).err().unwrap().to_string();
+        assert!(error.contains("two rules have the ID `s3-public-bucket`"), "{error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::{Client, Endpoint, Options};
-use crate::{Error, InvalidItem, Page, PageError, Skipped, Violations};
+use crate::{Error, Filter, InvalidItem, Page, PageError, Skipped, Violations};
 
 /// With characters that a URL encodes, so that both forms have to stay hidden.
 const TOKEN: &str = "s3cret/tok en+2f6b==";
@@ -242,7 +242,14 @@ async fn rows_to_leave_alone_are_counted_by_the_reason() {
     }
     let server = always(ok(body)).await;
     let pages = first(&client(&server.uri(), 9)).await.unwrap();
-    let skipped = Skipped { not_failed: 1, muted: 1, other_rules: 1, other_clouds: 1, remediated_by_netskope: 1 };
+    let skipped = Skipped {
+        not_failed: 1,
+        muted: 1,
+        other_rules: 1,
+        other_clouds: 1,
+        remediated_by_netskope: 1,
+        ..Skipped::default()
+    };
     assert_eq!((pages[0].received, pages[0].violations.len(), pages[0].skipped), (6, 1, skipped));
     assert_eq!(pages[0].violations[0].position, 6);
 }
@@ -608,4 +615,22 @@ fn the_page_size_is_held_to_the_apis_range() {
         let made = Client::new(endpoint, SecretString::from(TOKEN), options(page_size));
         assert!(matches!(made, Err(Error::PageSize(found)) if found == page_size));
     }
+}
+
+#[tokio::test]
+async fn a_profile_and_a_policy_go_into_the_query_as_they_are_called() {
+    let server = always(ok(rows(0, 0))).await;
+    let filter = Filter { profile: Some("CIS & more=1 #2 %41/ä".into()), policy: Some("a+b token=x".into()) };
+    assert!(list(&client(&server.uri(), 9)).filtered(filter.clone()).next().await.unwrap().is_none());
+    let requests = server.received_requests().await.unwrap();
+    let of = |name: &str| {
+        let mut values =
+            requests[0].url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        (values.next(), values.next())
+    };
+    assert_eq!((of("profile_name"), of("policy_name")), ((filter.profile, None), (filter.policy, None)));
+    assert_eq!(of("token"), (Some(TOKEN.to_owned()), None));
+    first(&client(&server.uri(), 9)).await.unwrap();
+    let requests = server.received_requests().await.unwrap();
+    assert!(requests[1].url.query_pairs().all(|(key, _)| key != "profile_name" && key != "policy_name"));
 }

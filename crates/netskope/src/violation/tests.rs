@@ -11,7 +11,7 @@ const ROW: &str = r#"{"account_id":"222222222222","region_name":"EU(Frankfurt)",
     "cloud_provider":"AWS","rule_name":"Ensure S3 Bucket is not publicly accessible."}"#;
 
 fn read(json: &str) -> Row {
-    Row::from_json(json, RULE, 7)
+    Row::from_json(json, RULE, &Filter::default(), 7)
 }
 
 /// A good row with these fields set.

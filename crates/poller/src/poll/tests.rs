@@ -51,6 +51,7 @@ fn poller(address: &str, page_size: u32, folder: &Path) -> Poller {
         token: TokenSource::given(SecretString::from(TOKEN)),
         endpoint: Endpoint::url(address).unwrap(),
         options: Options { page_size, timeout, retries: 0, retry_delay, ..Options::default() },
+        filters: Filters::default(),
         limits: Limits::default(),
         regions: Regions::new("us-east-1", "eu-west-1").unwrap(),
     }
@@ -312,10 +313,95 @@ async fn rows_to_leave_alone_are_skipped_counted_and_told_in_the_log() {
     let poller = Poller { manifests, ..poller(&netskope.url(), 1000, folder.path()) };
     let answer = poll(&poller).await.unwrap();
     drop(guard);
-    let skipped = Skipped { not_failed: 1, muted: 1, other_rules: 1, other_clouds: 1, remediated_by_netskope: 2 };
+    let skipped = Skipped {
+        not_failed: 1,
+        muted: 1,
+        other_rules: 1,
+        other_clouds: 1,
+        remediated_by_netskope: 2,
+        ..Skipped::default()
+    };
     assert_eq!((answer.received, answer.kept, answer.skipped), (7, 1, skipped));
     assert_eq!(resources(folder.path()), ["h6"]);
     assert!(log.text().contains(r#"remediated_by_netskope\":2"#), "{}", log.text());
+}
+
+/// A row of a door in these profiles and this policy.
+fn listed(resource: &str, profiles: &[&str], policy: &str) -> Value {
+    let mut row = row(CONTROL, ACCOUNT, HERE, resource);
+    (row["profiles"], row["policies"]) = (json!(profiles), json!([policy]));
+    row
+}
+
+fn filters(profiles: &[&str], policies: &[&str]) -> Filters {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Filters::new(owned(profiles), owned(policies)).unwrap()
+}
+
+#[tokio::test]
+async fn the_lists_of_each_profile_and_policy_are_read_and_what_is_on_two_is_handed_on_once() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    netskope.set_rows(vec![
+        listed("a", &["CIS & more"], "prod"),
+        listed("b", &["CIS & more", "Bewährtes"], "prod"),
+        listed("c", &["Other"], "prod"),
+        listed("d", &["Bewährtes"], "test"),
+    ]);
+    let filters = filters(&["CIS & more", "Bewährtes"], &["prod"]);
+    let poller = Poller { filters: filters.clone(), ..poller(&netskope.url(), 1000, folder.path()) };
+    let answer = poll(&poller).await.unwrap();
+    assert_eq!((answer.received, answer.kept, answer.duplicates), (3, 2, 1));
+    assert_eq!((resources(folder.path()), answer.filters), (vec!["a".into(), "b".into()], filters));
+    let requests = netskope.requests().await;
+    assert!(requests.iter().all(|query| query["policy_name"] == "prod" && query.contains_key("profile_name")));
+}
+
+#[tokio::test]
+async fn rows_of_other_profiles_are_left_where_the_api_ignores_the_filter() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    netskope.set_quirks(Quirks { unfiltered: true, ..Quirks::default() });
+    let mut silent = listed("d", &[], "prod");
+    silent["profiles"] = Value::Null;
+    netskope.set_rows(vec![
+        listed("a", &["CIS"], "prod"),
+        listed("b", &["BPR"], "prod"),
+        listed("c", &["CIS"], "test"),
+        silent,
+    ]);
+    let manifest = manifest();
+    let controls = vec![Control { rule_names: vec![CONTROL.into()], ..manifest.controls[0].clone() }];
+    let (manifests, filters) = (vec![Manifest { controls, ..manifest }], filters(&["CIS"], &["prod"]));
+    let poller = Poller { manifests, filters, ..poller(&netskope.url(), 1000, folder.path()) };
+    let answer = poll(&poller).await.unwrap();
+    let skipped = Skipped { other_profiles: 1, other_policies: 1, ..Skipped::default() };
+    assert_eq!((answer.received, answer.kept, answer.skipped), (4, 2, skipped));
+    assert_eq!(resources(folder.path()), ["a", "d"]);
+}
+
+#[tokio::test]
+async fn a_filter_that_nothing_passes_is_told_because_its_name_may_be_wrong() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    netskope.set_rows(vec![listed("a", &["CIS"], "prod")]);
+    for (filters, is_told) in [(filters(&["cis"], &[]), true), (filters(&["CIS"], &[]), false)] {
+        let log = Log::default();
+        let guard = log.capture();
+        let poller = Poller { filters, ..poller(&netskope.url(), 1000, folder.path()) };
+        poll(&poller).await.unwrap();
+        drop(guard);
+        assert_eq!(log.text().contains("that the tenant does not have lists none either"), is_told, "{}", log.text());
+    }
+}
+
+#[tokio::test]
+async fn a_rule_of_ones_own_is_polled_for_by_the_controls_of_its_event() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    netskope.set_rows(vec![row("Ensure that it is mine.", ACCOUNT, HERE, "m")]);
+    let controls = json!([{"rule_names": ["Ensure that it is mine."], "short_name": "MINE"}]);
+    let event = serde_json::from_value(json!({"rule": "my-rule", "controls": controls})).unwrap();
+    let until = Instant::now() + Duration::from_secs(120);
+    let answer = poller(&netskope.url(), 1000, folder.path()).answer(&event, until).await.unwrap();
+    assert_eq!((answer.rule.as_str(), answer.kept, answer.batches), ("my-rule", 1, 1));
+    assert!(folder.path().join("findings/my-rule").is_dir());
 }
 
 #[tokio::test]

@@ -173,8 +173,8 @@ run "every_choice" {
     target = module.catalog
     outputs = {
       rules = {
-        first-rule  = { title = "The first" }
-        second-rule = { title = "The second" }
+        first-rule  = { title = "The first", controls = [{ rule_names = ["Ensure the first."], short_name = "T-1" }] }
+        second-rule = { title = "The second", controls = [{ rule_names = ["Ensure the second."], short_name = "T-2" }] }
       }
       policy_keys = {
         policy = ["mode", "rules", "scope"], rules = ["mode", "settings"], accounts = [], overrides = [], exemptions = [], limits = [], fight = [],

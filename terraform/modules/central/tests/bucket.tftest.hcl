@@ -299,7 +299,7 @@ run "the_policy_of_a_large_deployment_fits" {
 
   variables {
     name_prefix = "a234567890123456"
-    rules       = { for n in range(8) : format("security-group-open-admin-port-%d", n) => { title = "A rule" } }
+    rules       = { for n in range(8) : format("security-group-open-admin-port-%d", n) => { title = "A rule", controls = [{ rule_names = ["Ensure it."], short_name = "T-1" }] } }
     package_dir = "tests/packages"
 
     approver_role_arns      = [for n in range(4) : "arn:aws-us-gov:iam::111111111111:role/aws-reserved/sso.amazonaws.com/ap-southeast-1/AWSReservedSSO_Approver_${format("%016d", n)}"]

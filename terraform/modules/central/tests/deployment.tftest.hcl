@@ -262,7 +262,7 @@ run "by_default" {
       for id, schedule in aws_scheduler_schedule.rule :
       can(regex("^cron\\([0-9]+/30 \\* \\* \\* \\? \\*\\)$", schedule.schedule_expression)) && schedule.state == "ENABLED" && schedule.group_name == "autoremediate" &&
       schedule.flexible_time_window[0].mode == "OFF" &&
-      jsondecode(schedule.target[0].input) == { rule = id } && schedule.target[0].arn == aws_lambda_function.function["poller"].arn &&
+      schedule.target[0].input == jsonencode({ rule = id, controls = var.rules[id].controls }) && schedule.target[0].arn == aws_lambda_function.function["poller"].arn &&
       schedule.target[0].role_arn == aws_iam_role.scheduler.arn && schedule.target[0].dead_letter_config[0].arn == aws_sqs_queue.queue["failure"].arn
     ])
     error_message = "A schedule is wrong."

@@ -99,7 +99,7 @@ run "five_hundred_accounts_fit_with_the_longest_id_where_arns_are_long" {
   }
 
   variables {
-    rules       = { a234567890123456789012345678901 = { title = "The longest" } }
+    rules       = { a234567890123456789012345678901 = { title = "The longest", controls = [{ rule_names = ["Ensure the first."], short_name = "T-1" }] } }
     package_dir = "tests/packages"
     policy      = { scope = { organization = "o-a1b2c3d4e5", accounts = [for number in range(500) : format("%012d", 100000000000 + number)] } }
   }

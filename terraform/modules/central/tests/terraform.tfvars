@@ -1,8 +1,8 @@
 # What the tests of this folder begin with, unless a file or a run says otherwise.
 
 rules = {
-  first-rule  = { title = "The first" }
-  second-rule = { title = "The second" }
+  first-rule  = { title = "The first", controls = [{ rule_names = ["Ensure the first."], short_name = "T-1" }] }
+  second-rule = { title = "The second", controls = [{ rule_names = ["Ensure the second."], short_name = "T-2" }] }
 }
 netskope_tenant = "acme.goskope.com"
 netskope_token  = "a-token"

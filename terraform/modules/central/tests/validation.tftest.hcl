@@ -20,11 +20,24 @@ run "no_rules" {
   expect_failures = [var.rules]
 }
 
+run "a_rule_of_ones_own_without_controls" {
+  command = plan
+
+  variables {
+    rules = { first-rule = { title = "The first" } }
+  }
+
+  expect_failures = [var.rules]
+}
+
 run "rule_ids_that_a_pattern_cannot_tell_apart" {
   command = plan
 
   variables {
-    rules = { first-rule = { title = "The first" }, first-rule-of-ours = { title = "Ours" } }
+    rules = {
+      first-rule         = { title = "The first", controls = [{ rule_names = ["Ensure the first."], short_name = "T-1" }] }
+      first-rule-of-ours = { title = "Ours", controls = [{ rule_names = ["Ensure the second."], short_name = "T-2" }] }
+    }
   }
 
   expect_failures = [var.rules]
