@@ -37,6 +37,9 @@ module "central" {
   schedules                   = var.schedules
   policy                      = var.policy
   external_id                 = var.external_id
+  vpc                         = var.vpc
+  proxy                       = var.proxy
+  ca_bundle                   = var.ca_bundle
   architecture                = var.architecture
   package_dir                 = coalesce(var.package_dir, "${path.module}/../../../dist")
   name_prefix                 = var.name_prefix

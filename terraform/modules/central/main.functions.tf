@@ -131,6 +131,7 @@ locals {
           },
         ],
         local.key_statements.Key,
+        [for statement in local.network_statements[key] : jsondecode(statement)],
       )
     })
   }
@@ -191,7 +192,7 @@ resource "aws_iam_role_policy" "function" {
 
 resource "aws_lambda_function" "function" {
   # checkov:skip=CKV_AWS_116:Failures go to the queue by the on_failure destination, which says more than a dead letter queue
-  # checkov:skip=CKV_AWS_117:It calls public APIs of AWS and of Netskope only; in a VPC it would need a way out of it
+  # checkov:skip=CKV_AWS_117:It calls public APIs of AWS and of Netskope only; where a network asks for a VPC, `vpc` names one
   # checkov:skip=CKV_AWS_272:source_code_hash pins the package to the one that was planned; a signing profile is the account's own
   # checkov:skip=CKV_AWS_173:Lambda encrypts the environment, which holds names and no secret: the token is in Secrets Manager
   # checkov:skip=CKV_AWS_50:The run's ID leads from log to report to CloudTrail; traces would be paid for and tell no more
@@ -209,6 +210,7 @@ resource "aws_lambda_function" "function" {
   reserved_concurrent_executions = each.value.concurrency == null ? -1 : each.value.concurrency
   filename                       = local.packages[each.key]
   source_code_hash               = fileexists(local.packages[each.key]) ? filebase64sha256(local.packages[each.key]) : null
+  layers                         = var.ca_bundle[*].layer_arn
   tags                           = var.tags
 
   environment {
@@ -219,13 +221,33 @@ resource "aws_lambda_function" "function" {
       HOME_REGION                  = var.home_region
       RUST_LOG                     = "info"
       AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
-    }, local.object_lock)
+    }, local.object_lock, local.network_environment)
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.vpc[*]
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
   }
 
   lifecycle {
     precondition {
       condition     = fileexists(local.packages[each.key])
       error_message = "The package ${local.packages[each.key]} does not exist. Build the packages for ${var.architecture}, or set package_dir."
+    }
+
+    precondition {
+      condition     = alltrue([for bundle in var.ca_bundle[*] : split(":", bundle.layer_arn)[3] == local.region])
+      error_message = "The layer in ca_bundle is not in ${local.region}: a function takes layers of its own region only."
+    }
+
+    # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    precondition {
+      condition     = length(jsonencode(local.network_environment)) <= 2048
+      error_message = "HTTPS_PROXY, NO_PROXY and AWS_CA_BUNDLE have ${length(jsonencode(local.network_environment))} characters. A function has room for 4 KB of environment variables in all: name fewer or shorter entries in proxy.no_proxy, such as one domain for all hosts below it."
     }
   }
 
