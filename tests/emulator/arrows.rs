@@ -6,22 +6,26 @@ use std::{fs, iter};
 use testkit::paths;
 
 /// Our crates, each with those of ours that it may depend on. Each line may name only crates above it.
-const CRATES: [(&str, &[&str]); 19] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("ambient", &[]),
     ("escape", &[]),
-    ("remediation", &["ambient", "escape"]),
+    ("network", &["escape"]),
+    ("remediation", &["ambient", "escape", "network"]),
     ("logging", &["escape"]),
-    ("netskope", &["ambient", "escape"]),
+    ("netskope", &["ambient", "escape", "network"]),
     ("package", &[]),
     ("ec2", &["remediation"]),
     ("engine", &["ambient", "remediation"]),
     ("runbook", &["remediation"]),
     ("rule-testing", &["remediation"]),
-    ("rule-lambda", &["ambient", "engine", "escape", "logging", "remediation"]),
+    ("rule-lambda", &["ambient", "engine", "escape", "logging", "network", "remediation"]),
     (RULE, &["ambient", "ec2", "remediation", "rule-lambda", "runbook"]),
     ("rules", &["remediation", RULE]),
-    ("poller", &["ambient", "escape", "logging", "netskope", "remediation"]),
-    ("autoremediate", &["ambient", "engine", "escape", "logging", "netskope", "poller", "remediation", "rules"]),
+    ("poller", &["ambient", "escape", "logging", "netskope", "network", "remediation"]),
+    (
+        "autoremediate",
+        &["ambient", "engine", "escape", "logging", "netskope", "network", "poller", "remediation", "rules"],
+    ),
     ("fuzzing", &["escape", "netskope", "remediation", "rule-lambda"]),
     ("sim", &["ambient", "engine", "netskope", "poller", "remediation", "rule-lambda", "runbook"]),
     ("testkit", &["engine", "remediation", "rules"]),

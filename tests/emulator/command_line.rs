@@ -62,7 +62,13 @@ impl Desk {
         Self { of, folder: tempfile::tempdir().unwrap(), environment }
     }
 
-    async fn bucket(&self, name: &str, block: Option<[bool; 4]>) -> String {
+    /// With these variables in its environment as well.
+    pub(crate) fn with(mut self, variables: &[(&str, &str)]) -> Self {
+        self.environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self
+    }
+
+    pub(crate) async fn bucket(&self, name: &str, block: Option<[bool; 4]>) -> String {
         let name = format!("{name}-{}", self.of.target.id);
         self.of.target.make_bucket(&name, block).await.unwrap();
         name

@@ -15,6 +15,7 @@ mod memory;
 mod network_acl_open_ingress;
 mod options;
 mod pipeline;
+mod proxy;
 mod rds_public_snapshot;
 mod readme;
 mod redshift_public_cluster;

@@ -23,6 +23,8 @@ pub(crate) enum Error {
     #[error("no region is set: give --region, or set AWS_REGION, AWS_DEFAULT_REGION or the profile's region")]
     NoRegion,
     #[error(transparent)]
+    Network(#[from] network::SettingError),
+    #[error(transparent)]
     Credentials(#[from] NoCredentials),
     #[error("cannot use the accounts file {}: {reason}", path.display())]
     Accounts { path: PathBuf, reason: String },

@@ -13,8 +13,9 @@ use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use network::{Failure, Network, Proxies, Proxy};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Method, Request, Response, StatusCode, redirect};
+use reqwest::{Certificate, Method, Request, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 use url::{Host, Url};
@@ -131,7 +132,7 @@ impl Default for Options {
 /// What carries the requests.
 #[derive(Clone)]
 enum Carrier {
-    Network(reqwest::Client),
+    Network { http: reqwest::Client, proxies: Proxies },
     InItsPlace(Arc<dyn Transport>),
 }
 
@@ -173,7 +174,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The page size is out of range, or TLS is not available.
+    /// The page size is out of range, a proxy or a file of certificates of the environment cannot be used, or TLS is not
+    /// available.
     pub fn new(endpoint: Endpoint, token: SecretString, options: Options) -> Result<Self, Error> {
         if !(1..=MAX_PAGE_SIZE).contains(&options.page_size) {
             return Err(Error::PageSize(options.page_size));
@@ -181,7 +183,11 @@ impl Client {
         let Endpoint { url, transport } = endpoint;
         let carrier = match transport {
             Some(transport) => Carrier::InItsPlace(transport),
-            None => Carrier::Network(network(options.timeout).map_err(|error| Error::Http(chain(&error)))?),
+            None => {
+                let network = Network::from_env(None)?;
+                let http = http(&network, options.timeout).map_err(|error| Error::Http(chain(&error)))?;
+                Carrier::Network { http, proxies: network.proxies }
+            }
         };
         let quota = Quota::with_period(BETWEEN_REQUESTS).unwrap_or(Quota::per_second(NonZeroU32::MIN));
         let (limiter, reached) =
@@ -265,7 +271,7 @@ impl Client {
         url.query_pairs_mut().extend_pairs(query.into_iter().chain(names));
         let request = Request::new(Method::GET, url);
         let answer = match &self.carrier {
-            Carrier::Network(http) => http.execute(request).await.map_err(|error| self.transport(error))?,
+            Carrier::Network { http, .. } => http.execute(request).await.map_err(|error| self.transport(error))?,
             Carrier::InItsPlace(transport) => transport.send(request).await.map_err(PageError::Transport)?,
         };
         self.reached.store(true, Ordering::Relaxed);
@@ -302,12 +308,22 @@ impl Client {
 
     fn transport(&self, error: reqwest::Error) -> PageError {
         let is_connect = error.is_connect();
-        let reason = self.redact(&chain(&error.without_url()));
+        let error = error.without_url();
+        let reason = self.redact(&chain(&error));
         if is_connect && !self.reached.load(Ordering::Relaxed) {
             let host = self.url.host_str().unwrap_or_default().to_owned();
+            if let Some(failure) = Failure::of(&error, &host, self.proxy()) {
+                return PageError::Unconnected(failure);
+            }
             return PageError::Unreachable { host, reason };
         }
         PageError::Transport(reason)
+    }
+
+    /// The proxy by which the API is reached.
+    fn proxy(&self) -> Option<&Proxy> {
+        let Carrier::Network { proxies, .. } = &self.carrier else { return None };
+        proxy_of(proxies, &self.url)
     }
 
     /// The text, shortened and fit to be shown, without the token in any form in which it could come back.
@@ -322,9 +338,25 @@ impl Client {
 }
 
 /// What reaches the network. It follows no redirect, which could lead the token elsewhere.
-fn network(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    let http = reqwest::Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT_TIMEOUT);
+fn http(network: &Network, timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    let proxies = network.proxies.clone();
+    // The rules for proxies are those of the AWS clients, and not the HTTP client's own.
+    let proxy = reqwest::Proxy::custom(move |url| Some(proxy_of(&proxies, url)?.url().clone()));
+    let http =
+        reqwest::Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT_TIMEOUT).proxy(proxy);
+    let http = match &network.ca_bundle {
+        Some(bundle) => {
+            http.tls_certs_merge(bundle.der().map(Certificate::from_der).collect::<reqwest::Result<Vec<_>>>()?)
+        }
+        None => http,
+    };
     http.timeout(timeout).build()
+}
+
+/// The proxy for a URL. A proxy sees only the host of an `https` URL (CONNECT); it would see the whole of an `http` one,
+/// which holds the token, so that one is reached directly. It is a loopback address.
+fn proxy_of<'a>(proxies: &'a Proxies, url: &Url) -> Option<&'a Proxy> {
+    if url.scheme() == "https" { proxies.of_address("https", url.host_str()?, url.port()) } else { None }
 }
 
 /// The seconds or the date of a Retry-After header.

@@ -16,6 +16,9 @@ pub enum Error {
     /// The page size is out of the API's range.
     #[error("a page of {0} rows was asked for, but the API accepts 1 to {max}", max = crate::MAX_PAGE_SIZE)]
     PageSize(u32),
+    /// A proxy or a file of certificates of the environment cannot be used.
+    #[error(transparent)]
+    Network(#[from] network::SettingError),
     /// The HTTP client could not be created.
     #[error("cannot create the HTTPS client: {0}")]
     Http(String),
@@ -39,7 +42,9 @@ impl Error {
 
     /// Whether nothing at the API's address has ever answered, so that no other list can be read either.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Page { source: PageError::Unreachable { .. }, .. })
+        let unreachable =
+            |error: &PageError| matches!(error, PageError::Unreachable { .. } | PageError::Unconnected(_));
+        matches!(self, Self::Page { source, .. } if unreachable(source))
     }
 }
 
@@ -96,6 +101,9 @@ pub enum PageError {
         /// What went wrong.
         reason: String,
     },
+    /// The API cannot be reached, and what to look at is known: a proxy, a certificate or a name.
+    #[error(transparent)]
+    Unconnected(network::Failure),
     /// All of the page's rows were on pages before it.
     #[error(
         "all of its rows were on earlier pages, so the list would never end. The API, or a proxy in front of it, \
@@ -137,6 +145,7 @@ impl PageError {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Transport(_) | Self::Unreachable { .. } => true,
+            Self::Unconnected(failure) => !failure.is_permanent(),
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             _ => false,
         }

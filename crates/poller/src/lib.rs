@@ -63,6 +63,9 @@ pub enum Error {
     /// The asynchronous runtime could not be started.
     #[error("cannot start the asynchronous runtime: {0}")]
     Runtime(#[from] std::io::Error),
+    /// A proxy or a file of certificates of the environment cannot be used.
+    #[error("the environment variable {0}")]
+    Network(#[from] network::SettingError),
     /// The Lambda Runtime API failed.
     #[error("the Lambda Runtime API failed: {0}")]
     RuntimeApi(#[source] lambda_runtime::Error),
@@ -128,7 +131,7 @@ async fn from_env() -> Result<Poller, Error> {
         Err(_) => Filters::default(),
     };
     let manifests: Result<Vec<_>, _> = MANIFESTS.iter().map(|text| Manifest::from_json(text)).collect();
-    let base = sdk_loader().load().await;
+    let base = sdk_loader(None).await?.load().await;
     let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention: None };
     let token = TokenSource::new(aws_sdk_secretsmanager::Client::new(&base), secret);
     Ok(Poller {

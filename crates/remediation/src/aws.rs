@@ -4,6 +4,7 @@ mod account;
 mod arn;
 mod call;
 mod error;
+mod http;
 mod loader;
 mod region;
 mod sessions;

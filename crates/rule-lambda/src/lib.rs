@@ -29,6 +29,9 @@ pub enum Error {
     /// The rule's own manifest is broken.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// A proxy or a file of certificates of the environment cannot be used.
+    #[error("the environment variable {0}")]
+    Network(#[from] network::SettingError),
     /// The asynchronous runtime could not be started.
     #[error("the asynchronous runtime could not be started: {0}")]
     Runtime(#[from] std::io::Error),

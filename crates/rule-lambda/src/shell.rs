@@ -113,7 +113,7 @@ impl<R: Rule> Shell<R> {
     ///
     /// # Errors
     ///
-    /// A variable is missing or empty, or the rule's manifest is broken.
+    /// A variable is missing, empty or cannot be used, or the rule's manifest is broken.
     pub async fn from_env() -> Result<Self, Error> {
         let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
         let role = TargetRole { name: setting("TARGET_ROLE_NAME")?, external_id: Some(setting("EXTERNAL_ID")?) };
@@ -121,7 +121,7 @@ impl<R: Rule> Shell<R> {
         let (bucket, owner) = (setting("BUCKET")?, setting("BUCKET_OWNER")?.parse()?);
         let policy_digest = setting("POLICY_DIGEST")?;
         let retention = std::env::var("OBJECT_LOCK").ok().map(|text| text.parse()).transpose()?;
-        let base = sdk_loader().load().await;
+        let base = sdk_loader(None).await?.load().await;
         let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention };
         Self::new(base, records, role, regions, policy_digest)
     }

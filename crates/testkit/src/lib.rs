@@ -16,6 +16,7 @@ pub mod netskope;
 pub mod organization;
 pub mod pages;
 pub mod paths;
+pub mod proxy;
 pub mod readme;
 pub mod settings;
 pub mod subjects;

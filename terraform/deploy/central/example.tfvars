@@ -34,6 +34,11 @@ policy = {
   approval_hours = 72
 }
 
+# Where the Lambdas have to run in a VPC of yours, behind a proxy that inspects TLS
+# vpc       = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] }
+# proxy     = { https_proxy = "http://proxy.acme.example:3128", no_proxy = ["s3.eu-west-1.amazonaws.com"] }
+# ca_bundle = { layer_arn = "arn:aws:lambda:eu-west-1:111111111111:layer:ca:1", path = "/opt/ca.pem" }
+
 # rules    = ["s3-public-bucket"] # all by default
 # schedule = "rate(1 hour)"       # each rule every 30 minutes, one after the other, by default
 

@@ -28,10 +28,11 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// The AWS configuration cannot be read, or lacks the profile.
-    pub(crate) async fn load(&self) -> Result<SdkConfig, NoCredentials> {
+    /// A proxy or a file of certificates of the environment cannot be used, or the AWS configuration cannot be read or lacks
+    /// the profile.
+    pub(crate) async fn load(&self) -> Result<SdkConfig, Error> {
         let chosen = self.profile();
-        let mut loader = sdk_loader().no_credentials().profile_name(chosen.name());
+        let mut loader = sdk_loader(Some(chosen.name())).await?.no_credentials().profile_name(chosen.name());
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use network::Failure;
 
 use super::AccountId;
 
@@ -81,11 +82,14 @@ impl Error {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let causes = std::iter::successors(std::error::Error::source(&error), |error| error.source());
-        if let Some(of_session) = causes.filter_map(|cause| cause.downcast_ref::<Self>()).next() {
+        let causes = || std::iter::successors(std::error::Error::source(&error), |error| error.source());
+        if let Some(of_session) = causes().filter_map(|cause| cause.downcast_ref::<Self>()).next() {
             return of_session.clone();
         }
         let code = error.code().map(str::to_owned);
+        if let Some(failure) = causes().filter_map(|cause| cause.downcast_ref::<Failure>()).next() {
+            return Self::new(action, ErrorKind::Transient, format!("{failure} ({LATER})"));
+        }
         let said = error.message().map(visible);
         let said = said.as_deref();
         let meaning = code.as_deref().and_then(|code| Meaning::of(code, said.unwrap_or_default()));

@@ -1,80 +1,43 @@
 //! The SDK configuration that everything starts from.
 
-use std::fs::File;
+use std::borrow::Cow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader};
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use aws_config::{BehaviorVersion, ConfigLoader, profile};
+use aws_types::os_shim_internal::{Env, Fs};
+use network::{Network, SettingError};
 
-use crate::text::read_at_most;
+use super::http::http_client;
 
-/// The most bytes of a file of certificates: those of a system are a few hundred thousand.
-const MOST_OF_BUNDLE: usize = 16 * 1024 * 1024;
-
-/// The loader of the SDK configuration that everything here starts from: every call ends within 30 seconds, retries included.
-pub fn sdk_loader() -> ConfigLoader {
+/// The loader of the SDK configuration that everything here starts from: every call ends within 30 seconds, retries
+/// included, and goes by the proxies and the certificates of the environment. `profile` is the AWS profile, if not the
+/// default one: its `ca_bundle` counts where `AWS_CA_BUNDLE` is not set, as in the AWS CLI.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
+///
+/// # Errors
+///
+/// A proxy's address or a file of certificates cannot be used.
+pub async fn sdk_loader(profile: Option<&str>) -> Result<ConfigLoader, SettingError> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(10))
         .operation_timeout(Duration::from_secs(30))
         .build();
-    // One HTTP client, so that every service client shares its connections and its certificates.
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-    let http = match TlsContext::builder().with_trust_store(trust_store()).build() {
-        Ok(context) => http.tls_context(context).build_https(),
-        Err(error) => {
-            tracing::error!(%error, "the certificates of AWS_CA_BUNDLE cannot be used");
-            http.build_https()
-        }
-    };
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+    let network = Network::from_env(profile_bundle(profile).await.as_deref())?;
+    // One HTTP client, so that every service client shares its connections and its certificates, and so do those that
+    // fetch credentials.
+    Ok(aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client(network))
         .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(5))
+        .retry_config(RetryConfig::standard().with_max_attempts(5)))
 }
 
-/// The system's certificates, and those of the file that AWS_CA_BUNDLE names.
-/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
-fn trust_store() -> TrustStore {
-    let store = TrustStore::default();
-    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else { return store };
-    let read = File::open(&path).and_then(|file| read_at_most(file, MOST_OF_BUNDLE)).map_err(|error| error.to_string());
-    let read = read.and_then(|pem| certificates(&pem).map(|()| pem));
-    match read {
-        Ok(pem) => store.with_pem_certificate(pem),
-        Err(error) => {
-            tracing::error!(path = %path.display(), error, "AWS_CA_BUNDLE cannot be used, so its certificates are not trusted");
-            store
-        }
-    }
-}
-
-/// Whether these bytes are certificates: the HTTP client itself would panic at what is none.
-fn certificates(pem: &[u8]) -> Result<(), String> {
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        store.add(certificate).map_err(|error| error.to_string())?;
-    }
-    if store.is_empty() { Err("it holds no certificate".into()) } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_certificates_are_taken_from_a_bundle() {
-        assert_eq!(certificates(b"").unwrap_err(), "it holds no certificate");
-        assert_eq!(certificates(b"no certificate").unwrap_err(), "it holds no certificate");
-        let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(certificates(broken).is_err());
-        let key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-        assert_eq!(certificates(key).unwrap_err(), "it holds no certificate");
-    }
+/// The `ca_bundle` of the profile. What is wrong with the files themselves is said where the credentials are loaded.
+async fn profile_bundle(profile: Option<&str>) -> Option<PathBuf> {
+    let name = profile.map(|name| Cow::Owned(name.to_owned()));
+    let profiles = profile::load(&Fs::real(), &Env::real(), &Default::default(), name).await.ok()?;
+    profiles.get("ca_bundle").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
