@@ -104,6 +104,10 @@ impl<R: Rule> Engine<R> {
         if decided.proposal.changes.is_empty() {
             return Err(settled(&decided.proposal));
         }
+        // Its region, which the finding need not know.
+        if let Some(why) = self.why_paused(&self.policy, decided.finding(), Some(decided.work.resource())) {
+            return Err(Verdict::new(Outcome::Held, why));
+        }
         let known = job.cards.read(decided.work.resource()).await;
         let known = decided.known.insert(known.map_err(|error| Verdict::new(error.outcome, error.to_string()))?);
         let now = self.clock.now();

@@ -82,9 +82,6 @@ pub use clock::Clock;
 pub use undo::{Drifted, Taken, TakenBack, Undo};
 pub use workers::{Bounds, Deadline, Progress};
 
-/// Why nothing is done at all.
-const PAUSED: &str = "everything is paused by the policy";
-
 /// Runs one rule over batches of findings.
 pub struct Engine<R: Rule> {
     manifest: Manifest,
@@ -309,9 +306,6 @@ impl<R: Rule> Engine<R> {
 
     /// The stations, one after the other.
     async fn carry_out(&self, batch: Batch, warrant: Warrant<R::Change>, deadline: Deadline) -> Done<R::Change> {
-        if self.policy.paused {
-            return Done { report: Report::untouched(batch, Outcome::Held, PAUSED), plan: None };
-        }
         let Batch { id, findings, bad_lines } = batch;
         let started = ambient::now();
         let cards = Cards::new(&self.records, &self.manifest.id);
@@ -336,7 +330,8 @@ impl<R: Rule> Engine<R> {
 
     /// Lists the cards before anything is looked at: what is written in between is then seen by the claims.
     async fn list_cards(&self, findings: &[Placed], job: &Job<R::Change>) {
-        let accounts: std::collections::BTreeSet<_> = findings.iter().map(|placed| &placed.finding.account).collect();
+        let goes_on = findings.iter().filter(|placed| self.why_paused(&self.policy, &placed.finding, None).is_none());
+        let accounts: std::collections::BTreeSet<_> = goes_on.map(|placed| &placed.finding.account).collect();
         let accounts = accounts
             .into_iter()
             .filter(|account| job.mode_for(self, account) > Mode::Off && self.policy.may_include(account));

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use remediation::aws::counted;
 use remediation::policy::{About as Covers, Exemption, Names};
 use remediation::{
-    AccountId, Error, ErrorKind, Finding, Mode, Outcome, Policy, Proposal, Region, Regions, ReportedFinding, Resource,
+    AccountId, Error, ErrorKind, Finding, Mode, Outcome, Place, Policy, Proposal, Region, Regions, ReportedFinding, Resource,
     Result, Rule, Scope, Seen, SessionKind,
 };
 use tokio::sync::OnceCell;
@@ -148,6 +148,9 @@ impl<R: Rule> Engine<R> {
 
     /// The finding with its resource's region; or what is reported of it without a look.
     fn without_a_call<'a>(&self, finding: &'a Finding, job: &Job<R::Change>) -> Result<Cow<'a, Finding>, Verdict> {
+        if let Some(why) = self.why_paused(&self.policy, finding, None) {
+            return Err(Verdict::new(Outcome::Held, why));
+        }
         if job.mode_for(self, &finding.account) == Mode::Off {
             return Err(Verdict::new(Outcome::Held, "the rule's mode is off"));
         }
@@ -161,6 +164,13 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Exempt, exemption));
         }
         finding.located(self.manifest.scope).map_err(|error| Verdict::new(error.kind.outcome(), error.to_string()))
+    }
+
+    /// Why nothing is written to a finding's resource, where somebody has paused that. What a look has not shown yet is
+    /// where the finding says.
+    pub(crate) fn why_paused(&self, policy: &Policy, finding: &Finding, at: Option<&Resource>) -> Option<String> {
+        let (account, region, is_in) = (&finding.account, &finding.region, at.map(|resource| &resource.region));
+        policy.why_paused(&Place { rule: &self.manifest.id, account, region, is_in }, ambient::now())
     }
 
     /// Why the finding is exempt by what it says itself, where that is so: then the account is not even called.

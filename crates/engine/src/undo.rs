@@ -23,7 +23,7 @@ use crate::record::unstored;
 use crate::resolve::{Looked, Row, Verdict};
 use crate::workers::{About, Placed};
 use crate::write::{Order, Written, is_old};
-use crate::{Deadline, Done, Engine, PAUSED, summaries};
+use crate::{Deadline, Done, Engine, summaries};
 
 /// What a run has stored, to be taken back.
 #[derive(Debug, Clone)]
@@ -284,8 +284,8 @@ impl<R: Rule> Engine<R> {
             Undo::Show { drifted } => (false, *drifted),
             Undo::Write { drifted, .. } => (true, *drifted),
         };
-        if writes && self.policy.paused {
-            return Err(Verdict::new(Outcome::Held, PAUSED));
+        if writes && let Some(why) = self.why_paused(&self.policy, finding, Some(&planned.resource)) {
+            return Err(Verdict::new(Outcome::Held, why));
         }
         let unlisted = |error: CardsError| Verdict::new(error.outcome, error.to_string());
         trip.cards.list(&finding.account).await.map_err(unlisted)?;

@@ -10,7 +10,7 @@ use remediation::{Error, ErrorKind, Finding, Mode, Resource, Result, Rule, Sessi
 use tokio::time::timeout;
 
 use crate::claim::Claimed;
-use crate::{Deadline, Engine, PAUSED};
+use crate::{Deadline, Engine};
 
 /// What was looked at longer ago than this is looked at again before it is written to.
 const FRESH: SignedDuration = SignedDuration::from_secs(30);
@@ -92,7 +92,7 @@ impl<R: Rule> Engine<R> {
         let client = self.client(&located, order.session).await?;
         let mut looked = order.looked;
         for change in order.changes {
-            self.is_still_allowed(order.finding, order.needs).await?;
+            self.is_still_allowed(order).await?;
             if is_old(looked) {
                 return Err(Error::not_now("look", "it was looked at too long ago; the next poll looks again"));
             }
@@ -145,12 +145,15 @@ impl<R: Rule> Engine<R> {
     }
 
     /// Whether the policy, as it is now, still lets this be written.
-    async fn is_still_allowed(&self, finding: &Finding, needs: Mode) -> Result<()> {
+    async fn is_still_allowed(&self, order: &Order<'_, R::Change>) -> Result<()> {
+        let Order { finding, resource, needs, .. } = *order;
         let Some(record) = &self.policy_record else { return Ok(()) };
         match record.read().await {
             Err(error) if error.passes() => Err(Error::new("policy", ErrorKind::Transient, error.to_string())),
             Err(error) => Err(Error::stopped(error.to_string())),
-            Ok(policy) if policy.paused => Err(Error::stopped(PAUSED.into())),
+            Ok(policy) if let Some(why) = self.why_paused(&policy, finding, Some(resource)) => {
+                Err(Error::stopped(why))
+            }
             Ok(policy) if policy.mode(&self.manifest.id, &finding.account) < needs => {
                 Err(Error::stopped("the rule's mode has changed since the plan was made".into()))
             }

@@ -2,7 +2,7 @@
 //!
 //! Four rooms, each of which uses only those before it: [`aws`] (accounts, sessions, calls and their errors), [`domain`]
 //! (findings, resources, the [`Rule`] trait, outcomes), [`policy`] (what the operator lets us do) and [`records`] (batches,
-//! plans, reports, approvals, cards, ledgers, and the store that they are kept in). The engine, which rules cannot see, is
+//! plans, reports, approvals, cards, ledgers, pauses, and the store that they are kept in). The engine, which rules cannot see, is
 //! a crate of its own.
 
 pub mod aws;
@@ -20,10 +20,10 @@ pub use domain::{
     NoParameters, Outcome, Permission, Proposal, Regions, Resource, Rule, RunId, RunbookUse, Scope, Seen, ServiceRole,
     Side, Sighting, Tags,
 };
-pub use policy::{Fight, Limits, Policy, PolicyError, SettingDefaults, line_at, nearest};
+pub use policy::{Fight, Limits, Pause, Pauses, Place, Policy, PolicyError, SettingDefaults, Stops, line_at, nearest};
 pub use records::{
     AccountProblem, Approval, ApprovalError, Approved, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError,
-    COMMAND_LINE, Card, Folder, InvalidRetention, Ledger, POLICY_KEY, Plan, PlannedChange, PlannedResource,
+    COMMAND_LINE, Card, DEPLOYED_POLICY_KEY, Folder, InvalidRetention, Ledger, PAUSES_KEY, POLICY_KEY, Plan, PlannedChange, PlannedResource,
     PolicyOverride, PolicyRecord, REPORT_SCHEMA, RecordError, Records, Report, ReportedFinding, Retention, StoredPlan,
     Verification,
 };

@@ -4,6 +4,7 @@
 
 mod exemption;
 mod narrow;
+mod pause;
 mod scope;
 mod text;
 
@@ -20,6 +21,7 @@ use crate::domain::Mode;
 
 pub use exemption::{About, Exemption, Names};
 pub use narrow::SettingDefaults;
+pub use pause::{LONGEST_REASON, PAUSES_SCHEMA, Pause, PauseError, Pauses, Place, Stops};
 pub use scope::Scope;
 pub use text::{PolicyError, line_at, nearest};
 
@@ -67,6 +69,9 @@ pub struct Policy {
     /// When a resource counts as fought over.
     #[serde(default)]
     pub fight: Fight,
+    /// What people have stopped beside it.
+    #[serde(skip)]
+    pauses: Pauses,
     /// The JSON that it was read from, to find the lines of the rules' settings in.
     #[serde(skip)]
     json: String,
@@ -227,6 +232,7 @@ impl Policy {
             approval_hours: default_approval_hours(),
             fight: Fight::default(),
             scope: Scope::default(),
+            pauses: Pauses::default(),
             json: "{}".into(),
             narrowing: None,
             stricter: SettingDefaults::new(),

@@ -1,10 +1,11 @@
-//! What is kept: batches, plans, reports, approvals, cards, ledgers, overrides and the policy, and where.
+//! What is kept: batches, plans, reports, approvals, cards, ledgers, overrides, pauses and the policy, and where.
 
 mod approval;
 mod batch;
 mod card;
 mod keys;
 mod ledger;
+mod pauses;
 mod plan;
 mod policy_override;
 mod policy_record;
@@ -19,8 +20,9 @@ mod fixtures;
 pub use approval::{APPROVAL_SCHEMA, Approval, ApprovalError, Approved};
 pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError};
 pub use card::{CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, Waiting, Write};
-pub use keys::{COMMAND_LINE, Folder, POLICY_KEY, card_key, cards_of};
+pub use keys::{COMMAND_LINE, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, card_key, cards_of};
 pub use ledger::{HeldBack, LEDGER_SCHEMA, Ledger};
+pub use pauses::{change_pauses, end_all_pauses};
 pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
 pub use policy_override::{OVERRIDE_SCHEMA, PolicyOverride};
 pub use policy_record::PolicyRecord;

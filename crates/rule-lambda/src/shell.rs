@@ -12,7 +12,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
 use remediation::records::{Record as _, read};
 use remediation::{
-    Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, POLICY_KEY, Plan,
+    Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, Plan,
     PolicyError, PolicyRecord, Records, Regions, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
@@ -251,7 +251,7 @@ impl<R: Rule> Shell<R> {
     /// An engine for one run, as the policy is now.
     async fn engine(&self, run: RunId, invocation: &Invocation) -> Result<Engine<R>, NoEngine> {
         let (manifest, records) = (self.manifest.clone(), self.records.clone());
-        let record = PolicyRecord::new(records.clone(), POLICY_KEY).expecting(self.policy_digest.clone());
+        let record = PolicyRecord::of_deployment(records.clone()).expecting(self.policy_digest.clone());
         let policy = record.read().await?;
         let settings = policy.settings(&manifest.id)?;
         let access = Access { session_length: Some(SESSION_LENGTH), ..manifest.access(self.role.clone(), run) };

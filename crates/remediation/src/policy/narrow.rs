@@ -7,14 +7,14 @@
 //! differs is refused by name.
 //!
 //! An emergency is no narrowing: [`Policy::lifted`] is the deployment's policy without what keeps an operator from
-//! writing at once, the pause and the modes. What must not be touched at all stays untouched.
+//! writing at once, the pauses and the modes. What must not be touched at all stays untouched.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Fight, Limits, Policy, PolicyError};
+use super::{Fight, Limits, Pauses, Policy, PolicyError};
 use crate::domain::{Guard, Mode};
 
 /// The settings that rules have where a policy does not give them: by the rule's ID, and by the setting's name.
@@ -58,6 +58,8 @@ impl Policy {
             fight: self.fight.narrowed_by(own.fight),
             // Each of the two is asked for its own.
             scope: self.scope.clone(),
+            // No file of an operator's own pauses anything, or ends a pause.
+            pauses: self.pauses.clone(),
             json: self.json.clone(),
             narrowing: Some(Arc::clone(own)),
             stricter,
@@ -110,7 +112,7 @@ impl Policy {
     /// and the rules' settings stay.
     #[must_use]
     pub fn lifted(&self) -> Self {
-        let mut lifted = Self { paused: false, mode: Mode::Apply, overrides: Vec::new(), ..self.clone() };
+        let mut lifted = Self { paused: false, pauses: Pauses::default(), mode: Mode::Apply, overrides: Vec::new(), ..self.clone() };
         for rule in lifted.rules.values_mut() {
             rule.mode = None;
         }

@@ -37,6 +37,17 @@ pub enum PolicyError {
         /// What is wrong, and in which line.
         message: String,
     },
+    /// What is paused beside it cannot be told.
+    #[error(
+        "what is paused cannot be read, so nothing is written: {key}: {why}. Put its last good version back, or end every \
+         pause with `autoremediate resume --all`"
+    )]
+    Pauses {
+        /// The key of the pauses.
+        key: &'static str,
+        /// What is wrong with them.
+        why: String,
+    },
     /// It was to be narrowed by an operator's own, whose setting of a rule is another.
     #[error(
         "the policy cannot be narrowed, so nothing is written: the setting `{setting}` of {rule} is {own} in the file, and \

@@ -8,6 +8,12 @@ use crate::domain::{Resource, RunId};
 /// The key of the policy.
 pub const POLICY_KEY: &str = "policy.json";
 
+/// The key of the policy as Terraform wrote it last, whatever somebody has made of the other one since.
+pub const DEPLOYED_POLICY_KEY: &str = "policy.deployed.json";
+
+/// The key of the pauses.
+pub const PAUSES_KEY: &str = "pauses.json";
+
 /// The name under which the command line keeps the ledgers of its runs: it is no rule's, so that nobody at a command line
 /// can write to the ledger of a Lambda's run.
 pub const COMMAND_LINE: &str = "command-line";

@@ -1,4 +1,5 @@
-//! Where the policy is kept, to be read anew before each write; and an operator's own beside it, which narrows it.
+//! Where the policy is kept, to be read anew before each write; with what is paused, and an operator's own beside it, which
+//! narrows it.
 
 use std::sync::Arc;
 
@@ -7,6 +8,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::keys::POLICY_KEY;
+use super::pauses::PausesRecord;
 use super::{RecordError, Records, Stored, Version, hexadecimal};
 use crate::policy::{Policy, PolicyError, SettingDefaults};
 
@@ -24,6 +27,7 @@ pub struct PolicyRecord {
     expected: Option<String>,
     /// What was read last. Who waits for a read that began after its own question takes that answer.
     last: Arc<Mutex<Option<Read>>>,
+    pauses: Option<PausesRecord>,
     narrowing: Option<Arc<Narrowing>>,
 }
 
@@ -52,9 +56,15 @@ struct Read {
 }
 
 impl PolicyRecord {
-    /// The policy under `key`.
+    /// The policy under `key`, which nothing pauses.
     pub fn new(records: Records, key: impl Into<String>) -> Self {
-        Self { records, key: key.into(), expected: None, last: Arc::default(), narrowing: None }
+        Self { records, key: key.into(), expected: None, last: Arc::default(), pauses: None, narrowing: None }
+    }
+
+    /// The policy of a deployment, under the pauses beside it.
+    pub fn of_deployment(records: Records) -> Self {
+        let pauses = Some(PausesRecord::new(records.clone()));
+        Self { pauses, ..Self::new(records, POLICY_KEY) }
     }
 
     /// Whatever is read and has another SHA-256 digest than this one is told in the log, in the field
@@ -78,12 +88,18 @@ impl PolicyRecord {
     ///
     /// # Errors
     ///
-    /// It, or the one that narrows it, cannot be read or is none, or the two do not go together: nothing may be written
-    /// then.
+    /// It, the pauses, or the one that narrows it, cannot be read or is none, or the two do not go together: nothing may
+    /// be written then.
     pub async fn read(&self) -> Result<Arc<Policy>, PolicyError> {
         for _ in 0..ATTEMPTS {
             let asked = ambient::now();
-            let policy = self.read_alone().await?;
+            let policy = match &self.pauses {
+                Some(record) => {
+                    let (policy, pauses) = futures::try_join!(self.read_alone(), record.read())?;
+                    record.lay_over(policy, pauses).await
+                }
+                None => self.read_alone().await?,
+            };
             let policy = match &self.narrowing {
                 Some(narrowing) => narrowing.narrow(policy).await?,
                 None => policy,
