@@ -8,7 +8,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{Tag, Tagging};
 use futures::{StreamExt, stream};
-use remediation::POLICY_KEY;
+use remediation::{DEPLOYED_POLICY_KEY, PAUSES_KEY, POLICY_KEY};
 use serde_json::json;
 use testkit::account::{REGION, fresh_account};
 use testkit::deployment::{Deployment, Settings};
@@ -18,7 +18,9 @@ use testkit::netskope::FakeNetskope;
 
 const FOLDERS: [&str; 7] = ["findings", "plans", "reports", "approvals", "resources", "ledgers", "overrides"];
 /// The roles of people, and that of Terraform.
-const PEOPLE: [&str; 5] = ["operator", "approver", "reader", "stranger", "terraform"];
+const PEOPLE: [&str; 6] = ["operator", "approver", "pauser", "reader", "stranger", "terraform"];
+/// The objects that are in no folder.
+const OBJECTS: [&str; 3] = [DEPLOYED_POLICY_KEY, PAUSES_KEY, POLICY_KEY];
 /// Folders, and one place below none, that nobody writes to.
 const ELSEWHERE: [&str; 4] = ["elsewhere/x", "ledgers", "plans2/x", "ledgers/command-line2"];
 /// How many calls are under way at a time.
@@ -126,7 +128,7 @@ impl Central {
         let folders = FOLDERS.iter().flat_map(|folder| names.iter().map(move |name| format!("{folder}/{name}")));
         let folders: Vec<_> = folders.chain(ELSEWHERE.map(String::from)).collect();
         let mut existing = BTreeMap::new();
-        for folder in folders.iter().map(String::as_str).chain([POLICY_KEY]) {
+        for folder in folders.iter().map(String::as_str).chain(OBJECTS) {
             existing.insert(folder.to_owned(), self.existing(folder).await);
         }
         let cases = |ways: &[Way]| {
@@ -172,13 +174,23 @@ impl Central {
     async fn attempt(&self, Case { role, way, folder, existing }: &Case<'_>, round: &str) -> String {
         let (s3, bucket) = (&role.s3, &self.deployment.home().bucket);
         let Existing { key, tag, version } = existing;
-        let new = if *folder == POLICY_KEY { key.clone() } else { format!("{folder}/new-{}-{round}.txt", role.name) };
+        let new =
+            if OBJECTS.contains(folder) { key.clone() } else { format!("{folder}/new-{}-{round}.txt", role.name) };
         let put = |key: &str| s3.put_object().bucket(bucket).key(key).body(b"new".to_vec().into());
         let came = match way {
             Way::New => ended(put(&new).if_none_match("*").send().await),
             Way::Again => ended(put(key).if_none_match("*").send().await),
-            // What else is done to it here changes the policy.
-            Way::Replace if *folder == POLICY_KEY => expected(&role.name, folder, *way).into(),
+            // What else is done to them here changes what Terraform has written.
+            Way::Replace if is_of_terraform(folder) => expected(&role.name, folder, *way).into(),
+            // Several roles replace it at once, so that its version is another one each time.
+            Way::Replace if *folder == PAUSES_KEY => {
+                let head =
+                    self.deployment.home().account.s3.head_object().bucket(bucket).key(key).send().await.unwrap();
+                match ended(put(key).if_match(head.e_tag.unwrap()).send().await) {
+                    came if came == "PreconditionFailed" => "ok".into(),
+                    came => came,
+                }
+            }
             Way::Replace => ended(put(key).if_match(tag).send().await),
             Way::Bare => ended(put(key).send().await),
             Way::Copy => {
@@ -195,7 +207,7 @@ impl Central {
             Way::DeleteVersion => ended(s3.delete_object().bucket(bucket).key(key).version_id(version).send().await),
             Way::Get => ended(s3.get_object().bucket(bucket).key(key).send().await),
         };
-        if *way == Way::Replace && came == "ok" && *key != POLICY_KEY {
+        if *way == Way::Replace && came == "ok" && !OBJECTS.contains(folder) {
             // As it was, for the next role that may.
             self.deployment.home().account.put(bucket, key, body(folder)).await.unwrap();
         }
@@ -204,9 +216,9 @@ impl Central {
 
     /// An object that is in this folder already, stored by the account's root.
     async fn existing(&self, folder: &str) -> Existing {
-        let key = if folder == POLICY_KEY { POLICY_KEY.to_owned() } else { format!("{folder}/existing.txt") };
+        let key = if OBJECTS.contains(&folder) { folder.to_owned() } else { format!("{folder}/existing.txt") };
         let (account, bucket) = (&self.deployment.home().account, &self.deployment.home().bucket);
-        if folder != POLICY_KEY {
+        if !is_of_terraform(folder) {
             account.put(bucket, &key, body(folder)).await.unwrap();
         }
         let head = account.s3.head_object().bucket(bucket).key(&key).send().await.unwrap();
@@ -217,7 +229,7 @@ impl Central {
     /// Terraform runs as, and a stranger with the policies of both kinds of people.
     async fn roles(&self) -> Vec<Role> {
         let account = &self.deployment.home().account;
-        for kind in ["approver", "operator", "reader"] {
+        for kind in ["approver", "operator", "pauser", "reader"] {
             self.deployment.person(kind).await.unwrap();
         }
         self.deployment.stranger().await.unwrap();
@@ -244,6 +256,11 @@ impl Central {
     }
 }
 
+/// Whether Terraform writes it, on no condition.
+fn is_of_terraform(folder: &str) -> bool {
+    [POLICY_KEY, DEPLOYED_POLICY_KEY].contains(&folder)
+}
+
 fn body(folder: &str) -> Vec<u8> {
     folder.as_bytes().to_vec()
 }
@@ -264,7 +281,8 @@ fn writers(folder: &str) -> Vec<String> {
         ["plans" | "reports" | "resources", rule] => vec![of_rule(rule), "operator".into()],
         ["ledgers", "command-line"] | ["overrides", _] => vec!["operator".into()],
         ["ledgers", rule] => vec![of_rule(rule)],
-        [POLICY_KEY] => vec!["terraform".into()],
+        [POLICY_KEY | DEPLOYED_POLICY_KEY] => vec!["terraform".into()],
+        [PAUSES_KEY] => vec!["pauser".into(), "operator".into()],
         _ => Vec::new(),
     }
 }
@@ -274,13 +292,13 @@ const REFUSED: &str = "AccessDenied";
 /// What a call comes to.
 fn expected(role: &str, folder: &str, way: Way) -> &'static str {
     let may_put = writers(folder).iter().any(|writer| writer == role);
-    let is_policy = folder == POLICY_KEY;
-    let is_replaced = ["resources/", "ledgers/"].iter().any(|of| folder.starts_with(of));
+    let is_policy = is_of_terraform(folder);
+    let is_replaced = ["resources/", "ledgers/", PAUSES_KEY].iter().any(|of| folder.starts_with(of));
     match way {
         Way::Get => "ok",
         Way::Tag | Way::Delete | Way::DeleteVersion => REFUSED,
         _ if !may_put => REFUSED,
-        Way::New if is_policy => "PreconditionFailed",
+        Way::New if OBJECTS.contains(&folder) => "PreconditionFailed",
         Way::New => "ok",
         Way::Again => "PreconditionFailed",
         Way::Replace if is_policy || is_replaced => "ok",

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use remediation::policy::PauseError;
 use remediation::{BatchError, ManifestError, PolicyError, RecordError};
 
 /// Why a command could not be carried out, and what to do about it.
@@ -79,6 +80,35 @@ pub(crate) enum Error {
          bucket's policy"
     )]
     PolicyOfLambda,
+    #[error(
+        "`{0}` holds no pauses: they are in the bucket of a deployment, where its Lambdas read them. Give s3://<bucket>"
+    )]
+    PausesPlace(String),
+    #[error(
+        "no region is set: give --records-region, the region of the bucket, or set AWS_REGION or the profile's region"
+    )]
+    NoRecordsRegion,
+    #[error(
+        "`{0}` is not a region that this version knows. Give a code such as eu-central-1, or `global` for what has no \
+         region, such as IAM users; a region newer than this version can be paused by its accounts or rules"
+    )]
+    PausedRegion(String),
+    #[error(
+        "`{0}` is not a time: give one with its zone, such as 2026-12-01T08:00:00Z, or a duration, such as 4h or 2d"
+    )]
+    Until(String),
+    #[error("`{0}` is over already, so nothing would be paused: give a time to come, or a duration, such as 4h or 2d")]
+    UntilPast(String),
+    #[error("nothing was paused: {0}")]
+    Pause(#[from] PauseError),
+    #[error(
+        "nothing was changed, because {place} could not be read and written: {source}. Run this as a role in \
+         pauser_role_arns or operator_role_arns of terraform/deploy/central, with the policy \
+         autoremediate-pauser-<region>; what cannot be read there is replaced by `autoremediate resume --all`"
+    )]
+    Pauses { place: String, source: Box<RecordError> },
+    #[error("no pause is {asked}, so nothing was ended; in force are: {in_force}")]
+    NoSuchPause { asked: String, in_force: String },
     #[error("a reason has at least one letter, and at most {most} characters")]
     Reason { most: usize },
     #[error(transparent)]

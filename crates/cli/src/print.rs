@@ -7,6 +7,7 @@
 
 pub(crate) mod colour;
 pub(crate) mod page;
+pub(crate) mod pauses;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod question;

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use remediation::aws::counted;
 use remediation::policy::{About as Covers, Exemption, Names};
 use remediation::{
-    AccountId, Error, ErrorKind, Finding, Mode, Outcome, Place, Policy, Proposal, Region, Regions, ReportedFinding, Resource,
-    Result, Rule, Scope, Seen, SessionKind,
+    AccountId, Error, ErrorKind, Finding, Mode, Outcome, Place, Policy, Proposal, Region, Regions, ReportedFinding,
+    Resource, Result, Rule, Scope, Seen, SessionKind,
 };
 use tokio::sync::OnceCell;
 

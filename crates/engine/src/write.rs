@@ -151,9 +151,7 @@ impl<R: Rule> Engine<R> {
         match record.read().await {
             Err(error) if error.passes() => Err(Error::new("policy", ErrorKind::Transient, error.to_string())),
             Err(error) => Err(Error::stopped(error.to_string())),
-            Ok(policy) if let Some(why) = self.why_paused(&policy, finding, Some(resource)) => {
-                Err(Error::stopped(why))
-            }
+            Ok(policy) if let Some(why) = self.why_paused(&policy, finding, Some(resource)) => Err(Error::stopped(why)),
             Ok(policy) if policy.mode(&self.manifest.id, &finding.account) < needs => {
                 Err(Error::stopped("the rule's mode has changed since the plan was made".into()))
             }

@@ -39,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "key", feed: names::key },
     Target { name: "ledger", feed: records::ledger },
     Target { name: "page", feed: outside::page },
+    Target { name: "pauses", feed: records::pauses },
     Target { name: "plan", feed: records::plan },
     Target { name: "policy", feed: policy::policy },
     Target { name: "region", feed: names::region },

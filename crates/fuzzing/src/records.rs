@@ -4,7 +4,9 @@ use std::fmt::Debug;
 
 use remediation::policy::Limits;
 use remediation::records::{Record, card_key, cards_of, read};
-use remediation::{Approval, Batch, BatchId, Card, Fight, Ledger, Plan, Policy, Records, Report, RunId};
+use remediation::{
+    Approval, Batch, BatchId, Card, Fight, Ledger, Pauses, Place, Plan, Policy, Records, Region, Report, RunId,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -110,6 +112,28 @@ pub(crate) fn card(data: &[u8]) {
     }
     let written = card.writes.first().cloned();
     assert!(written.map_or(card.clone(), |write| card.clone().hold(write)).release().claim.is_none());
+}
+
+/// Pauses: what they stop at any time, and that one more, or their end, leaves pauses that are read again.
+pub(crate) fn pauses(data: &[u8]) {
+    let Some(pauses) = record::<Pauses>(data) else { return };
+    let (Ok(account), region) = ("222222222222".parse(), Region::global()) else { return };
+    let place = Place { rule: RULE, account: &account, region: &region, is_in: Some(&region) };
+    for now in moments(b"") {
+        let stops = pauses.of(&place, now);
+        assert!(stops.is_none_or(|pause| pause.is_in_force(now) && !pause.to_string().is_empty()));
+        let policy = Policy::unrestricted().under(pauses.clone());
+        assert_eq!(policy.why_paused(&place, now).is_some(), stops.is_some());
+        for pause in pauses.in_force(now) {
+            assert!(pause.stops.is_same(&pause.stops));
+            let mut more = pauses.clone();
+            let added = more.add(remediation::Pause { id: pauses.free_id(), at: now, ..pause.clone() });
+            assert!(added.is_err() || serde_json::to_vec(&more).is_ok_and(|bytes| read::<Pauses>(&bytes).is_ok()));
+        }
+        let mut ended = pauses.clone();
+        ended.end(now, |_| true);
+        assert!(ended.is_empty());
+    }
 }
 
 /// The ledger of a day and a policy: what the next batch takes.

@@ -96,6 +96,11 @@ static CODES: LazyLock<HashMap<String, &str>> =
     LazyLock::new(|| REGIONS.into_iter().chain(FORMER_NAMES).map(|(code, name)| (fold(name), code)).collect());
 
 impl Region {
+    /// Whether this build knows it as a region that there is.
+    pub fn is_known(&self) -> bool {
+        matches!(self, Self::Code(code) if REGIONS.iter().any(|(known, _)| known == code))
+    }
+
     /// Reads a name in any form in which Netskope or AWS writes it: a code, also one that is newer than this build, or
     /// a display name, past ones too, in any case, with or without spaces, hyphens and accents, with `EU` or `Europe`.
     pub fn parse(name: &str) -> Self {

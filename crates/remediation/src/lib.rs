@@ -23,8 +23,8 @@ pub use domain::{
 pub use policy::{Fight, Limits, Pause, Pauses, Place, Policy, PolicyError, SettingDefaults, Stops, line_at, nearest};
 pub use records::{
     AccountProblem, Approval, ApprovalError, Approved, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError,
-    COMMAND_LINE, Card, DEPLOYED_POLICY_KEY, Folder, InvalidRetention, Ledger, PAUSES_KEY, POLICY_KEY, Plan, PlannedChange, PlannedResource,
-    PolicyOverride, PolicyRecord, REPORT_SCHEMA, RecordError, Records, Report, ReportedFinding, Retention, StoredPlan,
-    Verification,
+    COMMAND_LINE, Card, DEPLOYED_POLICY_KEY, Folder, InvalidRetention, Ledger, PAUSES_KEY, POLICY_KEY, Plan,
+    PlannedChange, PlannedResource, PolicyOverride, PolicyRecord, REPORT_SCHEMA, RecordError, Records, Report,
+    ReportedFinding, Retention, StoredPlan, Verification,
 };
 pub use text::{read_at_most, utf8};

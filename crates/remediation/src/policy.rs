@@ -3,6 +3,7 @@
 //! Its JSON Schema is generated from these types; each rule's part, its settings, comes from the rule.
 
 mod exemption;
+mod explain;
 mod narrow;
 mod pause;
 mod scope;
@@ -12,14 +13,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::aws::AccountId;
 use crate::domain::Mode;
 
 pub use exemption::{About, Exemption, Names};
+pub use explain::{Explained, Says};
 pub use narrow::SettingDefaults;
 pub use pause::{LONGEST_REASON, PAUSES_SCHEMA, Pause, PauseError, Pauses, Place, Stops};
 pub use scope::Scope;
@@ -139,7 +141,7 @@ struct OverrideText {
 /// By default a rule changes at most 200 things a day: a person can still look through them, and a first week clears a
 /// backlog of 1,400. At most 100 of them are in one run. One account has at most 25 of a run's and 50 of a day's, so that
 /// it cannot use up what is there for all. `null` lifts a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// At most so many changes of a rule in the runs of a day (UTC).
@@ -255,10 +257,14 @@ impl Policy {
     }
 
     fn own_mode(&self, rule: &str, account: &AccountId) -> Mode {
+        self.override_of(rule, account).map_or_else(|| self.own_mode_of_rule(rule), |(_, other)| other.0.mode)
+    }
+
+    /// The last override that applies, with its place in the list.
+    fn override_of(&self, rule: &str, account: &AccountId) -> Option<(usize, &Override)> {
         let given = self.accounts.get(account);
-        let mut overrides = self.overrides.iter().rev();
-        let applies = |other: &&Override| other.0.applies(rule, account, given);
-        overrides.find(applies).map_or_else(|| self.own_mode_of_rule(rule), |other| other.0.mode)
+        let mut overrides = self.overrides.iter().enumerate().rev();
+        overrides.find(|(_, other)| other.0.applies(rule, account, given))
     }
 
     /// What the rule `rule` may do in an account for which no override says anything else.

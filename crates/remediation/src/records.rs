@@ -22,7 +22,7 @@ pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError};
 pub use card::{CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, Waiting, Write};
 pub use keys::{COMMAND_LINE, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, card_key, cards_of};
 pub use ledger::{HeldBack, LEDGER_SCHEMA, Ledger};
-pub use pauses::{change_pauses, end_all_pauses};
+pub use pauses::{change_pauses, end_all_pauses, stored_pauses};
 pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
 pub use policy_override::{OVERRIDE_SCHEMA, PolicyOverride};
 pub use policy_record::PolicyRecord;

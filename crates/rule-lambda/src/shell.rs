@@ -12,8 +12,8 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
 use remediation::records::{Record as _, read};
 use remediation::{
-    Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, Plan,
-    PolicyError, PolicyRecord, Records, Regions, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
+    Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, Plan, PolicyError,
+    PolicyRecord, Records, Regions, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
 use tracing::Instrument;

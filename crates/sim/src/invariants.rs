@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use remediation::{Batch, Mode, Outcome, Plan, Report, Resource, RunId, Side};
+use remediation::{Batch, Mode, Outcome, PAUSES_KEY, Pauses, Place, Plan, Region, Report, Resource, RunId, Side};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use crate::netskope::{CONTROLS, TOKEN};
 use crate::rules::Client;
 use crate::scenario::PolicyText;
 use crate::sts::{SECRET, Session};
+use crate::wire::REGION;
 use crate::world::{World, lock};
 
 /// A look that is older than this is not written on.
@@ -55,6 +56,8 @@ type Look = (Instant, Option<State>);
 struct Seen {
     /// The policies, since when; none cannot be read.
     policies: Vec<(Option<Instant>, Option<PolicyText>)>,
+    /// The pauses, since when; none cannot be read.
+    pauses: Vec<(Instant, Option<Pauses>)>,
     /// By the names of runs' sessions.
     purposes: BTreeMap<String, Purpose>,
     /// The sessions of undos that put back what is only half in force.
@@ -110,6 +113,11 @@ impl Watch {
         lock(&self.0).policies.push((Some(Instant::now()), policy));
     }
 
+    /// There are other pauses.
+    pub(crate) fn pauses(&self, pauses: Option<Pauses>) {
+        lock(&self.0).pauses.push((Instant::now(), pauses));
+    }
+
     /// The things that a plan is about.
     pub(crate) fn touched(&self, plan: &[u8]) -> Vec<String> {
         let plan: Value = serde_json::from_slice(plan).unwrap_or_default();
@@ -150,6 +158,19 @@ impl Seen {
         let ended = self.policies.iter().skip(1).map(|(since, _)| *since).chain([None]);
         let within = self.policies.iter().zip(ended).filter(move |(_, ended)| ended.is_none() || *ended >= since);
         within.map(|((_, policy), _)| policy.as_ref())
+    }
+
+    /// Whether, at every moment of so long until now, what a rule writes to a thing was paused, by any clock.
+    fn is_paused(&self, rule: &str, thing: &Thing, now: Timestamp) -> bool {
+        let (account, region) = (thing.account.parse().expect("an account"), Region::code(REGION));
+        let place = Place { rule, account: &account, region: &region, is_in: Some(&region) };
+        let stops =
+            |pauses: &Option<Pauses>| pauses.as_ref().is_none_or(|pauses| pauses.of(&place, now + APART).is_some());
+        let since = Instant::now().checked_sub(READ_BEFORE);
+        let before = self.pauses.iter().rev().find(|(at, _)| since.is_some_and(|since| *at <= since));
+        let within = self.pauses.iter().filter(|(at, _)| since.is_none_or(|since| *at > since));
+        // Where nothing was ever stored, nothing is paused.
+        before.is_some_and(|(_, pauses)| stops(pauses)) && within.into_iter().all(|(_, pauses)| stops(pauses))
     }
 
     fn last_look(&self, session: &str, arn: &str) -> Option<&Look> {
@@ -305,6 +326,9 @@ fn begins(actor: &Actor, session: &Session, rule: &str, arn: &str, change: &str,
         let allows = |policy: Option<&PolicyText>| policy.is_some_and(|policy| policy.allows(&thing, needs));
         if !seen.policies_within(READ_BEFORE).any(allows) {
             breaks("11: the policy is kept to", format!("no policy lets {change} be written to {arn}"));
+        }
+        if seen.is_paused(rule, &thing, world.now()) {
+            breaks("11: nothing that is paused is written", format!("{change} of {arn}, by {rule}"));
         }
         let exempts = |policy: Option<&PolicyText>| policy.is_some_and(|of| of.exempt.as_ref() == Some(&thing.id));
         if seen.policies_within(DECIDED_BEFORE).all(exempts) && !session.undo {
@@ -484,6 +508,7 @@ pub(crate) fn stored(actor: &Actor, key: &str, before: Option<&[u8]>, bytes: &[u
             actor.tell(format!("stores the plan {key}"));
         }
         "reports" => reported(actor, key, bytes),
+        PAUSES_KEY => world.watch.pauses(serde_json::from_slice(bytes).ok()),
         "resources" => card_stored(actor, key, before, &json),
         "findings" => batch_stored(actor, key, bytes),
         _ => {}

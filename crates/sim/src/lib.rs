@@ -49,6 +49,6 @@ mod world;
 pub use fault::{Fault, Faults};
 pub use mutants::{MUTANTS, Mutant};
 pub use run::{Ran, run};
-pub use scenario::{Deed, PolicyText, Scenario, Step};
+pub use scenario::{Deed, PolicyText, Scenario, Step, Stopped};
 pub use shrink::shrink;
 pub use world::{Broken, Line};

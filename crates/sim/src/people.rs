@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use engine::{Bounds, Deadline, Drifted, Engine, Taken, Undo};
 use jiff::SignedDuration;
+use remediation::records::{change_pauses, end_all_pauses};
 use remediation::{
-    Approval, Batch, BatchId, Finding, Folder, Manifest, Mode, Outcome, POLICY_KEY, Plan, PolicyRecord, Region, Report,
-    ReportedFinding, Rule, RunId, Sessions,
+    Approval, Batch, BatchId, Finding, Folder, Manifest, Mode, Outcome, PAUSES_KEY, POLICY_KEY, Pause, Pauses, Plan,
+    PolicyRecord, RecordError, Region, Report, ReportedFinding, Rule, RunId, Sessions, Stops,
 };
 use serde_json::Value;
 use tokio::time::sleep;
@@ -19,7 +20,7 @@ use crate::invariants::Purpose;
 use crate::lambda::{self, RULES, role};
 use crate::netskope::{CONTROLS, is_about};
 use crate::rules::{OpenGate, PublicPump, REFUSED};
-use crate::scenario::{Deed, PolicyText};
+use crate::scenario::{Deed, PolicyText, Stopped};
 use crate::store;
 use crate::wire::{REGION, config};
 use crate::world::World;
@@ -62,6 +63,7 @@ pub(crate) async fn perform(world: &Arc<World>, number: usize, deed: &Deed) {
         }
         Deed::Policy(policy) => set_policy(world, Some(policy)),
         Deed::PolicyUnreadable => set_policy(world, None),
+        Deed::PausesUnreadable => set_pauses(world, None),
         Deed::Refuse(place, seconds) => {
             let account = &thing(place).account;
             world.tell("somebody", format!("lets nobody into {account}"));
@@ -83,7 +85,12 @@ pub(crate) async fn perform(world: &Arc<World>, number: usize, deed: &Deed) {
                 edit(world, key);
             }
         }
-        Deed::Approve(_) | Deed::ApproveAndEdit(_) | Deed::Undo(..) | Deed::Apply(..) => {
+        Deed::Approve(_)
+        | Deed::ApproveAndEdit(_)
+        | Deed::Undo(..)
+        | Deed::Apply(..)
+        | Deed::Pause(..)
+        | Deed::Resume => {
             let actor = Actor::new(world, format!("person {number}"));
             let (deed, told) = (deed.clone(), Arc::clone(&actor));
             let work = async move {
@@ -106,6 +113,11 @@ pub(crate) async fn perform(world: &Arc<World>, number: usize, deed: &Deed) {
                             apply::<PublicPump>(&told, think).await
                         }
                     }
+                    Deed::Pause(place, stopped, seconds) => {
+                        let things = &told.world.scenario.things;
+                        pause(&told, &things[place % things.len()], stopped, seconds).await
+                    }
+                    Deed::Resume => resume(&told).await,
                     _ => Ok(()),
                 }
             };
@@ -123,6 +135,41 @@ pub(crate) fn set_policy(world: &World, policy: Option<&PolicyText>) {
     world.tell("operator", format!("stores the policy {}", String::from_utf8_lossy(&text)));
     world.store.overwrite(POLICY_KEY, text);
     world.watch.policy(policy.cloned());
+}
+
+/// Stores these pauses, on no condition; none are some that cannot be read.
+pub(crate) fn set_pauses(world: &World, pauses: Option<Pauses>) {
+    let text = pauses.as_ref().map_or_else(|| b"{".to_vec(), |pauses| serde_json::to_vec(pauses).expect("JSON"));
+    world.tell("operator", format!("stores the pauses {}", String::from_utf8_lossy(&text)));
+    world.store.overwrite(PAUSES_KEY, text);
+    world.watch.pauses(pauses);
+}
+
+/// Pauses what a thing is in, as the command line does.
+async fn pause(actor: &Arc<Actor>, thing: &Thing, stopped: Stopped, seconds: Option<u64>) -> Told<()> {
+    let rule = RULES.into_iter().find(|rule| rule.ends_with(thing.kind())).unwrap_or_default();
+    let (rules, accounts) = (vec![rule.to_owned()], vec![thing.account.parse().expect("an account")]);
+    let stops = match stopped {
+        Stopped::Rule => Stops { rules, ..Stops::default() },
+        Stopped::Account => Stops { accounts, ..Stops::default() },
+        Stopped::Both => Stops { rules, accounts, ..Stops::default() },
+    };
+    let (at, by, reason) = (ambient::now(), actor.name.clone(), "why".to_owned());
+    let until = seconds.map(|seconds| at + Duration::from_secs(seconds));
+    actor.tell(format!("pauses {stops} until {until:?}"));
+    let add = |pauses: &mut Pauses| {
+        let (stops, by, reason) = (stops.clone(), by.clone(), reason.clone());
+        // There is room for all that a scenario pauses.
+        drop(pauses.add(Pause { id: pauses.free_id(), stops, reason, by, at, until }));
+        Ok::<_, Box<RecordError>>(())
+    };
+    change_pauses(&store::records(), add).await.map(drop).map_err(|error| error.to_string())
+}
+
+/// Ends every pause, as the command line does.
+async fn resume(actor: &Arc<Actor>) -> Told<()> {
+    actor.tell("ends every pause");
+    end_all_pauses(&store::records()).await.map(drop).map_err(|error| error.to_string())
 }
 
 /// So many before the last of these, or the first.
@@ -210,7 +257,7 @@ async fn approve<R: Rule>(actor: &Arc<Actor>, key: &str, then: impl FnOnce(&str)
 async fn engine<R: Rule>(run: RunId) -> Told<Engine<R>> {
     let manifest = Manifest::from_json(R::MANIFEST).expect("a manifest");
     let records = store::records();
-    let record = PolicyRecord::new(records.clone(), POLICY_KEY);
+    let record = PolicyRecord::of_deployment(records.clone());
     let policy = record.read().await.map_err(|error| error.to_string())?;
     let settings = policy.settings::<R::Settings>(&manifest.id).map_err(|error| error.to_string())?;
     let sessions = Sessions::new(config(), manifest.access(role(&manifest), run));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use remediation::Pauses;
 use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::invariants;
@@ -71,6 +72,7 @@ async fn drive(world: &Arc<World>) {
             world.breaks("a process panics", panicked.to_string());
         }
     }
+    people::set_pauses(world, Some(Pauses::default()));
     world.lambdas.until_idle().await;
     // Until every claim is over.
     sleep(Duration::from_secs(3_600)).await;

@@ -66,6 +66,12 @@ pub enum Deed {
     Policy(PolicyText),
     /// The policy is not one.
     PolicyUnreadable,
+    /// A person pauses what a thing is in: its rule, its account, or both; for so many seconds, if any.
+    Pause(usize, Stopped, Option<u64>),
+    /// A person ends every pause.
+    Resume,
+    /// The pauses are none.
+    PausesUnreadable,
     /// A person approves a plan that waits, so many before the last.
     Approve(usize),
     /// The same, and somebody edits the plan as soon as it is approved.
@@ -82,6 +88,18 @@ pub enum Deed {
     Refuse(usize, u64),
     /// An account takes from our roles what they need for writing, for so many seconds.
     Deny(usize, u64),
+}
+
+/// What a pause stops of a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// All that its rule writes.
+    Rule,
+    /// All that is written in its account.
+    Account,
+    /// What its rule writes in its account.
+    Both,
 }
 
 /// A policy of the simulation.
@@ -233,6 +251,18 @@ fn policy(chance: &Chance, things: &[Thing]) -> PolicyText {
     PolicyText { mode, paused, exempt, changes_per_run: limit, failure_minimum: 10, account }
 }
 
+/// A pause, the end of all of them, or a list of them that cannot be read.
+fn pause(chance: &Chance, thing: usize) -> Deed {
+    match chance.between(0, 9) {
+        0..6 => {
+            let stopped = *chance.pick(&[Stopped::Rule, Stopped::Account, Stopped::Both]);
+            Deed::Pause(thing, stopped, chance.strikes(500).then(|| chance.between(60, 3_600)))
+        }
+        6..9 => Deed::Resume,
+        _ => Deed::PausesUnreadable,
+    }
+}
+
 fn steps(chance: &Chance, things: &[Thing]) -> Vec<Step> {
     let mut steps = vec![Step { at: 0, deed: Deed::Scan }];
     let place = |most: u64| usize::try_from(chance.between(0, most)).unwrap_or_default();
@@ -249,9 +279,10 @@ fn steps(chance: &Chance, things: &[Thing]) -> Vec<Step> {
             14..26 => Deed::Close(thing(), place(3)),
             26..29 => Deed::Delete(thing()),
             29..32 => Deed::Rename(thing(), thing()),
-            32..42 => Deed::Policy(policy(chance, things)),
-            42..44 => Deed::PolicyUnreadable,
-            44..55 => Deed::Approve(place(1)),
+            32..39 => Deed::Policy(policy(chance, things)),
+            39..41 => Deed::PolicyUnreadable,
+            41..47 => pause(chance, thing()),
+            47..55 => Deed::Approve(place(1)),
             55..58 => Deed::ApproveAndEdit(place(1)),
             58..70 => Deed::Undo(place(3), seconds()),
             70..80 => Deed::Apply(place(1), seconds()),

@@ -54,6 +54,7 @@ impl Named {
     fn of_people(kind: &str) -> Self {
         match kind {
             "approver" => Self { path: "/people/", name: "approver" },
+            "pauser" => Self { path: "/people/", name: "pauser" },
             "reader" => Self { path: "/", name: "reader" },
             _ => Self { path: "/", name: "operator" },
         }
@@ -218,7 +219,7 @@ impl Deployment {
             "Principal": {"AWS": format!("arn:aws:iam::{id}:root")}}]});
         let made =
             iam.create_role().role_name("stranger").assume_role_policy_document(trust.to_string()).send().await?;
-        for kind in ["approver", "operator"] {
+        for kind in ["approver", "operator", "pauser"] {
             let policy = format!("arn:aws:iam::{id}:policy/{PREFIX}-{kind}-{region}");
             iam.attach_role_policy().role_name("stranger").policy_arn(policy).send().await?;
         }
@@ -319,6 +320,7 @@ impl Deployment {
             .env("TF_VAR_central_account_id", central)
             .env("TF_VAR_approver_role_arns", json!([Named::of_people("approver").arn(central)]).to_string())
             .env("TF_VAR_operator_role_arns", json!([Named::of_people("operator").arn(central)]).to_string())
+            .env("TF_VAR_pauser_role_arns", json!([Named::of_people("pauser").arn(central)]).to_string())
             .env("TF_VAR_reader_role_arns", json!([Named::of_people("reader").arn(central)]).to_string())
             .env("TF_VAR_deploy_role_name", DEPLOY_ROLE);
         command

@@ -10,8 +10,8 @@ use engine::{Bounds, Clock, Deadline, Drifted, Engine, Taken, Undo};
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::read;
 use remediation::{
-    Batch, BatchId, Finding, Folder, Manifest, Mode, POLICY_KEY, Plan, Proposal, Records, Report, Rule, RunId,
-    SERVICE_ROLE_SUFFIX, Seen, SessionKind, Sessions, Sighting, TargetRole, UNDO_ROLE_SUFFIX,
+    Batch, BatchId, Finding, Folder, Manifest, Mode, PAUSES_KEY, POLICY_KEY, Plan, Proposal, Records, Report, Rule,
+    RunId, SERVICE_ROLE_SUFFIX, Seen, SessionKind, Sessions, Sighting, TargetRole, UNDO_ROLE_SUFFIX,
 };
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -132,6 +132,7 @@ impl Organization {
         // What modules/central of the Terraform allows.
         let written = [Folder::Plans, Folder::Reports, Folder::Ledgers, Folder::Resources, Folder::Overrides]
             .map(|folder| format!("{bucket}/{}/*", folder.name()));
+        let written: Vec<_> = written.into_iter().chain([format!("{bucket}/{PAUSES_KEY}")]).collect();
         let allowed = json!([
             {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketNotification"], "Resource": bucket},
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("{bucket}/*")},
@@ -479,7 +480,7 @@ async fn make_lambda_role(central: &Account, manifest: &Manifest, bucket: &str) 
     let objects = |folder: Folder| format!("{arn}/{}*", folder.of(id));
     let written = [Folder::Plans, Folder::Reports, Folder::Ledgers, Folder::Resources];
     let read = [Folder::Findings, Folder::Approvals].into_iter().chain(written).map(objects);
-    let read: Vec<_> = read.chain([format!("{arn}/{POLICY_KEY}")]).collect();
+    let read: Vec<_> = read.chain([POLICY_KEY, PAUSES_KEY].map(|key| format!("{arn}/{key}"))).collect();
     let written = written.map(objects);
     // Without a condition: else S3 does not tell that a record is not there.
     let allowed = json!([

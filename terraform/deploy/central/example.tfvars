@@ -45,7 +45,8 @@ policy = {
 # Who may write to the bucket, beside the Lambdas: roles with their paths
 approver_role_arns      = ["arn:aws:iam::111111111111:role/security-lead"]
 operator_role_arns      = ["arn:aws:iam::111111111111:role/security-engineer"] # the same in the target accounts
-policy_writer_role_arns = ["arn:aws:iam::111111111111:role/terraform"]         # what applies this, and who may pause it
+pauser_role_arns        = ["arn:aws:iam::111111111111:role/on-call"]           # who may stop it, and start it again
+policy_writer_role_arns = ["arn:aws:iam::111111111111:role/terraform"]         # what applies this
 
 log_retention_days = 90
 alarm_actions      = ["arn:aws:sns:eu-west-1:111111111111:security-on-call"]

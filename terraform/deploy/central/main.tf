@@ -54,6 +54,7 @@ module "central" {
   alarm_actions               = var.alarm_actions
   approver_role_arns          = var.approver_role_arns
   operator_role_arns          = var.operator_role_arns
+  pauser_role_arns            = var.pauser_role_arns
   object_lock                 = var.object_lock
   policy_writer_role_arns     = var.policy_writer_role_arns
   access_log_retention_days   = var.access_log_retention_days

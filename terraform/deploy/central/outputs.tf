@@ -68,6 +68,11 @@ output "operator_policy_arn" {
   value       = module.central.operator_policy_arn
 }
 
+output "pauser_policy_arn" {
+  description = "ARN of the policy for people who may pause and resume, and see what is in effect."
+  value       = module.central.pauser_policy_arn
+}
+
 output "reader_policy_arn" {
   description = "ARN of the policy for people who may plan and see, and nothing else."
   value       = module.central.reader_policy_arn

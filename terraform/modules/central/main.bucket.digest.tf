@@ -2,7 +2,7 @@
 # Lambda is told the digest, and says in its log when it reads another policy.
 #
 # An apply that changes the policy can be seen by runs that are under way, which began with the digest before: the alarm
-# then ends by itself. It goes on while somebody else's policy is in the bucket, such as a pause in a hurry.
+# then ends by itself. It goes on while somebody else's policy is in the bucket. A pause is none: it is an object of its own.
 
 locals {
   policy_document = jsonencode(merge({ schema = 1, mode = local.policy.mode, rules = local.policy_rules }, local.policy_parts))
@@ -26,7 +26,7 @@ resource "aws_cloudwatch_log_metric_filter" "unexpected_policy" {
 
 resource "aws_cloudwatch_metric_alarm" "unexpected_policy" {
   alarm_name          = "${var.name_prefix}-unexpected-policy"
-  alarm_description   = "autoremediate: a rule has read a policy.json that Terraform has not written. If nobody has paused it by hand, and no apply has just changed the policy, find out who wrote it (the bucket's access logs, the object's versions), and apply again."
+  alarm_description   = "autoremediate: a rule has read a policy.json that Terraform has not written. If no apply has just changed the policy, see what differs (autoremediate policy show), find out who wrote it (the bucket's access logs, the object's versions), and apply again."
   namespace           = var.name_prefix
   metric_name         = local.policy_metric
   statistic           = "Sum"

@@ -30,6 +30,7 @@ locals {
     rule          = [for id in keys(var.rules) : local.role_arns[id]]
     approver      = sort(var.approver_role_arns)
     operator      = sort(var.operator_role_arns)
+    pauser        = sort(var.pauser_role_arns)
     policy_writer = length(var.policy_writer_role_arns) > 0 ? sort(var.policy_writer_role_arns) : local.deployer
   }
 
@@ -39,7 +40,7 @@ locals {
       [for folder, of in local.undivided : { writers = join(" ", of.writers), objects = "${local.prefixes[folder]}*" }],
       [for prefix in local.rule_ledgers : { writers = "rule", objects = "${prefix}*" }],
       [{ writers = "operator", objects = "${local.command_line_ledgers}*" }],
-      [{ writers = "policy_writer", objects = local.policy_key }],
+      [for of in values(local.objects) : { writers = join(" ", of.writers), objects = of.key }],
     ) : of.writers => "${local.bucket_arn}/${of.objects}"...
   }
 
@@ -109,7 +110,10 @@ locals {
       Effect    = "Deny"
       Principal = "*"
       Action    = "s3:PutObject"
-      Resource  = [for folder, has in local.folders : "${local.bucket_arn}/${local.prefixes[folder]}*" if has.once == of.once]
+      Resource = concat(
+        [for folder, has in local.folders : "${local.bucket_arn}/${local.prefixes[folder]}*" if has.once == of.once],
+        [for object in values(local.objects) : "${local.bucket_arn}/${object.key}" if object.on_condition && !of.once],
+      )
       Condition = { Null = { for key in of.absent : key => "true" } }
     }
   ]
@@ -184,15 +188,15 @@ resource "aws_s3_bucket_policy" "this" {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
     precondition {
       condition     = length(local.bucket_policy) <= 20480
-      error_message = "The bucket's policy has ${length(local.bucket_policy)} bytes, and S3 takes 20,480. Name fewer roles in approver_role_arns, operator_role_arns and policy_writer_role_arns, such as one role that several people may assume."
+      error_message = "The bucket's policy has ${length(local.bucket_policy)} bytes, and S3 takes 20,480. Name fewer roles in approver_role_arns, operator_role_arns, pauser_role_arns and policy_writer_role_arns, such as one role that several people may assume."
     }
 
     precondition {
       condition = alltrue([
-        for arn in setunion(var.approver_role_arns, var.operator_role_arns, var.policy_writer_role_arns) :
+        for arn in setunion(var.approver_role_arns, var.operator_role_arns, var.pauser_role_arns, var.policy_writer_role_arns) :
         try(split(":", arn)[4], "") == local.account
       ])
-      error_message = "The roles of approvers, operators and policy writers must belong to the account of the bucket, ${local.account}."
+      error_message = "The roles of approvers, operators, pausers and policy writers must belong to the account of the bucket, ${local.account}."
     }
   }
 

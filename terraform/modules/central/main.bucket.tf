@@ -85,11 +85,15 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
-  rule {
-    id     = "policy"
-    status = "Enabled"
-    filter { prefix = local.policy_key }
-    noncurrent_version_expiration { noncurrent_days = var.record_retention_days }
+  # Only their earlier versions
+  dynamic "rule" {
+    for_each = local.objects
+    content {
+      id     = rule.key
+      status = "Enabled"
+      filter { prefix = rule.value.key }
+      noncurrent_version_expiration { noncurrent_days = var.record_retention_days }
+    }
   }
 
   rule {

@@ -1,6 +1,6 @@
-# The bucket's folders: who reads and writes each of them, on which condition, and for how long it is kept. IAM policies,
-# the bucket's own policy, notifications and the lifecycle are made from this table alone. Nobody may delete: what is
-# old expires.
+# The bucket's folders and the objects beside them: who reads and writes each of them, on which condition, and for how long
+# it is kept. IAM policies, the bucket's own policy, notifications and the lifecycle are made from these tables alone.
+# Nobody may delete: what is old expires.
 #
 # Below a folder of a rule's Lambda, everything stands under the ID of its rule: the Lambda of a rule has access only to
 # <folder>/<its own ID>/.
@@ -83,6 +83,35 @@ locals {
     }
   }
 
+  # Objects that are in no folder, and never expire: only their earlier versions do. What people or Lambdas replace is put
+  # `on_condition` that it is as it was read; what Terraform writes is not.
+  objects = {
+    policy = {
+      key          = "policy.json"
+      readers      = ["rule", "approver", "operator", "pauser", "reader"]
+      writers      = ["policy_writer"]
+      on_condition = false
+    }
+
+    # The same once more. No Lambda reads it: `autoremediate policy show` compares the two, so that it can name what
+    # somebody has changed by hand.
+    deployed = {
+      key          = "policy.deployed.json"
+      readers      = ["approver", "operator", "pauser", "reader"]
+      writers      = ["policy_writer"]
+      on_condition = false
+    }
+
+    # What people have paused. Terraform never writes it, so that no apply ends a pause. Who may write to the target
+    # accounts may stop that, too.
+    pauses = {
+      key          = "pauses.json"
+      readers      = ["rule", "approver", "operator", "pauser", "reader"]
+      writers      = ["operator", "pauser"]
+      on_condition = true
+    }
+  }
+
   # The ledgers of each rule are named one by one where others must not write, because the command line's are beside them
   undivided            = { for folder, of in local.folders : folder => of if local.prefixes[folder] != local.prefixes.ledgers }
   rule_ledgers         = [for id in keys(var.rules) : "${local.prefixes.ledgers}${id}/"]
@@ -90,8 +119,6 @@ locals {
 
   # The name of each folder as a prefix. A folder that is not in the table is an error here.
   prefixes = { for folder in keys(local.folders) : folder => "${folder}/" }
-
-  policy_key = "policy.json"
 
   # S3 counts from the last write of a card, which must not expire before what it remembers: the fixes within the fight
   # window, the approval that was used, and an undo's exemption, which lasts 24 hours unless the operator asks for more.
@@ -115,7 +142,11 @@ locals {
       [for folder, of in local.folders : local.prefixes[folder] if contains(of.writers, who)],
     )
   }
-  actors = toset(flatten([for of in values(local.folders) : concat(of.readers, of.writers)]))
+  actors = toset(flatten([for of in concat(values(local.folders), values(local.objects)) : concat(of.readers, of.writers)]))
+
+  # The same for the objects
+  readable_objects = { for who in local.actors : who => [for of in values(local.objects) : of.key if contains(of.readers, who)] }
+  replaceable      = { for who in local.actors : who => [for of in values(local.objects) : of.key if contains(of.writers, who)] }
 
   # Whoever reads a key that may not exist must be allowed to list the bucket, without a condition on s3:prefix:
   # otherwise S3 answers 403 and not 404, and "there is no such card" could not be told from "you may not read it". A

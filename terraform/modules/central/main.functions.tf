@@ -60,12 +60,14 @@ locals {
           POLICY_DIGEST    = local.policy_digest
         }
         statements = [
+          # With s3:ListBucket, see list_bucket in main.folders.tf: one statement leaves the scope's accounts more room
           {
             Sid    = "Read"
             Effect = "Allow"
-            Action = ["s3:GetObject"]
+            Action = concat(["s3:GetObject"], local.list_bucket.Action)
             Resource = concat(
-              ["${local.bucket_arn}/${local.policy_key}"],
+              local.list_bucket.Resource,
+              [for key in local.readable_objects.rule : "${local.bucket_arn}/${key}"],
               [for prefix in local.readable.rule : "${local.bucket_arn}/${prefix}${id}/*"],
             )
           },
@@ -75,7 +77,6 @@ locals {
             Action   = local.put_action
             Resource = [for prefix in local.writable.rule : "${local.bucket_arn}/${prefix}${id}/*"]
           },
-          local.list_bucket,
           {
             Sid      = "Target"
             Effect   = "Allow"

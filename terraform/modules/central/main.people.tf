@@ -11,6 +11,10 @@ locals {
       description = "autoremediate: plans, applies and undoes from the command line"
       bucket      = ["s3:GetBucketNotification"] # for doctor
     }
+    pauser = {
+      description = "autoremediate: pauses and resumes, and sees what is in effect"
+      bucket      = []
+    }
     reader = {
       description = "autoremediate: reads findings, plans, reports and cards, and writes nothing"
       bucket      = []
@@ -29,10 +33,13 @@ resource "aws_iam_policy" "person" {
     Version = "2012-10-17"
     Statement = concat([
       {
-        Sid      = "Read"
-        Effect   = "Allow"
-        Action   = ["s3:GetObject"]
-        Resource = concat(["${local.bucket_arn}/${local.policy_key}"], [for prefix in local.readable[each.key] : "${local.bucket_arn}/${prefix}*"])
+        Sid    = "Read"
+        Effect = "Allow"
+        Action = ["s3:GetObject"]
+        Resource = concat(
+          [for key in local.readable_objects[each.key] : "${local.bucket_arn}/${key}"],
+          [for prefix in local.readable[each.key] : "${local.bucket_arn}/${prefix}*"],
+        )
       },
       local.list_bucket,
       ], [
@@ -43,9 +50,16 @@ resource "aws_iam_policy" "person" {
         Resource = resources
       } if length(resources) > 0
       ], [
+      for keys in [local.replaceable[each.key]] : {
+        Sid      = "Pause"
+        Effect   = "Allow"
+        Action   = ["s3:PutObject"]
+        Resource = [for key in keys : "${local.bucket_arn}/${key}"]
+      } if length(keys) > 0
+      ], [
       # Who only reads does not encrypt
       for statement in local.key_statements.BucketKey :
-      merge(statement, length(local.writable[each.key]) > 0 ? {} : { Action = ["kms:Decrypt"] })
+      merge(statement, length(concat(local.writable[each.key], local.replaceable[each.key])) > 0 ? {} : { Action = ["kms:Decrypt"] })
       ], [
       for action in each.value.bucket : {
         Sid      = "Bucket"

@@ -47,7 +47,7 @@ locals {
 
 resource "aws_s3_object" "policy" {
   bucket       = aws_s3_bucket.this.id
-  key          = local.policy_key
+  key          = local.objects.policy.key
   content_type = "application/json"
   content      = local.policy_document
 
@@ -66,4 +66,21 @@ resource "aws_s3_object" "policy" {
     aws_s3_bucket_server_side_encryption_configuration.this,
     aws_s3_bucket_ownership_controls.this,
   ]
+}
+
+# Written after it, so that whoever sees the two differ while an apply is under way sees the new policy in effect
+resource "aws_s3_object" "deployed_policy" {
+  bucket       = aws_s3_bucket.this.id
+  key          = local.objects.deployed.key
+  content_type = "application/json"
+  content      = local.policy_document
+
+  # An object can have only 10 tags
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
+
+  depends_on = [aws_s3_object.policy]
 }

@@ -68,6 +68,11 @@ output "operator_policy_arn" {
   value       = aws_iam_policy.person["operator"].arn
 }
 
+output "pauser_policy_arn" {
+  description = "ARN of the policy for people who may pause and resume, and see what is in effect."
+  value       = aws_iam_policy.person["pauser"].arn
+}
+
 output "reader_policy_arn" {
   description = "ARN of the policy for people who may plan and see, and nothing else."
   value       = aws_iam_policy.person["reader"].arn

@@ -24,9 +24,21 @@ variable "operator_role_arns" {
   }
 }
 
+variable "pauser_role_arns" {
+  type        = set(string)
+  description = "ARNs of the roles, with their paths, that may pause and resume with `autoremediate pause` and `autoremediate resume`, beside the operators, who may as well. Attach the policy in the output pauser_policy_arn to them."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.pauser_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,64}$", arn))])
+    error_message = "A pauser must be the ARN of a role, without wildcards."
+  }
+}
+
 variable "policy_writer_role_arns" {
   type        = set(string)
-  description = "ARNs of the roles, with their paths, that may write policy.json: the role that applies this configuration, and those that may pause everything in a hurry. Without any, it is whoever applies this configuration, which then differs with each of them: name them if there are several."
+  description = "ARNs of the roles, with their paths, that may write policy.json: the role that applies this configuration. Who only has to stop something belongs to pauser_role_arns. Without any, it is whoever applies this configuration, which then differs with each of them: name them if there are several."
   default     = []
   nullable    = false
 

@@ -231,3 +231,87 @@ async fn nobody_is_asked_about_what_the_policy_does_not_let_be_written() {
     assert!(code == 2 && seen.contains("--override REASON") && !seen.contains("[y/N]"), "{code} {seen}");
     assert_eq!(desk.block(&bucket).await, FIXED);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_stops_what_it_is_of_until_it_is_over_or_is_ended() {
+    let desk = Desk::new().await;
+    let open = desk.bucket("open", None).await;
+    let records = desk.records();
+    let pause =
+        |more: &[&str]| desk.run(&[&["pause", "--records", &records, "--reason", "ticket 4711"], more].concat());
+    let applied = || {
+        let (_, shown, log) = desk.apply(&[&open], &[]);
+        let row = &shown["reports"][0]["report"]["findings"][0];
+        (
+            row["outcome"].as_str().unwrap_or_else(|| panic!("{log}")).to_owned(),
+            row["detail"].as_str().unwrap_or("").to_owned(),
+        )
+    };
+    // Neither of these is of this bucket.
+    for other in [["--rule", "iam-stale-access-key"], ["--account", "999999999999"], ["--region", "eu-west-3"]] {
+        assert_eq!(pause(&other).0, 0);
+    }
+    assert_eq!(applied().0, "fixed");
+    desk.of.target.set_public_access_block(&open, None).await.unwrap();
+    let (code, paused, log) = pause(&["--rule", RULE, "--account", &desk.of.target.id, "--until", "8s"]);
+    assert_eq!((code, paused["pauses"].as_array().unwrap().len()), (0, 4), "{log}");
+    let (outcome, why) = applied();
+    assert!(outcome == "held" && why.contains("paused by arn:aws:") && why.contains("ticket 4711"), "{outcome}: {why}");
+    assert_eq!(desk.block(&open).await, None);
+    // In an emergency, and with a record of it.
+    assert_eq!(desk.apply(&[&open], &["--override", "ticket 4712"]).0, 0);
+    assert_eq!((desk.block(&open).await, desk.overrides().await.len()), (FIXED, 1));
+    desk.of.target.set_public_access_block(&open, None).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(8)).await;
+    assert_eq!(applied().0, "fixed");
+    desk.of.target.set_public_access_block(&open, None).await.unwrap();
+    // Everything, and then only what was ended goes on.
+    let (_, paused, _) = pause(&[]);
+    let all = paused["pauses"].as_array().unwrap().iter().find(|pause| pause["stops"] == json!({})).unwrap();
+    assert_eq!(applied().0, "held");
+    let (code, _, log) = desk.run(&["resume", "--records", &records, "00000000"]);
+    assert!(code == 1 && log.contains("no pause is `00000000`") && log.contains(all["id"].as_str().unwrap()), "{log}");
+    let (code, left, log) = desk.run(&["resume", "--records", &records, all["id"].as_str().unwrap()]);
+    assert_eq!((code, left["pauses"].as_array().unwrap().len()), (0, 3), "{log}");
+    assert_eq!(applied().0, "fixed");
+    let (code, left, _) = desk.run(&["resume", "--records", &records, "--rule", "iam-stale-access-key"]);
+    assert_eq!((code, left["pauses"].as_array().unwrap().len()), (0, 2));
+    // What cannot be read stops everything, until all of it is ended.
+    desk.of.target.set_public_access_block(&open, None).await.unwrap();
+    desk.of.central.put(&desk.of.bucket, remediation::PAUSES_KEY, b"{".to_vec()).await.unwrap();
+    let (code, _, log) = desk.apply(&[&open], &[]);
+    assert!(code == 1 && log.contains("pauses.json") && log.contains("resume --all"), "{log}");
+    assert_eq!((desk.run(&["resume", "--records", &records, "--all"]).0, applied().0.as_str()), (0, "fixed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_effect_is_shown_with_what_says_so_and_what_differs() {
+    let desk = Desk::new().await;
+    let (records, account) = (desk.records(), desk.of.target.id.clone());
+    let show = |more: &[&str]| desk.run(&[&["policy", "show", "--records", &records], more].concat());
+    desk.deploy(
+        &json!({"schema": 1, "mode": "plan", "rules": {RULE: {"mode": "apply"}}, "paused": true,
+        "overrides": [{"accounts": [account], "mode": "off"}],
+        "exemptions": [{"resources": ["x"], "reason": "r", "owner": "o", "expires": "2020-01-01"}]})
+        .to_string(),
+    )
+    .await;
+    let (code, shown, log) = show(&["--rule", RULE]);
+    assert_eq!(code, 0, "{log}");
+    assert!(shown["deployed"]["unknown"].as_str().unwrap().contains("apply terraform/deploy/central"), "{shown}");
+    assert_eq!((&shown["paused"], &shown["modes"][0]["mode"]), (&json!(true), &json!("apply")), "{shown}");
+    assert!(shown["policy"]["last_modified"].is_string() && shown["expired_exemptions"][0].is_string(), "{shown}");
+    let deployed = json!({"schema": 1, "mode": "plan", "rules": {RULE: {"mode": "plan"}}});
+    desk.of.central.put(&desk.of.bucket, remediation::DEPLOYED_POLICY_KEY, deployed.to_string().into()).await.unwrap();
+    let (_, shown, _) = show(&["--rule", RULE, "--account", &account]);
+    let paths: Vec<_> =
+        shown["deployed"]["differences"].as_array().unwrap().iter().map(|of| of["path"].as_str()).collect();
+    assert!(
+        [format!("rules.{RULE}.mode").as_str(), "paused", "overrides"].iter().all(|path| paths.contains(&Some(path)))
+    );
+    assert_eq!(
+        (&shown["modes"][0]["mode"], &shown["modes"][0]["by"]),
+        (&json!("off"), &json!({"override": 0})),
+        "{shown}"
+    );
+}

@@ -23,6 +23,7 @@ impl Pipeline {
         let approver = self.deployment.person("approver").await.unwrap();
         let operator = self.deployment.person("operator").await.unwrap();
         self.stops_in_the_middle_when_it_is_paused().await;
+        self.stops_what_somebody_pauses_and_nothing_else().await;
         self.writes_nothing_under_a_policy_with_a_typo().await;
         self.leaves_alone_what_is_exempt().await;
         self.writes_what_was_approved_and_nothing_that_has_drifted(&approver).await;
@@ -85,6 +86,51 @@ impl Pipeline {
         }
         let report = self.remediate(&buckets[59..]).await;
         assert_eq!(detail(&report), (Outcome::Held, "everything is paused by the policy"));
+    }
+
+    /// The pause of a person with the pauser's policy alone: it stops one account in the middle of a run, shows, and is
+    /// ended.
+    async fn stops_what_somebody_pauses_and_nothing_else(&self) {
+        let pauser = self.deployment.person("pauser").await.unwrap();
+        let records = format!("s3://{}", self.deployment.home().bucket);
+        self.set_policy(json!({"limits": {"changes_per_account": null}})).await;
+        let buckets = self.open_buckets("pause", 60).await;
+        let batch = self.batch_of(&self.targets[0], &buckets);
+        let text = String::from_utf8(batch.to_ndjson().unwrap()).unwrap();
+        self.put(&batch.id.findings_key(), text).await;
+        let end = Instant::now() + PATIENCE;
+        while !self.is_fixed(&buckets[0]).await {
+            assert!(Instant::now() < end, "nothing was written");
+        }
+        let account = &self.targets[0].id;
+        let pause = ["pause", "--records", &records, "--account", account, "--reason", "ticket 4711"];
+        let (code, paused) = self.command(&pauser, &pause).await;
+        assert_eq!(code, Some(0), "{paused}");
+        let id = paused["pauses"][0]["id"].as_str().unwrap();
+        let report = self.report(&batch.id).await;
+        let (fixed, held) = (report.count(Outcome::Fixed), report.count(Outcome::Held));
+        assert!(fixed > 0 && held > 0 && fixed + held == 60, "{:?}", report.counts);
+        for row in &report.findings {
+            assert_eq!(self.is_fixed(&row.finding.resource).await, row.outcome == Outcome::Fixed, "{row:?}");
+        }
+        let report = self.remediate(&buckets[59..]).await;
+        let (outcome, says) = detail(&report);
+        let parts = ["paused by arn:aws:sts::", "/pauser/", "ticket 4711", id];
+        assert!(outcome == Outcome::Held && parts.iter().all(|part| says.contains(part)), "{says}");
+        // The other account goes on.
+        let other = format!("goes-on-{}", self.targets[1].id);
+        self.targets[1].make_bucket(&other, OPEN).await.unwrap();
+        let report = self.run_batch(self.batch_of(&self.targets[1], &[&other])).await;
+        assert_eq!(detail(&report).0, Outcome::Fixed, "{report:?}");
+        let (code, shown) =
+            self.command(&pauser, &["policy", "show", "--records", &records, "--account", account]).await;
+        assert_eq!((code, &shown["pauses"][0]["id"]), (Some(0), &json!(id)), "{shown}");
+        let paths: Vec<_> = shown["deployed"]["differences"].as_array().unwrap().iter().map(|of| &of["path"]).collect();
+        assert!(paths.contains(&&json!("limits")) && !paths.contains(&&json!("schema")), "{paths:?}");
+        let (code, resumed) = self.command(&pauser, &["resume", "--records", &records, id]).await;
+        assert_eq!((code, &resumed["pauses"]), (Some(0), &json!([])), "{resumed}");
+        let report = self.remediate(&buckets[59..]).await;
+        assert_eq!(detail(&report).0, Outcome::Fixed, "{report:?}");
     }
 
     async fn writes_nothing_under_a_policy_with_a_typo(&self) {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{BoolValueParser, TypedValueParser};
+use remediation::policy::LONGEST_REASON;
 
 use crate::error::Error;
 use crate::print::page::Format;
@@ -42,9 +43,6 @@ impl AccessArgs {
     }
 }
 
-/// The most characters of the reason for an override.
-const LONGEST_REASON: usize = 1000;
-
 /// Which policy is in force.
 #[derive(Debug, Args)]
 pub(crate) struct PolicyArgs {
@@ -82,7 +80,8 @@ pub(crate) struct OverrideArgs {
     reason: Option<String>,
 }
 
-fn reason(text: &str) -> Result<String, Error> {
+/// A reason, of which a record has room.
+pub(crate) fn reason(text: &str) -> Result<String, Error> {
     let text = text.trim();
     let fits = !text.is_empty() && text.chars().count() <= LONGEST_REASON;
     fits.then(|| text.to_owned()).ok_or(Error::Reason { most: LONGEST_REASON })

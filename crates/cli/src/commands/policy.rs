@@ -1,4 +1,6 @@
-//! `policy`: what is wrong with a policy, and the JSON Schema of policies.
+//! `policy`: what is in effect, what is wrong with a policy, and the JSON Schema of policies.
+
+mod show;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,6 +25,8 @@ use crate::session::rules::{self, LoadedRule};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
+    /// Show what is in effect, from where, and where it differs from what Terraform wrote.
+    Show(show::ShowArgs),
     /// Report what is wrong with a policy: the line, and what was probably meant.
     Check {
         /// A policy.json, or a .tfvars.json that sets the variable `policy`; can be repeated.
@@ -38,6 +42,7 @@ pub(crate) enum PolicyCommand {
 impl PolicyCommand {
     pub(crate) fn format(&self) -> Format {
         match self {
+            Self::Show(args) => args.output.format,
             Self::Check { output, .. } => output.format,
             Self::Schema => Format::Json,
         }
@@ -48,6 +53,10 @@ pub(crate) fn help() -> String {
     help::below(
         SIMPLE_EXIT_CODES,
         "
+  Show what is in effect in a deployment; and the modes in one account, with what says so:
+    autoremediate policy show --records s3://bucket
+    autoremediate policy show --records s3://bucket --account 222222222222
+
   Check a policy before it is deployed:
     autoremediate policy check policy.json
     autoremediate policy check eu-west-1.tfvars.json
@@ -58,8 +67,9 @@ pub(crate) fn help() -> String {
 }
 
 /// Carries out a command on policies.
-pub(crate) fn policy(command: &PolicyCommand, page: &mut Page<'_>) -> Result<Exit, Error> {
+pub(crate) async fn policy(command: &PolicyCommand, page: &mut Page<'_>) -> Result<Exit, Error> {
     match command {
+        PolicyCommand::Show(args) => show::show(args, page).await,
         PolicyCommand::Check { files, output } => check(files, output.format, page),
         PolicyCommand::Schema => {
             page.json(&schema(&rules::all()?))?;
@@ -192,11 +202,11 @@ mod tests {
     }
 
     /// Where it fails, `autoremediate policy schema` prints what the file must be.
-    #[test]
-    fn the_published_schema_is_what_is_printed() {
+    #[tokio::test]
+    async fn the_published_schema_is_what_is_printed() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../terraform/modules/catalog/policy.schema.json");
         let mut printed = Vec::new();
-        policy(&PolicyCommand::Schema, &mut Page::new(&mut printed)).unwrap();
+        policy(&PolicyCommand::Schema, &mut Page::new(&mut printed)).await.unwrap();
         let published = fs::read_to_string(&file).unwrap();
         let is_same = published == String::from_utf8(printed).unwrap();
         assert!(is_same, "run: autoremediate policy schema > {}", file.display());

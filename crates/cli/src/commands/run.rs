@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use netskope::Filters;
-use remediation::{AccountId, Batch, COMMAND_LINE, Ledger, Mode, Outcome, PolicyOverride, Records, Report, RunId};
+use remediation::{
+    AccountId, Batch, COMMAND_LINE, Ledger, Mode, Outcome, Place, PolicyOverride, Records, Report, RunId,
+};
 
 use crate::commands::arguments::{AccessArgs, OutputArgs, PolicyArgs};
 use crate::commands::results::{Diff, Results};
@@ -148,9 +150,11 @@ impl<'a> Runner<'a> {
 
     /// Takes out the findings on whose resources the policy lets nothing be written.
     pub(crate) fn take_unwritable(&self, gathered: &mut Gathered) -> Gathered {
-        let rule = |id: &str| self.rules.iter().find(|rule| rule.manifest.id == id);
-        gathered.take(|id, finding| {
-            rule(id).is_some_and(|rule| self.workplace.policy.why_not(rule, &finding.account).is_some())
+        let is_ours = |id: &str| self.rules.iter().any(|rule| rule.manifest.id == id);
+        gathered.take(|rule, finding| {
+            let (account, region) = (&finding.account, &finding.region);
+            let place = Place { rule, account, region, is_in: None };
+            is_ours(rule) && self.workplace.policy.why_not(&place).is_some()
         })
     }
 

@@ -12,7 +12,7 @@ use clap::builder::{BoolValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use engine::{Drifted, TakenBack};
 use jiff::SignedDuration;
-use remediation::{AccountId, BatchId, Mode, PlannedResource, Records, RunId};
+use remediation::{AccountId, BatchId, Mode, Place, PlannedResource, Records, Resource, RunId};
 use serde_json::Value;
 
 use crate::commands::arguments::{AccessArgs, CompanyArgs, OutputArgs, OverrideArgs, PolicyArgs, consent};
@@ -230,7 +230,11 @@ struct Stops {
 
 fn why_not(policy: &PolicyInForce, rule: &LoadedRule, shown: &Results) -> Stops {
     let resources = shown.diffs.iter().flat_map(|diff| &diff.shown.resources);
-    let stopped: Vec<_> = resources.filter_map(|of| policy.why_not(rule, &of.resource.owner)).collect();
+    let why_not = |of: &PlannedResource<Value>| {
+        let (rule, Resource { owner, region, .. }) = (&rule.manifest.id, &of.resource);
+        policy.why_not(&Place { rule, account: owner, region, is_in: None })
+    };
+    let stopped: Vec<_> = resources.filter_map(why_not).collect();
     Stops { resources: stopped.len(), why: stopped.into_iter().next() }
 }
 

@@ -7,12 +7,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use remediation::{AccountId, Mode, POLICY_KEY, Policy, PolicyOverride, PolicyRecord, Records, RunId};
+use remediation::{
+    Mode, PAUSES_KEY, POLICY_KEY, Place, Policy, PolicyError, PolicyOverride, PolicyRecord, Records, RunId,
+};
 
 use crate::error::Error;
 use crate::session::connection::Connection;
 use crate::session::records::RecordsPlace;
-use crate::session::rules::{self, LoadedRule, PolicyInForce};
+use crate::session::rules::{self, PolicyInForce};
 
 /// Which policy is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,10 +48,15 @@ pub(crate) async fn in_force(connection: &Connection, asked: Asked<'_>) -> Resul
 }
 
 async fn of_bucket(connection: &Connection) -> Result<PolicyInForce, Error> {
-    let record = PolicyRecord::new(connection.records.clone(), POLICY_KEY);
-    let policy = record.read().await;
-    let policy = policy.map_err(|source| Error::BucketPolicy { place: connection.locate(POLICY_KEY), source })?;
+    let record = PolicyRecord::of_deployment(connection.records.clone());
+    let policy = record.read().await.map_err(|source| unusable(connection, source))?;
     Ok(PolicyInForce { policy: Arc::unwrap_or_clone(policy), record: Some(record), wider: Vec::new() })
+}
+
+/// That the bucket's policy, or what is paused, cannot be used.
+pub(crate) fn unusable(connection: &Connection, source: PolicyError) -> Error {
+    let key = if matches!(source, PolicyError::Pauses { .. }) { PAUSES_KEY } else { POLICY_KEY };
+    Error::BucketPolicy { place: connection.locate(key), source }
 }
 
 /// The policy of a file.
@@ -78,12 +85,15 @@ async fn narrowed(bucket: PolicyInForce, file: &Path) -> Result<PolicyInForce, E
 }
 
 impl PolicyInForce {
-    /// Why nothing of the rule is written in the account, where that is so.
-    pub(crate) fn why_not(&self, rule: &LoadedRule, account: &AccountId) -> Option<String> {
-        let rule = &rule.manifest.id;
+    /// Why nothing is written there, where that is so.
+    pub(crate) fn why_not(&self, place: &Place<'_>) -> Option<String> {
+        let Place { rule, account, .. } = place;
         let mode = self.policy.mode(rule, account);
         if self.policy.paused {
             return Some("the policy has paused all writes".to_owned());
+        }
+        if let Some(why) = self.policy.why_paused(place, ambient::now()) {
+            return Some(format!("it is {why}"));
         }
         (mode < Mode::Apply).then(|| format!("the policy's mode of {rule} in the account {account} is {mode}"))
     }

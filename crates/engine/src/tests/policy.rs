@@ -87,6 +87,74 @@ async fn a_policy_that_pauses_changes_its_mode_or_breaks_stops_a_run_between_two
     }
 }
 
+/// Pauses as they are stored, each of what it stops.
+fn pauses(stops: &[serde_json::Value]) -> String {
+    let pause = |(number, stops): (usize, &serde_json::Value)| {
+        json!({"id": format!("{number:08x}"), "stops": stops, "reason": "ticket 4711", "by": "arn:aws:sts::1:who",
+            "at": "2026-01-02T03:04:05Z"})
+    };
+    let pauses: Vec<_> = stops.iter().enumerate().map(pause).collect();
+    json!({"schema": 1, "pauses": pauses}).to_string()
+}
+
+const BY: &str = "paused by arn:aws:sts::1:who until somebody resumes it: ticket 4711";
+
+#[tokio::test]
+async fn a_pause_holds_what_it_is_of_unseen_and_lets_all_else_go_on() {
+    for (stops, held) in [
+        (json!({}), vec![0, 1, 2]),
+        (json!({"rules": [super::manifest().id]}), vec![0, 1, 2]),
+        (json!({"accounts": [TWO]}), vec![2]),
+        (json!({"regions": ["eu-west-2"]}), vec![1]),
+        (json!({"regions": [REGION], "accounts": [ONE]}), vec![0]),
+        (json!({"rules": ["another"]}), vec![]),
+        (json!({"regions": ["global"]}), vec![]),
+    ] {
+        let mut world = world(1, json!({}));
+        world.open_houses(ONE, "eu-west-2", 1);
+        world.open_houses(TWO, REGION, 1);
+        let pauses = serde_json::from_str(&pauses(std::slice::from_ref(&stops))).unwrap();
+        world.policy = world.policy.under(pauses);
+        let report = run(&world, Mode::Apply).await;
+        let is_held = |place: &usize| report.findings[*place].outcome == Outcome::Held;
+        let found: Vec<_> = (0..3).filter(is_held).collect();
+        assert_eq!(found, held, "{stops}: {report:?}");
+        assert!(held.iter().all(|place| detail(&report, *place).starts_with(BY)), "{report:?}");
+        assert!(held.iter().all(|place| world.calls_of(*place).is_empty()), "{stops}: it was looked at");
+        assert_eq!(report.count(Outcome::Fixed), 3 - held.len(), "{stops}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_stops_a_run_under_way_where_it_is_of_and_ends_when_it_is_ended() {
+    let mut world = World::new();
+    world.house(ONE, REGION, &[true, true], Script::Works);
+    world.house(TWO, REGION, &[true, true], Script::Works);
+    for account in [ONE, TWO] {
+        world.slow(account, Write, Wait::Time(Duration::from_millis(100)));
+    }
+    let write = |key, text: &str| std::fs::write(world.folder.path().join(key), text).unwrap();
+    write(POLICY_KEY, r#"{"schema": 1, "mode": "apply"}"#);
+    world.policy_record = Some(PolicyRecord::of_deployment(world.records()));
+    let paused = pauses(&[json!({"accounts": [ONE]})]);
+    let pause = async {
+        world.until(Write, 2).await;
+        std::fs::write(world.folder.path().join(remediation::PAUSES_KEY), &paused).unwrap();
+    };
+    let (report, ()) = tokio::join!(run_with(&world, IMPATIENT, Deadline::never()), pause);
+    assert_eq!(outcomes(&report), [Outcome::Held, Outcome::Fixed], "{report:?}");
+    assert!(detail(&report, 0).starts_with(&format!("policy: {BY}")), "{report:?}");
+    assert_eq!((report.findings[0].written, report.findings[1].written), (1, 2));
+    // What is no list of pauses stops everything.
+    std::fs::write(world.folder.path().join(remediation::PAUSES_KEY), "{").unwrap();
+    world.run = remediation::RunId::start();
+    let report = run(&world, Mode::Apply).await;
+    assert!(report.findings[0].outcome == Outcome::Held && detail(&report, 0).contains("resume --all"), "{report:?}");
+    std::fs::write(world.folder.path().join(remediation::PAUSES_KEY), pauses(&[])).unwrap();
+    let report = poll(&mut world).await;
+    assert_eq!(outcomes(&report)[0], Outcome::Fixed, "{report:?}");
+}
+
 #[tokio::test]
 async fn the_policy_makes_less_of_the_mode_that_was_asked_for_and_never_more() {
     for (asked, allowed, outcome, writes) in [

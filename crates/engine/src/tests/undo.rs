@@ -406,6 +406,20 @@ async fn paused_an_undo_writes_nothing_either() {
     assert_eq!((outcomes(&report), world.all_closed()), (vec![Outcome::Held], true));
 }
 
+#[tokio::test]
+async fn an_undo_keeps_to_a_pause_of_its_account_alone() {
+    let mut world = World::new();
+    world.open_houses(ONE, REGION, 1);
+    world.open_houses(TWO, REGION, 1);
+    let fixed = fixed(&mut world).await;
+    let pauses = r#"{"schema": 1, "pauses": [{"id": "00000001", "stops": {"accounts": ["111111111111"]}, "reason": "r",
+        "by": "b", "at": "2026-01-02T03:04:05Z"}]}"#;
+    world.policy = world.policy.under(serde_json::from_str(pauses).unwrap());
+    let report = undo(&world, &fixed).await;
+    assert_eq!(outcomes(&report), [Outcome::Held, Outcome::Undone], "{report:?}");
+    assert!(detail(&report, 0).starts_with("paused by b"), "{report:?}");
+}
+
 /// Nobody else would be asked: an approval covers the changes of a fix.
 #[tokio::test]
 async fn only_in_mode_apply_an_undo_writes_and_in_the_middle_too() {

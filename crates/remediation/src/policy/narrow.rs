@@ -112,7 +112,8 @@ impl Policy {
     /// and the rules' settings stay.
     #[must_use]
     pub fn lifted(&self) -> Self {
-        let mut lifted = Self { paused: false, pauses: Pauses::default(), mode: Mode::Apply, overrides: Vec::new(), ..self.clone() };
+        let mut lifted =
+            Self { paused: false, pauses: Pauses::default(), mode: Mode::Apply, overrides: Vec::new(), ..self.clone() };
         for rule in lifted.rules.values_mut() {
             rule.mode = None;
         }

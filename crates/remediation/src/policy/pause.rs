@@ -86,7 +86,9 @@ struct Text {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PauseError {
     /// There are more than anybody overlooks.
-    #[error("there are {found} pauses, and at most {MOST_PAUSES} can be at a time: end some with `autoremediate resume`")]
+    #[error(
+        "there are {found} pauses, and at most {MOST_PAUSES} can be at a time: end some with `autoremediate resume`"
+    )]
     TooMany {
         /// How many there are.
         found: usize,
@@ -120,21 +122,24 @@ impl Stops {
         self.rules.is_empty() && self.accounts.is_empty() && self.regions.is_empty()
     }
 
+    /// Whether it may stop something that the rule does in the account, or in some account.
+    pub fn concern(&self, rule: &str, account: Option<&AccountId>) -> bool {
+        (self.rules.is_empty() || self.rules.iter().any(|of| of == rule))
+            && (self.accounts.is_empty() || account.is_none_or(|account| self.accounts.contains(account)))
+    }
+
     /// Whether the same is stopped, in whatever order it is named.
     pub fn is_same(&self, other: &Self) -> bool {
         fn same<T: PartialEq>(one: &[T], other: &[T]) -> bool {
             one.iter().all(|name| other.contains(name)) && other.iter().all(|name| one.contains(name))
         }
-        same(&self.rules, &other.rules)
-            && same(&self.accounts, &other.accounts)
-            && same(&self.regions, &other.regions)
+        same(&self.rules, &other.rules) && same(&self.accounts, &other.accounts) && same(&self.regions, &other.regions)
     }
 
     /// Whether it stops what is done there.
     fn cover(&self, place: &Place<'_>) -> bool {
         let regions = [Some(place.region), place.is_in].into_iter().flatten();
-        (self.rules.is_empty() || self.rules.iter().any(|rule| rule == place.rule))
-            && (self.accounts.is_empty() || self.accounts.contains(place.account))
+        self.concern(place.rule, Some(place.account))
             && (self.regions.is_empty() || regions.into_iter().any(|region| self.regions.contains(region)))
     }
 
@@ -209,6 +214,13 @@ impl Pauses {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.pauses.is_empty()
+    }
+
+    /// An ID that none of them has.
+    pub fn free_id(&self) -> String {
+        let ids = std::iter::repeat_with(|| ambient::uuid_v4().simple().to_string()[..DIGITS_OF_ID].to_owned());
+        let is_free = |id: &String| self.pauses.iter().all(|pause| pause.id != *id);
+        ids.take(self.pauses.len() + 1).find(is_free).unwrap_or_default()
     }
 
     /// Those in force.
@@ -401,7 +413,8 @@ mod tests {
 
     #[test]
     fn what_is_stored_is_checked() {
-        let read = |value: serde_json::Value| serde_json::from_value::<Pauses>(value).map_err(|error| error.to_string());
+        let read =
+            |value: serde_json::Value| serde_json::from_value::<Pauses>(value).map_err(|error| error.to_string());
         let stored = |more: serde_json::Value| {
             let mut pause = json!({"id": "00000001", "stops": {}, "reason": "r", "by": "b", "at": NOW});
             pause.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

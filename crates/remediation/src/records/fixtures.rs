@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::aws::AccountId;
 use crate::domain::{Mode, Outcome, Resource, RunId};
-use crate::policy::{Fight, Limits};
+use crate::policy::{Fight, Limits, PAUSES_SCHEMA, Pauses};
 
 const RUN: &str = "01999999-9999-7999-8999-999999999999";
 const EARLIER: &str = "01999999-0000-7999-8999-999999999999";
@@ -21,6 +21,7 @@ const CARD: &str = include_str!("../../fixtures/records/card-1.json");
 const APPROVAL: &str = include_str!("../../fixtures/records/approval-2.json");
 const LEDGER: &str = include_str!("../../fixtures/records/ledger-3.json");
 const BATCH: &str = include_str!("../../fixtures/records/batch-1.json");
+const PAUSES: &str = include_str!("../../fixtures/records/pauses-1.json");
 const OVERRIDE: &str = include_str!("../../fixtures/records/override-1.json");
 
 fn run(id: &str) -> RunId {
@@ -97,6 +98,18 @@ fn an_override_is_read_by_itself_and_in_a_report() {
 }
 
 #[test]
+fn pauses_are_read() {
+    let pauses: Pauses = read(PAUSES.as_bytes()).unwrap();
+    let [one, all] = &pauses.in_force(at("2025-09-30T11:50:02Z")).collect::<Vec<_>>()[..] else { panic!("{pauses:?}") };
+    assert_eq!(one.stops.to_string(), "rule s3-public-bucket; account 222222222222; region eu-west-1, global");
+    assert_eq!((one.id.as_str(), one.reason.as_str(), one.at), ("5e0c7a11", "ticket 4711", at("2025-09-30T07:50:03Z")));
+    assert_eq!(one.by, "arn:aws:sts::111111111111:assumed-role/on-call/somebody");
+    assert_eq!((one.until, all.until), (Some(at("2025-09-30T11:50:03Z")), None));
+    assert!(all.stops.everything());
+    assert_eq!(pauses.in_force(at("2025-09-30T11:50:03Z")).count(), 1);
+}
+
+#[test]
 fn a_card_is_read() {
     let card = Card::from_json(CARD.as_bytes(), RULE, &bucket()).unwrap();
     let claim = card.claim.as_ref().unwrap();
@@ -166,6 +179,7 @@ async fn refused(kind: &str, text: &str) -> String {
         "ledger" => taken(text).await.unwrap_err().to_string(),
         "batch" => Batch::from_ndjson(text.as_bytes(), RULE).unwrap_err().to_string(),
         "override" => read::<PolicyOverride>(text.as_bytes()).unwrap_err().to_string(),
+        "pauses" => read::<Pauses>(text.as_bytes()).unwrap_err().to_string(),
         _ => panic!("{kind}"),
     }
 }
@@ -194,6 +208,7 @@ async fn what_a_newer_version_wrote_is_refused_by_name() {
         ("ledger", LEDGER, LEDGER_SCHEMA),
         ("batch", BATCH, BATCH_SCHEMA),
         ("override", OVERRIDE, OVERRIDE_SCHEMA),
+        ("pauses", PAUSES, PAUSES_SCHEMA),
     ] {
         let number = format!("\"schema\": {written}");
         assert!(text.contains(&number), "{kind}: the fixture is not of the version that this build writes");

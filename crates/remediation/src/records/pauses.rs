@@ -105,13 +105,26 @@ fn unusable(error: &impl ToString) -> PolicyError {
     PolicyError::Pauses { key: PAUSES_KEY, why: error.to_string() }
 }
 
+/// The pauses as they are stored; none where there is no record of them.
+///
+/// # Errors
+///
+/// They cannot be read, or are none.
+pub async fn stored_pauses(records: &Records) -> Result<Pauses, RecordError> {
+    Ok(stored(records).await?.0)
+}
+
 /// Why pauses could not be changed.
 enum Refused<E> {
     /// Somebody else was faster.
     Taken,
-    Failed(RecordError),
+    Failed(Box<RecordError>),
     /// The change itself is refused.
     Changed(E),
+}
+
+fn failed<E>(error: RecordError) -> Refused<E> {
+    Refused::Failed(Box::new(error))
 }
 
 /// Changes the pauses, on condition that they are still those that were read. Gives what `change` gave, and the pauses as
@@ -120,12 +133,12 @@ enum Refused<E> {
 /// # Errors
 ///
 /// They cannot be read or written, or `change` refuses.
-pub async fn change_pauses<T, E: From<RecordError>>(
+pub async fn change_pauses<T, E: From<Box<RecordError>>>(
     records: &Records,
     change: impl Fn(&mut Pauses) -> Result<T, E>,
 ) -> Result<(T, Pauses), E> {
     let attempt = || async {
-        let (mut pauses, condition) = stored(records).await.map_err(Refused::Failed)?;
+        let (mut pauses, condition) = stored(records).await.map_err(failed)?;
         let before = pauses.clone();
         let came = change(&mut pauses).map_err(Refused::Changed)?;
         if pauses != before {
@@ -141,9 +154,9 @@ pub async fn change_pauses<T, E: From<RecordError>>(
 /// # Errors
 ///
 /// Nothing can be written there.
-pub async fn end_all_pauses(records: &Records) -> Result<Pauses, RecordError> {
+pub async fn end_all_pauses(records: &Records) -> Result<Pauses, Box<RecordError>> {
     let attempt = || async {
-        let versions = records.versions(PAUSES_KEY).await.map_err(Refused::<RecordError>::Failed)?;
+        let versions = records.versions(PAUSES_KEY).await.map_err(failed)?;
         let Some(version) = versions.get(PAUSES_KEY) else { return Ok(Pauses::default()) };
         let pauses = Pauses::default();
         put(records, &pauses, &Condition::Unchanged(version.clone())).await?;
@@ -162,20 +175,20 @@ async fn stored(records: &Records) -> Result<(Pauses, Condition), RecordError> {
 }
 
 async fn put<E>(records: &Records, pauses: &Pauses, condition: &Condition) -> Result<(), Refused<E>> {
-    let bytes = serde_json::to_vec_pretty(pauses).map_err(|error| Refused::Failed(error.into()))?;
+    let bytes = serde_json::to_vec_pretty(pauses).map_err(|error| failed(RecordError::from(error)))?;
     if bytes.len() > Pauses::MOST_BYTES {
         let (key, most) = (PAUSES_KEY.to_owned(), Pauses::MOST_BYTES);
-        return Err(Refused::Failed(RecordError::TooLong { key, most }));
+        return Err(failed(RecordError::TooLong { key, most }));
     }
     match records.put_if(condition, PAUSES_KEY, bytes).await {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err(Refused::Taken),
-        Err(error) => Err(Refused::Failed(error)),
+        Err(error) => Err(failed(error)),
     }
 }
 
 /// Tries again while somebody else is faster.
-async fn again<T, E: From<RecordError>, F: Future<Output = Result<T, Refused<E>>>>(
+async fn again<T, E: From<Box<RecordError>>, F: Future<Output = Result<T, Refused<E>>>>(
     attempt: impl FnMut() -> F,
 ) -> Result<T, E> {
     let backoff = ExponentialBuilder::default()
@@ -186,7 +199,7 @@ async fn again<T, E: From<RecordError>, F: Future<Output = Result<T, Refused<E>>
         .with_total_delay(Some(PATIENCE));
     let ended = attempt.retry(backoff).when(|refused| matches!(refused, Refused::Taken)).await;
     ended.map_err(|refused| match refused {
-        Refused::Taken => RecordError::Taken { key: PAUSES_KEY.to_owned() }.into(),
+        Refused::Taken => Box::new(RecordError::Taken { key: PAUSES_KEY.to_owned() }).into(),
         Refused::Failed(error) => error.into(),
         Refused::Changed(error) => error,
     })
@@ -204,10 +217,10 @@ mod tests {
         Pause { id, stops: Stops::default(), reason: "r".into(), by: "b".into(), at, until: None }
     }
 
-    async fn add(records: &Records, number: usize) -> Result<Pauses, RecordError> {
+    async fn add(records: &Records, number: usize) -> Result<Pauses, Box<RecordError>> {
         let add = |pauses: &mut Pauses| {
             pauses.add(pause(number)).unwrap();
-            Ok::<_, RecordError>(())
+            Ok::<_, Box<RecordError>>(())
         };
         Ok(change_pauses(records, add).await?.1)
     }

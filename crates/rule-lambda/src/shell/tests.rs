@@ -121,7 +121,7 @@ const APPLY: &str = r#"{"schema": 1, "rules": {"open-door": {"mode": "apply"}}}"
 fn shell(policy: Option<&str>) -> (Shell<OpenDoor>, TempDir) {
     let folder = TempDir::new().unwrap();
     if let Some(policy) = policy {
-        std::fs::write(folder.path().join(POLICY_KEY), policy).unwrap();
+        std::fs::write(folder.path().join(remediation::POLICY_KEY), policy).unwrap();
     }
     let connector = SharedHttpConnector::new(Sts);
     let base = SdkConfig::builder()

@@ -229,7 +229,7 @@ run "every_choice" {
   }
 
   assert {
-    condition     = alltrue([for text in [output.failure_queue_url, output.failure_alarm_name, output.secret_arn, output.poller_role_arn, output.approver_policy_arn, output.operator_policy_arn] : text != ""]) && length(output.rule_role_arns) == 2
+    condition     = alltrue([for text in [output.failure_queue_url, output.failure_alarm_name, output.secret_arn, output.poller_role_arn, output.approver_policy_arn, output.operator_policy_arn, output.pauser_policy_arn] : text != ""]) && length(output.rule_role_arns) == 2
     error_message = "An output is empty."
   }
 }

@@ -8,7 +8,8 @@ run "the_whole_policy" {
   variables {
     approver_role_arns      = ["arn:aws:iam::111111111111:role/people/approver"]
     operator_role_arns      = ["arn:aws:iam::111111111111:role/operator-2", "arn:aws:iam::111111111111:role/operator-1"]
-    policy_writer_role_arns = ["arn:aws:iam::111111111111:role/ci/terraform", "arn:aws:iam::111111111111:role/on-call"]
+    pauser_role_arns        = ["arn:aws:iam::111111111111:role/on-call"]
+    policy_writer_role_arns = ["arn:aws:iam::111111111111:role/ci/terraform", "arn:aws:iam::111111111111:role/platform"]
   }
 
   assert {
@@ -29,7 +30,9 @@ run "the_whole_policy" {
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/second-rule/*",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/overrides/*",
+            "arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/*",
+            "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.deployed.json",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
             "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
@@ -62,9 +65,21 @@ run "the_whole_policy" {
           Condition = { ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/operator-1", "arn:aws:iam::111111111111:role/operator-2"] } }
         },
         {
-          Sid       = "OnlyPolicyWriter", Effect = "Deny", Principal = "*", Action = ["s3:PutObject"]
-          Resource  = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json"]
-          Condition = { ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/ci/terraform", "arn:aws:iam::111111111111:role/on-call"] } }
+          Sid      = "OnlyOperatorPauser", Effect = "Deny", Principal = "*", Action = ["s3:PutObject"]
+          Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json"]
+          Condition = { ArnNotLike = { "aws:PrincipalArn" = [
+            "arn:aws:iam::111111111111:role/operator-1",
+            "arn:aws:iam::111111111111:role/operator-2",
+            "arn:aws:iam::111111111111:role/on-call",
+          ] } }
+        },
+        {
+          Sid = "OnlyPolicyWriter", Effect = "Deny", Principal = "*", Action = ["s3:PutObject"]
+          Resource = [
+            "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.deployed.json",
+            "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
+          ]
+          Condition = { ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::111111111111:role/ci/terraform", "arn:aws:iam::111111111111:role/platform"] } }
         },
         {
           Sid       = "OnlyPoller", Effect = "Deny", Principal = "*", Action = ["s3:PutObject"]
@@ -118,7 +133,7 @@ run "the_whole_policy" {
         },
         {
           Sid       = "OnCondition", Effect = "Deny", Principal = "*", Action = "s3:PutObject"
-          Resource  = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*", "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*"]
+          Resource  = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/*", "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*", "arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json"]
           Condition = { Null = { "s3:if-match" = "true", "s3:if-none-match" = "true" } }
         },
         {
@@ -148,12 +163,12 @@ run "the_whole_policy" {
     error_message = "A statement allows something, or denies more than what is done to objects."
   }
 
-  # Every folder, and nothing but the policy beside them
+  # Every folder, and the objects beside them
   assert {
     condition = toset([
       for arn in one([for statement in jsondecode(aws_s3_bucket_policy.this.policy).Statement : statement if statement.Sid == "NowhereElse"]).NotResource :
       split("/", arn)[1]
-    ]) == setunion(keys(local.folders), ["policy.json"])
+    ]) == setunion(keys(local.folders), ["policy.json", "policy.deployed.json", "pauses.json"])
     error_message = "A folder is missing, or may be written to by anybody."
   }
 }
@@ -231,15 +246,15 @@ run "a_policy_that_terraform_has_not_written" {
   }
 }
 
-# A list of no ARNs is no condition, so nobody may put approvals, or records from a command line
+# A list of no ARNs is no condition, so nobody may put approvals, pauses, or records from a command line
 run "without_people" {
   command = plan
 
   assert {
     condition = [
       for statement in jsondecode(aws_s3_bucket_policy.this.policy).Statement : try(statement.Condition, null)
-      if contains(["OnlyApprover", "OnlyOperator"], statement.Sid)
-    ] == [null, null]
+      if contains(["OnlyApprover", "OnlyOperator", "OnlyOperatorPauser"], statement.Sid)
+    ] == [null, null, null]
     error_message = "The bucket's policy is ${aws_s3_bucket_policy.this.policy}."
   }
 }
@@ -283,7 +298,7 @@ run "to_be_destroyed" {
   }
 }
 
-# S3 takes 20 KB: eight rules with long names in the region with the longest, and twelve people with roles of SSO
+# S3 takes 20 KB: eight rules with long names in the region with the longest, and sixteen people with roles of SSO
 run "the_policy_of_a_large_deployment_fits" {
   command = plan
 
@@ -304,6 +319,7 @@ run "the_policy_of_a_large_deployment_fits" {
 
     approver_role_arns      = [for n in range(4) : "arn:aws-us-gov:iam::111111111111:role/aws-reserved/sso.amazonaws.com/ap-southeast-1/AWSReservedSSO_Approver_${format("%016d", n)}"]
     operator_role_arns      = [for n in range(6) : "arn:aws-us-gov:iam::111111111111:role/aws-reserved/sso.amazonaws.com/ap-southeast-1/AWSReservedSSO_Operator_${format("%016d", n)}"]
+    pauser_role_arns        = [for n in range(4) : "arn:aws-us-gov:iam::111111111111:role/aws-reserved/sso.amazonaws.com/ap-southeast-1/AWSReservedSSO_Pauser_${format("%016d", n)}"]
     object_lock             = { mode = "GOVERNANCE", days = 365 }
     policy_writer_role_arns = [for n in range(2) : "arn:aws-us-gov:iam::111111111111:role/aws-reserved/sso.amazonaws.com/ap-southeast-1/AWSReservedSSO_PolicyWriter_${format("%016d", n)}"]
   }
@@ -343,10 +359,11 @@ run "refused" {
   variables {
     approver_role_arns      = ["arn:aws:iam::111111111111:role/*"]
     operator_role_arns      = ["arn:aws:iam::111111111111:role/operator-?"]
+    pauser_role_arns        = ["arn:aws:iam::111111111111:user/on-call"]
     policy_writer_role_arns = ["arn:aws:iam::111111111111:root"]
 
     access_log_retention_days = 0.5 # a fraction
   }
 
-  expect_failures = [var.approver_role_arns, var.operator_role_arns, var.policy_writer_role_arns, var.access_log_retention_days]
+  expect_failures = [var.approver_role_arns, var.operator_role_arns, var.pauser_role_arns, var.policy_writer_role_arns, var.access_log_retention_days]
 }

@@ -55,12 +55,12 @@ run "by_default" {
   }
 
   assert {
-    condition     = { for key, policy in aws_iam_policy.person : key => policy.name } == { approver = "autoremediate-approver-eu-west-1", operator = "autoremediate-operator-eu-west-1", reader = "autoremediate-reader-eu-west-1" }
+    condition     = { for key, policy in aws_iam_policy.person : key => policy.name } == { approver = "autoremediate-approver-eu-west-1", operator = "autoremediate-operator-eu-west-1", pauser = "autoremediate-pauser-eu-west-1", reader = "autoremediate-reader-eu-west-1" }
     error_message = "The policies for people are ${join(", ", [for policy in aws_iam_policy.person : policy.name])}."
   }
 
   assert {
-    condition     = output.approver_policy_arn == aws_iam_policy.person["approver"].arn && output.operator_policy_arn == aws_iam_policy.person["operator"].arn
+    condition     = output.approver_policy_arn == aws_iam_policy.person["approver"].arn && output.operator_policy_arn == aws_iam_policy.person["operator"].arn && output.pauser_policy_arn == aws_iam_policy.person["pauser"].arn
     error_message = "The outputs name other policies."
   }
 
@@ -161,6 +161,8 @@ run "by_default" {
       ledgers   = { prefix = "ledgers/", days = 30, noncurrent = 1 }
       overrides = { prefix = "overrides/", days = 365, noncurrent = 365 }
       policy    = { prefix = "policy.json", days = null, noncurrent = 365 }
+      deployed  = { prefix = "policy.deployed.json", days = null, noncurrent = 365 }
+      pauses    = { prefix = "pauses.json", days = null, noncurrent = 365 }
     })
     error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
   }
@@ -255,6 +257,12 @@ run "by_default" {
   assert {
     condition     = aws_s3_object.policy.key == "policy.json" && aws_s3_object.policy.content_type == "application/json" && aws_s3_object.policy.bucket == aws_s3_bucket.this.id
     error_message = "The policy is another object."
+  }
+
+  # What `policy show` compares it with
+  assert {
+    condition     = aws_s3_object.deployed_policy.key == "policy.deployed.json" && aws_s3_object.deployed_policy.content == aws_s3_object.policy.content && aws_s3_object.deployed_policy.bucket == aws_s3_bucket.this.id
+    error_message = "What was deployed is not kept beside the policy."
   }
 
   assert {

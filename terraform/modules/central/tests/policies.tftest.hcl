@@ -30,7 +30,9 @@ run "exact_policies" {
     condition = jsondecode(aws_iam_role_policy.function["first-rule"].policy) == {
       Version = "2012-10-17"
       Statement = [
-        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject", "s3:ListBucket"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/first-rule/*",
@@ -45,7 +47,6 @@ run "exact_policies" {
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/first-rule/*",
         ], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule" } } },
-        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule" } } },
         { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws:iam::*:role/autoremediate-first-rule"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule" }, StringEquals = { "aws:ResourceOrgID" = "o-a1b2c3d4e5" } } },
         { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
         { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
@@ -86,6 +87,8 @@ run "exact_policies" {
       Version = "2012-10-17"
       Statement = [
         { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.deployed.json",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/overrides/*",
@@ -107,6 +110,8 @@ run "exact_policies" {
       Version = "2012-10-17"
       Statement = [
         { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.deployed.json",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*",
@@ -124,6 +129,7 @@ run "exact_policies" {
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
         ] },
+        { Sid = "Pause", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json"] },
         { Sid = "Bucket", Effect = "Allow", Action = ["s3:GetBucketNotification"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
       ]
     }
@@ -131,10 +137,28 @@ run "exact_policies" {
   }
 
   assert {
+    condition = jsondecode(aws_iam_policy.person["pauser"].policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.deployed.json",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
+        ] },
+        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
+        { Sid = "Pause", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json"] },
+      ]
+    }
+    error_message = "The policy is ${aws_iam_policy.person["pauser"].policy}."
+  }
+
+  assert {
     condition = jsondecode(aws_iam_policy.person["reader"].policy) == {
       Version = "2012-10-17"
       Statement = [
         { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.deployed.json",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/policy.json",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*",
@@ -255,6 +279,7 @@ run "customer_key" {
       second-rule = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*", "sqs.eu-west-1.*"] })]
       approver    = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
       operator    = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
+      pauser      = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
       reader      = [jsonencode({ actions = ["kms:Decrypt"], through = ["s3.eu-west-1.*"] })]
       scheduler   = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["sqs.eu-west-1.*"] })]
     }
@@ -314,7 +339,9 @@ run "another_partition" {
 
   assert {
     condition = jsondecode(aws_iam_role_policy.function["first-rule"].policy).Statement == [
-      { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+      { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject", "s3:ListBucket"], Resource = [
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1",
+        "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/pauses.json",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/policy.json",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/approvals/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/findings/first-rule/*",
@@ -329,7 +356,6 @@ run "another_partition" {
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/reports/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/resources/first-rule/*",
       ], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws-us-gov:lambda:us-gov-west-1:111111111111:function:autoremediate-first-rule" } } },
-      { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws-us-gov:lambda:us-gov-west-1:111111111111:function:autoremediate-first-rule" } } },
       { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws-us-gov:iam::*:role/autoremediate-first-rule"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws-us-gov:lambda:us-gov-west-1:111111111111:function:autoremediate-first-rule" }, StringEquals = { "aws:ResourceOrgID" = "o-a1b2c3d4e5" } } },
       { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws-us-gov:logs:us-gov-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
       { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws-us-gov:sqs:us-gov-west-1:111111111111:autoremediate-failures"] },

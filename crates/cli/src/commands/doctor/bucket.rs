@@ -3,7 +3,8 @@
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{FilterRuleName, LambdaFunctionConfiguration};
-use remediation::{AccountId, Error, Folder, Guard, Manifest, Mode, POLICY_KEY, Policy, Records};
+use remediation::records::stored_pauses;
+use remediation::{AccountId, Error, Folder, Guard, Manifest, Mode, PAUSES_KEY, POLICY_KEY, Pauses, Policy, Records};
 
 use crate::commands::doctor::check::{Area, Check};
 use crate::session::rules::{self, LoadedRule};
@@ -60,6 +61,7 @@ pub(super) async fn check(
         checks.push(cards(bucket, &rule.manifest).await);
     }
     checks.extend(policy(bucket, rules).await);
+    checks.extend(pauses(bucket).await);
     checks.extend(notifications(bucket, &rules::manifests(rules)).await);
     checks
 }
@@ -87,10 +89,34 @@ async fn cards(Bucket { client, name, owner }: &Bucket<'_>, manifest: &Manifest)
     }
 }
 
-async fn policy(Bucket { client, name, owner }: &Bucket<'_>, rules: &[LoadedRule]) -> Vec<Check> {
+impl Bucket<'_> {
+    fn records(&self) -> Records {
+        let Self { client, name, owner } = self;
+        Records::Bucket { client: client.clone(), bucket: (*name).to_owned(), owner: owner.clone(), retention: None }
+    }
+}
+
+/// What is paused, where something is; and pauses that cannot be read, which stop everything.
+async fn pauses(bucket: &Bucket<'_>) -> Option<Check> {
+    let check = Check::of(Area::Bucket, PAUSES_KEY);
+    match stored_pauses(&bucket.records()).await {
+        Ok(pauses) => paused(check, &pauses),
+        Err(error) => {
+            let fix = "allow your role s3:GetObject on it; what is broken there, `autoremediate resume --all` replaces";
+            Some(check.failed(error.to_string(), fix))
+        }
+    }
+}
+
+fn paused(check: Check, pauses: &Pauses) -> Option<Check> {
+    let paused: Vec<_> = pauses.in_force(ambient::now()).map(ToString::to_string).collect();
+    let fix = "where it is over, end it: `autoremediate resume`";
+    (!paused.is_empty()).then(|| check.warn(paused.join("; "), fix))
+}
+
+async fn policy(bucket: &Bucket<'_>, rules: &[LoadedRule]) -> Vec<Check> {
     let check = Check::of(Area::Bucket, POLICY_KEY);
-    let records =
-        Records::Bucket { client: client.clone(), bucket: (*name).to_owned(), owner: owner.clone(), retention: None };
+    let records = bucket.records();
     let bytes = match records.get_at_most(POLICY_KEY, Policy::MOST_BYTES).await {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -168,6 +194,20 @@ mod tests {
         let settings = r#""network-acl-open-ingress": {"settings": {"guard_last_allow": "warn"}}"#;
         assert_eq!(said(&format!(r#"{{"schema": 1, "mode": "apply", "rules": {{{settings}}}}}"#)), both[..1]);
         assert_eq!(said(r#"{"schema": 1, "mode": "plan"}"#), []);
+    }
+
+    #[test]
+    fn pauses_in_force_are_named_and_those_that_are_over_are_not() {
+        let said = |until: &str| {
+            let pauses = format!(
+                r#"{{"schema": 1, "pauses": [{{"id": "5e0c7a11", "stops": {{}}, "reason": "T-4711", "by": "b",
+                "at": "2026-01-02T03:04:05Z", "until": "{until}"}}]}}"#
+            );
+            paused(Check::of(Area::Bucket, PAUSES_KEY), &serde_json::from_str(&pauses).unwrap())
+        };
+        let check = said("2999-01-01T00:00:00Z").unwrap();
+        assert!(check.result == CheckResult::Warn && check.found.unwrap().contains("T-4711 (pause 5e0c7a11"));
+        assert!(said("2026-01-02T03:04:06Z").is_none());
     }
 
     #[test]
