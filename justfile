@@ -74,7 +74,7 @@ test-terraform: (_needs "test-terraform")
       mocks=$copy/terraform/tests/mocks/aws.tfmock.hcl
       find "$copy/terraform" -name '*.tftest.hcl' -exec sed -i -e "\,^ *source *= \"[./]*/tests/mocks\"\$,{r $mocks" -e 'd}' {} +
     esac
-    for module in catalog target-role central; do modules+=("modules/$module"); done
+    for module in catalog target-role organization-reader central; do modules+=("modules/$module"); done
     for module in central targets; do modules+=("deploy/$module"); done
     for example in terraform/modules/*/examples/*; do modules+=("${example#terraform/}"); done
     for module in "${modules[@]}"; do

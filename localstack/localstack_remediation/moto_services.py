@@ -10,7 +10,7 @@ from typing import Any
 from localstack.aws.api import CommonServiceException, RequestContext
 from localstack.aws.spec import load_service
 from localstack.services.moto import MotoFallbackDispatcher, call_moto
-from localstack.services.plugins import Service, aws_provider
+from localstack.services.plugins import Service
 from moto.backends import get_backend
 
 Operation = Callable[[RequestContext, dict], Any]
@@ -40,8 +40,3 @@ def localstack_service(provider, own: Mapping[str, Operation]) -> Service:
 
 def aws_error(code: str, message: str, status: int = 400) -> CommonServiceException:
     return CommonServiceException(code, message, status_code=status, sender_fault=True)
-
-
-@aws_provider()
-def organizations() -> Service:
-    return moto_service("organizations")

@@ -42,6 +42,61 @@ def organization(emulator, account):
     return Organization(emulator, account)
 
 
+class TestWhoIsAnswered:
+    """https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccountsForParent.html"""
+
+    @pytest.fixture
+    def as_member(self, emulator, organization):
+        return emulator.client("organizations", organization.member)
+
+    def test_a_member_learns_of_its_organization_alone(self, organization, as_member):
+        assert as_member.describe_organization()["Organization"]["Id"] == organization.id
+        parent = {"ParentId": organization.root}
+        assert code(as_member.list_roots) == "AccessDeniedException"
+        assert code(as_member.list_accounts) == "AccessDeniedException"
+        assert code(as_member.list_accounts_for_parent, **parent) == "AccessDeniedException"
+        assert code(as_member.list_tags_for_resource, ResourceId=organization.member) == "AccessDeniedException"
+        assert code(as_member.create_organizational_unit, Name="n", **parent) == "AccessDeniedException"
+
+    def test_an_account_without_an_organization(self, emulator, account):
+        lists = emulator.client("organizations", account).list_roots
+        assert code(lists) == "AWSOrganizationsNotInUseException"
+
+    def test_a_delegated_administrator_reads_and_changes_nothing(self, organization, as_member):
+        organization.client.register_delegated_administrator(
+            AccountId=organization.member, ServicePrincipal="cloudtrail.amazonaws.com"
+        )
+        (unit,) = as_member.list_organizational_units_for_parent(ParentId=organization.root)["OrganizationalUnits"]
+        (member,) = as_member.list_accounts_for_parent(ParentId=unit["Id"])["Accounts"]
+        assert (member["Id"], member["State"], "Status" in member) == (organization.member, "ACTIVE", False)
+        made = as_member.create_organizational_unit
+        assert code(made, Name="n", ParentId=organization.root) == "AccessDeniedException"
+
+    def test_who_is_named_in_the_delegation_policy_reads_what_it_says(self, organization, as_member):
+        statement = {
+            "Principal": {"AWS": f"arn:aws:iam::{organization.member}:root"},
+            **allow(["organizations:ListRoots", "organizations:ListAccountsForParent"]),
+        }
+        organization.client.put_resource_policy(Content=policy(statement))
+        assert as_member.list_roots()["Roots"][0]["Id"] == organization.root
+        assert as_member.list_accounts_for_parent(ParentId=organization.unit)["Accounts"]
+        refused = as_member.list_organizational_units_for_parent
+        assert code(refused, ParentId=organization.root) == "AccessDeniedException"
+
+    def test_pages_have_twenty_items(self, organization):
+        units = [f"unit-{number}" for number in range(24)]
+        for name in units:
+            organization.client.create_organizational_unit(ParentId=organization.unit, Name=name)
+        lists = organization.client.list_organizational_units_for_parent
+        first = lists(ParentId=organization.unit)
+        assert len(first["OrganizationalUnits"]) == 20
+        rest = lists(ParentId=organization.unit, NextToken=first["NextToken"])
+        found = first["OrganizationalUnits"] + rest["OrganizationalUnits"]
+        assert [each["Name"] for each in found] == units and "NextToken" not in rest
+        assert code(lists, ParentId=organization.unit, MaxResults=21) == "InvalidInputException"
+        assert code(lists, ParentId="ou-ab12-11111111") == "ParentNotFoundException"
+
+
 class TestServiceControlPolicies:
     """https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html"""
 

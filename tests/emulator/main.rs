@@ -19,6 +19,7 @@ mod proxy;
 mod rds_public_snapshot;
 mod readme;
 mod redshift_public_cluster;
+mod rings;
 mod roles;
 mod s3_public_bucket;
 mod security_group_open_admin_port;

@@ -56,6 +56,8 @@ pub(crate) enum Error {
     Broken { place: String, source: serde_json::Error },
     #[error("cannot read the policy {}: {source}", path.display())]
     PolicyFile { path: PathBuf, source: io::Error },
+    #[error("cannot use the organization in {}: {source}", path.display())]
+    OrganizationFile { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(

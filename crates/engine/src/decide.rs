@@ -169,8 +169,14 @@ impl<R: Rule> Engine<R> {
         }
         let mut fought_over = None;
         match job.mode_for(self, decided.work.account()) {
-            Mode::Off | Mode::Plan => return Decision::Show,
-            Mode::Approve => reasons.push("the mode is approve".into()),
+            Mode::Off | Mode::Plan => {
+                let unsure = job.unsure(self, decided.work.account());
+                return unsure.map_or(Decision::Show, |why| Decision::Leave(Verdict::new(Outcome::Held, why)));
+            }
+            Mode::Approve => {
+                let unsure = job.unsure(self, decided.work.account());
+                reasons.push(unsure.unwrap_or_else(|| "the mode is approve".into()));
+            }
             Mode::Apply => {
                 let known = decided.known.as_ref().map(|known| &known.card);
                 fought_over = known.and_then(|card| card.fought_over(self.policy.fight, self.clock.now()));

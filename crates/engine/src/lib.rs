@@ -172,6 +172,12 @@ impl<C> Job<C> {
     fn mode_for<R: Rule>(&self, engine: &Engine<R>, account: &AccountId) -> Mode {
         engine.policy.mode(&engine.manifest.id, account).min(self.warrant.mode())
     }
+
+    /// Why less is done in an account than perhaps should be, where that is so.
+    fn unsure<R: Rule>(&self, engine: &Engine<R>, account: &AccountId) -> Option<String> {
+        let less = engine.policy.mode(&engine.manifest.id, account) < self.warrant.mode();
+        less.then(|| engine.policy.unsure(&engine.manifest.id, account)).flatten()
+    }
 }
 
 impl<R: Rule> Engine<R> {

@@ -152,7 +152,8 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Held, why));
         }
         if job.mode_for(self, &finding.account) == Mode::Off {
-            return Err(Verdict::new(Outcome::Held, "the rule's mode is off"));
+            let why = job.unsure(self, &finding.account).unwrap_or_else(|| "the rule's mode is off".to_owned());
+            return Err(Verdict::new(Outcome::Held, why));
         }
         self.in_scope(&self.policy, &finding.account).map_err(|error| Verdict::new(Outcome::Held, error.message))?;
         if !self.controls.contains_key(&finding.control) {
@@ -215,13 +216,13 @@ impl<R: Rule> Engine<R> {
         Err(Error::not_now("look", format!("the finding leads to {found} by now, and this is about {}", at.arn)))
     }
 
-    /// Whether the policy's scope may include the account. Where an organization is all that it names, only IAM knows.
+    /// Whether the policy's scope may include the account. Where an organization is all that it names and
+    /// the policy does not know it, only IAM does.
     pub(crate) fn in_scope(&self, policy: &Policy, account: &AccountId) -> Result<()> {
-        if policy.may_include(account) {
-            return Ok(());
+        match policy.why_not_in_scope(account) {
+            Some(why) => Err(Error::out_of_reach("finding's account", format!("out of scope: {why}"))),
+            None => Ok(()),
         }
-        let message = format!("out of scope: the policy's scope does not include the account {account}");
-        Err(Error::out_of_reach("finding's account", message))
     }
 
     /// Whether this deployment looks after the region in which the finding says that its resource is. Where the name

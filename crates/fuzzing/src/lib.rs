@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "fight", feed: policy::fight },
     Target { name: "key", feed: names::key },
     Target { name: "ledger", feed: records::ledger },
+    Target { name: "organization", feed: policy::organization },
     Target { name: "page", feed: outside::page },
     Target { name: "pauses", feed: records::pauses },
     Target { name: "plan", feed: records::plan },

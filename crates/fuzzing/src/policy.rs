@@ -1,8 +1,8 @@
 //! The policy, and what is computed from it: settings, fights, the time of exemptions.
 
-use remediation::policy::{About, Names};
+use remediation::policy::{About, Names, Places};
 use remediation::records::read;
-use remediation::{Card, Finding, Manifest, Policy};
+use remediation::{Card, Finding, Manifest, OrganizationRecord, Policy};
 use serde_json::{Map, Value};
 
 use crate::{RULE, moments, texts};
@@ -27,6 +27,24 @@ pub(crate) fn policy(data: &[u8]) {
     }
     assert!((1..=100).contains(&policy.limits.failure_percent) && policy.limits.failure_minimum > 0);
     assert!(policy.approval_hours > 0 && policy.fight.fixes > 0 && policy.fight.window_days > 0);
+}
+
+/// An organization and a policy: where the accounts are, and that what is not known never widens what is done.
+pub(crate) fn organization(data: &[u8]) {
+    let [organization, policy] = texts(data);
+    let Ok(record) = read::<OrganizationRecord>(organization) else { return };
+    let Some(organization) = record.organization else { return };
+    let Ok(policy) = Policy::from_json(policy) else { return };
+    drop(policy.units_astray(&organization));
+    let accounts: Vec<_> = organization.accounts().keys().take(20).cloned().collect();
+    let (known, unknown) =
+        (policy.placed(Places::Known(organization.clone().into())), policy.placed(Places::Unknown("unknown".into())));
+    for account in accounts {
+        assert!(organization.path(&account).is_some_and(|path| path.starts_with("o-") && path.ends_with('/')));
+        assert!(unknown.mode(RULE, &account) <= known.mode(RULE, &account));
+        assert!(!unknown.may_include(&account) || known.may_include(&account) || known.scope_of_iam().is_none());
+        drop(known.unsure(RULE, &account));
+    }
 }
 
 /// A policy, a card and a moment: whether the resource is fought over then.

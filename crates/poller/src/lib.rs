@@ -6,6 +6,8 @@
 //! - Memory is bounded by one page, ten thousand waiting findings and sixteen bytes a finding, whatever the length of the list.
 //! - A poll reads and writes no more than its [`Limits`], and a poll that reaches one fails and says which.
 //! - Findings that name the same resource are in one batch, as long as no more findings wait than the limit.
+//! - Where the deployment asks for it, the organization is read again before the list, when what is known of it is old. That
+//!   this fails stops no poll: it fails the invocation afterwards, so that somebody is told.
 //! - Every row is counted exactly once: kept, left, skipped, of another region, of an unknown region, invalid or a
 //!   duplicate.
 //! - A list that breaks off, repeats itself or does not end is an error before the Lambda's own end. The findings
@@ -15,6 +17,7 @@ mod answer;
 mod batches;
 mod event;
 mod limits;
+mod organization;
 mod poll;
 mod token;
 
@@ -30,6 +33,7 @@ use crate::event::Event;
 pub use answer::{Answer, PolledControl};
 pub use event::EventError;
 pub use limits::{InvalidLimits, Limits};
+pub use organization::{OrganizationReader, RefreshError};
 pub use poll::{PollError, Poller};
 pub use token::{TokenError, TokenSource};
 
@@ -54,6 +58,9 @@ pub enum Error {
     /// The environment variable of the profiles and policies that are asked for has none in it.
     #[error("the environment variable NETSKOPE_FILTERS: {0}")]
     Filters(#[source] serde_json::Error),
+    /// The environment variable that says how the organization is read does not.
+    #[error("the environment variable ORGANIZATION: {0}")]
+    Organization(#[source] serde_json::Error),
     /// The tenant's name, or the address given instead of it, cannot be used.
     #[error(transparent)]
     Endpoint(#[from] netskope::Error),
@@ -112,7 +119,8 @@ fn until(deadline: SystemTime) -> Instant {
 /// The poller as the environment describes it: `BUCKET`, `BUCKET_OWNER` (the account that has it), `NETSKOPE_TENANT`,
 /// `NETSKOPE_ENDPOINT` (optional, instead of the tenant's own address), `TOKEN_SECRET_ARN`, `REGIONS` (the codes
 /// of the regions whose findings it keeps, with commas between them), `HOME_REGION`, `POLL_LIMITS` (optional, JSON of
-/// what differs from [`Limits::default`]) and `NETSKOPE_FILTERS` (optional, JSON of [`Filters`]).
+/// what differs from [`Limits::default`]), `NETSKOPE_FILTERS` (optional, JSON of [`Filters`]) and `ORGANIZATION` (optional,
+/// JSON: how AWS Organizations is read).
 async fn from_env() -> Result<Poller, Error> {
     let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
     let endpoint = match std::env::var("NETSKOPE_ENDPOINT") {
@@ -134,16 +142,15 @@ async fn from_env() -> Result<Poller, Error> {
     let base = sdk_loader(None).await?.load().await;
     let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention: None };
     let token = TokenSource::new(aws_sdk_secretsmanager::Client::new(&base), secret);
-    Ok(Poller {
-        manifests: manifests?,
-        records,
-        token,
-        endpoint,
-        options: Options::default(),
-        filters,
-        limits,
-        regions,
-    })
+    let organization = match std::env::var("ORGANIZATION") {
+        Ok(json) => {
+            let settings = organization::Settings::from_json(&json).map_err(Error::Organization)?;
+            Some(OrganizationReader::new(&base, settings).await)
+        }
+        Err(_) => None,
+    };
+    let (manifests, options) = (manifests?, Options::default());
+    Ok(Poller { manifests, records, token, endpoint, options, filters, limits, regions, organization })
 }
 
 #[cfg(test)]

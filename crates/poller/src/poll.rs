@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use crate::batches::Batches;
 use crate::event::{self, Event, EventError, Polled};
-use crate::{Answer, Limits, PolledControl, TokenError, TokenSource};
+use crate::{Answer, Limits, OrganizationReader, PolledControl, RefreshError, TokenError, TokenSource};
 
 /// What a poll needs.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Poller {
     pub limits: Limits,
     /// The regions whose findings are kept. Those without a region are, too, where their home is one of them.
     pub regions: Regions,
+    /// Reads the organization for the policy, where that asks for it.
+    pub organization: Option<OrganizationReader>,
 }
 
 /// Why a poll failed. The findings written before are still correct.
@@ -79,6 +81,11 @@ pub enum PollError {
     /// The list of at least one control is incomplete. The other controls were polled.
     #[error("the list of violations is incomplete; the next poll starts again: {}", .0.join("; "))]
     Incomplete(Vec<String>),
+    /// The organization could not be read again. The poll itself is done.
+    #[error(
+        "the poll is done, but the organization could not be read again. Modes and scopes go by what was read last, until          that is too old: {0}"
+    )]
+    Organization(#[from] RefreshError),
 }
 
 impl PollError {
@@ -117,8 +124,8 @@ impl Poller {
     ///
     /// # Errors
     ///
-    /// A list is incomplete or longer than the limits, or a batch could not be written. The findings read before the
-    /// error are written all the same, because each of them is correct by itself.
+    /// A list is incomplete or longer than the limits, a batch could not be written, or the organization not read again.
+    /// The findings read before the error are written all the same, because each of them is correct by itself.
     pub async fn poll(&self, rule: &str, until: Instant) -> Result<Answer, PollError> {
         self.poll_for(event::known(rule, &self.manifests)?, until).await
     }
@@ -131,7 +138,25 @@ impl Poller {
     async fn poll_for(&self, polled: Polled<'_>, until: Instant) -> Result<Answer, PollError> {
         let run = RunId::start();
         let span = tracing::info_span!("poll", rule = polled.rule, %run);
-        self.poll_run(polled, run, until).instrument(span).await
+        async {
+            // Before the findings, whose modes can depend on it.
+            let refreshed = self.refresh_organization().await;
+            let answer = self.poll_run(polled, run, until).await?;
+            refreshed?;
+            Ok(answer)
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn refresh_organization(&self) -> Result<(), RefreshError> {
+        let Some(organization) = &self.organization else { return Ok(()) };
+        // Some of the SDK's futures are large.
+        let refreshed = Box::pin(organization.refresh(&self.records)).await;
+        if let Err(error) = &refreshed {
+            tracing::error!(%error, "the organization could not be read again");
+        }
+        refreshed
     }
 
     async fn poll_run(&self, polled: Polled<'_>, run: RunId, until: Instant) -> Result<Answer, PollError> {

@@ -20,10 +20,13 @@ pub use domain::{
     NoParameters, Outcome, Permission, Proposal, Regions, Resource, Rule, RunId, RunbookUse, Scope, Seen, ServiceRole,
     Side, Sighting, Tags,
 };
-pub use policy::{Fight, Limits, Pause, Pauses, Place, Policy, PolicyError, SettingDefaults, Stops, line_at, nearest};
+pub use policy::{
+    Fight, Limits, Organization, Pause, Pauses, Place, Policy, PolicyError, SettingDefaults, Stops, line_at, nearest,
+};
 pub use records::{
     AccountProblem, Approval, ApprovalError, Approved, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError,
-    COMMAND_LINE, Card, DEPLOYED_POLICY_KEY, Folder, InvalidRetention, Ledger, PAUSES_KEY, POLICY_KEY, Plan,
+    COMMAND_LINE, Card, DEPLOYED_POLICY_KEY, Folder, InvalidRetention, Ledger, ORGANIZATION_KEY, OrganizationRecord,
+    PAUSES_KEY, POLICY_KEY, Plan,
     PlannedChange, PlannedResource, PolicyOverride, PolicyRecord, REPORT_SCHEMA, RecordError, Records, Report,
     ReportedFinding, Retention, StoredPlan, Verification,
 };

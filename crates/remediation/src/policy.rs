@@ -5,6 +5,7 @@
 mod exemption;
 mod explain;
 mod narrow;
+mod organization;
 mod pause;
 mod scope;
 mod text;
@@ -23,6 +24,9 @@ use crate::domain::Mode;
 pub use exemption::{About, Exemption, Names};
 pub use explain::{Explained, Says};
 pub use narrow::SettingDefaults;
+pub use organization::{
+    FromOrganization, InvalidOrganization, MOST_ACCOUNTS, MOST_UNITS, Member, Organization, Places, Unit,
+};
 pub use pause::{LONGEST_REASON, PAUSES_SCHEMA, Pause, PauseError, Pauses, Place, Stops};
 pub use scope::Scope;
 pub use text::{PolicyError, line_at, nearest};
@@ -47,6 +51,9 @@ pub struct Policy {
     /// What holds for single rules, by their IDs.
     #[serde(default)]
     rules: BTreeMap<String, RulePolicy>,
+    /// That units and account tags come from AWS Organizations. What `accounts` says of an account comes first.
+    #[serde(default)]
+    pub organization: Option<FromOrganization>,
     /// What is known of accounts, by their IDs, for the overrides.
     #[serde(default)]
     accounts: BTreeMap<AccountId, Account>,
@@ -77,6 +84,9 @@ pub struct Policy {
     /// The JSON that it was read from, to find the lines of the rules' settings in.
     #[serde(skip)]
     json: String,
+    /// What is known of the organization. That of the policy which is narrowed counts for both.
+    #[serde(skip)]
+    places: Places,
     /// The policy that narrows this one.
     #[serde(skip)]
     narrowing: Option<Arc<Self>>,
@@ -101,10 +111,10 @@ struct RulePolicy {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Account {
-    /// The organizational units that it is in, directly or not.
+    /// The organizational units that it is in, directly or not: in place of those that its organization has it in.
     #[serde(default)]
     organizational_units: Vec<String>,
-    /// Its tags.
+    /// Its tags, beside those of its organization.
     #[serde(default)]
     tags: BTreeMap<String, String>,
 }
@@ -126,7 +136,8 @@ struct OverrideText {
     /// IDs of accounts.
     #[serde(default)]
     accounts: Vec<AccountId>,
-    /// Organizational units.
+    /// Organizational units, with all that is below them: IDs, or names from the root down, such as
+    /// `Workloads/Production`.
     #[serde(default)]
     organizational_units: Vec<String>,
     /// Tags of the account.
@@ -227,6 +238,7 @@ impl Policy {
             paused: false,
             mode: Mode::Apply,
             rules: BTreeMap::new(),
+            organization: None,
             accounts: BTreeMap::new(),
             overrides: Vec::new(),
             exemptions: Vec::new(),
@@ -236,6 +248,7 @@ impl Policy {
             scope: Scope::default(),
             pauses: Pauses::default(),
             json: "{}".into(),
+            places: Places::Typed,
             narrowing: None,
             stricter: SettingDefaults::new(),
         }
@@ -243,28 +256,12 @@ impl Policy {
 
     /// Whether an account may be in the scope, as far as that can be told without asking AWS.
     pub fn may_include(&self, account: &AccountId) -> bool {
-        self.each().all(|policy| policy.scope.may_include(account))
+        self.why_not_in_scope(account).is_none()
     }
 
     /// What the scope leaves to IAM: of which organization an account must be, or of which of its units.
     pub fn scope_of_iam(&self) -> Option<String> {
         self.each().find_map(|policy| policy.scope.of_iam())
-    }
-
-    /// What the rule `rule` may do in `account`.
-    pub fn mode(&self, rule: &str, account: &AccountId) -> Mode {
-        self.each().map(|policy| policy.own_mode(rule, account)).min().unwrap_or_default()
-    }
-
-    fn own_mode(&self, rule: &str, account: &AccountId) -> Mode {
-        self.override_of(rule, account).map_or_else(|| self.own_mode_of_rule(rule), |(_, other)| other.0.mode)
-    }
-
-    /// The last override that applies, with its place in the list.
-    fn override_of(&self, rule: &str, account: &AccountId) -> Option<(usize, &Override)> {
-        let given = self.accounts.get(account);
-        let mut overrides = self.overrides.iter().enumerate().rev();
-        overrides.find(|(_, other)| other.0.applies(rule, account, given))
     }
 
     /// What the rule `rule` may do in an account for which no override says anything else.
@@ -305,18 +302,6 @@ impl Policy {
         let elsewhere = elsewhere.chain(self.exemptions.iter().flat_map(Exemption::rules));
         let elsewhere = elsewhere.map(|rule| (rule.clone(), text::line_of_string(&self.json, rule)));
         text::rules(&self.json).into_iter().chain(elsewhere).collect()
-    }
-}
-
-impl OverrideText {
-    fn applies(&self, rule: &str, account: &AccountId, given: Option<&Account>) -> bool {
-        let Self { rules, accounts, organizational_units, account_tags, .. } = self;
-        let is_in = |unit: &String| given.is_some_and(|given| given.organizational_units.contains(unit));
-        let has = |(key, value): (&String, &String)| given.is_some_and(|given| given.tags.get(key) == Some(value));
-        (rules.is_empty() || rules.iter().any(|of| of == rule))
-            && (accounts.is_empty() || accounts.contains(account))
-            && (organizational_units.is_empty() || organizational_units.iter().any(is_in))
-            && account_tags.iter().all(has)
     }
 }
 

@@ -1,10 +1,12 @@
-//! What is kept: batches, plans, reports, approvals, cards, ledgers, overrides, pauses and the policy, and where.
+//! What is kept: batches, plans, reports, approvals, cards, ledgers, overrides, pauses, the policy and the organization, and
+//! where.
 
 mod approval;
 mod batch;
 mod card;
 mod keys;
 mod ledger;
+mod organization;
 mod pauses;
 mod plan;
 mod policy_override;
@@ -22,6 +24,7 @@ pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError};
 pub use card::{CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, Waiting, Write};
 pub use keys::{COMMAND_LINE, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, card_key, cards_of};
 pub use ledger::{HeldBack, LEDGER_SCHEMA, Ledger};
+pub use organization::{ORGANIZATION_KEY, ORGANIZATION_SCHEMA, OrganizationRecord};
 pub use pauses::{change_pauses, end_all_pauses, stored_pauses};
 pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
 pub use policy_override::{OVERRIDE_SCHEMA, PolicyOverride};

@@ -163,6 +163,7 @@ pub(crate) async fn poll(world: &Arc<World>, rule: &'static str) {
             filters: Filters::default(),
             limits: Limits { batch_size, ..Limits::default() },
             regions: Regions::only(REGION),
+            organization: None,
         };
         let polled = poller.poll(rule, Instant::now() + limit.saturating_sub(Duration::from_secs(60))).await;
         polled.map(drop).map_err(|error| error.to_string())

@@ -134,6 +134,29 @@ impl Central {
         self.messages("overrides").await
     }
 
+    /// Has the poller poll for a rule, and gives its answer; an error's text where the invocation failed.
+    /// <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn poll_for(&self, rule: &str, within: Duration) -> Result<Result<Value, String>> {
+        let Account { id, region, config, .. } = &self.account;
+        let url = config.endpoint_url().ok_or("there is no emulator")?;
+        let credential = format!("{id}/20260101/{region}/lambda/aws4_request");
+        let invoked = reqwest::Client::new()
+            .post(format!("{url}/2015-03-31/functions/{}-poller/invocations", self.prefix))
+            .header(
+                "Authorization",
+                format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"),
+            )
+            .body(serde_json::json!({"rule": rule}).to_string());
+        let answer = invoked.timeout(within).send().await?.error_for_status()?;
+        let failed = answer.headers().contains_key("X-Amz-Function-Error");
+        let text = answer.text().await?;
+        Ok(if failed { Err(text) } else { Ok(serde_json::from_str(&text)?) })
+    }
+
     async fn messages(&self, queue: &str) -> Result<String> {
         let Account { id, region, config, .. } = &self.account;
         let url = config.endpoint_url().ok_or("there is no emulator")?;

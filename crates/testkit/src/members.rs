@@ -48,7 +48,12 @@ impl Account {
         Ok(made["KeyMetadata"]["Arn"].as_str().ok_or("CreateKey gave no ARN")?.to_owned())
     }
 
-    async fn organizations(&self, emulator: &Emulator, operation: &str, input: Value) -> Result<Value> {
+    /// Calls an operation of AWS Organizations.
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses.
+    pub async fn organizations(&self, emulator: &Emulator, operation: &str, input: Value) -> Result<Value> {
         let target = format!("AWSOrganizationsV20161128.{operation}");
         self.json_call(emulator, "us-east-1", "organizations", &target, input).await
     }

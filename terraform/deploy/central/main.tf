@@ -59,6 +59,7 @@ module "central" {
   policy_writer_role_arns     = var.policy_writer_role_arns
   access_log_retention_days   = var.access_log_retention_days
   force_destroy               = var.force_destroy
+  organization                = var.organization
   organization_check          = var.organization_check
   tags                        = var.tags
 }

@@ -180,6 +180,17 @@ variable "force_destroy" {
   nullable    = false
 }
 
+variable "organization" {
+  type        = any
+  description = "That the organizational units and tags of accounts, which the policy's overrides and scope name, come from AWS Organizations: an object, all of whose keys can be left out. The poller reads them again every refresh_hours (6); after max_age_days (7) without success, what depends on them is held. reader_role_arn is the role of the management account that the poller assumes for that, with external_id. Without one, this account must be the management account, a delegated administrator, or named in the organization's delegation policy. Null asks Organizations for nothing."
+  default     = null
+
+  validation {
+    condition     = length(setsubtract(try(keys(var.organization), []), ["reader_role_arn", "external_id", "refresh_hours", "max_age_days"])) == 0
+    error_message = "organization has no ${join(", ", setsubtract(try(keys(var.organization), []), ["reader_role_arn", "external_id", "refresh_hours", "max_age_days"]))}: it has reader_role_arn, external_id, refresh_hours and max_age_days."
+  }
+}
+
 variable "organization_check" {
   type        = bool
   description = "Whether to warn if this account is the management account of its organization. Needs organizations:DescribeOrganization. Set it to false in an account that belongs to no organization."

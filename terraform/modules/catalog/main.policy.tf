@@ -13,7 +13,8 @@ locals {
   settings_schemas = { for id, place in local.settings_places : id => try(local.definitions[place["$ref"]], place) }
 
   policy_keys = {
-    policy     = keys(local.schema.properties)
+    # The central module writes `organization` itself
+    policy     = setsubtract(keys(local.schema.properties), ["organization"])
     rules      = keys(local.schema["$defs"].RulePolicy.properties)
     accounts   = keys(local.schema["$defs"].Account.properties)
     overrides  = keys(local.schema["$defs"].Override.properties)

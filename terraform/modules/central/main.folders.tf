@@ -85,32 +85,43 @@ locals {
 
   # Objects that are in no folder, and never expire: only their earlier versions do. What people or Lambdas replace is put
   # `on_condition` that it is as it was read; what Terraform writes is not.
-  objects = {
-    policy = {
-      key          = "policy.json"
-      readers      = ["rule", "approver", "operator", "pauser", "reader"]
-      writers      = ["policy_writer"]
-      on_condition = false
-    }
+  objects = merge(
+    {
+      policy = {
+        key          = "policy.json"
+        readers      = ["rule", "approver", "operator", "pauser", "reader"]
+        writers      = ["policy_writer"]
+        on_condition = false
+      }
 
-    # The same once more. No Lambda reads it: `autoremediate policy show` compares the two, so that it can name what
-    # somebody has changed by hand.
-    deployed = {
-      key          = "policy.deployed.json"
-      readers      = ["approver", "operator", "pauser", "reader"]
-      writers      = ["policy_writer"]
-      on_condition = false
-    }
+      # The same once more. No Lambda reads it: `autoremediate policy show` compares the two, so that it can name what
+      # somebody has changed by hand.
+      deployed = {
+        key          = "policy.deployed.json"
+        readers      = ["approver", "operator", "pauser", "reader"]
+        writers      = ["policy_writer"]
+        on_condition = false
+      }
 
-    # What people have paused. Terraform never writes it, so that no apply ends a pause. Who may write to the target
-    # accounts may stop that, too.
-    pauses = {
-      key          = "pauses.json"
-      readers      = ["rule", "approver", "operator", "pauser", "reader"]
-      writers      = ["operator", "pauser"]
-      on_condition = true
-    }
-  }
+      # What people have paused. Terraform never writes it, so that no apply ends a pause. Who may write to the target
+      # accounts may stop that, too.
+      pauses = {
+        key          = "pauses.json"
+        readers      = ["rule", "approver", "operator", "pauser", "reader"]
+        writers      = ["operator", "pauser"]
+        on_condition = true
+      }
+    },
+    # Where accounts are (main.organization.tf). It is as old as it says.
+    var.organization == null ? {} : {
+      organization = {
+        key          = "organization.json"
+        readers      = ["rule", "poller", "approver", "operator", "pauser", "reader"]
+        writers      = ["poller"]
+        on_condition = true
+      }
+    },
+  )
 
   # The ledgers of each rule are named one by one where others must not write, because the command line's are beside them
   undivided            = { for folder, of in local.folders : folder => of if local.prefixes[folder] != local.prefixes.ledgers }

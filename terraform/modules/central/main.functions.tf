@@ -16,6 +16,7 @@ locals {
           length(var.netskope_profiles) + length(var.netskope_policies) == 0 ? {} : {
             NETSKOPE_FILTERS = jsonencode({ profiles = var.netskope_profiles, policies = var.netskope_policies })
           },
+          local.organization_environment,
         )
         statements = concat(
           [
@@ -38,6 +39,7 @@ locals {
               Resource = [for prefix in local.writable.poller : "${local.bucket_arn}/${prefix}*"]
             },
           ],
+          local.organization_statements,
           [
             for key in var.kms_key_arn == null ? [] : [var.kms_key_arn] : {
               Sid       = "TokenKey"

@@ -35,6 +35,7 @@ locals {
     for key, part in {
       paused         = local.policy.paused
       scope          = local.scope
+      organization   = var.organization == null ? null : { max_age_days = var.organization.max_age_days }
       accounts       = { for id, account in local.policy.accounts : id => { for key, value in account : key => value if length(value) > 0 } }
       overrides      = [for override in local.policy.overrides : { for key, value in override : key => value if length(value) > 0 }]
       exemptions     = [for exemption in local.policy.exemptions : { for key, value in exemption : key => value if try(length(value), 0) > 0 }]

@@ -7,6 +7,12 @@
 locals {
   scope = { for key, value in local.policy.scope : key => value if try(length(value), 0) > 0 }
 
+  # A unit's ID is that of one organization alone
+  scope_paths = sort([
+    for unit in try(local.scope.organizational_units, []) :
+    startswith(unit, "ou-") ? "${try(local.scope.organization, "o-*")}/*/${unit}/*" : unit
+  ])
+
   scope_conditions = {
     StringEquals = {
       for key, value in {
@@ -16,7 +22,7 @@ locals {
     }
     # A key of several values
     "ForAnyValue:StringLike" = {
-      for key, value in { "aws:ResourceOrgPaths" = try(sort(local.scope.organizational_units), null) } : key => value if value != null
+      for key, value in { "aws:ResourceOrgPaths" = length(local.scope_paths) > 0 ? local.scope_paths : null } : key => value if value != null
     }
   }
 }

@@ -95,9 +95,14 @@ variable "policy" {
   validation {
     condition = alltrue([
       for path in try([for path in var.policy.scope.organizational_units : path], []) :
-      can(regex("^o-[a-z0-9]{10,32}/r-[0-9a-z]{4,32}(/ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})*/[*]?$", path))
+      can(regex("^(o-[a-z0-9]{10,32}/r-[0-9a-z]{4,32}(/ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})*/[*]?|ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})$", path))
     ])
-    error_message = "A unit of the scope must be a path from the organization down that ends in / or, with all units below it, in /*, such as o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*."
+    error_message = "A unit of the scope must be an ID, such as ou-ab12-11111111, or a path from the organization down that ends in / or, with all units below it, in /*, such as o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*."
+  }
+
+  validation {
+    condition     = try(var.policy.organization, null) == null
+    error_message = "The module itself writes policy.organization: set the variable `organization` instead."
   }
 
   validation {

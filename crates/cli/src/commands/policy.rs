@@ -8,8 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use remediation::records::MOST_BYTES;
-use remediation::{Policy, line_at, nearest, read_at_most, utf8};
+use remediation::records::{self, MOST_BYTES, Record};
+use remediation::{Organization, OrganizationRecord, Policy, line_at, nearest, read_at_most, utf8};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub(crate) enum PolicyCommand {
         /// A policy.json, or a .tfvars.json that sets the variable `policy`; can be repeated.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// The bucket's organization.json: report organizational units that it does not have, too.
+        #[arg(long, value_name = "FILE")]
+        organization: Option<PathBuf>,
         #[command(flatten)]
         output: OutputArgs,
     },
@@ -60,6 +63,7 @@ pub(crate) fn help() -> String {
   Check a policy before it is deployed:
     autoremediate policy check policy.json
     autoremediate policy check eu-west-1.tfvars.json
+    autoremediate policy check --organization organization.json policy.json
 
   Let an editor complete and check the keys of a policy:
     autoremediate policy schema > policy.schema.json",
@@ -70,7 +74,9 @@ pub(crate) fn help() -> String {
 pub(crate) async fn policy(command: &PolicyCommand, page: &mut Page<'_>) -> Result<Exit, Error> {
     match command {
         PolicyCommand::Show(args) => show::show(args, page).await,
-        PolicyCommand::Check { files, output } => check(files, output.format, page),
+        PolicyCommand::Check { files, organization, output } => {
+            check(files, organization.as_deref(), output.format, page)
+        }
         PolicyCommand::Schema => {
             page.json(&schema(&rules::all()?))?;
             Ok(Exit::NothingLeft)
@@ -92,12 +98,16 @@ struct Variables<'a> {
     policy: &'a RawValue,
 }
 
-fn check(files: &[PathBuf], format: Format, page: &mut Page<'_>) -> Result<Exit, Error> {
+fn check(files: &[PathBuf], organization: Option<&Path>, format: Format, page: &mut Page<'_>) -> Result<Exit, Error> {
     let rules = rules::all()?;
+    let organization = organization.map(read_organization).transpose()?.flatten();
     let mut checked = Vec::new();
     for file in files {
         let text = read(file).map_err(|source| Error::PolicyFile { path: file.clone(), source })?;
-        checked.push(Checked { file: file.clone(), problems: problems(&policy_text(file, &text)?, &rules) });
+        checked.push(Checked {
+            file: file.clone(),
+            problems: problems(&policy_text(file, &text)?, &rules, organization.as_ref()),
+        });
     }
     match format {
         Format::Json => page.json(&checked)?,
@@ -122,6 +132,15 @@ fn read(file: &Path) -> io::Result<String> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
+/// The organization in a copy of the bucket's record; none where nobody has read it so far.
+fn read_organization(file: &Path) -> Result<Option<Organization>, Error> {
+    let failed = |source| Error::OrganizationFile { path: file.to_owned(), source };
+    let bytes = File::open(file).and_then(|file| read_at_most(file, OrganizationRecord::MOST_BYTES)).map_err(failed)?;
+    let record = records::read::<OrganizationRecord>(&bytes);
+    let record = record.map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    Ok(record.organization)
+}
+
 /// The policy in the file: all of it, or the variable `policy` of a `.tfvars.json`, on the lines where it stands.
 fn policy_text(file: &Path, text: &str) -> Result<String, Error> {
     if !file.to_string_lossy().ends_with(".tfvars.json") {
@@ -132,7 +151,7 @@ fn policy_text(file: &Path, text: &str) -> Result<String, Error> {
     Ok("\n".repeat(line_at(text, policy.get()) - 1) + policy.get())
 }
 
-fn problems(text: &str, rules: &[LoadedRule]) -> Vec<String> {
+fn problems(text: &str, rules: &[LoadedRule], organization: Option<&Organization>) -> Vec<String> {
     let policy = match Policy::from_json(text.as_bytes()) {
         Ok(policy) => policy,
         Err(error) => return vec![error.to_string()],
@@ -146,7 +165,12 @@ fn problems(text: &str, rules: &[LoadedRule]) -> Vec<String> {
         format!("there is no rule `{rule}`{line}; {meant}")
     });
     let settings = rules.iter().filter_map(|rule| rule.guard(&policy).err()).map(|error| error.to_string());
-    unknown.chain(settings).collect()
+    let astray = organization.map(|organization| policy.units_astray(organization)).unwrap_or_default();
+    let astray = astray.into_iter().map(|(why, line)| {
+        let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
+        format!("{why}{line}")
+    });
+    unknown.chain(settings).chain(astray).collect()
 }
 
 /// The JSON Schema of a policy, with the settings of each rule.
@@ -198,7 +222,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Vec<String> {
-        problems(text, &rules::all().unwrap())
+        problems(text, &rules::all().unwrap(), None)
     }
 
     /// Where it fails, `autoremediate policy schema` prints what the file must be.
@@ -255,6 +279,34 @@ mod tests {
     }
 
     #[test]
+    fn units_that_the_organization_lacks_are_reported_where_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            fs::write(folder.path().join(name), text).unwrap();
+            folder.path().join(name)
+        };
+        let policy = r#"{"overrides": [
+            {"organizational_units": ["Sandbox", "Sandpit"], "mode": "apply"}]}"#;
+        let policy = put("p.json", policy);
+        let organization = put(
+            "organization.json",
+            r#"{"schema": 1, "refreshing_until": null, "organization": {"id": "o-a1b2c3d4e5",
+            "read_at": "2026-11-29T06:00:00Z", "root": "r-ab12", "tag_keys": [], "accounts": {},
+            "units": {"ou-ab12-11111111": {"name": "Sandbox", "parent": "r-ab12"}}}}"#,
+        );
+        let mut out = Vec::new();
+        let exit = check(&[policy.clone()], Some(&organization), Format::Table, &mut Page::new(&mut out)).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(exit == Exit::Failed && out.contains("had no unit `Sandpit`") && out.contains("(line 2)"), "{out}");
+        assert!(!out.contains("`Sandbox`"), "{out}");
+        let without = check(&[policy.clone()], None, Format::Table, &mut Page::new(&mut Vec::new())).unwrap();
+        assert_eq!(without, Exit::NothingLeft);
+        let broken = put("broken.json", "{}");
+        let error = check(&[policy], Some(&broken), Format::Table, &mut Page::new(&mut Vec::new())).unwrap_err();
+        assert!(error.to_string().contains("broken.json"), "{error}");
+    }
+
+    #[test]
     fn files_that_windows_wrote_are_checked() {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in [("p.json", r#"{"mode": "plan"}"#), ("p.tfvars.json", r#"{"policy": {"mode": "plan"}}"#)] {
@@ -263,7 +315,7 @@ mod tests {
             for bytes in [text.into_bytes(), utf16] {
                 let file = folder.path().join(name);
                 fs::write(&file, bytes).unwrap();
-                let exit = check(&[file], Format::Table, &mut Page::new(&mut Vec::new())).unwrap();
+                let exit = check(&[file], None, Format::Table, &mut Page::new(&mut Vec::new())).unwrap();
                 assert_eq!(exit, Exit::NothingLeft);
             }
         }
@@ -275,7 +327,7 @@ mod tests {
         let file = folder.path().join("eu-west-1.tfvars.json");
         fs::write(&file, "{\n\"home_region\": \"eu-west-1\",\n\"policy\": {\n\"mood\": \"plan\"}}").unwrap();
         let mut out = Vec::new();
-        assert_eq!(check(&[file], Format::Table, &mut Page::new(&mut out)).unwrap(), Exit::Failed);
+        assert_eq!(check(&[file], None, Format::Table, &mut Page::new(&mut out)).unwrap(), Exit::Failed);
         let out = String::from_utf8(out).unwrap();
         assert!(out.contains("unknown field `mood`") && out.contains("line 4"), "{out}");
     }

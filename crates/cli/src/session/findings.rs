@@ -229,6 +229,7 @@ fn poller(tenant: &Tenant, query: &Query<'_>, folder: PathBuf, token: SecretStri
         // Nothing is started by these batches.
         limits: Limits { batches: u32::MAX, ..Limits::default() },
         regions: Regions::only(query.region),
+        organization: None,
     })
 }
 

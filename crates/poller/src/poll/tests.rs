@@ -54,6 +54,7 @@ fn poller(address: &str, page_size: u32, folder: &Path) -> Poller {
         filters: Filters::default(),
         limits: Limits::default(),
         regions: Regions::new("us-east-1", "eu-west-1").unwrap(),
+        organization: None,
     }
 }
 

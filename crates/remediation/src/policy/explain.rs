@@ -30,12 +30,17 @@ pub enum Says {
 impl Policy {
     /// What the rule `rule` may do in `account`, or where no override says anything else; and what says so.
     pub fn explained(&self, rule: &str, account: Option<&AccountId>) -> Explained {
-        let by_override = account.and_then(|account| self.override_of(rule, account));
-        let by_rule = self.rules.get(rule).and_then(|policy| policy.mode);
-        match (by_override, by_rule) {
-            (Some((place, other)), _) => Explained { mode: other.0.mode, by: Says::Override(place) },
-            (None, Some(mode)) => Explained { mode, by: Says::Rule },
-            (None, None) => Explained { mode: self.mode, by: Says::Policy },
+        match account {
+            Some(account) => self.possible(&self.places, rule, account).least,
+            None => self.explained_of_rule(rule),
+        }
+    }
+
+    /// What the rule may do where no override says anything else; and what says so.
+    pub(super) fn explained_of_rule(&self, rule: &str) -> Explained {
+        match self.rules.get(rule).and_then(|policy| policy.mode) {
+            Some(mode) => Explained { mode, by: Says::Rule },
+            None => Explained { mode: self.mode, by: Says::Policy },
         }
     }
 }

@@ -44,12 +44,14 @@ impl Policy {
         }
         // Every field is named, so that a new one has to be thought of: either it is laid together here, or, as the modes
         // are, it is asked of each policy.
-        let Self { schema, paused, mode, rules, accounts, overrides, exemptions, .. } = self.clone();
+        let Self { schema, paused, mode, rules, organization, accounts, overrides, exemptions, places, .. } =
+            self.clone();
         Ok(Self {
             schema,
             paused: paused || own.paused,
             mode,
             rules,
+            organization,
             accounts,
             overrides,
             exemptions: exemptions.into_iter().chain(own.exemptions.iter().cloned()).collect(),
@@ -61,6 +63,7 @@ impl Policy {
             // No file of an operator's own pauses anything, or ends a pause.
             pauses: self.pauses.clone(),
             json: self.json.clone(),
+            places,
             narrowing: Some(Arc::clone(own)),
             stricter,
         })

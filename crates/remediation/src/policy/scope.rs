@@ -11,12 +11,13 @@ use crate::aws::AccountId;
 /// How the ID of an organization looks.
 /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html>
 const ORGANIZATION: &str = "^o-[a-z0-9]{10,32}$";
-/// How the path of an organizational unit looks, as IAM writes it, with or without a wildcard for what is below.
+/// How an organizational unit is written: its path, as in IAM, with or without a wildcard for what is below; or its ID.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
-const PATH: &str = "^o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)*\\*?$";
-/// The two, compiled once. A pattern that is none matches nothing, and a test has texts that must match.
+const UNIT: &str =
+    "^(o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)*\\*?|ou-[a-z0-9]{4,32}-[a-z0-9]{8,32})$";
+/// Compiled once. A pattern that is none matches nothing, and a test has texts that must match.
 static IS_ORGANIZATION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(ORGANIZATION).ok());
-static IS_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(PATH).ok());
+static IS_UNIT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(UNIT).ok());
 
 /// The accounts that are written to: those to which everything applies that is given. Without any of it, all that let us
 /// in.
@@ -27,9 +28,10 @@ pub struct Scope {
     #[serde(deserialize_with = "organization")]
     #[schemars(regex(pattern = ORGANIZATION))]
     pub organization: Option<String>,
-    /// Paths of organizational units, such as `o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*`. IAM holds the Lambdas to them.
-    #[serde(deserialize_with = "paths")]
-    #[schemars(with = "Option<Vec<String>>", length(min = 1), inner(regex(pattern = PATH)))]
+    /// Organizational units: IDs, each of which stands for all that is below it, too, or paths such as
+    /// `o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*`. IAM holds the Lambdas to them.
+    #[serde(deserialize_with = "units")]
+    #[schemars(with = "Option<Vec<String>>", length(min = 1), inner(regex(pattern = UNIT)))]
     pub organizational_units: Option<Vec<String>>,
     /// IDs of accounts.
     #[serde(deserialize_with = "accounts")]
@@ -63,13 +65,14 @@ fn organization<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
     }
 }
 
-fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    let paths: Option<Vec<String>> = not_empty(deserializer)?;
-    match paths.iter().flatten().find(|path| !is_like(IS_PATH.as_ref(), path)) {
-        Some(path) => Err(de::Error::custom(format!(
-            "`{path}` is no path of an organizational unit, such as o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"
+fn units<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let units: Option<Vec<String>> = not_empty(deserializer)?;
+    match units.iter().flatten().find(|unit| !is_like(IS_UNIT.as_ref(), unit)) {
+        Some(unit) => Err(de::Error::custom(format!(
+            "`{unit}` is neither the ID of an organizational unit, such as ou-ab12-11111111, nor its path, such as \
+             o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"
         ))),
-        None => Ok(paths),
+        None => Ok(units),
     }
 }
 
@@ -131,16 +134,19 @@ mod tests {
             (r#"{"organizational_units": []}"#, "an empty list in `scope`"),
             (r#"{"accounts": ["1111"]}"#, "1111"),
             (r#"{"organization": "o-*"}"#, "`o-*` is no ID of an organization"),
-            (r#"{"organizational_units": ["*"]}"#, "`*` is no path of an organizational unit"),
-            (r#"{"organizational_units": ["o-a1b2c3d4e5/*"]}"#, "is no path"),
+            (r#"{"organizational_units": ["*"]}"#, "`*` is neither the ID of an organizational unit"),
+            (r#"{"organizational_units": ["o-a1b2c3d4e5/*"]}"#, "nor its path"),
             (r#"{"account": ["111111111111"]}"#, "unknown field `account`"),
         ] {
             let error = scope(json).unwrap_err();
             assert!(error.contains(says), "{json}: {error}");
         }
-        for path in
-            ["o-a1b2c3d4e5/r-ab12/", "o-a1b2c3d4e5/r-ab12/*", "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/ou-ab12-22222222/"]
-        {
+        for path in [
+            "ou-ab12-11111111",
+            "o-a1b2c3d4e5/r-ab12/",
+            "o-a1b2c3d4e5/r-ab12/*",
+            "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/ou-ab12-22222222/",
+        ] {
             assert!(scope(&format!("{{\"organizational_units\": [\"{path}\"]}}")).is_ok(), "{path}");
         }
     }

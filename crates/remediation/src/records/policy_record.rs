@@ -3,18 +3,20 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::keys::POLICY_KEY;
 use super::pauses::PausesRecord;
-use super::{RecordError, Records, Stored, Version, hexadecimal};
+use super::{RecordError, Records, Stored, Version, hexadecimal, organization};
 use crate::policy::{Policy, PolicyError, SettingDefaults};
 
 /// An answer that comes later than this is asked for again: the process stood still meanwhile, or the machine slept.
 const FRESH: SignedDuration = SignedDuration::from_secs(30);
+/// For so long the places of accounts are taken as they were read: they are read anew every few hours anyway.
+pub(super) const PLACES_KEPT: SignedDuration = SignedDuration::from_mins(5);
 /// So often it is asked for before it counts as unread.
 const ATTEMPTS: usize = 3;
 
@@ -27,6 +29,8 @@ pub struct PolicyRecord {
     expected: Option<String>,
     /// What was read last. Who waits for a read that began after its own question takes that answer.
     last: Arc<Mutex<Option<Read>>>,
+    /// The last policy that was placed.
+    placed: Arc<Mutex<Option<Placed>>>,
     pauses: Option<PausesRecord>,
     narrowing: Option<Arc<Narrowing>>,
 }
@@ -47,6 +51,14 @@ struct Narrowed {
     both: Arc<Policy>,
 }
 
+/// A policy that takes the places of accounts from the organization, before and after it knew them.
+#[derive(Debug)]
+struct Placed {
+    at: Timestamp,
+    policy: Arc<Policy>,
+    placed: Arc<Policy>,
+}
+
 /// One read of the policy.
 #[derive(Debug)]
 struct Read {
@@ -58,7 +70,15 @@ struct Read {
 impl PolicyRecord {
     /// The policy under `key`, which nothing pauses.
     pub fn new(records: Records, key: impl Into<String>) -> Self {
-        Self { records, key: key.into(), expected: None, last: Arc::default(), pauses: None, narrowing: None }
+        Self {
+            records,
+            key: key.into(),
+            expected: None,
+            last: Arc::default(),
+            placed: Arc::default(),
+            pauses: None,
+            narrowing: None,
+        }
     }
 
     /// The policy of a deployment, under the pauses beside it.
@@ -95,10 +115,10 @@ impl PolicyRecord {
             let asked = ambient::now();
             let policy = match &self.pauses {
                 Some(record) => {
-                    let (policy, pauses) = futures::try_join!(self.read_alone(), record.read())?;
+                    let (policy, pauses) = futures::try_join!(self.read_placed(), record.read())?;
                     record.lay_over(policy, pauses).await
                 }
-                None => self.read_alone().await?,
+                None => self.read_placed().await?,
             };
             let policy = match &self.narrowing {
                 Some(narrowing) => narrowing.narrow(policy).await?,
@@ -136,6 +156,21 @@ impl PolicyRecord {
         Ok(policy)
     }
 
+    /// The policy with what is known of the organization, where it asks for that.
+    async fn read_placed(&self) -> Result<Arc<Policy>, PolicyError> {
+        let policy = self.read_alone().await?;
+        let Some(from) = policy.organization else { return Ok(policy) };
+        let mut last = self.placed.lock().await;
+        let at = ambient::now();
+        let is_good = |of: &&Placed| Arc::ptr_eq(&of.policy, &policy) && at.duration_since(of.at).abs() <= PLACES_KEPT;
+        if let Some(of) = last.as_ref().filter(is_good) {
+            return Ok(Arc::clone(&of.placed));
+        }
+        let placed = Arc::new(policy.placed(organization::places(&self.records, from, at).await.map_err(unread)?));
+        *last = Some(Placed { at, policy, placed: Arc::clone(&placed) });
+        Ok(placed)
+    }
+
     /// The digest of these bytes, where it is not the one that is expected.
     fn unexpected(&self, bytes: &[u8]) -> Option<String> {
         let found = hexadecimal(&Sha256::digest(bytes));
@@ -167,7 +202,6 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use jiff::Timestamp;
     use tempfile::TempDir;
 
     use super::*;

@@ -379,6 +379,7 @@ run "every_key_of_a_policy" {
   command = plan
 
   variables {
+    organization = {}
     policy = {
       schema = 1
       scope = {
@@ -415,7 +416,8 @@ run "every_key_of_a_policy" {
 
   assert {
     condition = jsondecode(aws_s3_object.policy.content) == {
-      schema = 1
+      organization = { max_age_days = 7 }
+      schema       = 1
       scope = {
         organization         = "o-a1b2c3d4e5"
         organizational_units = ["o-a1b2c3d4e5/r-ab12/*"]

@@ -134,11 +134,11 @@ run "no_organization" {
   expect_failures = [var.policy]
 }
 
-run "a_unit_without_its_path" {
+run "a_unit_that_is_none" {
   command = plan
 
   variables {
-    policy = { scope = { organizational_units = ["ou-ab12-11111111"] } }
+    policy = { scope = { organizational_units = ["ou-ab12"] } }
   }
 
   expect_failures = [var.policy]

@@ -1,0 +1,4 @@
+variable "external_id" {
+  type        = string
+  description = "External ID that the poller sends."
+}
