@@ -235,10 +235,10 @@ impl<R: Rule> Engine<R> {
         self.clock.now().checked_add(time).unwrap_or(Timestamp::MAX)
     }
 
-    /// Keeps something on a card without a claim: nothing is written to the resource.
-    pub(crate) async fn keep(&self, known: &Known, card: &Card) -> Result<(), RecordError> {
-        // Where somebody else was faster, the next poll says it again.
-        put(&self.records, &known.key, &known.condition, card).await.map(drop)
+    /// Keeps something on a card without a claim: nothing is written to the resource. Says whether it did: where somebody
+    /// else was faster, the next poll says it again.
+    pub(crate) async fn keep(&self, known: &Known, card: &Card) -> Result<bool, RecordError> {
+        put(&self.records, &known.key, &known.condition, card).await.map(|stored| stored.is_some())
     }
 }
 

@@ -1,8 +1,8 @@
 //! The second station: what becomes of a resource's changes. What the policy, the resource's card, the guard and the
 //! limits say; or what a person was shown.
 
-use remediation::policy::{About as Covers, Names};
-use remediation::records::{Ended, FoughtOver, HeldBack, Write};
+use remediation::policy::{About as Covers, Closed, Names};
+use remediation::records::{Ended, FoughtOver, Grace, HeldBack, Write};
 use remediation::{
     Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, SessionKind, Side, Sighting, Tags,
 };
@@ -20,6 +20,10 @@ pub(crate) struct Decided<R: Rule> {
     pub(crate) proposal: Proposal<R::Change>,
     pub(crate) sightings: Vec<Sighting>,
     pub(crate) known: Option<Known>,
+    /// The grace that its fix has, over or not.
+    pub(crate) grace: Option<Grace>,
+    /// That a change window is closed, where its changes wait for that alone.
+    pub(crate) closed: Option<Closed>,
     pub(crate) decision: Decision<R::Change>,
 }
 
@@ -91,7 +95,8 @@ impl<R: Rule> Engine<R> {
     pub(crate) async fn decide(&self, work: Work<R>, job: &Job<R::Change>) -> Decided<R> {
         let proposal = self.plan(&work.findings, &work.looked.seen);
         let decision = Decision::Settle(Verdict { outcome: Outcome::AlreadyCompliant, detail: None });
-        let mut decided = Decided { work, proposal, sightings: Vec::new(), known: None, decision };
+        let (sightings, known, grace, closed) = (Vec::new(), None, None, None);
+        let mut decided = Decided { work, proposal, sightings, known, grace, closed, decision };
         decided.decision = match self.consider(&mut decided, job).await {
             Ok(decision) => decision,
             Err(verdict) => Decision::Settle(verdict),
@@ -102,6 +107,7 @@ impl<R: Rule> Engine<R> {
     async fn consider(&self, decided: &mut Decided<R>, job: &Job<R::Change>) -> Result<Decision<R::Change>, Verdict> {
         self.heed_exemptions(decided).await?;
         if decided.proposal.changes.is_empty() {
+            self.forget_violation(decided, job).await;
             return Err(settled(&decided.proposal));
         }
         // Its region, which the finding need not know.
@@ -135,6 +141,9 @@ impl<R: Rule> Engine<R> {
         };
         if !matches!(decision, Decision::Write(..)) {
             return Ok(decision);
+        }
+        if let Some(waits) = self.wait_for_its_time(decided, job).await {
+            return Ok(Decision::Leave(waits));
         }
         let Some(known) = &decided.known else { return Ok(decision) };
         let work = &decided.work;

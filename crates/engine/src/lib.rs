@@ -13,7 +13,7 @@
 //!
 //! 1. **resolve**: a look in a session that can only read says what the resource is and how it stands.
 //! 2. **decide**: the rule plans the changes for all controls together; exemptions, the resource's card, the guard, the
-//!    mode and the limits say what becomes of them. A person's approval, or answer, stands in the mode's place.
+//!    mode, the grace, the change windows and the limits say what becomes of them. A person's approval, or answer, stands in the mode's place.
 //! 3. **claim**: who writes to the resource says so on its card first. There is one writer at a time; what was decided on
 //!    an older card is not claimed. A claim ends with the run's time, and with what the run has set going: before a claim
 //!    that nobody let go of is taken over, the rule is asked what is still under way, and the resource is looked at again.
@@ -39,6 +39,7 @@ mod cards;
 mod claim;
 mod clock;
 mod decide;
+mod grace;
 mod problems;
 mod prove;
 mod record;
@@ -52,7 +53,7 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -79,6 +80,7 @@ use workers::{About, Placed};
 use write::{CHANGED, Order, Written, is_old};
 
 pub use clock::Clock;
+pub use grace::WaitsNoMore;
 pub use undo::{Drifted, Taken, TakenBack, Undo};
 pub use workers::{Bounds, Deadline, Progress};
 
@@ -110,6 +112,8 @@ pub struct Done<C> {
     pub report: Report,
     /// The plan as it was stored; none where there was nothing to change.
     pub plan: Option<Plan<C>>,
+    /// Approvals of its resources that waited for a change window, and do no more: they can be carried out.
+    pub approvals: BTreeSet<WaitsNoMore>,
 }
 
 /// What one run is about.
@@ -135,10 +139,10 @@ struct Shown<C> {
 }
 
 /// How a person said yes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Consent {
     /// By an approval of a stored plan.
-    Approval,
+    Approval(Box<Approved>),
     /// By an answer to a command, which runs the changes itself.
     Answer,
 }
@@ -162,8 +166,13 @@ impl<C> Warrant<C> {
     fn needs(&self) -> Mode {
         match self {
             Self::Mode(_) | Self::Shown(Shown { consent: Consent::Answer, .. }) => Mode::Apply,
-            Self::Shown(Shown { consent: Consent::Approval, .. }) => Mode::Approve,
+            Self::Shown(Shown { consent: Consent::Approval(_), .. }) => Mode::Approve,
         }
+    }
+
+    /// Whether it is a person's approval.
+    fn is_approved(&self) -> bool {
+        matches!(self, Self::Shown(Shown { consent: Consent::Approval(_), .. }))
     }
 }
 
@@ -276,11 +285,14 @@ impl<R: Rule> Engine<R> {
         let checked = self.check(approval, &plan);
         let waiting = plan.resources.into_iter().filter(|planned| !planned.awaits.is_empty());
         let done = match checked {
-            Ok(()) => self.carry_out_shown(approval.id(), waiting, Consent::Approval, deadline).await,
+            Ok(()) => {
+                let consent = Consent::Approval(Box::new(approved.clone()));
+                self.carry_out_shown(approval.id(), waiting, consent, deadline).await
+            }
             Err(why) => {
                 let findings = waiting.flat_map(|planned| planned.findings).collect();
                 let report = Report::untouched(Batch::new(approval.id(), findings), Outcome::Held, &why);
-                Done { report, plan: None }
+                Done { report, plan: None, approvals: BTreeSet::new() }
             }
         };
         let report = Report { approval: Some(approved), mode: Mode::Approve, ..done.report };
@@ -329,15 +341,17 @@ impl<R: Rule> Engine<R> {
             claimed.into_iter().partition(|decided| matches!(decided.decision, Decision::Settle(_)));
         rows.extend(settled.iter().flat_map(|decided| self.rows_of(decided, &decided.decision.verdict())));
         let recorded = self.record(&job.id, mode, planned.iter().map(Decided::planned).collect()).await;
+        let approvals = planned.iter().filter_map(|decided| self.approved_before(decided)).collect();
         let (recorded, written) = self.finish(planned, recorded, &job).await;
         rows.extend(written);
-        self.done(job.id, mode, started, rows, bad_lines, recorded)
+        let done = self.done(job.id, mode, started, rows, bad_lines, recorded);
+        Done { approvals, ..done }
     }
 
     /// Lists the cards before anything is looked at: what is written in between is then seen by the claims.
     async fn list_cards(&self, findings: &[Placed], job: &Job<R::Change>) {
         let goes_on = findings.iter().filter(|placed| self.why_paused(&self.policy, &placed.finding, None).is_none());
-        let accounts: std::collections::BTreeSet<_> = goes_on.map(|placed| &placed.finding.account).collect();
+        let accounts: BTreeSet<_> = goes_on.map(|placed| &placed.finding.account).collect();
         let accounts = accounts
             .into_iter()
             .filter(|account| job.mode_for(self, account) > Mode::Off && self.policy.may_include(account));
@@ -398,11 +412,12 @@ impl<R: Rule> Engine<R> {
                 return (None, given_up.into_iter().flatten().collect());
             }
         };
-        let (written, unwritten): (Vec<_>, Vec<_>) =
+        let (written, mut unwritten): (Vec<_>, Vec<_>) =
             planned.into_iter().partition(|decided| matches!(decided.decision, Decision::Write(..)));
         if let Some(recorded) = &recorded {
             let waiting = unwritten.iter().map(|decided| self.remember_waiting(decided, job, &recorded.stored));
             futures::future::join_all(waiting).await;
+            futures::future::join_all(unwritten.iter_mut().map(|decided| self.remember_time(decided, job))).await;
         }
         let mut rows: Vec<_> = unwritten.iter().flat_map(|decided| self.unwritten(decided)).collect();
         if !written.is_empty() {
@@ -603,7 +618,7 @@ impl<R: Rule> Engine<R> {
     /// The rows of a resource's findings. One whose own control the resource complied with says so, whatever the others
     /// came to.
     fn rows_of(&self, decided: &Decided<R>, verdict: &Verdict) -> Vec<Row> {
-        let Decided { work, proposal, sightings, decision, .. } = decided;
+        let Decided { work, proposal, sightings, grace, decision, .. } = decided;
         let Work { findings, looked } = work;
         let changes = match decision {
             Decision::Write(changes, _) => summaries(changes),
@@ -621,7 +636,8 @@ impl<R: Rule> Engine<R> {
             };
             let row = ReportedFinding::unwritten(placed.finding.clone(), outcome, detail);
             let resource = Some(looked.seen.resource.clone());
-            let row = ReportedFinding { resource, notes: notes.clone(), changes: changes.clone(), ..row };
+            let (notes, changes, grace) = (notes.clone(), changes.clone(), grace.clone());
+            let row = ReportedFinding { resource, notes, changes, grace, ..row };
             Row { place: placed.place, row }
         };
         findings.iter().map(row).collect()
@@ -640,8 +656,9 @@ impl<R: Rule> Engine<R> {
         let findings = rows.into_iter().map(|row| row.row).collect();
         let report = Report::done(id, mode, started, findings, bad_lines);
         let (plan, stored) = recorded.map(|Recorded { plan, stored }| (plan, stored)).unzip();
-        let source_identity = self.sessions.other_identity();
-        Done { report: Report { plan: stored, accounts: self.account_problems(), source_identity, ..report }, plan }
+        let (accounts, source_identity) = (self.account_problems(), self.sessions.other_identity());
+        let report = Report { plan: stored, accounts, source_identity, ..report };
+        Done { report, plan, approvals: BTreeSet::new() }
     }
 
     /// What stopped all findings of an account, one line an account: in the report and in the log.

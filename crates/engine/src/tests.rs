@@ -7,6 +7,7 @@ mod policy;
 mod sessions;
 mod standstill;
 mod undo;
+mod waiting;
 
 use std::sync::Mutex;
 

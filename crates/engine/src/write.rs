@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use remediation::{Error, ErrorKind, Finding, Mode, Resource, Result, Rule, SessionKind};
+use remediation::{Error, ErrorKind, Finding, Mode, Policy, Resource, Result, Rule, SessionKind};
 use tokio::time::timeout;
 
 use crate::claim::Claimed;
@@ -146,8 +146,8 @@ impl<R: Rule> Engine<R> {
 
     /// Whether the policy, as it is now, still lets this be written.
     async fn is_still_allowed(&self, order: &Order<'_, R::Change>) -> Result<()> {
+        let Some(record) = &self.policy_record else { return self.is_in_window(order, &self.policy) };
         let Order { finding, resource, needs, .. } = *order;
-        let Some(record) = &self.policy_record else { return Ok(()) };
         match record.read().await {
             Err(error) if error.passes() => Err(Error::new("policy", ErrorKind::Transient, error.to_string())),
             Err(error) => Err(Error::stopped(error.to_string())),
@@ -155,7 +155,19 @@ impl<R: Rule> Engine<R> {
             Ok(policy) if policy.mode(&self.manifest.id, &finding.account) < needs => {
                 Err(Error::stopped("the rule's mode has changed since the plan was made".into()))
             }
-            Ok(policy) => self.in_scope(&policy, &finding.account).map_err(|error| Error::stopped(error.message)),
+            Ok(policy) => {
+                self.in_scope(&policy, &finding.account).map_err(|error| Error::stopped(error.message))?;
+                self.is_in_window(order, &policy)
+            }
         }
+    }
+
+    /// Whether the policy's change windows let it be written now. A way back is open at any time.
+    fn is_in_window(&self, order: &Order<'_, R::Change>, policy: &Policy) -> Result<()> {
+        if order.session == SessionKind::Undo {
+            return Ok(());
+        }
+        let closed = policy.closed(&self.manifest.id, &order.finding.account, self.clock.now());
+        closed.map_or(Ok(()), |closed| Err(Error::not_now("policy", closed.to_string())))
     }
 }

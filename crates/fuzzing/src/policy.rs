@@ -1,5 +1,6 @@
 //! The policy, and what is computed from it: settings, fights, the time of exemptions.
 
+use jiff::Timestamp;
 use remediation::policy::{About, Names, Places};
 use remediation::records::read;
 use remediation::{Card, Finding, Manifest, OrganizationRecord, Policy};
@@ -22,6 +23,12 @@ pub(crate) fn policy(data: &[u8]) {
         policy.mode_of_rule(&rule);
         if let Ok(account) = "222222222222".parse() {
             policy.mode(&rule, &account);
+            assert!(policy.grace_days(&rule, &account) <= 365);
+            for now in [Timestamp::UNIX_EPOCH, Timestamp::MIN, Timestamp::MAX] {
+                let next = policy.closed(&rule, &account, now).and_then(|closed| closed.next);
+                // What is next is open.
+                assert!(next.is_none_or(|next| policy.closed(&rule, &account, next.timestamp()).is_none()));
+            }
         }
         drop(policy.settings::<Map<String, Value>>(&rule));
     }

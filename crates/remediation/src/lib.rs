@@ -26,8 +26,7 @@ pub use policy::{
 pub use records::{
     AccountProblem, Approval, ApprovalError, Approved, BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError,
     COMMAND_LINE, Card, DEPLOYED_POLICY_KEY, Folder, InvalidRetention, Ledger, ORGANIZATION_KEY, OrganizationRecord,
-    PAUSES_KEY, POLICY_KEY, Plan,
-    PlannedChange, PlannedResource, PolicyOverride, PolicyRecord, REPORT_SCHEMA, RecordError, Records, Report,
-    ReportedFinding, Retention, StoredPlan, Verification,
+    PAUSES_KEY, POLICY_KEY, Plan, PlannedChange, PlannedResource, PolicyOverride, PolicyRecord, REPORT_SCHEMA,
+    RecordError, Records, Report, ReportedFinding, Retention, StoredPlan, Verification,
 };
 pub use text::{read_at_most, utf8};

@@ -4,11 +4,13 @@
 
 mod exemption;
 mod explain;
+mod grace;
 mod narrow;
 mod organization;
 mod pause;
 mod scope;
 mod text;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use serde_json::Value;
 
 use crate::aws::AccountId;
 use crate::domain::Mode;
+use windows::{ChangeWindow, Freeze};
 
 pub use exemption::{About, Exemption, Names};
 pub use explain::{Explained, Says};
@@ -30,6 +33,7 @@ pub use organization::{
 pub use pause::{LONGEST_REASON, PAUSES_SCHEMA, Pause, PauseError, Pauses, Place, Stops};
 pub use scope::Scope;
 pub use text::{PolicyError, line_at, nearest};
+pub use windows::Closed;
 
 /// The version of the policy format that this build reads.
 const POLICY_SCHEMA: u32 = 1;
@@ -57,7 +61,7 @@ pub struct Policy {
     /// What is known of accounts, by their IDs, for the overrides.
     #[serde(default)]
     accounts: BTreeMap<AccountId, Account>,
-    /// Other modes for some rules or accounts; the last that applies counts.
+    /// Other modes or graces for some rules or accounts; of each, the last that applies and says it counts.
     #[serde(default)]
     #[schemars(with = "Vec<OverrideText>")]
     overrides: Vec<Override>,
@@ -81,6 +85,18 @@ pub struct Policy {
     /// What people have stopped beside it.
     #[serde(skip)]
     pauses: Pauses,
+    /// The tags that say who owns a resource, such as `owner`: the first that it has is told where its fix waits.
+    #[serde(default, deserialize_with = "grace::tag_keys")]
+    #[schemars(length(max = 10))]
+    owner_tags: Vec<String>,
+    /// When changes may be written: at any time where none is given. A hundred at most.
+    #[serde(default, deserialize_with = "windows::a_hundred")]
+    #[schemars(with = "Vec<windows::WindowText>", length(max = 100))]
+    change_windows: Vec<ChangeWindow>,
+    /// When no change is written. A hundred at most.
+    #[serde(default, deserialize_with = "windows::a_hundred")]
+    #[schemars(with = "Vec<windows::FreezeText>", length(max = 100))]
+    freezes: Vec<Freeze>,
     /// The JSON that it was read from, to find the lines of the rules' settings in.
     #[serde(skip)]
     json: String,
@@ -102,6 +118,10 @@ struct RulePolicy {
     /// What the rule may do.
     #[serde(default)]
     mode: Option<Mode>,
+    /// For how many days it tells of a violation before it fixes it: a year's at most.
+    #[serde(default, deserialize_with = "grace::days")]
+    #[schemars(range(max = 365))]
+    grace_days: Option<u32>,
     /// The rule's own settings; the rule gives their shape and defaults.
     #[serde(default)]
     settings: Option<Value>,
@@ -119,7 +139,7 @@ struct Account {
     tags: BTreeMap<String, String>,
 }
 
-/// Another mode, where everything that is given applies: one of the rules, one of the accounts, one of the
+/// Another mode or grace, where everything that is given applies: one of the rules, one of the accounts, one of the
 /// organizational units, all of the tags.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "OverrideText")]
@@ -144,7 +164,20 @@ struct OverrideText {
     #[serde(default)]
     account_tags: BTreeMap<String, String>,
     /// What the rules may do there.
-    mode: Mode,
+    #[serde(default)]
+    mode: Option<Mode>,
+    /// For how many days they tell of a violation there before they fix it: a year's at most.
+    #[serde(default, deserialize_with = "grace::days")]
+    #[schemars(range(max = 365))]
+    grace_days: Option<u32>,
+}
+
+/// Where something applies: everything that is given must.
+struct Where<'a> {
+    rules: &'a [String],
+    accounts: &'a [AccountId],
+    organizational_units: &'a [String],
+    account_tags: &'a BTreeMap<String, String>,
 }
 
 /// How much may be changed. What is over a limit is deferred.
@@ -245,6 +278,9 @@ impl Policy {
             limits: Limits::unlimited(),
             approval_hours: default_approval_hours(),
             fight: Fight::default(),
+            owner_tags: Vec::new(),
+            change_windows: Vec::new(),
+            freezes: Vec::new(),
             scope: Scope::default(),
             pauses: Pauses::default(),
             json: "{}".into(),
@@ -299,9 +335,17 @@ impl Policy {
     /// The IDs of rules that it names, each with the line, for whoever knows which there are.
     pub fn rules_named(&self) -> Vec<(String, Option<usize>)> {
         let elsewhere = self.overrides.iter().flat_map(|other| &other.0.rules);
-        let elsewhere = elsewhere.chain(self.exemptions.iter().flat_map(Exemption::rules));
+        let elsewhere =
+            elsewhere.chain(self.exemptions.iter().flat_map(Exemption::rules)).chain(self.rules_of_windows());
         let elsewhere = elsewhere.map(|rule| (rule.clone(), text::line_of_string(&self.json, rule)));
         text::rules(&self.json).into_iter().chain(elsewhere).collect()
+    }
+}
+
+impl OverrideText {
+    fn place(&self) -> Where<'_> {
+        let Self { rules, accounts, organizational_units, account_tags, .. } = self;
+        Where { rules, accounts, organizational_units, account_tags }
     }
 }
 
@@ -312,6 +356,9 @@ impl TryFrom<OverrideText> for Override {
         let OverrideText { rules, accounts, organizational_units, account_tags, .. } = &text;
         if rules.is_empty() && accounts.is_empty() && organizational_units.is_empty() && account_tags.is_empty() {
             return Err("an override names no rule, account, organizational unit or account tag: set `mode` instead");
+        }
+        if text.mode.is_none() && text.grace_days.is_none() {
+            return Err("an override says nothing: give it a `mode`, `grace_days` or both");
         }
         Ok(Self(text))
     }

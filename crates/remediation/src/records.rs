@@ -21,7 +21,9 @@ mod fixtures;
 
 pub use approval::{APPROVAL_SCHEMA, Approval, ApprovalError, Approved};
 pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError};
-pub use card::{CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, Waiting, Write};
+pub use card::{
+    ApprovedToWait, CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, Violation, Waiting, Write,
+};
 pub use keys::{COMMAND_LINE, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, card_key, cards_of};
 pub use ledger::{HeldBack, LEDGER_SCHEMA, Ledger};
 pub use organization::{ORGANIZATION_KEY, ORGANIZATION_SCHEMA, OrganizationRecord};
@@ -29,7 +31,7 @@ pub use pauses::{change_pauses, end_all_pauses, stored_pauses};
 pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
 pub use policy_override::{OVERRIDE_SCHEMA, PolicyOverride};
 pub use policy_record::PolicyRecord;
-pub use report::{AccountProblem, REPORT_SCHEMA, Report, ReportedFinding, Verification};
+pub use report::{AccountProblem, Grace, REPORT_SCHEMA, Report, ReportedFinding, Verification};
 pub use retention::{InvalidRetention, Retention};
 pub use schema::{Record, SchemaError, read};
 pub use store::{Condition, MOST_BYTES, RecordError, Records, Stored, Version};

@@ -1,13 +1,13 @@
 //! From an S3 event to a report for each batch, or approved plan, that it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
-use engine::{Bounds, Deadline, Engine};
+use engine::{Bounds, Deadline, Done, Engine, WaitsNoMore};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
 use remediation::records::{Record as _, read};
@@ -40,6 +40,8 @@ const MOST_FINDINGS: usize = 5_000;
 /// calls the function by hand could send thousands, each of them with a report of its own.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
 const MOST_OF_EVENT: usize = 100;
+/// The most approvals that one batch takes up because a change window has opened; the next poll takes up the others.
+const MOST_APPROVALS: usize = 10;
 /// The most characters of an error that the service is told; the log and the reports have it in full.
 const MOST_OF_ERROR: usize = 8_000;
 
@@ -166,12 +168,39 @@ impl<R: Rule> Shell<R> {
             failures.push(what);
         }
         for record in records.into_iter().take(MOST_OF_EVENT) {
-            batches.push(self.process(Object::of(record), &invocation, &mut failures).await);
+            self.process_all(Object::of(record), &invocation, &mut batches, &mut failures).await;
         }
         if failures.is_empty() { Ok(Answer { batches }) } else { Err(EventError { failures }) }
     }
 
-    async fn process(&self, object: Object, invocation: &Invocation, failed: &mut Vec<String>) -> BatchAnswer {
+    /// Takes what an object holds to its report; and then, where it is a batch, the approvals of its resources for which a
+    /// change window has opened since.
+    async fn process_all(
+        &self,
+        object: Object,
+        invocation: &Invocation,
+        batches: &mut Vec<BatchAnswer>,
+        failed: &mut Vec<String>,
+    ) {
+        let (answer, approvals) = self.process(object, invocation, failed).await;
+        batches.push(answer);
+        // A card names them: no other records than approvals of this rule are taken up for that.
+        let of_rule = Folder::Approvals.of(&self.manifest.id);
+        let approvals = approvals.into_iter().filter(|of| of.approval.starts_with(&of_rule));
+        for WaitsNoMore { approval, stored_by } in approvals.take(MOST_APPROVALS) {
+            // What is put off once more waits for the next poll.
+            let object = Object { key: approval, stored_by };
+            let (answer, _) = self.process(object, invocation, &mut Vec::new()).await;
+            batches.push(answer);
+        }
+    }
+
+    async fn process(
+        &self,
+        object: Object,
+        invocation: &Invocation,
+        failed: &mut Vec<String>,
+    ) -> (BatchAnswer, BTreeSet<WaitsNoMore>) {
         let (rule, key) = (&self.manifest.id, &object.key);
         // An object of another name still gets a report: under a run of its own.
         let unnamed = || BatchId { rule: rule.clone(), run: RunId::start(), batch: 0 };
@@ -182,35 +211,36 @@ impl<R: Rule> Shell<R> {
                 tracing::error!(key, "{what}");
                 failed.push(format!("{key}: {what}"));
             };
-            let reported = if Folder::Approvals.holds(key) {
+            let done = if Folder::Approvals.holds(key) {
                 self.carry_out(&object, invocation).await
             } else {
                 self.remediate(key, invocation).await
             };
-            let report = match reported {
-                Ok(report) => {
+            let (report, approvals) = match done {
+                Ok(Done { report, approvals, .. }) => {
                     failures(&report).into_iter().for_each(&mut fail);
-                    report
+                    (report, approvals)
                 }
                 Err(Unusable { error, batch }) => {
                     fail(error.clone());
-                    match batch {
+                    let report = match batch {
                         Some((batch, outcome)) => Report::untouched(batch, outcome, &error),
                         None => Report::unreadable(id, error),
-                    }
+                    };
+                    (report, BTreeSet::new())
                 }
             };
             let stored = self.records.store_report(&report).await;
             let stored = stored.map_err(|error| fail(format!("the report could not be stored: {error}"))).ok();
             tracing::info!(report = stored, outcomes = ?report.counts, "batch done");
-            BatchAnswer { key: key.clone(), report: stored, outcomes: report.counts }
+            (BatchAnswer { key: key.clone(), report: stored, outcomes: report.counts }, approvals)
         }
         .instrument(span)
         .await
     }
 
     /// Takes a batch of findings to its report.
-    async fn remediate(&self, key: &str, invocation: &Invocation) -> Result<Report, Unusable> {
+    async fn remediate(&self, key: &str, invocation: &Invocation) -> Result<Done<R::Change>, Unusable> {
         let bytes = self.records.get_at_most(key, MOST_OF_BATCH).await.map_err(Unusable::without_batch)?;
         let batch = Batch::from_ndjson(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
         let count = batch.findings.len();
@@ -221,13 +251,13 @@ impl<R: Rule> Shell<R> {
             return Err(Unusable { error, batch: None });
         }
         match self.engine(batch.id.run, invocation).await {
-            Ok(engine) => Ok(engine.run(batch, Mode::Apply, invocation.deadline).await.report),
+            Ok(engine) => Ok(engine.run(batch, Mode::Apply, invocation.deadline).await),
             Err(error) => Err(Unusable { error: error.to_string(), batch: Some((batch, error.outcome())) }),
         }
     }
 
     /// Takes an approval, and the plan that it is of, to a report.
-    async fn carry_out(&self, object: &Object, invocation: &Invocation) -> Result<Report, Unusable> {
+    async fn carry_out(&self, object: &Object, invocation: &Invocation) -> Result<Done<R::Change>, Unusable> {
         let rule = &self.manifest.id;
         let bytes = self.records.get_at_most(&object.key, Approval::MOST_BYTES).await;
         let bytes = bytes.map_err(Unusable::without_batch)?;
@@ -245,7 +275,7 @@ impl<R: Rule> Shell<R> {
             let Approved { approval, stored_by } = &approved;
             tracing::warn!(by = approval.by, ?stored_by, "the approval was stored by somebody else than it names");
         }
-        Ok(engine.run_approved(approved, plan, invocation.deadline).await.report)
+        Ok(engine.run_approved(approved, plan, invocation.deadline).await)
     }
 
     /// An engine for one run, as the policy is now.

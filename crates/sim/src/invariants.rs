@@ -323,7 +323,9 @@ fn begins(actor: &Actor, session: &Session, rule: &str, arn: &str, change: &str,
         breaks("6: who writes has claimed", format!("the claim on {arn} is {claim}, and it is {}", world.now()));
     }
     if let Some(thing) = thing(world, arn) {
-        let allows = |policy: Option<&PolicyText>| policy.is_some_and(|policy| policy.allows(&thing, needs));
+        let allows = |policy: Option<&PolicyText>| {
+            policy.is_some_and(|of| if session.undo { of.allows_undo(&thing, needs) } else { of.allows(&thing, needs) })
+        };
         if !seen.policies_within(READ_BEFORE).any(allows) {
             breaks("11: the policy is kept to", format!("no policy lets {change} be written to {arn}"));
         }
@@ -333,6 +335,11 @@ fn begins(actor: &Actor, session: &Session, rule: &str, arn: &str, change: &str,
         let exempts = |policy: Option<&PolicyText>| policy.is_some_and(|of| of.exempt.as_ref() == Some(&thing.id));
         if seen.policies_within(DECIDED_BEFORE).all(exempts) && !session.undo {
             breaks("11: the policy is kept to", format!("{arn} is exempt"));
+        }
+        let graces = |policy: Option<&PolicyText>| policy.is_some_and(|policy| policy.grace);
+        let is_approved = matches!(seen.purposes.get(&session.name), Some(Purpose::Approval(_)));
+        if seen.policies_within(DECIDED_BEFORE).all(graces) && !session.undo && !is_approved {
+            breaks("told before it is fixed", format!("{arn} is in its grace"));
         }
         begins_within_limits(&mut seen, actor, session, step.clone());
         // A runbook does not say whether it had anything to do.

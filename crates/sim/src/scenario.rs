@@ -1,6 +1,6 @@
 //! What is to happen in a run: all of it is data, so that a run can be told, kept, and made smaller.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use remediation::Mode;
@@ -117,6 +117,12 @@ pub struct PolicyText {
     pub failure_minimum: u32,
     /// The account that is written to; all of them where none is named.
     pub account: Option<String>,
+    /// Whether there is a freeze.
+    #[serde(default)]
+    pub frozen: bool,
+    /// Whether every violation has a grace, which is longer than a run.
+    #[serde(default)]
+    pub grace: bool,
 }
 
 impl PolicyText {
@@ -128,6 +134,8 @@ impl PolicyText {
         changes_per_run: None,
         failure_minimum: 1_000,
         account: None,
+        frozen: false,
+        grace: false,
     };
 
     /// As it is stored.
@@ -138,13 +146,22 @@ impl PolicyText {
             "changes_per_account": null, "changes_per_account_per_day": null,
             "failure_minimum": self.failure_minimum});
         let scope = self.account.as_ref().map_or_else(|| json!({}), |account| json!({"accounts": [account]}));
+        let freeze = json!({"from": "2000-01-01", "to": "2199-12-31", "reason": "r"});
+        let freezes: Vec<_> = self.frozen.then_some(freeze).into_iter().collect();
+        let rules: BTreeMap<_, _> =
+            RULES.iter().map(|rule| (*rule, json!({"grace_days": u32::from(self.grace)}))).collect();
         let policy: Value = json!({"schema": 1, "mode": self.mode, "paused": self.paused, "exemptions": exemptions,
-            "limits": limits, "fight": {"fixes": 50}, "scope": scope});
+            "limits": limits, "fight": {"fixes": 50}, "scope": scope, "freezes": freezes, "rules": rules});
         policy.to_string().into_bytes()
     }
 
-    /// Whether a write that needs `mode` is let through to a thing.
+    /// Whether a fix that needs `mode` is let through to a thing.
     pub fn allows(&self, thing: &Thing, mode: Mode) -> bool {
+        !self.frozen && self.allows_undo(thing, mode)
+    }
+
+    /// Whether an undo is, which no freeze keeps back.
+    pub fn allows_undo(&self, thing: &Thing, mode: Mode) -> bool {
         let in_scope = self.account.as_ref().is_none_or(|account| *account == thing.account);
         !self.paused && self.mode >= mode && in_scope
     }
@@ -248,7 +265,8 @@ fn policy(chance: &Chance, things: &[Thing]) -> PolicyText {
     let exempt = chance.strikes(150).then(|| chance.pick(things).id.clone());
     let account = chance.strikes(100).then(|| (*chance.pick(&ACCOUNTS)).to_owned());
     let paused = chance.strikes(120);
-    PolicyText { mode, paused, exempt, changes_per_run: limit, failure_minimum: 10, account }
+    let (frozen, grace) = (chance.strikes(80), chance.strikes(80));
+    PolicyText { mode, paused, exempt, changes_per_run: limit, failure_minimum: 10, account, frozen, grace }
 }
 
 /// A pause, the end of all of them, or a list of them that cannot be read.

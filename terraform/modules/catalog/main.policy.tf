@@ -14,14 +14,16 @@ locals {
 
   policy_keys = {
     # The central module writes `organization` itself
-    policy     = setsubtract(keys(local.schema.properties), ["organization"])
-    rules      = keys(local.schema["$defs"].RulePolicy.properties)
-    accounts   = keys(local.schema["$defs"].Account.properties)
-    overrides  = keys(local.schema["$defs"].Override.properties)
-    exemptions = keys(local.schema["$defs"].Exemption.properties)
-    limits     = keys(local.schema["$defs"].Limits.properties)
-    fight      = keys(local.schema["$defs"].Fight.properties)
-    scope      = try(keys(local.schema["$defs"].Scope.properties), [])
+    policy         = setsubtract(keys(local.schema.properties), ["organization"])
+    rules          = keys(local.schema["$defs"].RulePolicy.properties)
+    accounts       = keys(local.schema["$defs"].Account.properties)
+    overrides      = keys(local.schema["$defs"].Override.properties)
+    exemptions     = keys(local.schema["$defs"].Exemption.properties)
+    limits         = keys(local.schema["$defs"].Limits.properties)
+    fight          = keys(local.schema["$defs"].Fight.properties)
+    scope          = try(keys(local.schema["$defs"].Scope.properties), [])
+    change_windows = keys(local.schema["$defs"].ChangeWindow.properties)
+    freezes        = keys(local.schema["$defs"].Freeze.properties)
   }
 
   setting_schemas = {

@@ -19,7 +19,7 @@ locals {
   # A rule that is off can still be switched on somewhere by an override
   polled = {
     for id, mode in local.modes : id => mode != "off" || anytrue([
-      for override in local.policy.overrides : override.mode != "off" && (length(override.rules) == 0 || contains(override.rules, id))
+      for override in local.policy.overrides : coalesce(override.mode, "off") != "off" && (length(override.rules) == 0 || contains(override.rules, id))
     ])
   }
 
@@ -28,6 +28,8 @@ locals {
       for key in ["settings"] : key => {
         for name, value in local.policy.rules[id].settings : name => try(tonumber(value), tobool(value), value) if value != null
       } if try(length(local.policy.rules[id].settings), 0) > 0
+      }, {
+      for key, value in { grace_days = try(local.policy.rules[id].grace_days, null) } : key => value if value != null
     })
   }
 
@@ -37,11 +39,14 @@ locals {
       scope          = local.scope
       organization   = var.organization == null ? null : { max_age_days = var.organization.max_age_days }
       accounts       = { for id, account in local.policy.accounts : id => { for key, value in account : key => value if length(value) > 0 } }
-      overrides      = [for override in local.policy.overrides : { for key, value in override : key => value if length(value) > 0 }]
+      overrides      = [for override in local.policy.overrides : { for key, value in override : key => value if value != null && try(length(value), 1) > 0 }]
       exemptions     = [for exemption in local.policy.exemptions : { for key, value in exemption : key => value if try(length(value), 0) > 0 }]
       limits         = { for key, value in local.policy.limits : key => value if value != null }
       approval_hours = local.policy.approval_hours
       fight          = { for key, value in local.policy.fight : key => value if value != null }
+      owner_tags     = local.policy.owner_tags
+      change_windows = [for window in local.policy.change_windows : { for key, value in window : key => value if try(length(value), 0) > 0 }]
+      freezes        = [for freeze in local.policy.freezes : { for key, value in freeze : key => value if try(length(value), 0) > 0 }]
     } : key => part if part != null && try(length(part), 1) > 0
   }
 }

@@ -34,12 +34,12 @@ variable "policy" {
 
   validation {
     condition = alltrue(flatten([
-      for place in ["rules", "accounts", "overrides", "exemptions"] : try([
+      for place in ["rules", "accounts", "overrides", "exemptions", "change_windows", "freezes"] : try([
         for entry in var.policy[place] : [for key in try(keys(entry), []) : contains(module.catalog.policy_keys[place], key)]
       ], [])
     ]))
     error_message = "Unknown in the policy: ${join("; ", flatten([
-      for place in ["rules", "accounts", "overrides", "exemptions"] : try([
+      for place in ["rules", "accounts", "overrides", "exemptions", "change_windows", "freezes"] : try([
         for name, entry in var.policy[place] : [
           for key in try(keys(entry), []) :
           "${place}.${name}.${key} (known there: ${join(", ", module.catalog.policy_keys[place])})"
@@ -124,18 +124,18 @@ variable "policy" {
 
   validation {
     condition = length(setsubtract(
-      concat(try(keys(var.policy.rules), []), flatten([for of in try(var.policy.overrides, []) : try([for name in of.rules : name], [])]), flatten([for of in try(var.policy.exemptions, []) : try([for name in of.rules : name], [])])),
+      concat(try(keys(var.policy.rules), []), flatten([for of in try(var.policy.overrides, []) : try([for name in of.rules : name], [])]), flatten([for place in ["exemptions", "change_windows", "freezes"] : [for of in try(var.policy[place], []) : try([for name in of.rules : name], [])]])),
       keys(var.rules),
     )) == 0
     error_message = "The policy names rules that are not enabled: ${join(", ", setsubtract(
-      concat(try(keys(var.policy.rules), []), flatten([for of in try(var.policy.overrides, []) : try([for name in of.rules : name], [])]), flatten([for of in try(var.policy.exemptions, []) : try([for name in of.rules : name], [])])),
+      concat(try(keys(var.policy.rules), []), flatten([for of in try(var.policy.overrides, []) : try([for name in of.rules : name], [])]), flatten([for place in ["exemptions", "change_windows", "freezes"] : [for of in try(var.policy[place], []) : try([for name in of.rules : name], [])]])),
       keys(var.rules),
     ))}. The enabled rules are ${join(", ", keys(var.rules))}."
   }
 
   validation {
     condition = alltrue([
-      for account in concat(try(keys(var.policy.accounts), []), flatten([for of in try(var.policy.overrides, []) : try([for name in of.accounts : name], [])]), flatten([for of in try(var.policy.exemptions, []) : try([for name in of.accounts : name], [])])) :
+      for account in concat(try(keys(var.policy.accounts), []), flatten([for of in try(var.policy.overrides, []) : try([for name in of.accounts : name], [])]), flatten([for place in ["exemptions", "change_windows", "freezes"] : [for of in try(var.policy[place], []) : try([for name in of.accounts : name], [])]])) :
       can(regex("^[0-9]{12}$", account))
     ])
     error_message = "An account must be an ID of 12 digits, in quotes."
@@ -152,6 +152,63 @@ variable "policy" {
       anytrue([for where in ["rules", "accounts", "organizational_units", "account_tags"] : try(length(override[where]) > 0, false)])
     ])
     error_message = "An override must say where it applies: rules, accounts, organizational_units or account_tags."
+  }
+
+  validation {
+    condition = alltrue([
+      for override in try([for override in var.policy.overrides : override], []) : try(override.mode, null) != null || try(override.grace_days, null) != null
+    ])
+    error_message = "An override must give a mode, grace_days or both."
+  }
+
+  validation {
+    condition = alltrue([
+      for days in concat(try([for rule in var.policy.rules : try(rule.grace_days, null)], []), try([for override in var.policy.overrides : try(override.grace_days, null)], [])) :
+      days == null ? true : try(days >= 0 && days <= 365 && floor(days) == days, false)
+    ])
+    error_message = "grace_days must be a whole number from 0 to 365."
+  }
+
+  validation {
+    condition     = try(var.policy.owner_tags, null) == null ? true : can([for key in var.policy.owner_tags : regex("[^ ]", key)]) && try(length(var.policy.owner_tags) <= 10, false)
+    error_message = "owner_tags must be a list of at most 10 keys of tags."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for window in try([for window in var.policy.change_windows : window], []) : [
+        [for day in try([for day in window.days : day], []) : contains(["mon", "tue", "wed", "thu", "fri", "sat", "sun"], day)],
+        can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]$", window.from)),
+        can(regex("^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", window.to)),
+        try(window.from != window.to, false),
+      ]
+    ]))
+    error_message = "A change window must begin and end at times such as 09:00 that are not the same, on days such as mon."
+  }
+
+  # Which time zones there are, Terraform does not know: `autoremediate policy check` does
+  validation {
+    condition = alltrue([
+      for zone in flatten([for place in ["change_windows", "freezes"] : try([for of in var.policy[place] : try(of.time_zone, null)], [])]) :
+      zone == null ? true : can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", zone))
+    ])
+    error_message = "A time zone must be an IANA name, such as Europe/Berlin or UTC."
+  }
+
+  validation {
+    condition = alltrue([
+      for freeze in try([for freeze in var.policy.freezes : freeze], []) :
+      try(timecmp(
+        length(freeze.from) == 10 ? "${freeze.from}T00:00:00Z" : "${freeze.from}:00Z",
+        length(freeze.to) == 10 ? "${freeze.to}T23:59:59Z" : "${freeze.to}:00Z",
+      ) < 0 && trimspace(freeze.reason) != "", false)
+    ])
+    error_message = "A freeze must have a reason, and begin before it ends: on days such as 2026-12-20, or at times such as 2026-12-20T18:00."
+  }
+
+  validation {
+    condition     = alltrue([for place in ["change_windows", "freezes"] : try(length(var.policy[place]), 0) <= 100])
+    error_message = "There can be at most 100 change windows and 100 freezes."
   }
 
   validation {

@@ -210,7 +210,11 @@ fn rule_schema(rule: &LoadedRule, settings: &Schema) -> Value {
     json!({
         "description": rule.manifest.title,
         "type": "object",
-        "properties": {"mode": {"$ref": "#/$defs/RulePolicy/properties/mode"}, "settings": settings},
+        "properties": {
+            "mode": {"$ref": "#/$defs/RulePolicy/properties/mode"},
+            "grace_days": {"$ref": "#/$defs/RulePolicy/properties/grace_days"},
+            "settings": settings,
+        },
         "additionalProperties": false,
     })
 }

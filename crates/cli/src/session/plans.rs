@@ -133,7 +133,7 @@ impl<R: Rule> PlanOf<R> {
         let (mut resources, mut looked) = (Vec::new(), None);
         if !taken.only.is_empty() {
             let show = Undo::Show { drifted };
-            let Done { report, plan } = engine.undo(id.clone(), taken.clone(), &show, Deadline::never()).await;
+            let Done { report, plan, .. } = engine.undo(id.clone(), taken.clone(), &show, Deadline::never()).await;
             resources = plan.map(|plan| plan.resources).unwrap_or_default();
             looked = Some(report);
         }

@@ -107,7 +107,7 @@ impl<R: Rule> Remediate for Arc<Engine<R>> {
 
     fn plan(&self, batch: Batch) -> BoxFuture<'_, serde_json::Result<Planned>> {
         Box::pin(async move {
-            let Done { report, plan } = Engine::run(self, batch, Mode::Plan, Deadline::never()).await;
+            let Done { report, plan, .. } = Engine::run(self, batch, Mode::Plan, Deadline::never()).await;
             let plan = plan.map(|plan| PlanOf::new(Arc::clone(self), plan)).transpose()?;
             Ok(Planned { report, plan: plan.map(|plan| Box::new(plan) as Box<dyn PlanInHand>) })
         })

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::fake::manifest;
 use remediation::{Approval, Guard, POLICY_KEY};
 
 /// A policy in which every rule applies, with these keys beside.
@@ -103,7 +104,7 @@ const BY: &str = "paused by arn:aws:sts::1:who until somebody resumes it: ticket
 async fn a_pause_holds_what_it_is_of_unseen_and_lets_all_else_go_on() {
     for (stops, held) in [
         (json!({}), vec![0, 1, 2]),
-        (json!({"rules": [super::manifest().id]}), vec![0, 1, 2]),
+        (json!({"rules": [manifest().id]}), vec![0, 1, 2]),
         (json!({"accounts": [TWO]}), vec![2]),
         (json!({"regions": ["eu-west-2"]}), vec![1]),
         (json!({"regions": [REGION], "accounts": [ONE]}), vec![0]),

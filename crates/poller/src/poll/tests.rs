@@ -697,7 +697,7 @@ const ACCOUNTS: [&str; 5] = [ACCOUNT, "333333333333", "12345", "", "-"];
 
 /// The answer that these rows should get, by the words of the specification.
 fn expected(rows: &[(usize, usize, u8)], is_home: bool) -> (Answer, BTreeSet<(String, bool, String)>) {
-    let mut answer = Answer::new("open-door", RunId::start());
+    let mut answer = Answer::new("open-door", RunId::start(), Filters::default());
     let mut kept = BTreeSet::new();
     for (region, account, resource) in rows {
         answer.received += 1;

@@ -101,8 +101,10 @@ impl Error {
             (None, SdkError::ConstructionFailure(_)) => (ErrorKind::Permanent, None),
             (None, _) => (ErrorKind::Transient, Some(LATER.into())),
         };
-        let elsewhere = response.and_then(|response| elsewhere::region(code.as_deref(), said.unwrap_or_default(), response));
-        let clock = response.filter(|_| codes::is_of_clock(code.as_deref(), said.unwrap_or_default())).and_then(clock::off);
+        let elsewhere =
+            response.and_then(|response| elsewhere::region(code.as_deref(), said.unwrap_or_default(), response));
+        let clock =
+            response.filter(|_| codes::is_of_clock(code.as_deref(), said.unwrap_or_default())).and_then(clock::off);
         let what = match (code.as_deref(), said) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
@@ -266,7 +268,10 @@ mod tests {
                        with an explicit deny in a service control policy.";
         for (said, expected) in [
             (format!("{refusal} Encoded authorization failure message: {}", "x7Qa".repeat(1000)), refusal.to_owned()),
-            (format!("{refusal} Encoded authorization failure message: abc What else it says."), format!("{refusal} What else it says.")),
+            (
+                format!("{refusal} Encoded authorization failure message: abc What else it says."),
+                format!("{refusal} What else it says."),
+            ),
             (format!("Encoded authorization failure message: abc"), String::new()),
             (refusal.to_owned(), refusal.to_owned()),
         ] {

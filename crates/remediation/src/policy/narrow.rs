@@ -7,7 +7,8 @@
 //! differs is refused by name.
 //!
 //! An emergency is no narrowing: [`Policy::lifted`] is the deployment's policy without what keeps an operator from
-//! writing at once, the pauses and the modes. What must not be touched at all stays untouched.
+//! writing at once, the pauses, the modes, the graces and the change windows. What must not be touched at all stays
+//! untouched.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,8 +45,9 @@ impl Policy {
         }
         // Every field is named, so that a new one has to be thought of: either it is laid together here, or, as the modes
         // are, it is asked of each policy.
-        let Self { schema, paused, mode, rules, organization, accounts, overrides, exemptions, places, .. } =
-            self.clone();
+        let Self {
+            schema, paused, mode, rules, organization, accounts, overrides, exemptions, owner_tags, places, ..
+        } = self.clone();
         Ok(Self {
             schema,
             paused: paused || own.paused,
@@ -58,10 +60,13 @@ impl Policy {
             limits: self.limits.narrowed_by(own.limits),
             approval_hours: self.approval_hours.min(own.approval_hours),
             fight: self.fight.narrowed_by(own.fight),
+            owner_tags: if owner_tags.is_empty() { own.owner_tags.clone() } else { owner_tags },
             // Each of the two is asked for its own.
             scope: self.scope.clone(),
             // No file of an operator's own pauses anything, or ends a pause.
             pauses: self.pauses.clone(),
+            change_windows: self.change_windows.clone(),
+            freezes: self.freezes.clone(),
             json: self.json.clone(),
             places,
             narrowing: Some(Arc::clone(own)),
@@ -79,6 +84,12 @@ impl Policy {
             let (here, own) = (self.mode_of_rule(rule), own.mode_of_rule(rule));
             if own > here {
                 wider.push(format!("the mode of {rule} ({here}, not {own})"));
+            }
+        }
+        for (rule, own) in own.rules.iter().filter_map(|(rule, of)| Some((rule, of.grace_days?))) {
+            let here = self.grace_days_of_rule(rule);
+            if own < here {
+                wider.push(format!("the grace of {rule} ({here} days, not {own})"));
             }
         }
         let (here, limits) = (self.limits, own.limits);
@@ -111,14 +122,21 @@ impl Policy {
         wider
     }
 
-    /// The same policy with nothing paused and every rule in mode `apply`, for an emergency. Exemptions, limits, guards
-    /// and the rules' settings stay.
+    /// The same policy with nothing paused and every rule in mode `apply`, at any time and without grace, for an
+    /// emergency. Exemptions, limits, guards and the rules' settings stay.
     #[must_use]
     pub fn lifted(&self) -> Self {
-        let mut lifted =
-            Self { paused: false, pauses: Pauses::default(), mode: Mode::Apply, overrides: Vec::new(), ..self.clone() };
+        let mut lifted = Self {
+            paused: false,
+            pauses: Pauses::default(),
+            mode: Mode::Apply,
+            overrides: Vec::new(),
+            change_windows: Vec::new(),
+            freezes: Vec::new(),
+            ..self.clone()
+        };
         for rule in lifted.rules.values_mut() {
-            rule.mode = None;
+            (rule.mode, rule.grace_days) = (None, None);
         }
         lifted
     }
@@ -187,6 +205,8 @@ mod tests {
     use crate::aws::AccountId;
 
     const RULES: [&str; 3] = ["open-door", "sealed-door", "window"];
+    /// A moment of the freezes.
+    const FROZEN: &str = "2026-06-01T00:00:00Z";
     const ACCOUNTS: [&str; 3] = ["111111111111", "222222222222", "333333333333"];
 
     /// The settings of every rule of these tests.
@@ -323,15 +343,19 @@ mod tests {
     }
 
     #[test]
-    fn lifted_nothing_but_the_pause_and_the_modes_is_gone() {
+    fn lifted_nothing_but_what_keeps_from_writing_at_once_is_gone() {
         let strict = policy(&json!({"paused": true, "mode": "off", "limits": {"changes_per_run": 3},
-            "rules": {"window": {"mode": "plan", "settings": {"days": 60, "guard_use": "hold"}}},
+            "freezes": [{"from": "2026-01-01", "to": "2026-12-31", "reason": "r"}],
+            "change_windows": [{"from": "01:00", "to": "02:00"}],
+            "rules": {"window": {"mode": "plan", "grace_days": 7, "settings": {"days": 60, "guard_use": "hold"}}},
             "overrides": [{"accounts": ["111111111111"], "mode": "off"}],
             "exemptions": [{"rules": ["window"], "reason": "r", "owner": "o"}]}));
         let lifted = strict.lifted();
         assert!(!lifted.paused);
         for rule in RULES {
             assert_eq!(lifted.mode(rule, &account(ACCOUNTS[0])), Mode::Apply);
+            assert_eq!(lifted.grace_days(rule, &account(ACCOUNTS[0])), 0);
+            assert_eq!(lifted.closed(rule, &account(ACCOUNTS[0]), FROZEN.parse().unwrap()), None);
         }
         assert_eq!((lifted.limits, lifted.exemptions().len()), (strict.limits, 1));
         let settings = Settings { days: 60, guard_use: Guard::Hold, ..Settings::default() };
@@ -368,6 +392,7 @@ mod tests {
                 0..3,
             ),
             overrides in prop::collection::vec(an_override(), 0..3),
+            (grace, freeze) in (prop::option::of(0..9_u32), any::<bool>()),
             prod in prop::sample::subsequence(ACCOUNTS.to_vec(), 0..3),
             exempt in prop::sample::subsequence(RULES.to_vec(), 0..3),
             limits in prop::collection::vec(prop::option::of(0..9_u32), 5),
@@ -377,13 +402,15 @@ mod tests {
             let mut of = serde_json::Map::new();
             for (rule, (mode, guard)) in rules {
                 let settings = guard.map(|guard| json!({"guard_use": guard}));
-                of.insert(rule.to_owned(), json!({"mode": mode, "settings": settings}));
+                of.insert(rule.to_owned(), json!({"mode": mode, "settings": settings, "grace_days": grace}));
             }
             let prod: serde_json::Map<_, _> =
                 prod.into_iter().map(|id| (id.to_owned(), json!({"tags": {"env": "prod"}}))).collect();
             let exempt: Vec<_> =
                 exempt.into_iter().map(|rule| json!({"rules": [rule], "reason": "r", "owner": "o"})).collect();
-            json!({"mode": mode, "paused": paused, "rules": of, "overrides": overrides, "accounts": prod,
+            let freezes = json!({"from": "2026-01-01", "to": "2026-12-31", "reason": "r", "accounts": [ACCOUNTS[0]]});
+            let freezes: Vec<_> = freeze.then_some(freezes).into_iter().collect();
+            json!({"mode": mode, "paused": paused, "freezes": freezes, "rules": of, "overrides": overrides, "accounts": prod,
                 "exemptions": exempt, "approval_hours": hours, "fight": {"window_days": days, "fixes": fixes},
                 "limits": {"changes_per_run": limits[0], "changes_per_rule": limits[1],
                     "changes_per_account": limits[2], "changes_per_account_per_day": limits[3],
@@ -413,6 +440,9 @@ mod tests {
                     prop_assert!(both.mode_of_rule(rule) <= one.mode_of_rule(rule));
                     for id in ACCOUNTS {
                         prop_assert!(both.mode(rule, &account(id)) <= one.mode(rule, &account(id)), "{rule} in {id}");
+                        prop_assert!(both.grace_days(rule, &account(id)) >= one.grace_days(rule, &account(id)));
+                        let closed = |policy: &Policy| policy.closed(rule, &account(id), FROZEN.parse().unwrap()).is_some();
+                        prop_assert!(closed(&both) || !closed(one));
                     }
                     if one.rules.get(rule).is_some_and(|of| of.settings.is_some()) {
                         let guard = |policy: &Policy| policy.settings::<Settings>(rule).unwrap().guard_use;

@@ -19,7 +19,7 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Account, Explained, Override, OverrideText, Policy, Says, text};
+use super::{Account, Explained, Override, OverrideText, Policy, Says, Where, text};
 use crate::aws::AccountId;
 use crate::domain::Mode;
 
@@ -257,9 +257,9 @@ impl Places {
     }
 }
 
-/// Whether an override applies.
+/// Whether something applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Applies {
+pub(super) enum Applies {
     No,
     /// It cannot be told, for this reason.
     Perhaps(String),
@@ -278,6 +278,16 @@ pub(super) struct Possible {
     pub(super) least: Explained,
     most: Mode,
     /// Why there is more than one.
+    why: Option<String>,
+}
+
+/// What the overrides say of one thing, from the last of them on, until one surely applies.
+pub(super) struct Said<T> {
+    /// What those say of which it cannot be told whether they apply.
+    pub(super) perhaps: Vec<T>,
+    /// What the first one says that surely applies.
+    pub(super) surely: Option<T>,
+    /// Why it cannot be told.
     why: Option<String>,
 }
 
@@ -319,25 +329,42 @@ impl Policy {
         self.accounts.values().flat_map(|account| &account.organizational_units).any(|of| of == unit)
     }
 
-    /// From the last override on, until one surely applies.
+    /// The modes that are possible, by the overrides and without them.
     pub(super) fn possible(&self, places: &Places, rule: &str, account: &AccountId) -> Possible {
-        let (mut modes, mut why) = (Vec::new(), None);
-        for (place, Override(other)) in self.overrides.iter().enumerate().rev() {
-            let explained = Explained { mode: other.mode, by: Says::Override(place) };
-            match self.applies(other, places, rule, account) {
-                Applies::No => {}
-                Applies::Perhaps(reason) => {
-                    modes.push(explained);
-                    why.get_or_insert(reason);
-                }
-                Applies::Yes => return Possible::of(modes, explained, why),
-            }
-        }
-        Possible::of(modes, self.explained_of_rule(rule), why)
+        let mode = |place, other: &OverrideText| Some(Explained { mode: other.mode?, by: Says::Override(place) });
+        let Said { perhaps, surely, why } = self.said(places, rule, account, mode);
+        let surely = surely.unwrap_or_else(|| self.explained_of_rule(rule));
+        let all = || perhaps.iter().copied().chain([surely]);
+        let least = all().min_by_key(|of| of.mode).unwrap_or(surely);
+        Possible { least, most: all().map(|of| of.mode).max().unwrap_or(surely.mode), why }
     }
 
-    fn applies(&self, other: &OverrideText, places: &Places, rule: &str, account: &AccountId) -> Applies {
-        let OverrideText { rules, accounts, organizational_units, account_tags, .. } = other;
+    /// What the overrides say of one thing, each with its place in the list.
+    pub(super) fn said<T>(
+        &self,
+        places: &Places,
+        rule: &str,
+        account: &AccountId,
+        says: impl Fn(usize, &OverrideText) -> Option<T>,
+    ) -> Said<T> {
+        let (mut perhaps, mut why) = (Vec::new(), None);
+        for (place, Override(other)) in self.overrides.iter().enumerate().rev() {
+            let Some(says) = says(place, other) else { continue };
+            match self.applies(&other.place(), places, rule, account) {
+                Applies::No => {}
+                Applies::Perhaps(reason) => {
+                    perhaps.push(says);
+                    why.get_or_insert(reason);
+                }
+                Applies::Yes => return Said { perhaps, surely: Some(says), why },
+            }
+        }
+        Said { perhaps, surely: None, why }
+    }
+
+    /// Whether something that is meant for some rules and accounts is for these.
+    pub(super) fn applies(&self, to: &Where<'_>, places: &Places, rule: &str, account: &AccountId) -> Applies {
+        let Where { rules, accounts, organizational_units, account_tags } = *to;
         if !(rules.is_empty() || rules.iter().any(|of| of == rule))
             || !(accounts.is_empty() || accounts.contains(account))
         {
@@ -387,15 +414,6 @@ fn has_tag(key: &str, value: &str, given: Option<&Account>, places: &Places, acc
         }
         Ok(_) => Applies::Perhaps(format!("the accounts' tags `{}` have not been read", brief(key))),
         Err(why) => Applies::Perhaps(why),
-    }
-}
-
-impl Possible {
-    /// Of the modes that perhaps hold, and of the one that does where none of them does.
-    fn of(perhaps: Vec<Explained>, surely: Explained, why: Option<String>) -> Self {
-        let all = || perhaps.iter().copied().chain([surely]);
-        let least = all().min_by_key(|of| of.mode).unwrap_or(surely);
-        Self { least, most: all().map(|of| of.mode).max().unwrap_or(surely.mode), why }
     }
 }
 

@@ -269,3 +269,49 @@ fn a_policy_that_cannot_be_read_for_a_moment_defers_and_any_other_error_holds() 
     assert_eq!((unread(true).outcome(), unread(false).outcome()), (Outcome::Deferred, Outcome::Held));
     assert_eq!(policy("\"pausd\": true").unwrap_err().outcome(), Outcome::Held);
 }
+
+#[test]
+fn of_mode_and_grace_the_last_override_that_says_it_counts() {
+    let policy = policy(
+        r#""mode": "apply", "rules": {"a": {"grace_days": 3}},
+        "overrides": [{"accounts": ["111111111111"], "mode": "approve", "grace_days": 14},
+            {"rules": ["a"], "grace_days": 0}, {"rules": ["a", "b"], "mode": "plan"}]"#,
+    )
+    .unwrap();
+    let of = |rule: &str, account: &str| {
+        let account = account.parse().unwrap();
+        (policy.mode(rule, &account), policy.grace_days(rule, &account))
+    };
+    let two = "222222222222";
+    assert_eq!((of("a", ONE), of("a", two)), ((Mode::Plan, 0), (Mode::Plan, 0)));
+    assert_eq!((of("b", ONE), of("b", two)), ((Mode::Plan, 14), (Mode::Plan, 0)));
+    assert_eq!((of("c", ONE), of("c", two)), ((Mode::Approve, 14), (Mode::Apply, 0)));
+}
+
+#[test]
+fn a_grace_that_cannot_be_is_refused_with_its_line() {
+    let many = format!(r#""owner_tags": [{}]"#, vec![r#""a""#; 11].join(","));
+    for (keys, says) in [
+        (
+            r#""overrides": [{"rules": ["a"]}]"#,
+            "an override says nothing: give it a `mode`, `grace_days` or both at line",
+        ),
+        (r#""rules": {"a": {"grace_days": 366}}"#, "expected a whole number from 0 to 365 at line"),
+        (r#""rules": {"a": {"grace_days": 1.5}}"#, "expected a whole number from 0 to 365 at line"),
+        (r#""rules": {"a": {"grace_days": -1}}"#, "expected a whole number from 0 to 365 at line"),
+        (r#""owner_tags": [" "]"#, "an owner's tag has no name at line"),
+        (&many, "11 tags are more than the 10"),
+    ] {
+        let error = policy(keys).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn the_owner_is_who_the_first_of_the_tags_names() {
+    let policy = policy(r#""owner_tags": ["Owner", "team"]"#).unwrap();
+    let tags = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+    assert_eq!(policy.owner(&tags(&[("team", "b"), ("Owner", "a")])), Some("a"));
+    assert_eq!(policy.owner(&tags(&[("team", "b"), ("owner", "a")])), Some("b"));
+    assert_eq!(policy.owner(&tags(&[])), None);
+}

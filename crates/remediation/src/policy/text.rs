@@ -174,7 +174,7 @@ pub fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> O
 }
 
 /// A whole number of this range; as a visitor, so that its error has the number's own line.
-struct WholeNumber(RangeInclusive<u32>);
+pub(super) struct WholeNumber(pub(super) RangeInclusive<u32>);
 
 impl Visitor<'_> for WholeNumber {
     type Value = u32;
@@ -186,6 +186,25 @@ impl Visitor<'_> for WholeNumber {
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<u32, E> {
         let fits = u32::try_from(number).ok().filter(|number| self.0.contains(number));
         fits.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+}
+
+/// A whole number of a range, or nothing.
+pub(super) struct Optional(pub(super) WholeNumber);
+
+impl<'de> Visitor<'de> for Optional {
+    type Value = Option<u32>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<Option<u32>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u32>, D::Error> {
+        deserializer.deserialize_u32(self.0).map(Some)
     }
 }
 

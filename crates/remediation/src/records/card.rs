@@ -1,5 +1,5 @@
 //! The card of a resource: the one small object that is kept for it. Who may write to the resource now, what we did to
-//! it, what waits for a person, and what an undo put back.
+//! it, since when it violates, what waits for a person, and what an undo put back.
 //!
 //! A card is only ever written on condition that it is still as it was read, or that there is none yet. Who has put a
 //! claim on it so is the one writer of that resource until the claim is released or its time is up.
@@ -17,6 +17,9 @@ use crate::policy::Fight;
 pub const CARD_SCHEMA: u32 = 1;
 /// So many writes are remembered; older ones are forgotten first.
 const REMEMBERED: usize = 50;
+/// A violation that nobody has seen for so long counts as over.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(30 * 24);
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is kept of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +42,15 @@ pub struct Card {
     /// The plan that waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
+    /// The approval that waits for a change window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<ApprovedToWait>,
     /// That an undo has put it back, so that runs leave it alone for a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exempt: Option<Exempt>,
+    /// Since when it violates, where its fix has a grace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub violation: Option<Violation>,
     /// What no other version of this card has, so that its ETag never comes back.
     nonce: Uuid,
 }
@@ -125,6 +134,32 @@ pub struct Waiting {
     pub since: Timestamp,
 }
 
+/// An approval that met a closed change window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovedToWait {
+    /// The key of the plan that was approved.
+    pub plan: String,
+    /// When it expires.
+    pub until: Timestamp,
+    /// Who stored it, as [`Approved`](super::Approved) says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_by: Option<String>,
+}
+
+/// A violation that is told before it is fixed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Violation {
+    /// When a look of ours saw it first.
+    pub first_seen: Timestamp,
+    /// When one saw it last, to a day.
+    pub last_seen: Timestamp,
+    /// Who owns the resource, by its tags at the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
 /// That runs leave a resource alone for a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,7 +203,9 @@ impl Card {
             writes: Vec::new(),
             fought_over: None,
             waiting: None,
+            approved: None,
             exempt: None,
+            violation: None,
             nonce: ambient::uuid_v4(),
         }
     }
@@ -283,7 +320,10 @@ impl Card {
     /// The same with what came of `write`, and still claimed: what it has set going may not have ended.
     #[must_use]
     pub fn hold(mut self, write: Write) -> Self {
-        self.waiting = None;
+        (self.waiting, self.approved) = (None, None);
+        if write.ended == Ended::Proved {
+            self.violation = None;
+        }
         let since = self.claim.as_ref().map_or(Timestamp::MIN, |claim| claim.since);
         self.remember(Write { at: write.at.max(since), ..write });
         self
@@ -313,12 +353,35 @@ impl Card {
         (fixes.len() as u64 >= u64::from(fight.fixes)).then(|| FoughtOver { since: now, reports: reports() })
     }
 
+    /// The violation that goes on at `now`. One that nobody has seen for a month counts as over, as does one that a clock
+    /// has seen that was wrong by more than a day.
+    pub fn violation(&self, now: Timestamp) -> Option<&Violation> {
+        let goes_on = |of: &&Violation| {
+            let since = now.duration_since(of.last_seen);
+            of.first_seen <= of.last_seen && since <= FORGOTTEN && since >= -A_DAY
+        };
+        self.violation.as_ref().filter(goes_on)
+    }
+
     /// What was written after `run` had, or may have been, and was not taken back: the newest first. A run of which
     /// nothing is in force has left nothing to take back.
     pub fn written_after(&self, run: RunId) -> Vec<Write> {
         let after = self.all_writes().rev().take_while(|write| write.run != run);
         let counts = |write: &Write| !write.is_undone() && write.is_in_force() && write.run.started() >= run.started();
         after.filter(counts).collect()
+    }
+}
+
+impl Violation {
+    /// One that is seen at `now` for the first time.
+    pub fn new(now: Timestamp, owner: Option<String>) -> Self {
+        Self { first_seen: now, last_seen: now, owner }
+    }
+
+    /// The same, seen at `now` again. Within a day it stays as it is, so that not every poll writes the card.
+    #[must_use]
+    pub fn seen_again(self, now: Timestamp) -> Self {
+        if now.duration_since(self.last_seen) < A_DAY { self } else { Self { last_seen: now, ..self } }
     }
 }
 
@@ -478,6 +541,25 @@ mod tests {
             let write = Write { at: then, ..write(RunId::start(), 0, Ended::Proved) };
             let fought = card().hold(write).release().fought_over(Fight { window_days, fixes }, now);
             prop_assert!(fixes < 2 || fought.is_none());
+        }
+    }
+
+    #[test]
+    fn a_violation_goes_on_while_it_is_seen_and_its_card_is_seldom_written() {
+        let day = 24 * 3_600;
+        let card = |violation| Card { violation: Some(violation), ..card() };
+        let seen = Violation::new(at(100 * day), Some("web team".into()));
+        let goes_on = |of: &Violation, now: Timestamp| card(of.clone()).violation(now).is_some();
+        let moments = [(130, true), (131, false), (99, true), (98, false)];
+        assert_eq!(moments.map(|(now, _)| (now, goes_on(&seen, at(now * day)))), moments);
+        assert!(!goes_on(&seen, Timestamp::MIN) && !goes_on(&seen, Timestamp::MAX));
+        let never = Violation { first_seen: Timestamp::MAX, ..seen.clone() };
+        assert!(!goes_on(&never, at(100 * day)), "it was seen last before it was seen first");
+        assert_eq!(seen.clone().seen_again(at(101 * day - 1)), seen);
+        let again = seen.clone().seen_again(at(101 * day));
+        assert_eq!((again.first_seen, again.last_seen), (seen.first_seen, at(101 * day)));
+        for (ended, left) in [(Ended::Proved, None), (Ended::Unproved, Some(seen.clone()))] {
+            assert_eq!(card(seen.clone()).hold(write(RunId::start(), 150, ended)).violation, left);
         }
     }
 

@@ -24,6 +24,21 @@ pub struct Verification {
     pub actions: Vec<String>,
 }
 
+/// The time for which a violation is told before it is fixed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grace {
+    /// When a look of ours saw the violation first.
+    pub first_seen: Timestamp,
+    /// When it is over.
+    #[serde(rename = "grace_until")]
+    pub until: Timestamp,
+    /// Who owns the resource, by the first of the policy's `owner_tags` that it had then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Whether it begins with this report: the report, and the log, tell it once.
+    pub begins: bool,
+}
+
 /// What became of one finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedFinding {
@@ -37,6 +52,9 @@ pub struct ReportedFinding {
     /// Why, where the outcome alone does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Since when it violates, and until when that is only told, where its fix has a grace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Grace>,
     /// What a person should know of the resource or of the changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -118,7 +136,8 @@ impl ReportedFinding {
     /// A finding for which nothing was written.
     pub fn unwritten(finding: Finding, outcome: Outcome, detail: Option<String>) -> Self {
         let (changes, notes, took) = (Vec::new(), Vec::new(), Vec::new());
-        Self { finding, resource: None, outcome, detail, changes, notes, written: 0, took, verification: None }
+        let (resource, grace, verification) = (None, None, None);
+        Self { finding, resource, outcome, detail, grace, notes, changes, written: 0, took, verification }
     }
 }
 

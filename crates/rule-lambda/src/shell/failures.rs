@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use remediation::policy::Closed;
 use remediation::{Outcome, Report, ReportedFinding};
 
 /// How the engine says that a resource's card cannot be used.
@@ -57,10 +58,13 @@ fn cards(report: &Report) -> Option<String> {
     (!broken.is_empty()).then(|| format!("{} finding(s) could not be worked on: {}", broken.len(), told(named)))
 }
 
-/// That a part of an approval was put off: the service's next try carries it out.
+/// That a part of an approval was put off: the service's next try carries it out. What waits for a change window is
+/// carried out by the first poll in it.
 fn unapproved(report: &Report) -> Option<String> {
     report.approval.as_ref()?;
-    let deferred: Vec<_> = report.findings.iter().filter(|row| row.outcome == Outcome::Deferred).collect();
+    let waits = |row: &ReportedFinding| row.detail.as_deref().is_some_and(Closed::is_in);
+    let deferred = |row: &&ReportedFinding| row.outcome == Outcome::Deferred && !waits(row);
+    let deferred: Vec<_> = report.findings.iter().filter(deferred).collect();
     let named = deferred.iter().map(|row| format!("{}: {}", row.finding.resource, row.detail.as_deref().unwrap_or("")));
     let count = deferred.len();
     (count > 0)

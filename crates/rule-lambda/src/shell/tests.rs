@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Context;
 use remediation::records::{Claim, card_key, read};
 use remediation::{
-    AccountId, Card, Finding, NoParameters, Proposal, Region, Resource, Result, Seen, Side, Tags, Target,
+    AccountId, Card, Finding, NoParameters, POLICY_KEY, Proposal, Region, Resource, Result, Seen, Side, Tags, Target,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -491,6 +491,27 @@ async fn an_approval_is_carried_out_and_its_report_says_who_stored_it() {
     let report = report(&shell, &approval.id().report_key()).await;
     let approved = report.approval.unwrap();
     assert_eq!((approved.approval, approved.stored_by.as_deref()), (approval, Some(PRINCIPAL)));
+}
+
+#[tokio::test]
+async fn an_approval_that_waits_for_a_window_fails_nothing_and_the_first_poll_in_it_carries_it_out() {
+    let frozen = r#"{"mode": "approve", "freezes": [{"from": "2020-01-01", "to": "2999-12-31", "reason": "r"}]}"#;
+    let (shell, folder) = shell(Some(frozen));
+    let first = batch(&["frozen"]);
+    let (key, approval) = approve(&shell, &first).await;
+    let answer = shell.handle(event(&[&key])).await.unwrap();
+    assert_eq!(answer.batches[0].outcomes, BTreeMap::from([(Outcome::Deferred, 1)]));
+    std::fs::write(folder.path().join(POLICY_KEY), APPROVE).unwrap();
+    let id = BatchId { run: RunId::start(), ..first.id.clone() };
+    let next = Batch::new(id, first.findings.clone());
+    put(&shell, &next.id.findings_key(), &text(&next)).await;
+    let answer = shell.handle(event(&[&next.id.findings_key()])).await.unwrap();
+    let outcomes: Vec<_> = answer.batches.iter().map(|batch| (batch.key.as_str(), batch.outcomes.clone())).collect();
+    let expected = [(next.id.findings_key(), Outcome::Held), (key, Outcome::Fixed)];
+    assert_eq!(outcomes, expected.each_ref().map(|(key, outcome)| (key.as_str(), BTreeMap::from([(*outcome, 1)]))));
+    let report = report(&shell, answer.batches[1].report.as_deref().unwrap()).await;
+    assert_eq!((report.id, report.approval.unwrap().stored_by.as_deref()), (approval.id(), Some(PRINCIPAL)));
+    assert!(!is_open("frozen"));
 }
 
 #[test]

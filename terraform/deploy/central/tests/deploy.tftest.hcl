@@ -178,7 +178,7 @@ run "every_choice" {
       }
       policy_keys = {
         policy = ["mode", "rules", "scope"], rules = ["mode", "settings"], accounts = [], overrides = [], exemptions = [], limits = [], fight = [],
-        scope  = ["organization"]
+        scope  = ["organization"], change_windows = [], freezes = []
       }
       policy_settings  = { first-rule = { days = "[1-9][0-9]*" }, second-rule = {} }
       guards_that_hold = {}

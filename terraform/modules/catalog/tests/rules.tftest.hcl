@@ -59,14 +59,16 @@ run "the_keys_of_a_policy" {
 
   assert {
     condition = { for place, names in output.policy_keys : place => join(" ", sort(names)) } == {
-      policy     = "accounts approval_hours exemptions fight limits mode overrides paused rules schema scope"
-      rules      = "mode settings"
-      accounts   = "organizational_units tags"
-      overrides  = "account_tags accounts mode organizational_units rules"
-      exemptions = "accounts expires owner reason regions resources rules tags"
-      limits     = "changes_per_account changes_per_account_per_day changes_per_day changes_per_rule changes_per_run failure_minimum failure_percent"
-      fight      = "fixes window_days"
-      scope      = "accounts organization organizational_units"
+      policy         = "accounts approval_hours change_windows exemptions fight freezes limits mode overrides owner_tags paused rules schema scope"
+      rules          = "grace_days mode settings"
+      accounts       = "organizational_units tags"
+      overrides      = "account_tags accounts grace_days mode organizational_units rules"
+      exemptions     = "accounts expires owner reason regions resources rules tags"
+      limits         = "changes_per_account changes_per_account_per_day changes_per_day changes_per_rule changes_per_run failure_minimum failure_percent"
+      fight          = "fixes window_days"
+      scope          = "accounts organization organizational_units"
+      change_windows = "account_tags accounts days from organizational_units rules time_zone to"
+      freezes        = "account_tags accounts from organizational_units reason rules time_zone to"
     }
     error_message = "The keys are ${jsonencode(output.policy_keys)}."
   }

@@ -347,6 +347,7 @@ run "a_rule_that_is_off_but_in_one_account" {
       overrides = [
         { accounts = ["222222222222"], mode = "off" },
         { rules = ["second-rule"], accounts = ["333333333333"], mode = "apply" },
+        { rules = ["first-rule"], grace_days = 7 },
       ]
     }
   }
@@ -390,15 +391,15 @@ run "every_key_of_a_policy" {
       paused = true
       mode   = "approve"
       rules = {
-        first-rule  = { mode = "apply", settings = { days = 60, share = 0.5, ipv6 = false, traffic = "ALL", none = null } }
-        second-rule = { settings = { wide_rules = "hold" } }
+        first-rule  = { mode = "apply", settings = { days = 60, share = 0.5, ipv6 = false, traffic = "ALL", none = null }, grace_days = 7 }
+        second-rule = { settings = { wide_rules = "hold" }, grace_days = 14 }
       }
       accounts = {
         "222222222222" = { organizational_units = ["ou-ab12-cdefgh34"], tags = { env = "prod" } }
         "333333333333" = {}
       }
       overrides = [
-        { rules = ["first-rule"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { env = "prod" }, mode = "approve" },
+        { rules = ["first-rule"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { env = "prod" }, mode = "approve", grace_days = 0 },
         { account_tags = { env = "test" }, mode = "apply" },
       ]
       exemptions = [
@@ -411,6 +412,18 @@ run "every_key_of_a_policy" {
       limits         = { changes_per_day = 200, changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, changes_per_account_per_day = 40, failure_percent = 100, failure_minimum = 1 }
       approval_hours = 72
       fight          = { window_days = 7, fixes = 3 }
+      owner_tags     = ["owner"]
+      change_windows = [{
+        days  = ["mon", "fri"], from = "22:00", to = "24:00", time_zone = "Europe/Berlin",
+        rules = ["first-rule"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { env = "prod" }
+      }]
+      freezes = [
+        {
+          from  = "2026-12-20", to = "2026-12-20T18:00", time_zone = "Europe/Berlin", reason = "The sale.",
+          rules = ["first-rule"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { env = "prod" }
+        },
+        { from = "2026-12-24", to = "2026-12-24", reason = "Christmas." },
+      ]
     }
   }
 
@@ -426,15 +439,15 @@ run "every_key_of_a_policy" {
       paused = true
       mode   = "approve"
       rules = {
-        first-rule  = { mode = "apply", settings = { days = 60, share = 0.5, ipv6 = false, traffic = "ALL" } }
-        second-rule = { mode = "approve", settings = { wide_rules = "hold" } }
+        first-rule  = { mode = "apply", settings = { days = 60, share = 0.5, ipv6 = false, traffic = "ALL" }, grace_days = 7 }
+        second-rule = { mode = "approve", settings = { wide_rules = "hold" }, grace_days = 14 }
       }
       accounts = {
         "222222222222" = { organizational_units = ["ou-ab12-cdefgh34"], tags = { env = "prod" } }
         "333333333333" = {}
       }
       overrides = [
-        { rules = ["first-rule"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { env = "prod" }, mode = "approve" },
+        { rules = ["first-rule"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { env = "prod" }, mode = "approve", grace_days = 0 },
         { account_tags = { env = "test" }, mode = "apply" },
       ]
       exemptions = [
@@ -447,6 +460,18 @@ run "every_key_of_a_policy" {
       limits         = { changes_per_day = 200, changes_per_run = 100, changes_per_rule = 50, changes_per_account = 20, changes_per_account_per_day = 40, failure_percent = 100, failure_minimum = 1 }
       approval_hours = 72
       fight          = { window_days = 7, fixes = 3 }
+      owner_tags     = ["owner"]
+      change_windows = [{
+        days  = ["mon", "fri"], from = "22:00", to = "24:00", time_zone = "Europe/Berlin",
+        rules = ["first-rule"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { env = "prod" }
+      }]
+      freezes = [
+        {
+          from  = "2026-12-20", to = "2026-12-20T18:00", time_zone = "Europe/Berlin", reason = "The sale.",
+          rules = ["first-rule"], accounts = ["222222222222"], organizational_units = ["ou-ab12-cdefgh34"], account_tags = { env = "prod" }
+        },
+        { from = "2026-12-24", to = "2026-12-24", reason = "Christmas." },
+      ]
     }
     error_message = "The policy is ${aws_s3_object.policy.content}."
   }
@@ -463,6 +488,8 @@ run "every_key_of_a_policy" {
         [jsondecode(aws_s3_object.policy.content).limits, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Limits],
         [jsondecode(aws_s3_object.policy.content).scope, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Scope],
         [jsondecode(aws_s3_object.policy.content).fight, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Fight],
+        [jsondecode(aws_s3_object.policy.content).change_windows[0], jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].ChangeWindow],
+        [jsondecode(aws_s3_object.policy.content).freezes[0], jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Freeze],
       ] : keys(pair[0]) == keys(pair[1].properties)
     ])
     error_message = "The keys of the policy are not those of policy.schema.json: ${aws_s3_object.policy.content}."

@@ -509,3 +509,193 @@ run "refused_31" {
 
   expect_failures = [var.policy]
 }
+
+run "refused_32" {
+  command = plan
+
+  variables {
+    policy = { overrides = [{ rules = ["first-rule"] }] } # says nothing
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_33" {
+  command = plan
+
+  variables {
+    policy = { rules = { first-rule = { grace_days = 366 } } } # more than a year
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_34" {
+  command = plan
+
+  variables {
+    policy = { rules = { first-rule = { grace_days = 1.5 } } } # half a day
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_35" {
+  command = plan
+
+  variables {
+    policy = { overrides = [{ rules = ["first-rule"], grace_days = -1 }] } # in the past
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_36" {
+  command = plan
+
+  variables {
+    policy = { owner_tags = ["owner", " "] } # no name
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_37" {
+  command = plan
+
+  variables {
+    policy = { owner_tags = "owner" } # no list
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_38" {
+  command = plan
+
+  variables {
+    policy = { change_windows = [{ days = ["mo"], from = "09:00", to = "17:00" }] } # no day
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_39" {
+  command = plan
+
+  variables {
+    policy = { change_windows = [{ from = "9:00", to = "17:00" }] } # no time
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_40" {
+  command = plan
+
+  variables {
+    policy = { change_windows = [{ from = "24:00", to = "17:00" }] } # no time to begin at
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_41" {
+  command = plan
+
+  variables {
+    policy = { change_windows = [{ from = "09:00", to = "09:00" }] } # never open
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_42" {
+  command = plan
+
+  variables {
+    policy = { change_windows = [{ from = "09:00" }] } # without an end
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_43" {
+  command = plan
+
+  variables {
+    policy = { change_windows = [{ from = "09:00", to = "17:00", time_zone = "+01:00" }] } # no time zone
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_44" {
+  command = plan
+
+  variables {
+    policy = { change_windows = [{ from = "09:00", to = "17:00", rules = ["third-rule"] }] } # no such rule
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_45" {
+  command = plan
+
+  variables {
+    policy = { change_windows = [{ from = "09:00", to = "17:00", until = "2027-01-01" }] } # no such key
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_46" {
+  command = plan
+
+  variables {
+    policy = { freezes = [{ from = "2026-12-24", to = "2026-12-23", reason = "why" }] } # ends before it begins
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_47" {
+  command = plan
+
+  variables {
+    policy = { freezes = [{ from = "2026-12-24T18:00", to = "2026-12-24T18:00", reason = "why" }] } # ends when it begins
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_48" {
+  command = plan
+
+  variables {
+    policy = { freezes = [{ from = "2026-02-30", to = "2026-12-23", reason = "why" }] } # no date
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_49" {
+  command = plan
+
+  variables {
+    policy = { freezes = [{ from = "2026-12-24", to = "2026-12-24", reason = " " }] } # no reason
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_50" {
+  command = plan
+
+  variables {
+    policy = { freezes = [{ from = "2026-12-24", to = "2026-12-24", reason = "why", accounts = ["1"] }] } # no account
+  }
+
+  expect_failures = [var.policy]
+}

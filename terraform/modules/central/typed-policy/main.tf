@@ -16,8 +16,9 @@ variable "policy" {
     }), {})
     mode = optional(string, "plan")
     rules = optional(map(object({
-      mode     = optional(string)
-      settings = optional(map(string), {}) # numbers and booleans, too: policy.json has them as such again
+      mode       = optional(string)
+      grace_days = optional(number)
+      settings   = optional(map(string), {}) # numbers and booleans, too: policy.json has them as such again
     })), {})
     accounts = optional(map(object({
       organizational_units = optional(list(string), [])
@@ -28,7 +29,8 @@ variable "policy" {
       accounts             = optional(list(string), [])
       organizational_units = optional(list(string), [])
       account_tags         = optional(map(string), {})
-      mode                 = string
+      mode                 = optional(string)
+      grace_days           = optional(number)
     })), [])
     exemptions = optional(list(object({
       rules     = optional(list(string), [])
@@ -54,6 +56,27 @@ variable "policy" {
       window_days = optional(number)
       fixes       = optional(number)
     }), {})
+    owner_tags = optional(list(string), [])
+    change_windows = optional(list(object({
+      days                 = optional(list(string), [])
+      from                 = string
+      to                   = string
+      time_zone            = optional(string)
+      rules                = optional(list(string), [])
+      accounts             = optional(list(string), [])
+      organizational_units = optional(list(string), [])
+      account_tags         = optional(map(string), {})
+    })), [])
+    freezes = optional(list(object({
+      from                 = string
+      to                   = string
+      time_zone            = optional(string)
+      reason               = string
+      rules                = optional(list(string), [])
+      accounts             = optional(list(string), [])
+      organizational_units = optional(list(string), [])
+      account_tags         = optional(map(string), {})
+    })), [])
   })
   description = "A policy of which every key is known."
   nullable    = false

@@ -97,6 +97,42 @@ fn the_smallest_mode_counts_where_a_place_is_not_known() {
 }
 
 #[test]
+fn the_longest_grace_counts_where_a_place_is_not_known() {
+    let of_production = json!({"rules": {"open-door": {"grace_days": 3}}, "overrides": [
+        {"organizational_units": ["Workloads"], "grace_days": 14}, {"organizational_units": ["Sandbox"], "grace_days": 0}]});
+    let days = |policy: &Policy| ACCOUNTS.map(|account| policy.grace_days("open-door", &account.parse().unwrap()));
+    assert_eq!(days(&policy(&of_production, known())), [0, 14, 14, 0, 3, 14]);
+    assert_eq!(days(&policy(&of_production, Places::Unknown("nobody has read it".into()))), [14; 6]);
+    assert_eq!(days(&policy(&of_production, Places::Typed)), [3; 6]);
+}
+
+#[test]
+fn where_a_place_is_not_known_all_windows_must_be_open_and_every_freeze_counts() {
+    // A Sunday.
+    let at = |time: &str| format!("2026-11-29T{time}:00Z").parse().unwrap();
+    let windows = json!({"change_windows": [
+        {"from": "08:00", "to": "12:00", "organizational_units": ["Sandbox"]},
+        {"from": "10:00", "to": "16:00", "organizational_units": ["Workloads"]}]});
+    let open = |policy: &Policy, time: &str| {
+        ACCOUNTS.map(|account| policy.closed("open-door", &account.parse().unwrap(), at(time)).is_none())
+    };
+    let windows_known = policy(&windows, known());
+    assert_eq!(open(&windows_known, "09:00"), [true, false, false, true, true, false]);
+    assert_eq!(open(&windows_known, "11:00"), [true; 6]);
+    assert_eq!(open(&windows_known, "14:00"), [false, true, true, false, true, false]);
+    let next = windows_known.closed("open-door", &STRANGER.parse().unwrap(), at("14:00")).unwrap().next.unwrap();
+    assert_eq!(next.timestamp(), "2026-11-30T10:00:00Z".parse().unwrap());
+
+    let always = json!({"change_windows": [
+        {"from": "08:00", "to": "12:00"}, {"from": "10:00", "to": "16:00", "organizational_units": ["Workloads"]}]});
+    assert_eq!(open(&policy(&always, known()), "09:00"), [true; 6], "a window that surely applies is open");
+
+    let freeze = json!({"freezes": [{"from": "2026-11-29", "to": "2026-11-29", "reason": "launch",
+        "organizational_units": ["Workloads"]}]});
+    assert_eq!(open(&policy(&freeze, known()), "09:00"), [true, false, false, true, true, false]);
+}
+
+#[test]
 fn why_less_is_done_is_told_and_only_where_it_is_less() {
     let greater = json!({"overrides": [{"organizational_units": ["Sandbox"], "mode": "apply"}]});
     let not_read = policy(&greater, Places::Unknown("nobody has read it".into()));
