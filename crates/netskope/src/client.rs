@@ -174,8 +174,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The page size is out of range, a proxy or a file of certificates of the environment cannot be used, or TLS is not
-    /// available.
+    /// The page size is out of range, a proxy or a file of certificates of the environment cannot be used, or TLS is
+    /// not available.
     pub fn new(endpoint: Endpoint, token: SecretString, options: Options) -> Result<Self, Error> {
         if !(1..=MAX_PAGE_SIZE).contains(&options.page_size) {
             return Err(Error::PageSize(options.page_size));
@@ -229,7 +229,7 @@ impl Client {
         (|| self.request(rule_name, filter, as_of, place.skip, limit))
             .retry(backoff)
             .when(|error| {
-                unreached += usize::from(matches!(error, PageError::Unreachable { .. }));
+                unreached += usize::from(error.is_unreachable());
                 error.is_transient() && unreached < CONNECT_TRIES
             })
             .adjust(|error, wait| wait.map(|wait| error.retry_after().map_or(wait, |asked| asked.min(MAX_RETRY_AFTER))))
@@ -312,8 +312,10 @@ impl Client {
         let reason = self.redact(&chain(&error));
         if is_connect && !self.reached.load(Ordering::Relaxed) {
             let host = self.url.host_str().unwrap_or_default().to_owned();
-            if let Some(failure) = Failure::of(&error, &host, self.proxy()) {
-                return PageError::Unconnected(failure);
+            match Failure::of(&error, &host, self.proxy()) {
+                // Most likely the tenant's name is wrong.
+                None | Some(Failure::UnknownHost { .. }) => {}
+                Some(failure) => return PageError::Unconnected(failure),
             }
             return PageError::Unreachable { host, reason };
         }
@@ -353,8 +355,8 @@ fn http(network: &Network, timeout: Duration) -> reqwest::Result<reqwest::Client
     http.timeout(timeout).build()
 }
 
-/// The proxy for a URL. A proxy sees only the host of an `https` URL (CONNECT); it would see the whole of an `http` one,
-/// which holds the token, so that one is reached directly. It is a loopback address.
+/// The proxy for a URL. A proxy sees only the host of an `https` URL (CONNECT); it would see the whole of an `http`
+/// one, which holds the token, so that one is reached directly. It is a loopback address.
 fn proxy_of<'a>(proxies: &'a Proxies, url: &Url) -> Option<&'a Proxy> {
     if url.scheme() == "https" { proxies.of_address("https", url.host_str()?, url.port()) } else { None }
 }

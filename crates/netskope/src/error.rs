@@ -141,6 +141,11 @@ pub enum PageError {
 }
 
 impl PageError {
+    /// Whether nothing at the API's address has ever answered.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Unconnected(_))
+    }
+
     /// Whether another try may help.
     pub(crate) fn is_transient(&self) -> bool {
         match self {

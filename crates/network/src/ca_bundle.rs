@@ -20,8 +20,8 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 pub struct CaBundle(Vec<CertificateDer<'static>>);
 
 impl CaBundle {
-    /// Reads the file that `setting` names. A certificate that TLS cannot use is left out: bundles of a whole company hold
-    /// some that are older than its rules.
+    /// Reads the file that `setting` names. A certificate that TLS cannot use is left out: bundles of a whole company
+    /// hold some that are older than its rules.
     ///
     /// # Errors
     ///

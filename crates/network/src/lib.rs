@@ -1,16 +1,16 @@
 //! How the network is reached: by which proxy, and whom TLS trusts.
 //!
 //! Two HTTP clients go out, the AWS SDK's and Netskope's, and each comes with rules of its own for proxies and
-//! certificates. Here are the rules for both, so that one set of variables serves a whole network. They are those of the
-//! AWS CLI, which whoever runs this has set up already:
+//! certificates. Here are the rules for both, so that one set of variables serves a whole network. They are those of
+//! the AWS CLI, which whoever runs this has set up already:
 //!
-//! - [`Proxies`]: `HTTPS_PROXY` and `HTTP_PROXY` by the scheme of the address, except for what `NO_PROXY` names. Credentials
-//!   of a machine or a container are never fetched through a proxy;
+//! - [`Proxies`]: `HTTPS_PROXY` and `HTTP_PROXY` by the scheme of the address, except for what `NO_PROXY` names.
+//!   Credentials of a machine or a container are never fetched through a proxy;
 //! - [`CaBundle`]: the certificates of `AWS_CA_BUNDLE`, or of the profile's `ca_bundle`, in addition to the system's;
 //! - [`Failure`]: why there was no connection, and which of these variables to look at.
 //!
-//! A setting that cannot be used is an error, and never "then without": whoever set a proxy does not want to go around it.
-//! The user name and the password of a proxy are in no text that comes from here.
+//! A setting that cannot be used is an error, and never "then without": whoever set a proxy does not want to go around
+//! it. The user name and the password of a proxy are in no text that comes from here.
 //!
 //! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-proxy.html>,
 //! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html>
@@ -65,7 +65,8 @@ pub enum SettingError {
 }
 
 impl Network {
-    /// What the environment says; `profile_bundle` is the `ca_bundle` of the AWS profile, which `AWS_CA_BUNDLE` comes before.
+    /// What the environment says; `profile_bundle` is the `ca_bundle` of the AWS profile, which `AWS_CA_BUNDLE` comes
+    /// before.
     ///
     /// # Errors
     ///

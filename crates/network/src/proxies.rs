@@ -8,8 +8,8 @@ use url::Url;
 use crate::SettingError;
 use crate::exceptions::Exceptions;
 
-/// The variables of each scheme. The name in small letters comes first, and where it is empty there is no proxy, as in the
-/// AWS CLI; it, too, knows no ALL_PROXY.
+/// The variables of each scheme. The name in small letters comes first, and where it is empty there is no proxy, as in
+/// the AWS CLI; it, too, knows no ALL_PROXY.
 const OF_HTTPS: [&str; 2] = ["https_proxy", "HTTPS_PROXY"];
 const OF_HTTP: [&str; 2] = ["http_proxy", "HTTP_PROXY"];
 const NOT_OF: [&str; 2] = ["no_proxy", "NO_PROXY"];

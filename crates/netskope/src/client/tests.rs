@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use network::{Network, Proxies};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::{Client, Endpoint, Options};
+use super::{Carrier, Client, Endpoint, Options, http};
 use crate::{Error, Filter, InvalidItem, Page, PageError, Skipped, Violations};
 
 /// With characters that a URL encodes, so that both forms have to stay hidden.
@@ -633,4 +634,57 @@ async fn a_profile_and_a_policy_go_into_the_query_as_they_are_called() {
     first(&client(&server.uri(), 9)).await.unwrap();
     let requests = server.received_requests().await.unwrap();
     assert!(requests[1].url.query_pairs().all(|(key, _)| key != "profile_name" && key != "policy_name"));
+}
+
+/// The client for an address that is reached by the proxies of this environment.
+fn behind(environment: &[(&str, String)], address: &str) -> Client {
+    let value = |name: &str| environment.iter().find(|(of, _)| *of == name).map(|(_, value)| value.into());
+    let network = Network { proxies: Proxies::of(value).unwrap(), ca_bundle: None };
+    let http = http(&network, options(10).timeout).unwrap();
+    Client { carrier: Carrier::Network { http, proxies: network.proxies }, ..client(address, 10) }
+}
+
+#[tokio::test]
+async fn a_proxy_sees_the_tenants_name_and_never_the_token() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut proxy, _) = listener.accept().await.unwrap();
+        let mut head = vec![0; 4096];
+        let length = proxy.read(&mut head).await.unwrap();
+        proxy.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8(head[..length].to_vec()).unwrap()
+    });
+    let proxy = [("HTTPS_PROXY", format!("http://me:hunter%402@{address}"))];
+    let error = page_error(first(&behind(&proxy, "https://tenant.goskope.com")).await);
+    let PageError::Unconnected(failure) = &error else { panic!("{error:?}") };
+    assert!(failure.is_permanent() && !error.is_transient());
+    let text = error.to_string();
+    for part in [&*address.to_string(), "tenant.goskope.com", "HTTP 407", "HTTPS_PROXY"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("hunter"), "{text}");
+    let head = asked.await.unwrap();
+    assert!(head.starts_with("CONNECT tenant.goskope.com:443 HTTP/1.1\r\n"), "{head}");
+    assert!(head.to_lowercase().contains("proxy-authorization: basic bwu6ahvudgvyqdi="), "{head}");
+    hides_token(&head);
+}
+
+#[tokio::test]
+async fn a_plain_address_is_never_asked_of_a_proxy_which_would_see_the_token() {
+    let server = always(ok(rows(0, 0))).await;
+    let proxy = MockServer::start().await;
+    let proxies = [("HTTP_PROXY", proxy.uri()), ("HTTPS_PROXY", proxy.uri())];
+    first(&behind(&proxies, &server.uri())).await.unwrap();
+    assert_eq!((requests(&server).await, requests(&proxy).await), (1, 0));
+}
+
+#[tokio::test]
+async fn exceptions_are_reached_without_the_proxy() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let proxy = MockServer::start().await;
+    let proxies = [("HTTPS_PROXY", proxy.uri()), ("NO_PROXY", format!("goskope.com,{free}"))];
+    let error = page_error(first(&behind(&proxies, &format!("https://{free}"))).await);
+    assert!(matches!(&error, PageError::Unreachable { .. }) && error.to_string().contains("refused"), "{error:?}");
+    assert_eq!(requests(&proxy).await, 0);
 }

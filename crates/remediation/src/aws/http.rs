@@ -1,8 +1,8 @@
 //! The HTTP client of the AWS SDK: it goes by the proxies and the certificates of the environment.
 //!
-//! There are up to three clients of the SDK's own behind it: one that connects directly, one for each proxy. Which of them
-//! takes a request is decided here, by the request's address, since the SDK's rules for NO_PROXY know no ports. Each makes
-//! its connector, and reads the certificates for it, when the first request needs it.
+//! There are up to three clients of the SDK's own behind it: one that connects directly, one for each proxy. Which of
+//! them takes a request is decided here, by the request's address, since the SDK's rules for NO_PROXY know no ports.
+//! Each makes its connector, and reads the certificates for it, when the first request needs it.
 
 use std::sync::{Arc, Once};
 
@@ -76,8 +76,8 @@ impl HttpClient for Routes {
         })
     }
 
-    /// Reads the certificates before the first request, and once: every service's client asks for it, and the SDK's own would
-    /// parse some hundred certificates each time.
+    /// Reads the certificates before the first request, and once: every service's client asks for it, and the SDK's own
+    /// would parse some hundred certificates each time.
     fn validate_base_client_config(
         &self,
         components: &RuntimeComponentsBuilder,
