@@ -132,7 +132,7 @@ impl Default for Options {
 /// What carries the requests.
 #[derive(Clone)]
 enum Carrier {
-    Network { http: reqwest::Client, proxies: Proxies },
+    Network { http: reqwest::Client, proxies: Arc<Proxies> },
     InItsPlace(Arc<dyn Transport>),
 }
 
@@ -186,7 +186,7 @@ impl Client {
             None => {
                 let network = Network::from_env(None)?;
                 let http = http(&network, options.timeout).map_err(|error| Error::Http(chain(&error)))?;
-                Carrier::Network { http, proxies: network.proxies }
+                Carrier::Network { http, proxies: Arc::new(network.proxies) }
             }
         };
         let quota = Quota::with_period(BETWEEN_REQUESTS).unwrap_or(Quota::per_second(NonZeroU32::MIN));

@@ -1,6 +1,6 @@
 //! The proxies of the environment.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use url::Url;
@@ -84,7 +84,7 @@ impl Proxies {
 
 impl Proxy {
     /// The proxy at the address that a variable holds; without a scheme, it is spoken to in HTTP.
-    fn new(variable: &'static str, value: &OsString) -> Result<Self, SettingError> {
+    fn new(variable: &'static str, value: &OsStr) -> Result<Self, SettingError> {
         let unusable = |reason: &str| SettingError::Proxy { variable, reason: reason.to_owned() };
         let value = value.to_str().ok_or_else(|| unusable("it is not UTF-8"))?.trim();
         let address = match value.strip_prefix("//") {

@@ -1,5 +1,6 @@
 //! The client against a server that behaves, and against every way in which one does not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use network::{Network, Proxies};
@@ -641,7 +642,8 @@ fn behind(environment: &[(&str, String)], address: &str) -> Client {
     let value = |name: &str| environment.iter().find(|(of, _)| *of == name).map(|(_, value)| value.into());
     let network = Network { proxies: Proxies::of(value).unwrap(), ca_bundle: None };
     let http = http(&network, options(10).timeout).unwrap();
-    Client { carrier: Carrier::Network { http, proxies: network.proxies }, ..client(address, 10) }
+    let carrier = Carrier::Network { http, proxies: Arc::new(network.proxies) };
+    Client { carrier, ..client(address, 10) }
 }
 
 #[tokio::test]
