@@ -8,7 +8,7 @@ use remediation::policy::LONGEST_REASON;
 
 use crate::error::Error;
 use crate::print::page::Format;
-use crate::print::question::Consent;
+use crate::print::question::{self, Consent};
 use crate::session::access::Access;
 use crate::session::policy::Asked;
 use crate::session::records::Company;
@@ -37,6 +37,7 @@ impl AccessArgs {
         Access {
             profile: profile.clone(),
             region: region.clone(),
+            ask: question::ask,
             role_name: role_name.clone(),
             external_id: external_id.clone(),
         }

@@ -1,10 +1,14 @@
 //! Questions to the person at the terminal.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 
 use escape::escaped;
 
 use crate::print::page::Format;
+
+/// The terminal itself: standard input may hold findings, and standard error may be a file.
+const TERMINAL: &str = "/dev/tty";
 
 /// Whether the person has agreed to a write already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,4 +30,13 @@ pub(crate) fn is_confirmed(question: &str) -> io::Result<bool> {
     write!(io::stderr(), "{} [y/N] ", escaped(question))?;
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks the person at the terminal, wherever the standard streams lead; gives the line that was typed.
+pub(crate) fn ask(question: &str) -> io::Result<String> {
+    let mut terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
+    write!(terminal, "{}", escaped(question))?;
+    let mut typed = String::new();
+    BufReader::new(terminal).read_line(&mut typed)?;
+    Ok(typed)
 }

@@ -7,6 +7,7 @@ use netskope::Region as RegionName;
 use remediation::{TargetRole, sdk_loader};
 
 use crate::error::{Error, NoCredentials};
+use crate::session::credentials::mfa::Ask;
 use crate::session::credentials::{self, Chosen};
 
 /// How AWS is reached.
@@ -16,6 +17,8 @@ pub(crate) struct Access {
     pub(crate) profile: Option<String>,
     /// The region's code, if not that of the AWS configuration.
     pub(crate) region: Option<String>,
+    /// How the code of an MFA device is asked for.
+    pub(crate) ask: Ask,
     /// The role to assume in each account; `{rule}` stands for the rule's ID.
     pub(crate) role_name: String,
     /// What the trust policy of the roles asks for.
@@ -37,7 +40,7 @@ impl Access {
             loader = loader.region(Region::new(region.clone()));
         }
         let config = loader.load().await;
-        let provider = credentials::provider(&chosen, &config).await?;
+        let provider = credentials::provider(&chosen, &config, self.ask).await?;
         Ok(config.to_builder().credentials_provider(provider).build())
     }
 

@@ -22,17 +22,17 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_sts::config::{Credentials, IdentityCache};
-use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::os_shim_internal::Env;
 use remediation::{Error as CallError, plain};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::error::NoCredentials;
+use crate::session::credentials::mfa::Ask;
 use crate::session::credentials::profiles::{Base, Chain, Kind, ProfileError, Role};
 
-mod mfa;
+pub(crate) mod mfa;
 mod profiles;
 
 /// How long a provider may take: it may ask another process, or IAM Identity Center.
@@ -80,10 +80,9 @@ impl Chosen {
 }
 
 /// Reads the files of the AWS configuration.
-async fn load(env: &Env) -> Result<ProfileSet, NoCredentials> {
-    let read = aws_config::profile::load(&Fs::real(), env, &EnvConfigFiles::default(), None).await;
+async fn read(env: &Env) -> Result<ProfileSet, NoCredentials> {
     let advice = || "correct the file; AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name other ones".to_owned();
-    read.map_err(|error| NoCredentials { reason: plain(&error), advice: advice() })
+    profiles::load(env).await.map_err(|error| NoCredentials { reason: plain(&error), advice: advice() })
 }
 
 /// The provider of the credentials, which asks for none yet. `config` reaches AWS.
@@ -91,9 +90,13 @@ async fn load(env: &Env) -> Result<ProfileSet, NoCredentials> {
 /// # Errors
 ///
 /// The files of the AWS configuration cannot be read, or the profile is not in them.
-pub(crate) async fn provider(chosen: &Chosen, config: &SdkConfig) -> Result<SharedCredentialsProvider, NoCredentials> {
+pub(crate) async fn provider(
+    chosen: &Chosen,
+    config: &SdkConfig,
+    ask: Ask,
+) -> Result<SharedCredentialsProvider, NoCredentials> {
     let env = Env::real();
-    let profiles = load(&env).await?;
+    let profiles = read(&env).await?;
     let is_there = profiles.get_profile(chosen.name()).is_some();
     let chain = (is_there || *chosen != Chosen::Default).then(|| Chain::of(&profiles, chosen.name()));
     if let Some(Err(error @ ProfileError::Unknown { .. })) = &chain {
@@ -103,7 +106,7 @@ pub(crate) async fn provider(chosen: &Chosen, config: &SdkConfig) -> Result<Shar
     let start_of = |chain: Chain| base(&chain.base, &profiles, &settings).map(|base| Start { chain, base });
     let start = chain.transpose().map_err(|error| unusable(&error, chosen));
     let start = start.and_then(|chain| chain.map(start_of).transpose());
-    let of_profile = OfProfile { start, config: config.clone(), known: Mutex::default() };
+    let of_profile = OfProfile { start, config: config.clone(), ask, known: Mutex::default() };
     let providers = match chosen {
         Chosen::Argument(_) => CredentialsProviderChain::first_try("Profile", of_profile),
         Chosen::Environment(_) | Chosen::Default => {
@@ -263,6 +266,7 @@ struct OfProfile {
     /// None where there is no default profile.
     start: Result<Option<Start>, NoCredentials>,
     config: SdkConfig,
+    ask: Ask,
     /// The credentials of the last time.
     known: Mutex<Option<Credentials>>,
 }
@@ -313,7 +317,7 @@ impl OfProfile {
         const ACTION: &str = "sts:AssumeRole";
         let Role { profile, arn, external_id, session_name, mfa_serial, length } = role;
         let code = match mfa_serial {
-            Some(serial) => Some(mfa::code(profile, serial).await?),
+            Some(serial) => Some(mfa::code(self.ask, profile, serial).await?),
             None => None,
         };
         let config = self.config.to_builder().credentials_provider(SharedCredentialsProvider::new(with));
@@ -481,7 +485,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config");
         std::fs::write(&file, "[default]\nregion = eu-west-1\n[profile broken\n").unwrap();
-        let error = load(&Env::from_slice(&[("AWS_CONFIG_FILE", file.to_str().unwrap())])).await.unwrap_err();
+        let error = read(&Env::from_slice(&[("AWS_CONFIG_FILE", file.to_str().unwrap())])).await.unwrap_err();
         assert!(error.reason.contains("config") && error.reason.contains("line 3"), "{}", error.reason);
     }
 }

@@ -1,22 +1,20 @@
 //! The code of an MFA device, asked of the person at the terminal.
 
-use std::fs::OpenOptions;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io;
 
-use escape::escaped;
 use tokio::task;
 
 use crate::error::NoCredentials;
 
-/// The terminal itself: standard input may hold findings, and standard error may be a file.
-const TERMINAL: &str = "/dev/tty";
+/// Asks the person at the terminal. It fails where there is none.
+pub(crate) type Ask = fn(question: &str) -> io::Result<String>;
 
 /// The code of the device that the profile names. The question waits for as long as the person does.
 ///
 /// # Errors
 ///
 /// There is no terminal, or what was typed is no code.
-pub(super) async fn code(profile: &str, serial: &str) -> Result<String, NoCredentials> {
+pub(super) async fn code(ask: Ask, profile: &str, serial: &str) -> Result<String, NoCredentials> {
     let question = format!("MFA code of {serial}, for the profile {profile}: ");
     let typed = task::spawn_blocking(move || ask(&question)).await.map_err(io::Error::other).flatten();
     let Ok(typed) = typed else {
@@ -34,14 +32,6 @@ pub(super) async fn code(profile: &str, serial: &str) -> Result<String, NoCreden
     }
     let reason = format!("what was typed for the profile `{profile}` is no code of an MFA device");
     Err(NoCredentials { reason, advice: "type its six digits".to_owned() })
-}
-
-fn ask(question: &str) -> io::Result<String> {
-    let mut terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
-    write!(terminal, "{}", escaped(question))?;
-    let mut typed = String::new();
-    BufReader::new(terminal).read_line(&mut typed)?;
-    Ok(typed)
 }
 
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html> (`TokenCode`)

@@ -12,7 +12,9 @@
 
 use std::time::Duration;
 
-use aws_config::profile::{Profile, ProfileSet};
+use aws_config::profile::{self, Profile, ProfileFileLoadError, ProfileSet};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_types::os_shim_internal::{Env, Fs};
 use remediation::nearest;
 
 /// The most seconds of a role's session.
@@ -21,6 +23,11 @@ const LONGEST: u64 = 43_200;
 const SHORTEST: u64 = 900;
 /// So many profiles are named in an error.
 const MOST_NAMED: usize = 20;
+
+/// Reads the files of the AWS configuration.
+pub(super) async fn load(env: &Env) -> Result<ProfileSet, ProfileFileLoadError> {
+    profile::load(&Fs::real(), env, &EnvConfigFiles::default(), None).await
+}
 
 /// Where the credentials of a profile come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,14 +219,13 @@ fn quoted(names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load;
     use super::*;
 
     async fn chain(config: &str, name: &str) -> Result<Chain, ProfileError> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config");
         std::fs::write(&file, config).unwrap();
-        let env = aws_types::os_shim_internal::Env::from_slice(&[
+        let env = Env::from_slice(&[
             ("AWS_CONFIG_FILE", file.to_str().unwrap()),
             ("AWS_SHARED_CREDENTIALS_FILE", folder.path().join("none").to_str().unwrap()),
         ]);
