@@ -180,7 +180,13 @@ const OF_ORGANIZATIONS_POLICY: &str =
 
 /// The kinds of policies. Each phrase is for an explicit deny, or for one of the kind that allows nothing.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
-const REFUSALS: [Refusal; 8] = [
+const REFUSALS: [Refusal; 9] = [
+    Refusal {
+        phrase: "trust policy",
+        kind: ErrorKind::AccessDenied,
+        who: "the trust policy of the role",
+        remedy: "let the caller in there; for a role of the target module, name it in that module's inputs",
+    },
     Refusal {
         phrase: "service control policy",
         kind: ErrorKind::OutOfReach,
@@ -241,7 +247,7 @@ fn refused_by(said: &str) -> Meaning {
         };
         let advice = format!(
             "{advice} the role's own policies, its permissions boundary, the session's policy, the organization's SCPs \
-             and RCPs, and the resource's own policy, such as a bucket's or a key's"
+             and RCPs, and the resource's own policy, such as a bucket's, a key's, or a role's trust policy"
         );
         return Meaning { kind: ErrorKind::AccessDenied, advice: advice.into() };
     };
@@ -284,7 +290,8 @@ mod tests {
             ("… because no identity-based policy allows the a action", ErrorKind::AccessDenied, "the caller's own"),
             ("… with an explicit deny in an identity-based policy", ErrorKind::AccessDenied, "no allow elsewhere"),
             ("… with an explicit deny", ErrorKind::AccessDenied, "a policy denies it, whatever others allow"),
-            ("Access Denied", ErrorKind::AccessDenied, "a bucket's or a key's"),
+            ("… because the role's trust policy does not allow it", ErrorKind::AccessDenied, "let the caller in there"),
+            ("Access Denied", ErrorKind::AccessDenied, "such as a bucket's, a key's, or a role's trust policy"),
         ] {
             let meaning = Meaning::of("AccessDenied", said).unwrap();
             assert_eq!(meaning.kind, kind, "{said}");
