@@ -57,7 +57,7 @@ impl StandIn {
     /// What STS was asked for so far, by the name of the parameter.
     async fn asked(&self, action: &str, parameter: &str) -> Vec<String> {
         let requests = self.0.received_requests().await.unwrap();
-        let forms = requests.iter().map(|request| form(request)).filter(|form| value(form, "Action") == action);
+        let forms = requests.iter().map(form).filter(|form| value(form, "Action") == action);
         forms.map(|form| value(&form, parameter)).collect()
     }
 
