@@ -401,7 +401,7 @@ proptest! {
             for step in steps {
                 Box::pin(model.step(step)).await;
             }
-            model.undo_all().await;
+            Box::pin(model.undo_all()).await;
             assert_eq!(model.world.doors(), model.first);
         });
     }
@@ -430,7 +430,7 @@ async fn a_crash_anywhere_loses_nothing() {
             Box::pin(model.step(Step::Poll(None))).await;
         }
         assert!(model.world.all_closed(), "after {turns} turns, {half:?}: {:?}", model.world.doors());
-        model.undo_all().await;
+        Box::pin(model.undo_all()).await;
         assert_eq!(model.world.doors(), model.first, "after {turns} turns, {half:?}");
         if report.is_some() {
             assert!(turns > 20, "only {turns} turns: nothing was broken off");
