@@ -7,7 +7,7 @@ use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecis
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use percent_encoding::percent_decode_str;
-use remediation::{Permission, ServiceRole};
+use remediation::{Permission, ServiceRole, partition};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -55,9 +55,19 @@ impl Account {
         Self { id: id.to_owned(), region: region.to_owned(), config, s3, iam }
     }
 
+    /// The partition of its region.
+    pub fn partition(&self) -> &'static str {
+        partition(&self.region)
+    }
+
     /// An account of its own.
     pub fn fresh(emulator: &Emulator) -> Self {
         Self::new(emulator, &fresh_account())
+    }
+
+    /// The ARN of one of its roles.
+    pub fn role_arn(&self, role: &str) -> String {
+        format!("arn:{}:iam::{}:role/{role}", self.partition(), self.id)
     }
 
     /// Makes a role with one inline policy and gives its ARN.
@@ -82,10 +92,10 @@ impl Account {
     pub async fn simulate(&self, role: &str, permission: &Permission) -> Result<bool> {
         let fill = |text: &str| match text {
             "*" => text.to_owned(),
-            _ => fill(&text.replace("{region}", &self.region), &self.id).replace('*', "any"),
+            _ => fill(&text.replace("{region}", &self.region), self).replace('*', "any"),
         };
         let call = self.iam.simulate_principal_policy().action_names(&permission.action);
-        let call = call.policy_source_arn(format!("arn:aws:iam::{}:role/{role}", self.id));
+        let call = call.policy_source_arn(self.role_arn(role));
         let mut call = call.resource_arns(fill(&permission.resource));
         for (key, value) in permission.condition.values().flatten() {
             let entry = ContextEntry::builder().context_key_name(key).context_key_values(fill(value));
@@ -255,7 +265,7 @@ impl Account {
 }
 
 /// The policy statements that Terraform's target role has for these permissions of a manifest.
-pub fn statements<'a>(permissions: impl IntoIterator<Item = &'a Permission>, account: &str) -> Value {
+pub fn statements<'a>(permissions: impl IntoIterator<Item = &'a Permission>, account: &Account) -> Value {
     let statement = |of: &Permission| {
         let mut statement = json!({"Effect": "Allow", "Action": of.action, "Resource": fill(&of.resource, account)});
         if !of.condition.is_empty() {
@@ -271,17 +281,18 @@ pub fn statements<'a>(permissions: impl IntoIterator<Item = &'a Permission>, acc
 }
 
 /// The trust policy that Terraform's service role has.
-pub fn service_trust(role: &ServiceRole, account: &str) -> Value {
+pub fn service_trust(role: &ServiceRole, account: &Account) -> Value {
     json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": role.service},
         "Condition": {
-            "StringEquals": {"aws:SourceAccount": account},
+            "StringEquals": {"aws:SourceAccount": account.id},
             "ArnLike": {"aws:SourceArn": fill(&role.source, account)}}}]})
 }
 
 /// A text of a manifest with its parts filled in.
-fn fill(text: &str, account: &str) -> String {
-    let text = text.replace("{partition}", "aws").replace("{account}", account).replace("{region}", "*");
+fn fill(text: &str, account: &Account) -> String {
+    let text =
+        text.replace("{partition}", account.partition()).replace("{account}", &account.id).replace("{region}", "*");
     text.replace("{prefix}", "autoremediate")
 }
 

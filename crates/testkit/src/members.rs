@@ -32,6 +32,27 @@ impl Account {
         Ok(found["Organization"]["Id"].as_str().ok_or("DescribeOrganization gave no ID")?.to_owned())
     }
 
+    /// Puts a service control policy with these statements on a member, as the organization's management account.
+    /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_EnablePolicyType.html>
+    /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_CreatePolicy.html>
+    /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_AttachPolicy.html>
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses.
+    pub async fn control(&self, emulator: &Emulator, member: &str, statements: &Value) -> Result<()> {
+        const KIND: &str = "SERVICE_CONTROL_POLICY";
+        let roots = self.organizations(emulator, "ListRoots", json!({})).await?;
+        let root = roots["Roots"][0]["Id"].as_str().ok_or("ListRoots gave no root")?;
+        self.organizations(emulator, "EnablePolicyType", json!({"RootId": root, "PolicyType": KIND})).await?;
+        let content = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let policy = json!({"Name": "control", "Description": "of a test", "Type": KIND, "Content": content});
+        let made = self.organizations(emulator, "CreatePolicy", policy).await?;
+        let id = made["Policy"]["PolicySummary"]["Id"].as_str().ok_or("CreatePolicy gave no ID")?;
+        self.organizations(emulator, "AttachPolicy", json!({"PolicyId": id, "TargetId": member})).await?;
+        Ok(())
+    }
+
     /// Whether the account is in an organization.
     pub async fn has_organization(&self, emulator: &Emulator) -> bool {
         self.organizations(emulator, "DescribeOrganization", json!({})).await.is_ok()

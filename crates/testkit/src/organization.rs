@@ -16,17 +16,17 @@ use remediation::{
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::account::{Account, REGION, service_trust, statements};
+use crate::account::{Account, service_trust, statements};
 use crate::emulator::Emulator;
 use crate::{Result, get};
 
 /// How long a claim of a run without a deadline holds here: a test can wait until it is over.
 pub(crate) const CLAIM: Duration = Duration::from_secs(20);
 const EXTERNAL_ID: &str = "an-external-id-of-a-test";
-/// The partition of the emulator's accounts.
-const PARTITION: &str = "aws";
 /// The role of people who use the command line, in the central account.
 pub const OPERATOR_ROLE: &str = "operator";
+/// Those of Netskope's own roles whose names begin with CIS, in any account.
+const NETSKOPES_ROLES: &str = "CIS-1-2-0-*Role_*";
 /// The role of the command line's doctor, in the target account.
 pub const DOCTOR_ROLE: &str = "autoremediate-doctor";
 
@@ -81,29 +81,38 @@ impl Organization {
         Self::with_target::<R>(emulator, Account::fresh(emulator)).await
     }
 
-    /// The same with a target account that exists.
+    /// The same with a target account that exists. The central account works in the same region.
     ///
     /// # Errors
     ///
     /// The emulator refuses something.
     pub async fn with_target<R: Rule>(emulator: &Emulator, target: Account) -> Result<Self> {
+        let central = Account::fresh(emulator).in_region(&target.region);
+        Self::with_accounts::<R>(emulator, central, target).await
+    }
+
+    /// The same with both accounts, which may be one.
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses something.
+    pub async fn with_accounts<R: Rule>(emulator: &Emulator, central: Account, target: Account) -> Result<Self> {
         let manifest = Manifest::from_json(R::MANIFEST)?;
-        let central = Account::fresh(emulator);
-        let bucket = format!("autoremediate-{}-{REGION}", central.id);
-        central.s3.create_bucket().bucket(&bucket).send().await?;
+        let bucket = format!("autoremediate-{}-{}", central.id, central.region);
+        central.make_private_bucket(&bucket).await?;
         central.s3.put_object().bucket(&bucket).key(POLICY_KEY).body(policy(&manifest).into()).send().await?;
         let lambda = make_lambda_role(&central, &manifest, &bucket).await?;
         let (emulator_url, product_variables) = (emulator.url().to_owned(), emulator.variables());
         let (control, operator) = (AtomicUsize::new(0), OnceCell::new());
         let of = Self { manifest, central, target, bucket, lambda, emulator_url, product_variables, control, operator };
         let trust = of.trust(&[&of.lambda_role(), OPERATOR_ROLE], EXTERNAL_ID);
-        let allowed = statements(of.manifest.to_fix(PARTITION), &of.target.id);
+        let allowed = statements(of.manifest.to_fix(of.target.partition()), &of.target);
         of.target.make_role(&of.target_role(), &trust, &allowed).await?;
-        let allowed = statements(of.manifest.to_undo(), &of.target.id);
+        let allowed = statements(of.manifest.to_undo(), &of.target);
         of.target.make_role(&of.undo_role(), &of.trust(&[OPERATOR_ROLE], EXTERNAL_ID), &allowed).await?;
         if let Some(role) = &of.manifest.service_role {
-            let allowed = statements(&role.permissions, &of.target.id);
-            of.target.make_role(&of.service_role(), &service_trust(role, &of.target.id), &allowed).await?;
+            let allowed = statements(&role.permissions, &of.target);
+            of.target.make_role(&of.service_role(), &service_trust(role, &of.target), &allowed).await?;
         }
         Ok(of)
     }
@@ -115,10 +124,15 @@ impl Organization {
     ///
     /// The emulator refuses something.
     pub async fn with_operator(&self) -> Result<Vec<(String, String)>> {
-        let runbooks = self.manifest.runbook.iter().map(|of| format!("arn:aws:ssm:*::document/{}", of.name));
-        let roles = format!("arn:aws:iam::{}:role/autoremediate-*", self.target.id);
-        let mut allowed = vec![json!({"Effect": "Allow", "Action": ["iam:GetRole", "iam:SimulatePrincipalPolicy"],
-            "Resource": roles})];
+        let partition = self.target.partition();
+        let runbooks = self.manifest.runbook.iter().map(|of| format!("arn:{partition}:ssm:*::document/{}", of.name));
+        let roles = format!("arn:{partition}:iam::{}:role/autoremediate-*", self.target.id);
+        let theirs = [NETSKOPES_ROLES, "BPR-*TargetRole_*"].map(|of| self.target.role_arn(of));
+        let mut allowed = vec![
+            json!({"Effect": "Allow", "Action": ["iam:GetRole", "iam:SimulatePrincipalPolicy"],
+            "Resource": roles}),
+            json!({"Effect": "Allow", "Action": "iam:GetRole", "Resource": theirs}),
+        ];
         allowed.extend(runbooks.map(|of| json!({"Effect": "Allow", "Action": "ssm:DescribeDocument", "Resource": of})));
         let trust = self.trust(&[OPERATOR_ROLE], EXTERNAL_ID);
         self.target.make_role(DOCTOR_ROLE, &trust, &allowed.into()).await?;
@@ -128,7 +142,9 @@ impl Organization {
 
     /// The operator's role, and a session of it.
     async fn make_operator(&self) -> Result<SdkConfig> {
-        let bucket = format!("arn:aws:s3:::{}", self.bucket);
+        let bucket = format!("arn:{}:s3:::{}", self.central.partition(), self.bucket);
+        let theirs = [NETSKOPES_ROLES, "BPR-*LambdaRole_*", "GetNetskopeCSPMResultsLFRole_*"];
+        let theirs = theirs.map(|of| self.central.role_arn(of));
         // What modules/central of the Terraform allows.
         let written = [Folder::Plans, Folder::Reports, Folder::Ledgers, Folder::Resources, Folder::Overrides]
             .map(|folder| format!("{bucket}/{}/*", folder.name()));
@@ -138,15 +154,16 @@ impl Organization {
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("{bucket}/*")},
             {"Effect": "Allow", "Action": "s3:PutObject", "Resource": written},
             {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
-                "Resource": "arn:aws:iam::*:role/autoremediate-*"},
+                "Resource": format!("arn:{}:iam::*:role/autoremediate-*", self.central.partition())},
+            {"Effect": "Allow", "Action": "iam:GetRole", "Resource": theirs},
         ]);
         make_session(&self.central, OPERATOR_ROLE, &allowed).await
     }
 
     /// The trust policy of a role in the target account that lets roles of the central account in.
     pub fn trust(&self, roles: &[&str], external_id: &str) -> Value {
-        let arns: Vec<_> = roles.iter().map(|role| format!("arn:aws:iam::{}:role/{role}", self.central.id)).collect();
-        let principal = json!({"AWS": format!("arn:aws:iam::{}:root", self.central.id)});
+        let arns: Vec<_> = roles.iter().map(|role| self.central.role_arn(role)).collect();
+        let principal = json!({"AWS": format!("arn:{}:iam::{}:root", self.central.partition(), self.central.id)});
         // SetSourceIdentity has no external ID: a condition on one would never hold.
         json!({"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, "Condition": {
@@ -158,7 +175,7 @@ impl Organization {
 
     /// The actions of the rule's own role.
     pub fn actions(&self) -> BTreeSet<String> {
-        self.manifest.to_fix(PARTITION).map(|permission| permission.action.clone()).collect()
+        self.manifest.to_fix(self.target.partition()).map(|permission| permission.action.clone()).collect()
     }
 
     /// The actions that an undo writes with.
@@ -200,7 +217,7 @@ impl Organization {
         Finding {
             control: self.manifest.controls[control].rule_names[0].clone(),
             account: self.target.id.parse().unwrap_or_else(|error| unreachable!("{error}")),
-            region: remediation::Region::code(REGION),
+            region: remediation::Region::code(&self.target.region),
             resource: resource.to_owned(),
             first_seen: None,
             last_scanned: None,
@@ -364,7 +381,7 @@ impl Organization {
     /// Whether `arn` has one of the forms that the rule's manifest lists for its resources.
     pub fn is_of_manifest(&self, arn: &str) -> bool {
         let has_form = |form: &String| {
-            let form = form.replace("{partition}", "aws").replace("{region}", REGION);
+            let form = form.replace("{partition}", self.target.partition()).replace("{region}", &self.target.region);
             let form = form.replace("{account}", &self.target.id);
             let (before, after) = form.split_once("{id}").unwrap_or((&form, ""));
             let id = arn.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
@@ -396,7 +413,7 @@ impl Organization {
         let provider = session.credentials_provider().ok_or("the session has no credentials")?;
         let credentials = aws_sdk_s3::config::ProvideCredentials::provide_credentials(&provider).await?;
         let variables = [
-            ("AWS_REGION", REGION),
+            ("AWS_REGION", self.central.region.as_str()),
             ("AWS_ACCESS_KEY_ID", credentials.access_key_id()),
             ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key()),
             ("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default()),
@@ -405,8 +422,8 @@ impl Organization {
             ("POLICY_DIGEST", "of-no-policy"),
             ("TARGET_ROLE_NAME", &self.target_role()),
             ("EXTERNAL_ID", EXTERNAL_ID),
-            ("REGIONS", REGION),
-            ("HOME_REGION", REGION),
+            ("REGIONS", &self.target.region),
+            ("HOME_REGION", &self.target.region),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Ok(self.product_variables.iter().cloned().chain(variables).collect())
@@ -446,7 +463,7 @@ impl Organization {
     }
 
     fn lambda_role(&self) -> String {
-        lambda_role(&self.manifest)
+        lambda_role(&self.manifest, &self.central)
     }
 
     /// The name of the rule's role in the target account.
@@ -465,8 +482,8 @@ impl Organization {
     }
 }
 
-fn lambda_role(manifest: &Manifest) -> String {
-    format!("autoremediate-{}-{REGION}", manifest.id)
+fn lambda_role(manifest: &Manifest, central: &Account) -> String {
+    format!("autoremediate-{}-{}", manifest.id, central.region)
 }
 
 fn policy(manifest: &Manifest) -> Vec<u8> {
@@ -475,7 +492,7 @@ fn policy(manifest: &Manifest) -> Vec<u8> {
 
 /// The role of the rule's Lambda, and a session of it.
 async fn make_lambda_role(central: &Account, manifest: &Manifest, bucket: &str) -> Result<SdkConfig> {
-    let (id, arn) = (&manifest.id, format!("arn:aws:s3:::{bucket}"));
+    let (id, arn) = (&manifest.id, format!("arn:{}:s3:::{bucket}", central.partition()));
     // What modules/central of the Terraform allows.
     let objects = |folder: Folder| format!("{arn}/{}*", folder.of(id));
     let written = [Folder::Plans, Folder::Reports, Folder::Ledgers, Folder::Resources];
@@ -488,15 +505,15 @@ async fn make_lambda_role(central: &Account, manifest: &Manifest, bucket: &str) 
         {"Effect": "Allow", "Action": "s3:PutObject", "Resource": written},
         {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn},
         {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
-            "Resource": format!("arn:aws:iam::*:role/autoremediate-{id}")},
+            "Resource": format!("arn:{}:iam::*:role/autoremediate-{id}", central.partition())},
     ]);
-    make_session(central, &lambda_role(manifest), &allowed).await
+    make_session(central, &lambda_role(manifest, central), &allowed).await
 }
 
 /// A role of the central account, and a session of it.
 async fn make_session(central: &Account, role: &str, allowed: &Value) -> Result<SdkConfig> {
     let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
-        "Principal": {"AWS": format!("arn:aws:iam::{}:root", central.id)}}]});
+        "Principal": {"AWS": format!("arn:{}:iam::{}:root", central.partition(), central.id)}}]});
     let role = central.make_role(role, &trust, allowed).await?;
     central.as_role(&role).await
 }

@@ -110,7 +110,7 @@ impl Subject for OrganizationTrail {
 
 /// The ARN of a trail whose home is the account's region.
 pub fn arn(account: &Account, trail: &str) -> String {
-    format!("arn:aws:cloudtrail:{}:{}:trail/{trail}", account.region, account.id)
+    format!("arn:{}:cloudtrail:{}:{}:trail/{trail}", account.partition(), account.region, account.id)
 }
 
 /// The trails of one account in its region, with the account's full rights.

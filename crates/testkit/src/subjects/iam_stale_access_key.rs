@@ -40,7 +40,7 @@ impl Subject for User {
     }
 
     fn names(account: &Account, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), format!("arn:aws:iam::{}:user{PATH}{resource}", account.id)]
+        vec![resource.to_owned(), format!("arn:{}:iam::{}:user{PATH}{resource}", account.partition(), account.id)]
     }
 
     async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {

@@ -102,7 +102,7 @@ impl Subject for SubnetsAcl {
 }
 
 fn arn(account: &Account, acl: &str) -> String {
-    format!("arn:aws:ec2:{}:{}:network-acl/{acl}", account.region, account.id)
+    format!("arn:{}:ec2:{}:{}:network-acl/{acl}", account.partition(), account.region, account.id)
 }
 
 /// The network ACLs of one account, with its full rights.

@@ -182,7 +182,7 @@ fn manual(name: &str) -> String {
 
 /// The ARN of something of RDS, such as a `db`, a `cluster`, a `snapshot`.
 pub fn arn(account: &Account, kind: &str, name: &str) -> String {
-    format!("arn:aws:rds:{}:{}:{kind}:{name}", account.region, account.id)
+    format!("arn:{}:rds:{}:{}:{kind}:{name}", account.partition(), account.region, account.id)
 }
 
 /// What a snapshot is of.

@@ -67,7 +67,7 @@ impl Subject for Warehouse {
 
 /// The ARN of a cluster.
 pub fn arn(account: &Account, cluster: &str) -> String {
-    format!("arn:aws:redshift:{}:{}:cluster:{cluster}", account.region, account.id)
+    format!("arn:{}:redshift:{}:{}:cluster:{cluster}", account.partition(), account.region, account.id)
 }
 
 /// The clusters of one account, with its full rights.

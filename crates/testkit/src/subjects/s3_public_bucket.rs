@@ -37,8 +37,8 @@ impl Subject for Bucket {
         format!("gone-{}", account.id)
     }
 
-    fn names(_: &Account, resource: &str) -> Vec<String> {
-        vec![resource.to_owned(), format!("arn:aws:s3:::{resource}")]
+    fn names(account: &Account, resource: &str) -> Vec<String> {
+        vec![resource.to_owned(), format!("arn:{}:s3:::{resource}", account.partition())]
     }
 
     async fn tag(account: &Account, resource: &str, key: &str, value: &str) -> Result<()> {
@@ -79,7 +79,7 @@ impl Account {
         self.make_private_bucket(name).await?;
         self.set_public_access_block(name, None).await?;
         let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
-            "Resource": format!("arn:aws:s3:::{name}/*")});
+            "Resource": format!("arn:{}:s3:::{name}/*", self.partition())});
         let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
         self.s3.put_bucket_policy().bucket(name).policy(policy).send().await?;
         self.set_public_access_block(name, settings).await

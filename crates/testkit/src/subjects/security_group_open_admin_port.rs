@@ -147,7 +147,7 @@ impl Subject for Mixed {
 }
 
 fn arn(account: &Account, group: &str) -> String {
-    format!("arn:aws:ec2:{}:{}:security-group/{group}", account.region, account.id)
+    format!("arn:{}:ec2:{}:{}:security-group/{group}", account.partition(), account.region, account.id)
 }
 
 /// The security groups of one account, with its full rights.

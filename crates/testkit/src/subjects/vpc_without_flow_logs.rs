@@ -53,7 +53,7 @@ impl Subject for Vpc {
     }
 
     fn names(account: &Account, resource: &str) -> Vec<String> {
-        let arn = format!("arn:aws:ec2:{}:{}:vpc/{resource}", account.region, account.id);
+        let arn = format!("arn:{}:ec2:{}:{}:vpc/{resource}", account.partition(), account.region, account.id);
         vec![resource.to_owned(), arn, "named".into()]
     }
 
@@ -131,10 +131,10 @@ impl Vpcs {
     ///
     /// RAM refuses.
     pub async fn share_subnet(&self, emulator: &Emulator, subnet: &str, with: &str) -> Result<()> {
-        let Account { id, region, .. } = &self.account;
+        let (Account { id, region, .. }, partition) = (&self.account, self.account.partition());
         let share = json!({
             "name": "network", "principals": [with],
-            "resourceArns": [format!("arn:aws:ec2:{region}:{id}:subnet/{subnet}")],
+            "resourceArns": [format!("arn:{partition}:ec2:{region}:{id}:subnet/{subnet}")],
         });
         // The emulator tells the account from the key, and checks no signature.
         let credential = format!("{id}/20260101/{region}/ram/aws4_request");
@@ -152,7 +152,7 @@ impl Vpcs {
     ///
     /// EC2 refuses.
     pub async fn make_flow_log(&self, vpc: &str, group: &str, role: &str) -> Result<String> {
-        let role = format!("arn:aws:iam::{}:role/{role}", self.account.id);
+        let role = self.account.role_arn(role);
         let call = self.ec2.create_flow_logs().resource_type(FlowLogsResourceType::Vpc).resource_ids(vpc);
         let call = call.traffic_type(TrafficType::Reject).log_group_name(group).deliver_logs_permission_arn(role);
         let made = call.send().await?;
