@@ -5,16 +5,20 @@ use aws_sdk_s3::types::{
     Event, FilterRule, FilterRuleName, LambdaFunctionConfiguration, NotificationConfiguration,
     NotificationConfigurationFilter, S3KeyFilter,
 };
+use remediation::Rule;
 use rules::redshift_public_cluster::RedshiftPublicCluster;
+use rules::security_group_open_admin_port::SecurityGroupOpenAdminPort;
+use rules::vpc_without_flow_logs::VpcWithoutFlowLogs;
 use serde_json::{Value, json};
-use testkit::account::fresh_account;
+use testkit::account::{Account, fresh_account};
 use testkit::emulator::Emulator;
 use testkit::netskope::{FakeNetskope, row};
 use testkit::organization::{DOCTOR_ROLE, OPERATOR_ROLE, Organization};
 use testkit::paths;
+use testkit::subjects::security_group_open_admin_port::SecurityGroups;
+use testkit::subjects::vpc_without_flow_logs::Vpcs;
 
 const TOKEN: &str = "a-token-that-must-not-be-seen-42bb";
-const RULE: &str = "redshift-public-cluster";
 const EXTERNAL_ID: &str = "EXTERNAL_ID";
 
 /// An organization with an operator, a bucket that starts the rule's Lambda, and a tenant.
@@ -33,7 +37,15 @@ struct Told {
 
 impl Practice {
     async fn new() -> Self {
-        let of = Organization::new::<RedshiftPublicCluster>(Emulator::shared().await.unwrap()).await.unwrap();
+        Self::of::<RedshiftPublicCluster>(Account::fresh(Emulator::shared().await.unwrap())).await
+    }
+
+    /// That of the rule `R` and its target account.
+    async fn of<R: Rule>(target: Account) -> Self {
+        Self::with(Organization::with_target::<R>(Emulator::shared().await.unwrap(), target).await.unwrap()).await
+    }
+
+    async fn with(of: Organization) -> Self {
         let environment = of.with_operator().await.unwrap();
         let netskope = FakeNetskope::start(TOKEN).await;
         let control = &of.manifest.controls[0].rule_names[0];
@@ -45,9 +57,10 @@ impl Practice {
 
     /// Lets new keys below these folders start the rule's Lambda, and no others.
     async fn notify(&self, folders: &[&str]) {
-        let lambda = format!("arn:aws:lambda:us-east-1:{}:function:autoremediate-{RULE}", self.of.central.id);
+        let rule = &self.of.manifest.id;
+        let lambda = format!("arn:aws:lambda:us-east-1:{}:function:autoremediate-{rule}", self.of.central.id);
         let start = |folder: &&str| {
-            let prefix = FilterRule::builder().name(FilterRuleName::Prefix).value(format!("{folder}/{RULE}/")).build();
+            let prefix = FilterRule::builder().name(FilterRuleName::Prefix).value(format!("{folder}/{rule}/")).build();
             let filter = S3KeyFilter::builder().filter_rules(prefix).build();
             LambdaFunctionConfiguration::builder()
                 .lambda_function_arn(&lambda)
@@ -67,7 +80,7 @@ impl Practice {
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let output = Command::new(paths::binary("autoremediate").unwrap())
             .arg("doctor")
-            .args(["--rule", RULE, "--account", &self.of.target.id])
+            .args(["--rule", &self.of.manifest.id, "--account", &self.of.target.id])
             .args(["--records", &format!("s3://{}", self.of.bucket), "--netskope-endpoint", &self.netskope.url()])
             .args(arguments)
             .env_clear()
@@ -113,6 +126,11 @@ impl Told {
         assert_eq!(self.code, 1);
     }
 
+    /// The rows of a check.
+    fn of(&self, check: &str) -> Vec<&Value> {
+        self.checks.iter().filter(|row| row["check"] == check).collect()
+    }
+
     fn failed(&self) -> Vec<&str> {
         let failed = self.checks.iter().filter(|row| row["result"] == "failed");
         failed.map(|row| row["check"].as_str().unwrap()).collect()
@@ -130,12 +148,14 @@ async fn all_is_well() {
         "clock",
         "token",
         "control",
+        "Netskope's own stack",
         "reachable",
         "cards",
         "policy.json",
         "starts on findings",
         "starts on approvals",
         "doctor's role",
+        "Netskope's own stack",
         "role",
         "trust",
         "permissions",
@@ -148,7 +168,7 @@ async fn all_is_well() {
     assert_eq!(names, expected);
     let (code, text, _) = practice.run(&[]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("18 checks: 18 ok") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("20 checks: 20 ok") && !text.contains('\u{1b}'), "{text}");
 
     // What is not asked for is said to be skipped.
     let output = Command::new(paths::binary("autoremediate").unwrap())
@@ -260,10 +280,128 @@ async fn an_account_that_is_out_of_reach_does_not_stop_the_others() {
     let of = |account: &str| told.checks.iter().filter(|row| row["account"] == account).collect::<Vec<_>>();
     let (ours, theirs) = (of(&practice.of.target.id), of(&other));
     assert_eq!(told.code, 1);
-    assert!(ours.len() == 9 && ours.iter().all(|row| row["result"] == "ok"), "{ours:#?}");
-    assert_eq!(theirs.len(), 9, "{theirs:#?}");
+    assert!(ours.len() == 10 && ours.iter().all(|row| row["result"] == "ok"), "{ours:#?}");
+    assert_eq!(theirs.len(), 10, "{theirs:#?}");
     assert!(theirs[0]["fix"].as_str().unwrap().contains(&format!("for account {other}")), "{theirs:#?}");
     assert_eq!(told.failed(), ["doctor's role", "trust", "undo trust"]);
+}
+
+/// Asks a role's permissions of IAM's simulator and of EC2 itself: the first leaves out service control policies with
+/// conditions.
+async fn only_ec2_knows_of_the_organizations_policy<R: Rule>(action: &str) {
+    let emulator = Emulator::shared().await.unwrap();
+    let management = Account::fresh(emulator);
+    let member = Account::new(emulator, &management.make_organization(emulator).await.unwrap());
+    let practice = Practice::of::<R>(member).await;
+    let told = practice.look();
+    assert_eq!((told.code, told.failed()), (0, Vec::new()), "{:#?}", told.checks);
+    let found = told.of("dry run")[0]["found"].as_str().unwrap();
+    assert!(found.starts_with(&format!("us-east-1: EC2 would allow {action} on ")), "{found}");
+
+    let here = json!({"StringEquals": {"aws:RequestedRegion": "us-east-1"}});
+    let deny = json!([{"Effect": "Deny", "Action": action, "Resource": "*", "Condition": here}]);
+    management.control(emulator, &practice.of.target.id, &deny).await.unwrap();
+    let told = practice.look();
+    told.only("dry run", "service control policy", "let the role in");
+    let found = told.of("dry run")[0]["found"].as_str().unwrap();
+    assert!(!found.contains("Encoded") && !found.contains("0000000000"), "{found}");
+
+    // Of two regions, the one that the policy is about.
+    let told = practice.look_with(&["--regions", "us-east-1,eu-west-1"]);
+    let results: Vec<_> = told.of("dry run").iter().map(|row| row["result"].as_str().unwrap()).collect();
+    assert_eq!(results, ["ok", "failed"], "{:#?}", told.checks);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ec2_is_asked_whether_a_rule_with_a_tag_may_be_added() {
+    only_ec2_knows_of_the_organizations_policy::<SecurityGroupOpenAdminPort>("ec2:AuthorizeSecurityGroupIngress").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ec2_is_asked_whether_a_flow_log_may_be_made() {
+    only_ec2_knows_of_the_organizations_policy::<VpcWithoutFlowLogs>("ec2:CreateFlowLogs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_changes_nothing_and_needs_what_the_rule_needs() {
+    let practice = Practice::of::<VpcWithoutFlowLogs>(Account::fresh(Emulator::shared().await.unwrap())).await;
+    let (of, vpcs) = (&practice.of, Vpcs::of(&practice.of.target));
+    let vpc = vpcs.make("asked", false).await.unwrap();
+    for action in ["ec2:CreateFlowLogs", "ec2:CreateTags", "iam:PassRole"] {
+        let policies = of.take_away(action).await.unwrap();
+        let told = practice.look();
+        assert_eq!(told.failed(), ["permissions", "dry run"], "{:#?}", told.checks);
+        assert!(told.of("dry run")[0]["found"].as_str().unwrap().contains(action), "{:#?}", told.checks);
+        of.give_back(policies).await.unwrap();
+    }
+    assert_eq!(vpcs.described(&vpc).await.unwrap(), json!([]));
+    let asked = of.decisions().await.unwrap();
+    let wrote = |action: &str| asked.iter().any(|of| of.action == action && of.allowed);
+    assert!(wrote("ec2:CreateFlowLogs") && !wrote("logs:CreateLogGroup"), "{asked:?}");
+
+    // Where the role does not let it ask, that is said, and is no no.
+    practice.set_trust(&of.target_role(), &of.trust(&["somebody"], practice.external_id())).await;
+    let told = practice.look();
+    assert_eq!(told.failed(), ["trust"], "{:#?}", told.checks);
+    let row = told.of("dry run")[0];
+    assert!(row["result"] == "skipped" && row["found"].as_str().unwrap().starts_with("not tried: "), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_asked_about_only_where_there_is_one() {
+    let practice = Practice::of::<SecurityGroupOpenAdminPort>(Account::fresh(Emulator::shared().await.unwrap())).await;
+    let groups = SecurityGroups::of(&practice.of.target);
+    let group = groups.make_in_default_vpc("asked", &["tcp 22-22 0.0.0.0/0"]).await.unwrap();
+    let before = groups.describe(&group).await.unwrap();
+    let told = practice.look();
+    assert_eq!(told.of("dry run")[0]["result"], "ok", "{:#?}", told.checks);
+    assert_eq!(groups.describe(&group).await.unwrap(), before);
+    let told = practice.look_with(&["--regions", "us-gov-west-1"]);
+    let row = told.of("dry run")[0];
+    assert!(row["result"] == "skipped" && row["found"].as_str().unwrap().contains("partition"), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn netskopes_own_stacks_are_seen_in_both_accounts() {
+    let practice = Practice::new().await;
+    let nobody = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"Service": "lambda.amazonaws.com"}}]});
+    let nothing = json!([{"Effect": "Deny", "Action": "none:Nothing", "Resource": "*"}]);
+    let (central, target) = (&practice.of.central, &practice.of.target);
+    let theirs = [
+        (target, "BPR-1-9-RedShiftClusterPublicTargetRole_us-east-1"),
+        // Of another rule, which is not asked for.
+        (target, "BPR-0-6-NACLTargetRole_us-east-1"),
+        (central, "GetNetskopeCSPMResultsLFRole_eu-west-1"),
+    ];
+    for (account, role) in theirs {
+        account.make_role(role, &nobody, &nothing).await.unwrap();
+    }
+    let told = practice.look_with(&["--regions", "us-east-1,eu-west-1"]);
+    assert_eq!((told.code, told.failed()), (0, Vec::new()), "{:#?}", told.checks);
+    let rows = told.of("Netskope's own stack");
+    let warned: Vec<_> = rows.iter().filter(|row| row["result"] == "warn").collect();
+    let [in_central, in_target] = warned[..] else { panic!("{rows:#?}") };
+    let found = |row: &Value| row["found"].as_str().unwrap().to_owned();
+    assert!(found(in_central).contains("GetNetskopeCSPMResultsLFRole_eu-west-1"), "{in_central}");
+    assert!(found(in_target).contains("BPR-1-9-RedShiftClusterPublicTargetRole_us-east-1"), "{in_target}");
+    assert!(!found(in_target).contains("NACL"), "{in_target}");
+    assert!(in_target["fix"].as_str().unwrap().contains("docs/from-netskopes-framework.md"), "{in_target}");
+
+    // A role that may not be looked for is not taken for gone.
+    practice.of.target.take_away(DOCTOR_ROLE, "iam:GetRole").await.unwrap();
+    let told = practice.look();
+    let row = told.of("Netskope's own stack")[1];
+    assert!(row["result"] == "skipped" && found(row).contains("iam:GetRole: AccessDenied"), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_central_account_is_checked_like_any_target() {
+    let emulator = Emulator::shared().await.unwrap();
+    let both = Account::fresh(emulator);
+    let of = Organization::with_accounts::<RedshiftPublicCluster>(emulator, both.clone(), both).await.unwrap();
+    let told = Practice::with(of).await.look();
+    assert_eq!((told.code, told.failed()), (0, Vec::new()), "{:#?}", told.checks);
 }
 
 async fn delete_role(of: &Organization, role: &str) {

@@ -2,14 +2,29 @@
 # any: give one person both policies only on purpose.
 
 locals {
+  # The roles of Netskope's own stack, <name>_<region>: doctor says whether they are still here
+  netskope_roles = [
+    "BPR-0-6-NACLLambdaRole",
+    "BPR-1-0-0-S3BucketPublicAccessLambdaRole",
+    "BPR-1-9-RedShiftClusterPublicLambdaRole",
+    "BPR-3-8-RDSSnapshotsPublicLambdaRole",
+    "CIS-1-2-0-1-4-AccessKeyRotationLambdaRole",
+    "CIS-1-2-0-2-2-CloudTrailLogFileLambdaRole",
+    "CIS-1-2-0-2-9-VPCFlowLogsLambdaRole",
+    "CIS-1-2-0-4-1-SecurityGroupsLambdaRole",
+    "GetNetskopeCSPMResultsLFRole",
+  ]
+
   people = {
     approver = {
       description = "autoremediate: reads plans, reports and cards, and approves plans"
       bucket      = []
+      roles       = []
     }
     operator = {
       description = "autoremediate: plans, applies and undoes from the command line"
       bucket      = ["s3:GetBucketNotification"] # for doctor
+      roles       = local.netskope_roles         # for doctor
     }
     pauser = {
       description = "autoremediate: pauses and resumes, and sees what is in effect"
@@ -18,6 +33,7 @@ locals {
     reader = {
       description = "autoremediate: reads findings, plans, reports and cards, and writes nothing"
       bucket      = []
+      roles       = []
     }
   }
 }
@@ -67,6 +83,13 @@ resource "aws_iam_policy" "person" {
         Action   = [action]
         Resource = [local.bucket_arn]
       }
+      ], [
+      for names in [each.value.roles] : {
+        Sid      = "NetskopesOwnRoles"
+        Effect   = "Allow"
+        Action   = ["iam:GetRole"]
+        Resource = [for name in names : "arn:${local.partition}:iam::${local.account}:role/${name}_*"]
+      } if length(names) > 0
     ])
   })
 }

@@ -121,7 +121,7 @@ pub(crate) fn consent() -> impl TypedValueParser<Value = Consent> {
 }
 
 /// A region's code, from its code or its name.
-fn region(text: &str) -> Result<String, Error> {
+pub(crate) fn region(text: &str) -> Result<String, Error> {
     match netskope::Region::parse(text) {
         netskope::Region::Code(code) => Ok(code.to_owned()),
         _ => Err(Error::Region(text.to_owned())),

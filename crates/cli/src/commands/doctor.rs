@@ -8,6 +8,8 @@ mod accounts;
 mod bucket;
 mod caller;
 mod check;
+mod dry_run;
+mod predecessor;
 mod tenant;
 
 use std::path::PathBuf;
@@ -18,10 +20,11 @@ use futures::StreamExt;
 use futures::stream;
 use remediation::AccountId;
 
-use crate::commands::arguments::{AccessArgs, OutputArgs};
+use crate::commands::arguments::{self, AccessArgs, OutputArgs};
 use crate::commands::doctor::account::Visit;
 use crate::commands::doctor::caller::{Caller, Credentials};
 use crate::commands::doctor::check::{Area, Check, Checks};
+use crate::commands::doctor::predecessor::Stack;
 use crate::commands::help::{self, SIMPLE_EXIT_CODES};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -49,6 +52,10 @@ pub(crate) struct DoctorArgs {
     accounts_file: Option<PathBuf>,
     #[command(flatten)]
     access: AccessArgs,
+    /// Ask AWS in these regions, by their codes or names, with commas between them: for runbooks, dry runs and Netskope's own
+    /// stacks. Default: the region that is worked in.
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',', value_parser = arguments::region)]
+    regions: Vec<String>,
     /// The role to assume in each account for the checks.
     #[arg(long, value_name = "NAME", default_value = "autoremediate-doctor")]
     doctor_role_name: String,
@@ -77,6 +84,14 @@ impl DoctorArgs {
         Ok(every)
     }
 
+    /// The regions of the arguments, each once; `own` where they name none.
+    fn every_region(&self, own: &str) -> Vec<String> {
+        let mut every = if self.regions.is_empty() { vec![own.to_owned()] } else { self.regions.clone() };
+        every.sort();
+        every.dedup();
+        every
+    }
+
     fn tenant(&self) -> Option<Tenant> {
         let address = || self.netskope_endpoint.clone().map(Tenant::Address);
         self.netskope_tenant.clone().map(Tenant::Domain).or_else(address)
@@ -103,6 +118,9 @@ pub(crate) fn help() -> String {
     export NETSKOPE_TOKEN=...
     autoremediate doctor --accounts-file accounts.txt --records s3://bucket --netskope-tenant example.goskope.com
 
+  Check three regions of an account:
+    autoremediate doctor --account 111122223333 --regions eu-west-1,eu-central-1,us-east-1
+
   Check what one rule needs, as JSON:
     autoremediate doctor --rule s3-public-bucket --account 111122223333 --json",
     )
@@ -116,13 +134,17 @@ pub(crate) async fn doctor(args: &DoctorArgs, bar: &Bar, page: &mut Page<'_>) ->
     let access = args.access.access();
     let config = access.load().await?;
     let region = access::region(&config)?;
+    let regions = args.every_region(&region);
 
     bar.planning(accounts.len());
     let Caller { mut checks, credentials, account } = caller::check(&config, &access).await;
     checks.extend(tenant::check(args.tenant().as_ref(), &manifests).await);
     if credentials == Credentials::Accepted {
+        let ids: Vec<_> = manifests.iter().map(|manifest| manifest.id.as_str()).collect();
+        let (iam, stack) = (aws_sdk_iam::Client::new(&config), Check::of(Area::Caller, "Netskope's own stack"));
+        checks.push(Stack::Central.look(&iam, &ids, &regions, stack).await);
         checks.extend(bucket::check(args.records.as_deref(), account, &rules, &config).await);
-        let visit = Visit::new(access, args.doctor_role_name.clone(), &manifests, config, region);
+        let visit = Visit::new(access, args.doctor_role_name.clone(), &manifests, config, regions);
         let visits = stream::iter(&accounts).map(|account| Box::pin(visit.check(account))).buffered(AT_ONCE);
         let visited: Vec<_> = visits.inspect(|_| bar.done()).collect().await;
         checks.extend(visited.into_iter().flatten());

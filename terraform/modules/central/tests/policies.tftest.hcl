@@ -131,6 +131,17 @@ run "exact_policies" {
         ] },
         { Sid = "Pause", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/pauses.json"] },
         { Sid = "Bucket", Effect = "Allow", Action = ["s3:GetBucketNotification"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
+        { Sid = "NetskopesOwnRoles", Effect = "Allow", Action = ["iam:GetRole"], Resource = [
+          "arn:aws:iam::111111111111:role/BPR-0-6-NACLLambdaRole_*",
+          "arn:aws:iam::111111111111:role/BPR-1-0-0-S3BucketPublicAccessLambdaRole_*",
+          "arn:aws:iam::111111111111:role/BPR-1-9-RedShiftClusterPublicLambdaRole_*",
+          "arn:aws:iam::111111111111:role/BPR-3-8-RDSSnapshotsPublicLambdaRole_*",
+          "arn:aws:iam::111111111111:role/CIS-1-2-0-1-4-AccessKeyRotationLambdaRole_*",
+          "arn:aws:iam::111111111111:role/CIS-1-2-0-2-2-CloudTrailLogFileLambdaRole_*",
+          "arn:aws:iam::111111111111:role/CIS-1-2-0-2-9-VPCFlowLogsLambdaRole_*",
+          "arn:aws:iam::111111111111:role/CIS-1-2-0-4-1-SecurityGroupsLambdaRole_*",
+          "arn:aws:iam::111111111111:role/GetNetskopeCSPMResultsLFRole_*",
+        ] },
       ]
     }
     error_message = "The policy is ${aws_iam_policy.person["operator"].policy}."
@@ -377,5 +388,35 @@ run "another_partition" {
   assert {
     condition     = alltrue([for file in fileset(path.module, "*.tf") : !strcontains(file("${path.module}/${file}"), "arn:aws:")])
     error_message = "A partition is written out."
+  }
+}
+
+run "china" {
+  override_data {
+    target = data.aws_partition.this
+    values = { partition = "aws-cn" }
+  }
+
+  override_data {
+    target = data.aws_service.here
+    values = { region = "cn-north-1" }
+  }
+
+  variables {
+    home_region        = "cn-north-1"
+    operator_role_arns = ["arn:aws-cn:iam::111111111111:role/operator"]
+    approver_role_arns = ["arn:aws-cn:iam::111111111111:role/approver"]
+  }
+
+  # The mocks' own ARNs (of the secret, of roles and of functions) are of the partition aws
+  assert {
+    condition = toset(regexall("arn:[^:]*:", replace(replace(join("", concat(
+      [for policy in aws_iam_role_policy.function : policy.policy],
+      [for policy in aws_iam_policy.person : policy.policy],
+      [for permission in aws_lambda_permission.bucket : permission.source_arn],
+      [aws_iam_role_policy.scheduler.policy, aws_s3_bucket_policy.this.policy, aws_s3_bucket_policy.access_logs.policy],
+      [for policy in aws_sqs_queue_policy.queue : policy.policy],
+    )), aws_secretsmanager_secret.token.arn, ""), aws_cloudwatch_event_rule.overrides.arn, ""))) == toset(["arn:aws-cn:"])
+    error_message = "An ARN is of another partition."
   }
 }

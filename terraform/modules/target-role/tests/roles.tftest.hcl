@@ -404,6 +404,17 @@ run "doctor" {
       Version = "2012-10-17"
       Statement = [
         { Sid = "Roles", Effect = "Allow", Action = ["iam:GetRole", "iam:SimulatePrincipalPolicy"], Resource = ["arn:aws:iam::222222222222:role/autoremediate-*"] },
+        { Sid = "NetskopesOwnRoles", Effect = "Allow", Action = ["iam:GetRole"], Resource = [
+          "arn:aws:iam::222222222222:role/BPR-0-6-NACLTargetRole_*",
+          "arn:aws:iam::222222222222:role/BPR-1-0-0-S3BucketPublicAccessTargetRole_*",
+          "arn:aws:iam::222222222222:role/BPR-1-9-RedShiftClusterPublicTargetRole_*",
+          "arn:aws:iam::222222222222:role/BPR-3-8-RDSSnapshotsPublicTargetRole_*",
+          "arn:aws:iam::222222222222:role/CIS-1-2-0-1-4-AccessKeyRotationTargetRole_*",
+          "arn:aws:iam::222222222222:role/CIS-1-2-0-2-2-CloudTrailLogFileTargetRole_*",
+          "arn:aws:iam::222222222222:role/CIS-1-2-0-2-9-VPCFlowLogsRole_*",
+          "arn:aws:iam::222222222222:role/CIS-1-2-0-2-9-VPCFlowLogsTargetRole_*",
+          "arn:aws:iam::222222222222:role/CIS-1-2-0-4-1-SecurityGroupsTargetRole_*",
+        ] },
         { Sid = "Runbooks", Effect = "Allow", Action = ["ssm:DescribeDocument"], Resource = ["arn:aws:ssm:*::document/AWS-FirstRunbook"] },
       ]
     }
@@ -426,9 +437,9 @@ run "doctor_without_runbooks" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.doctor["doctor"].policy).Statement == [
-      { Sid = "Roles", Effect = "Allow", Action = ["iam:GetRole", "iam:SimulatePrincipalPolicy"], Resource = ["arn:aws:iam::222222222222:role/acme-fix-*"] },
-    ]
+    condition = jsondecode(aws_iam_role_policy.doctor["doctor"].policy).Statement[0] == {
+      Sid = "Roles", Effect = "Allow", Action = ["iam:GetRole", "iam:SimulatePrincipalPolicy"], Resource = ["arn:aws:iam::222222222222:role/acme-fix-*"]
+    } && [for of in jsondecode(aws_iam_role_policy.doctor["doctor"].policy).Statement : of.Sid] == ["Roles", "NetskopesOwnRoles"]
     error_message = "The policy is ${aws_iam_role_policy.doctor["doctor"].policy}."
   }
 
@@ -639,5 +650,118 @@ run "the_manifests" {
       ]
     ]))
     error_message = "A rule may pass on another role than its own, or to another service."
+  }
+}
+
+# The same in GovCloud and in China: every ARN is of the partition, and what lacks a runbook is done directly
+
+run "the_manifests_in_govcloud" {
+  override_data {
+    target = data.aws_partition.this
+    values = { partition = "aws-us-gov" }
+  }
+
+  variables {
+    rules                = run.catalog.rules
+    operator_role_arns   = ["arn:aws-us-gov:iam::111111111111:role/security-engineer"]
+    reader_role_arns     = ["arn:aws-us-gov:iam::111111111111:role/auditor"]
+    permissions_boundary = "boundary"
+  }
+
+  assert {
+    condition = toset(regexall("arn:[^:]*:", join("", concat(
+      [for role in concat(values(aws_iam_role.rule), values(aws_iam_role.undo), values(aws_iam_role.reader), values(aws_iam_role.service), values(aws_iam_role.doctor)) : "${role.assume_role_policy}${role.permissions_boundary}"],
+      [for policy in concat(values(aws_iam_role_policy.rule), values(aws_iam_role_policy.undo), values(aws_iam_role_policy.reader), values(aws_iam_role_policy.service), values(aws_iam_role_policy.doctor)) : policy.policy],
+    )))) == toset(["arn:aws-us-gov:"])
+    error_message = "An ARN is of another partition."
+  }
+
+  assert {
+    condition = alltrue([
+      for id, manifest in run.catalog.rules : alltrue([
+        for permission in try(manifest.directly, []) :
+        strcontains(aws_iam_role_policy.rule[id].policy, "\"${permission.action}\"") == contains(manifest.runbook.missing_in, "aws-us-gov")
+      ])
+    ])
+    error_message = "A rule whose runbook is missing cannot do without it, or one that has it can."
+  }
+
+  assert {
+    condition = [for of in jsondecode(aws_iam_role_policy.doctor["doctor"].policy).Statement : of.Resource if of.Sid == "Runbooks"] == [
+      ["arn:aws-us-gov:ssm:*::document/AWS-DisablePublicAccessForSecurityGroup"],
+    ]
+    error_message = "The doctor looks for another runbook than those of the partition."
+  }
+}
+
+run "the_manifests_in_china" {
+  override_data {
+    target = data.aws_partition.this
+    values = { partition = "aws-cn" }
+  }
+
+  variables {
+    rules                = run.catalog.rules
+    operator_role_arns   = ["arn:aws-cn:iam::111111111111:role/security-engineer"]
+    reader_role_arns     = ["arn:aws-cn:iam::111111111111:role/auditor"]
+    permissions_boundary = "boundary"
+  }
+
+  assert {
+    condition = toset(regexall("arn:[^:]*:", join("", concat(
+      [for role in concat(values(aws_iam_role.rule), values(aws_iam_role.undo), values(aws_iam_role.reader), values(aws_iam_role.service), values(aws_iam_role.doctor)) : "${role.assume_role_policy}${role.permissions_boundary}"],
+      [for policy in concat(values(aws_iam_role_policy.rule), values(aws_iam_role_policy.undo), values(aws_iam_role_policy.reader), values(aws_iam_role_policy.service), values(aws_iam_role_policy.doctor)) : policy.policy],
+    )))) == toset(["arn:aws-cn:"])
+    error_message = "An ARN is of another partition."
+  }
+
+  assert {
+    condition = alltrue([
+      for id, manifest in run.catalog.rules : alltrue([
+        for permission in try(manifest.directly, []) :
+        strcontains(aws_iam_role_policy.rule[id].policy, "\"${permission.action}\"") == contains(manifest.runbook.missing_in, "aws-cn")
+      ])
+    ])
+    error_message = "A rule whose runbook is missing cannot do without it, or one that has it can."
+  }
+
+  # The principals of these services are the same in China
+  assert {
+    condition     = alltrue([for role in values(aws_iam_role.service) : endswith(jsondecode(role.assume_role_policy).Statement[0].Principal.Service, ".amazonaws.com")])
+    error_message = "A service role trusts a service by another name."
+  }
+}
+
+# Both roots in one account, where the central account is a target: no two roles of one name, and no pattern of a central
+# role that one of the target's roles has
+
+run "in_the_central_account" {
+  override_data {
+    target = data.aws_caller_identity.this
+    values = { account_id = "111111111111" }
+  }
+
+  variables {
+    rules              = run.catalog.rules
+    operator_role_arns = ["arn:aws:iam::111111111111:role/security-engineer"]
+    reader_role_arns   = ["arn:aws:iam::111111111111:role/auditor"]
+  }
+
+  assert {
+    condition = length(setintersection(
+      [for role in concat(values(aws_iam_role.rule), values(aws_iam_role.undo), values(aws_iam_role.reader), values(aws_iam_role.service), values(aws_iam_role.doctor)) : role.name],
+      flatten([for region in ["eu-west-1", "us-gov-west-1", "cn-north-1"] : [for id in concat(keys(run.catalog.rules), ["poller", "scheduler"]) : "autoremediate-${id}-${region}"]]),
+    )) == 0
+    error_message = "A role of the target has the name of one of the central deployment."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for id in keys(run.catalog.rules) : [
+        for role in concat(values(aws_iam_role.rule), values(aws_iam_role.undo), values(aws_iam_role.reader), values(aws_iam_role.service), values(aws_iam_role.doctor)) :
+        !can(regex("^autoremediate-${id}-.*-.*-.*$", role.name))
+      ]
+    ]))
+    error_message = "A role of the target is trusted as a central role."
   }
 }

@@ -1,18 +1,22 @@
-//! A target account: its roles, who may assume them, what they may do, and the runbooks.
+//! A target account: its roles, who may assume them, what they may do, the runbooks, and what Netskope's own stacks left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType};
 use aws_sdk_sts::config::{Credentials, IdentityCache, SharedCredentialsProvider};
+use futures::StreamExt;
+use futures::stream;
 use percent_encoding::percent_decode_str;
 use remediation::{
-    AccountId, Error, ErrorKind, Manifest, Permission, Region, RunId, SERVICE_ROLE_SUFFIX, ServiceRole, SessionKind,
-    Sessions, TargetRole, partition,
+    Access as SessionAccess, AccountId, Error, ErrorKind, Manifest, Permission, Region, RunId, SERVICE_ROLE_SUFFIX,
+    ServiceRole, SessionKind, Sessions, TargetRole, partition,
 };
 use serde_json::Value;
 
 use crate::commands::doctor::check::{Area, Check};
+use crate::commands::doctor::dry_run::{Asking, Question};
+use crate::commands::doctor::predecessor::Stack;
 use crate::print::text::counted;
 use crate::session::access::Access;
 
@@ -21,6 +25,8 @@ const ANY: &str = "autoremediate-doctor";
 /// A runbook that AWS does not have in China, where the rule works without it.
 /// <https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide/automation-aws-disablepublicaccessforsecuritygroup.html>
 const NOT_IN_CHINA: &str = "AWS-DisablePublicAccessForSecurityGroup";
+/// How many regions of an account are asked at the same time.
+const REGIONS_AT_ONCE: usize = 4;
 /// The beginning of an external ID that nobody has.
 const WRONG: &str = "not-";
 
@@ -30,14 +36,17 @@ pub(super) struct Visit<'a> {
     doctor_role: String,
     manifests: &'a [&'a Manifest],
     config: SdkConfig,
+    /// The region that is worked in.
     region: String,
+    /// Those in which AWS is asked.
+    regions: Vec<String>,
     run: RunId,
 }
 
 /// The doctor's role in one account.
 struct Look {
+    config: SdkConfig,
     iam: aws_sdk_iam::Client,
-    ssm: aws_sdk_ssm::Client,
 }
 
 /// What a permission is for.
@@ -65,9 +74,10 @@ impl<'a> Visit<'a> {
         doctor_role: String,
         manifests: &'a [&'a Manifest],
         config: SdkConfig,
-        region: String,
+        regions: Vec<String>,
     ) -> Self {
-        Self { access, doctor_role, manifests, config, region, run: RunId::start() }
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        Self { access, doctor_role, manifests, config, region, regions, run: RunId::start() }
     }
 
     /// Checks one account.
@@ -84,10 +94,47 @@ impl<'a> Visit<'a> {
                 None
             }
         };
+        let stack = Check::of(Area::Account, "Netskope's own stack").in_account(account);
+        checks.push(match &look {
+            Some(look) => {
+                let ids: Vec<_> = self.manifests.iter().map(|manifest| manifest.id.as_str()).collect();
+                Stack::Target.look(&look.iam, &ids, &self.regions, stack).await
+            }
+            None => stack.skipped("the doctor's role cannot be assumed"),
+        });
         for manifest in self.manifests {
             checks.extend(self.rule(account, manifest, look.as_ref()).await);
+            checks.extend(self.dry_runs(account, manifest).await);
         }
         checks
+    }
+
+    /// What EC2 says of the rule's write in each region, where there is a question about it.
+    async fn dry_runs(&self, account: &AccountId, manifest: &Manifest) -> Vec<Check> {
+        let Some(question) = Question::of(&manifest.id) else { return Vec::new() };
+        let check = Check::of(Area::Account, "dry run").in_account(account).for_rule(&manifest.id);
+        let role = self.access.role(&manifest.id);
+        let reads = Sessions::new(self.config.clone(), manifest.access(role.clone(), self.run));
+        // The session policy of the sessions that may only read, and in its place one for the call that is asked about.
+        let own = format!("{{prefix}}-{}", manifest.id);
+        let policy = question.session_policy(manifest, |text| {
+            let text = text.replace(&own, &role.name).replace("{prefix}", self.name_prefix());
+            text.replace("{region}", "*").replace("{account}", account.as_ref())
+        });
+        let asks = SessionAccess { read_policy: policy, ..manifest.access(role, self.run) };
+        let asks = Sessions::new(self.config.clone(), asks);
+        let in_region = |region: &String| {
+            let (region, check, reads, asks) = (Region::code(region), check.clone(), &reads, &asks);
+            Box::pin(async move {
+                let reads = reads.target(account, &region, SessionKind::Read).await;
+                let asks = asks.target(account, &region, SessionKind::Read).await;
+                match reads.and_then(|reads| Ok(Asking { reads, asks: asks? })) {
+                    Ok(asking) => question.ask(&asking, check).await,
+                    Err(error) => check.skipped(format!("not tried: {error}")),
+                }
+            })
+        };
+        stream::iter(&self.regions).map(in_region).buffered(REGIONS_AT_ONCE).collect().await
     }
 
     async fn rule(&self, account: &AccountId, manifest: &Manifest, look: Option<&Look>) -> Vec<Check> {
@@ -125,7 +172,9 @@ impl<'a> Visit<'a> {
             checks.push(self.service_role(account, of, &name, look, check("service role")).await);
         }
         if let Some(runbook) = self.runbook_of(manifest) {
-            checks.push(self.runbook(runbook, look, check("runbook")).await);
+            let looks = self.regions.iter().map(|region| self.runbook(runbook, region, look, check("runbook")));
+            let looks = stream::iter(looks).buffered(REGIONS_AT_ONCE);
+            checks.extend(looks.collect::<Vec<_>>().await);
         }
         checks
     }
@@ -261,12 +310,12 @@ impl<'a> Visit<'a> {
         check.failed(format!("{name} trusts {trusted}, not {} alone", of.service), self.apply(account))
     }
 
-    async fn runbook(&self, name: &str, look: &Look, check: Check) -> Check {
-        match look.runbook(name).await {
-            Ok(()) => check.ok(name),
-            Err(error) if error.code.as_deref() == Some("InvalidDocument") => missing(check, name, &self.region),
+    async fn runbook(&self, name: &str, region: &str, look: &Look, check: Check) -> Check {
+        match look.runbook(name, region).await {
+            Ok(()) => check.ok(format!("{region}: {name}")),
+            Err(error) if error.code.as_deref() == Some("InvalidDocument") => missing(check, name, region),
             Err(error) => check.failed(
-                format!("{name}: {error}"),
+                format!("{region}: {name}: {error}"),
                 "apply terraform/deploy/targets with this rule enabled, so that the doctor's role may describe it",
             ),
         }
@@ -294,7 +343,7 @@ impl<'a> Visit<'a> {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .identity_cache(IdentityCache::no_cache())
             .build();
-        Look { iam: aws_sdk_iam::Client::new(&config), ssm: aws_sdk_ssm::Client::new(&config) }
+        Look { iam: aws_sdk_iam::Client::new(&config), config }
     }
 
     fn apply(&self, account: &AccountId) -> String {
@@ -356,8 +405,10 @@ impl Look {
     }
 
     /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeDocument.html>
-    async fn runbook(&self, name: &str) -> Result<(), Error> {
-        let answer = self.ssm.describe_document().name(name).send().await;
+    async fn runbook(&self, name: &str, region: &str) -> Result<(), Error> {
+        let region = aws_config::Region::new(region.to_owned());
+        let ssm = aws_sdk_ssm::Client::new(&self.config.to_builder().region(region).build());
+        let answer = ssm.describe_document().name(name).send().await;
         answer.map(drop).map_err(|error| Error::api("ssm:DescribeDocument", error))
     }
 }
