@@ -134,7 +134,7 @@ impl Question {
     async fn send(self, asks: &Target, id: &str) -> Result<(), Error> {
         let config = aws_sdk_ec2::config::Builder::from(&asks.config).interceptor(OnlyDryRuns).build();
         let ec2 = Client::from_conf(config);
-        let sent = match self {
+        match self {
             Self::AddRule => {
                 let nobody = IpRange::builder().cidr_ip(NOBODY).build();
                 let permission = IpPermission::builder().ip_protocol("tcp").from_port(22).to_port(22);
@@ -153,8 +153,7 @@ impl Question {
                 let call = call.tag_specifications(tagged(ResourceType::VpcFlowLog, "vpc-without-flow-logs"));
                 Box::pin(call.send()).await.map(drop).map_err(|error| Error::api(self.action(), error))
             }
-        };
-        sent
+        }
     }
 
     /// What an answer means.
