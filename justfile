@@ -122,13 +122,13 @@ audit *arguments: (_needs "audit") _deny
 # Whether everything is formatted
 check-format: (_needs "check-format")
     cargo fmt --check
-    rustfmt --check --edition 2024 crates/testkit/src/subjects/*.rs fuzz/src/*.rs
+    rustfmt --check --edition 2024 crates/testkit/src/subjects/*.rs fuzz/src/*.rs docs/own-rule/*/src/*.rs
     "$TERRAFORM" fmt -check -recursive terraform
 
-# Format everything; cargo fmt sees neither the subjects, whose modules a macro declares, nor the fuzzer's workspace
+# Format everything; cargo fmt sees neither the subjects, whose modules a macro declares, nor the other workspaces
 format: (_needs "format")
     cargo fmt
-    rustfmt --edition 2024 crates/testkit/src/subjects/*.rs fuzz/src/*.rs
+    rustfmt --edition 2024 crates/testkit/src/subjects/*.rs fuzz/src/*.rs docs/own-rule/*/src/*.rs
     "$TERRAFORM" fmt -recursive terraform
 
 # Write what follows from the code: the lock file, the tables of the READMEs and the policy's JSON Schema

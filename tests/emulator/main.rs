@@ -14,6 +14,7 @@ mod iam_stale_access_key;
 mod memory;
 mod network_acl_open_ingress;
 mod options;
+mod own_rule;
 mod partitions;
 mod pipeline;
 mod proxy;

@@ -170,7 +170,16 @@ impl Deployment {
     ///
     /// That does not come in time; the error holds what came.
     pub async fn done(&self, within: Duration) -> Result<Vec<Done>> {
-        let (rules, end) = (manifests()?.len(), Instant::now() + within);
+        self.done_for(manifests()?.len(), within).await
+    }
+
+    /// The same where so many rules are deployed.
+    ///
+    /// # Errors
+    ///
+    /// That does not come in time; the error holds what came.
+    pub async fn done_for(&self, rules: usize, within: Duration) -> Result<Vec<Done>> {
+        let end = Instant::now() + within;
         try_join_all(self.regions.iter().map(|region| region.done(rules, end))).await
     }
 
