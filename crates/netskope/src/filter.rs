@@ -198,7 +198,7 @@ mod tests {
         let read = |text| serde_json::from_str::<Filters>(text);
         assert_eq!(read(r#"{"profiles": ["CIS"]}"#).unwrap(), filters(&["CIS"], &[]).unwrap());
         assert!(read("{}").unwrap().is_empty());
-        for broken in [r#"{"profile": ["CIS"]}"#, r#"{"profiles": "CIS"}"#, r#"{"profiles": [""]}"#, "[]"] {
+        for broken in [r#"{"profile": ["CIS"]}"#, r#"{"profiles": "CIS"}"#, r#"{"profiles": [""]}"#] {
             assert!(read(broken).is_err(), "{broken}");
         }
     }

@@ -211,7 +211,7 @@ impl Poller {
                     // The first thing that is asked for, so nothing was read.
                     Err(error) if error.is_unreachable() => return Err(error),
                     Err(error @ (PollError::Client(_) | PollError::Token(_) | PollError::TooLong { .. })) => {
-                        tracing::error!(control = control.short_name, %error, "a list of this control is incomplete");
+                        tracing::error!(control = control.short_name, %error, "the list of this control is incomplete");
                         sieve.broken.push(error.to_string());
                     }
                     other => other?,
