@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::aws::AccountId;
@@ -185,7 +185,7 @@ struct Where<'a> {
 /// By default a rule changes at most 200 things a day: a person can still look through them, and a first week clears a
 /// backlog of 1,400. At most 100 of them are in one run. One account has at most 25 of a run's and 50 of a day's, so that
 /// it cannot use up what is there for all. `null` lifts a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// At most so many changes of a rule in the runs of a day (UTC).

@@ -242,7 +242,7 @@ impl Pipeline {
         let s3 = aws_sdk_s3::Client::new(&Emulator::shared().await.unwrap().as_product(&config).unwrap());
         self.says_who_stored_an_approval_in_somebody_elses_name(&s3).await;
         let mut refused = Vec::new();
-        for folder in ["policy.json", "findings/", "plans/", "reports/", "resources/", "ledgers/"] {
+        for folder in ["policy.json", "pauses.json", "findings/", "plans/", "reports/", "resources/", "ledgers/"] {
             let key = if folder.ends_with('/') { format!("{folder}x/y.json") } else { folder.to_owned() };
             let put = s3.put_object().bucket(bucket).key(&key).body(b"{}".to_vec().into()).send().await;
             refused.push(put.is_err());
@@ -250,7 +250,7 @@ impl Pipeline {
         refused.push(s3.delete_object().bucket(bucket).key("approvals/x/y.json").send().await.is_err());
         let findings = self.deployment.home().account.keys(bucket, "findings/").await.unwrap();
         refused.push(s3.get_object().bucket(bucket).key(&findings[0]).send().await.is_err());
-        assert_eq!(refused, [true; 8], "an approver may do more than approve");
+        assert_eq!(refused, [true; 9], "an approver may do more than approve");
         let findings = self.findings_file("approver").await;
         let (code, document) = self.command(approver, &["plan", "--findings", &findings]).await;
         let says = document["reports"][0]["report"]["findings"][0]["detail"].as_str().unwrap_or_default();

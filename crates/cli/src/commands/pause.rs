@@ -65,7 +65,8 @@ pub(crate) async fn pause(args: &PauseArgs, page: &mut Page<'_>) -> Result<Exit,
         Ok::<_, Error>(id)
     });
     let (id, pauses) = added.await.map_err(|error| with_place(error, &connection))?;
-    let done = format!("Paused: {stops}. To end it: autoremediate resume {id}.");
+    let bucket = connection.locate("");
+    let done = format!("Paused: {stops}. To end it: autoremediate resume --records {bucket} {id}");
     Paused::of(&connection, &pauses).print(&done, args.output.format, page)?;
     Ok(Exit::NothingLeft)
 }

@@ -24,6 +24,8 @@ pub const LONGEST_REASON: usize = 1_000;
 const MOST_PAUSES: usize = 100;
 /// The most rules, accounts or regions of a pause.
 const MOST_NAMES: usize = 500;
+/// How many of them are shown.
+const NAMES_SHOWN: usize = 5;
 /// The most characters of a rule's ID or a region's code.
 const LONGEST_NAME: usize = 64;
 /// The most characters of an ARN.
@@ -169,9 +171,16 @@ impl fmt::Display for Stops {
         let rules = rules.iter().map(String::as_str).collect();
         let parts: [(&str, Vec<&str>); 3] = [("rule", rules), ("account", accounts), ("region", regions)];
         let parts = parts.iter().filter(|(_, names)| !names.is_empty());
-        let parts: Vec<_> = parts.map(|(what, names)| format!("{what} {}", names.join(", "))).collect();
+        let parts: Vec<_> = parts.map(|(what, names)| format!("{what} {}", listed(names))).collect();
         f.write_str(&parts.join("; "))
     }
+}
+
+/// The first of these names, and how many more there are: each finding that is held says them.
+fn listed(names: &[&str]) -> String {
+    let (shown, more) = names.split_at(names.len().min(NAMES_SHOWN));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    format!("{}{more}", shown.join(", "))
 }
 
 impl Pause {
@@ -412,6 +421,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stopped_is_told_in_a_few_words() {
+        let told = |stops| serde_json::from_value::<Stops>(stops).unwrap().to_string();
+        assert_eq!(told(json!({})), "everything");
+        assert_eq!(
+            told(json!({"rules": ["a"], "regions": ["global", "eu-west-1"]})),
+            "rule a; region global, eu-west-1"
+        );
+        assert_eq!(told(json!({"rules": ["a", "b", "c", "d", "e", "f", "g"]})), "rule a, b, c, d, e and 2 more");
+    }
+
+    #[test]
     fn what_is_stored_is_checked() {
         let read =
             |value: serde_json::Value| serde_json::from_value::<Pauses>(value).map_err(|error| error.to_string());
@@ -431,7 +451,7 @@ mod tests {
             (json!({"stops": {"rules": vec!["r"; 501]}}), "names 501 rules"),
             (json!({"stops": {"accounts": ["1"]}}), "twelve digits"),
             (json!({"stops": {"rule": ["r"]}}), "unknown field `rule`"),
-            (json!({"until": "tomorrow"}), "tomorrow"),
+            (json!({"until": "tomorrow"}), "invalid digit"),
         ] {
             let error = read(stored(more.clone())).unwrap_err();
             assert!(error.contains(says), "{more}: {error}");

@@ -7,11 +7,11 @@ use clap::Args;
 use jiff::Timestamp;
 use remediation::policy::{Explained, Says};
 use remediation::{
-    AccountId, DEPLOYED_POLICY_KEY, Error as CallError, Mode, POLICY_KEY, Pause, Policy, PolicyRecord, RecordError,
-    Records,
+    AccountId, DEPLOYED_POLICY_KEY, Error as CallError, Limits, Mode, POLICY_KEY, Pause, Policy, PolicyRecord,
+    RecordError, Records,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::commands::arguments::OutputArgs;
 use crate::commands::pauses::{BucketArgs, Paused};
@@ -57,7 +57,7 @@ struct InEffect<'a> {
     modes: Vec<ModeOf<'a>>,
     overrides: Value,
     expired_exemptions: Vec<String>,
-    limits: remediation::Limits,
+    limits: Value,
     /// The policy as it is stored.
     document: Value,
 }
@@ -124,7 +124,7 @@ pub(crate) async fn show(args: &ShowArgs, page: &mut Page<'_>) -> Result<Exit, E
         modes: modes(&policy, &rules, &args.accounts, now),
         overrides: document.get("overrides").cloned().unwrap_or_else(|| Value::Array(Vec::new())),
         expired_exemptions: expired.map(ToString::to_string).collect(),
-        limits: policy.limits,
+        limits: limits(policy.limits),
         document,
     };
     match args.output.format {
@@ -235,7 +235,7 @@ impl InEffect<'_> {
         for exemption in &self.expired_exemptions {
             page.line(format!("An exemption has expired: {exemption}"))?;
         }
-        Ok(page.line(format!("Limits: {}", serde_json::to_string(&self.limits)?))?)
+        Ok(page.line(format!("Limits: {}", self.limits))?)
     }
 }
 
@@ -263,6 +263,19 @@ impl Deployed {
     }
 }
 
+/// The limits, those that the policy does not give as well; null is none.
+fn limits(limits: Limits) -> Value {
+    json!({
+        "changes_per_day": limits.changes_per_day,
+        "changes_per_run": limits.changes_per_run,
+        "changes_per_rule": limits.changes_per_rule,
+        "changes_per_account": limits.changes_per_account,
+        "changes_per_account_per_day": limits.changes_per_account_per_day,
+        "failure_percent": limits.failure_percent,
+        "failure_minimum": limits.failure_minimum,
+    })
+}
+
 fn because(by: Says) -> String {
     match by {
         Says::Policy => "the policy's mode".to_owned(),
@@ -273,8 +286,6 @@ fn because(by: Says) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn paths(deployed: &Value, now: &Value) -> Vec<String> {
