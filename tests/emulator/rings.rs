@@ -64,8 +64,9 @@ impl Rings {
         }
         let mut members = Vec::new();
         for (number, place) in PLACES.into_iter().enumerate() {
-            let account =
-                json!({"AccountName": format!("account-{number}"), "Email": format!("a{number}@example.org")});
+            // The role of the usual name is the deployment's to make.
+            let account = json!({"AccountName": format!("account-{number}"), "RoleName": "MadeByOrganizations",
+                "Email": format!("a{number}@example.org")});
             let made = call("CreateAccount", account).await.unwrap();
             let id = text(&made["CreateAccountStatus"]["AccountId"]);
             let moves = json!({"AccountId": id, "SourceParentId": root, "DestinationParentId": units[place]});

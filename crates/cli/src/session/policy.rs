@@ -95,7 +95,10 @@ impl PolicyInForce {
         if let Some(why) = self.policy.why_paused(place, ambient::now()) {
             return Some(format!("it is {why}"));
         }
-        (mode < Mode::Apply).then(|| format!("the policy's mode of {rule} in the account {account} is {mode}"))
+        (mode < Mode::Apply).then(|| {
+            let unsure = self.policy.unsure(rule, account);
+            unsure.unwrap_or_else(|| format!("the policy's mode of {rule} in the account {account} is {mode}"))
+        })
     }
 }
 

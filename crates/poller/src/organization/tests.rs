@@ -188,8 +188,10 @@ async fn a_refresh_that_fails_keeps_what_is_known_and_waits() {
 #[tokio::test]
 async fn what_takes_too_long_or_cannot_be_read_is_an_error() {
     let folder = TempDir::new().unwrap();
-    let reader_of = OrganizationReader { most_time: Duration::ZERO, ..reader(&organization(), &[]) };
-    let error = reader_of.refresh(&records(&folder)).await.unwrap_err();
+    // The second call may begin after an hour.
+    let (pace, most_time) = (Mutex::new(interval(Duration::from_secs(3_600))), Duration::from_millis(20));
+    let slow = OrganizationReader { pace, most_time, ..reader(&organization(), &[]) };
+    let error = slow.refresh(&records(&folder)).await.unwrap_err();
     assert!(matches!(error, RefreshError::TooSlow(_)), "{error}");
     // What somebody else has put there is replaced.
     std::fs::write(folder.path().join(ORGANIZATION_KEY), "nonsense").unwrap();

@@ -88,6 +88,20 @@ run "a_limit_of_polls_that_is_none" {
   expect_failures = [var.poll_limits]
 }
 
+run "an_organization_with_a_typo" {
+  command = plan
+
+  override_module {
+    target = module.central
+  }
+
+  variables {
+    organization = { refresh_hour = 7 }
+  }
+
+  expect_failures = [var.organization]
+}
+
 run "values_of_every_kind" {
   command = plan
 
@@ -203,6 +217,7 @@ run "every_choice" {
     findings_retention_days     = 3
     record_retention_days       = 730
     alarm_actions               = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
+    organization                = { refresh_hours = 12 }
     organization_check          = false
     force_destroy               = true
     tags                        = { owner = "security" }

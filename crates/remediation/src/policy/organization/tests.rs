@@ -281,8 +281,7 @@ fn what_is_no_tree_below_the_root_is_refused() {
 }
 
 proptest! {
-    /// Whatever the organization turns out to be, no less was done before it was known than a known place allows, and
-    /// never more.
+    /// What may be done while the organization is not known is never more than what may be done once it is.
     #[test]
     fn what_is_not_known_never_widens(
         overrides in prop::collection::vec((0..4_usize, 0..6_usize, 0..4_usize), 0..6),
