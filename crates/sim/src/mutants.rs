@@ -113,8 +113,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the policy before each write",
         "crates/engine/src/write.rs",
-        "let Some(record) = &self.policy_record else { return Ok(()) };",
-        "let Some(record) = self.policy_record.as_ref().filter(|_| needs == Mode::Off) else { return Ok(()) };",
+        "let Some(record) = &self.policy_record else { return self.is_in_window(order, &self.policy) };",
+        "let Some(record) = self.policy_record.as_ref().filter(|_| order.needs == Mode::Off) else { return Ok(()) };",
     ),
     mutant(
         "what is under way before a claim is taken over",
@@ -218,6 +218,18 @@ pub const MUTANTS: &[Mutant] = &[
         "crates/engine/src/undo.rs",
         "self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await;",
         "if writes && trip.deadline.left().is_zero() { self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await; }",
+    ),
+    mutant(
+        "a grace",
+        "crates/engine/src/grace.rs",
+        "decided.grace.as_ref().filter(|grace| now < grace.until)",
+        "decided.grace.as_ref().filter(|grace| now < grace.first_seen)",
+    ),
+    mutant(
+        "a freeze",
+        "crates/remediation/src/policy/windows.rs",
+        "freeze.from <= at && at < freeze.to",
+        "freeze.from <= at && at < freeze.from",
     ),
 ];
 

@@ -105,7 +105,7 @@ async fn when_netskope_saw_it_first_shortens_no_grace() {
 }
 
 #[tokio::test]
-async fn without_tags_that_name_an_owner_none_are_asked_for_and_one_that_cannot_be_read_is_said() {
+async fn without_tags_that_name_an_owner_none_are_asked_for() {
     let (mut world, _) = graced();
     world.policy = policy(json!({"rules": {"open-door": {"grace_days": 7}}}));
     assert_eq!((only(poll(&mut world).await).2, world.count(Tags)), (Some((true, None)), 0));

@@ -290,7 +290,7 @@ fn of_mode_and_grace_the_last_override_that_says_it_counts() {
 
 #[test]
 fn a_grace_that_cannot_be_is_refused_with_its_line() {
-    let many = format!(r#""owner_tags": [{}]"#, vec![r#""a""#; 11].join(","));
+    let many = format!(r#""owner_tags": [{}]"#, [r#""a""#; 11].join(","));
     for (keys, says) in [
         (
             r#""overrides": [{"rules": ["a"]}]"#,
