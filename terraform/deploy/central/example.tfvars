@@ -38,6 +38,7 @@ policy = {
 # vpc       = { subnet_ids = ["subnet-0123456789abcdef0"], security_group_ids = ["sg-0123456789abcdef0"] }
 # proxy     = { https_proxy = "http://proxy.acme.example:3128", no_proxy = ["s3.eu-west-1.amazonaws.com"] }
 # ca_bundle = { layer_arn = "arn:aws:lambda:eu-west-1:111111111111:layer:ca:1", path = "/opt/ca.pem" }
+
 # Units and tags of all accounts from AWS Organizations, for the overrides: see "Rings" in the README
 # organization = {}
 

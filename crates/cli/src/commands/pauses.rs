@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::print::page::{Format, Page};
 use crate::print::pauses;
+use crate::print::question;
 use crate::session::access::Access;
 use crate::session::connection::Connection;
 use crate::session::records::RecordsPlace;
@@ -30,7 +31,7 @@ impl BucketArgs {
     /// Connects to the bucket.
     pub(crate) async fn open(&self) -> Result<Connection, Error> {
         let (profile, region) = (self.profile.clone(), self.records_region.clone());
-        let access = Access { profile, region, role_name: String::new(), external_id: None };
+        let access = Access { profile, region, ask: question::ask, role_name: String::new(), external_id: None };
         let connection = Connection::open(access, self.records.clone()).await;
         connection.map_err(|error| match error {
             Error::NoRegion => Error::NoRecordsRegion,
