@@ -29,6 +29,7 @@ locals {
     pauser = {
       description = "autoremediate: pauses and resumes, and sees what is in effect"
       bucket      = []
+      roles       = []
     }
     reader = {
       description = "autoremediate: reads findings, plans, reports and cards, and writes nothing"

@@ -112,7 +112,7 @@ impl Error {
         };
         let of_bucket = elsewhere
             .as_ref()
-            .map(|region| format!("the bucket is in {region}: on the command line, give --region {region}").into());
+            .map(|region| format!("the bucket is in {region}: on the command line, give --region {region} (where there is one, --records-region)").into());
         let hints: Vec<Cow<'_, str>> = [of_bucket, clock.map(Cow::from), advice].into_iter().flatten().collect();
         let message = if hints.is_empty() { what } else { format!("{what} ({})", hints.join("; ")) };
         Self { action: action.to_owned(), kind, code, message, elsewhere }

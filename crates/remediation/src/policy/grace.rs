@@ -24,8 +24,8 @@ impl Policy {
         perhaps.into_iter().fold(surely, u32::max)
     }
 
-    /// For how many days it does so where no override says anything else.
-    pub(super) fn grace_days_of_rule(&self, rule: &str) -> u32 {
+    /// For how many days the rule does so where no override says anything else.
+    pub fn grace_days_of_rule(&self, rule: &str) -> u32 {
         self.rules.get(rule).and_then(|policy| policy.grace_days).unwrap_or_default()
     }
 

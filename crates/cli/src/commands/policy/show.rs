@@ -100,6 +100,14 @@ struct ModeOf<'a> {
     account: Option<&'a AccountId>,
     mode: Mode,
     by: Says,
+    /// Why it may be less than it should, where it is not known which overrides apply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsure: Option<String>,
+    /// For how many days a violation is told before it is fixed.
+    grace_days: u32,
+    /// Until when change windows and freezes keep its fixes waiting, where they do now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed: Option<String>,
     /// The IDs of the pauses that stop it, all of it or a part.
     paused_by: Vec<&'a str>,
 }
@@ -202,7 +210,11 @@ fn modes<'a>(
         let Explained { mode, by } = policy.explained(rule, account);
         let stops = |pause: &&Pause| pause.stops.concern(rule, account);
         let paused_by = policy.pauses().in_force(now).filter(stops).map(|pause| pause.id.as_str()).collect();
-        ModeOf { rule, account, mode, by, paused_by }
+        let unsure = account.and_then(|account| policy.unsure(rule, account));
+        let grace_days =
+            account.map_or_else(|| policy.grace_days_of_rule(rule), |account| policy.grace_days(rule, account));
+        let closed = account.and_then(|account| policy.closed(rule, account, now)).map(|closed| closed.to_string());
+        ModeOf { rule, account, mode, by, unsure, grace_days, closed, paused_by }
     };
     let rules = rules.iter().map(|rule| rule.manifest.id.as_str());
     rules.flat_map(|rule| places.iter().map(move |account| of(rule, *account))).collect()
@@ -218,13 +230,15 @@ impl InEffect<'_> {
         page.line(format!("In effect: {at}{version}{since}"))?;
         self.deployed.print(page)?;
         self.pauses.print(paused, Format::Table, page)?;
-        let mut table = Table::new(["rule", "account", "mode", "because of", "paused by"]);
-        for ModeOf { rule, account, mode, by, paused_by } in &self.modes {
+        let mut table = Table::new(["rule", "account", "mode", "because of", "waits for", "paused by"]);
+        for ModeOf { rule, account, mode, by, unsure, grace_days, closed, paused_by } in &self.modes {
+            let grace = (*grace_days > 0).then(|| format!("a grace of {grace_days} days"));
             table.row([
                 Cell::text(rule),
                 Cell::text(account.map_or("where no override applies", AsRef::as_ref)),
                 Cell::text(mode.to_string()),
-                Cell::text(because(*by)),
+                Cell::text(unsure.clone().unwrap_or_else(|| because(*by))),
+                Cell::text([grace, closed.clone()].into_iter().flatten().collect::<Vec<_>>().join("; ")),
                 Cell::text(if self.paused { "the policy".to_owned() } else { paused_by.join(", ") }),
             ]);
         }
@@ -345,5 +359,23 @@ mod tests {
             ]
         );
         assert_eq!(of(&[]).len(), 2);
+    }
+
+    #[test]
+    fn a_mode_comes_with_its_grace_and_with_the_window_that_it_waits_for() {
+        let rules = rules::select(&["s3-public-bucket".into()]).unwrap();
+        let policy = r#"{"mode": "apply", "rules": {"s3-public-bucket": {"grace_days": 3}},
+            "overrides": [{"accounts": ["222222222222"], "grace_days": 14}],
+            "change_windows": [{"from": "08:00", "to": "12:00", "accounts": ["222222222222"]}]}"#;
+        let policy = Policy::from_json(policy.as_bytes()).unwrap();
+        let accounts = ["111111111111", "222222222222"].map(|account| account.parse().unwrap());
+        let now = "2026-11-29T14:00:00Z".parse().unwrap();
+        let of = |accounts: &[AccountId]| {
+            let modes = modes(&policy, &rules, accounts, now);
+            modes.into_iter().map(|of| (of.grace_days, of.closed)).collect::<Vec<_>>()
+        };
+        let closed = Some("next window 2026-11-30T08:00:00+00:00[UTC]".to_owned());
+        assert_eq!(of(&accounts), [(3, None), (14, closed)]);
+        assert_eq!(of(&[]), [(3, None)]);
     }
 }
