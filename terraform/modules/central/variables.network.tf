@@ -51,7 +51,7 @@ variable "ca_bundle" {
 
   validation {
     condition     = var.ca_bundle == null ? true : can(regex("^arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:layer:[0-9A-Za-z_-]{1,140}:[1-9][0-9]*$", var.ca_bundle.layer_arn))
-    error_message = "ca_bundle.layer_arn must be the ARN of a version of a layer, such as arn:aws:lambda:eu-west-1:111111111111:layer:ca:1."
+    error_message = "ca_bundle.layer_arn must be the ARN of a version of a layer, such as arn:…:lambda:eu-west-1:111111111111:layer:ca:1."
   }
 
   validation {
