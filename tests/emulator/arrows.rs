@@ -66,7 +66,7 @@ fn kind(path: &Path, name: &str) -> String {
 
 #[test]
 fn crates_depend_only_on_what_they_may() {
-    let folders = ["crates", "tests", "docs"].map(|folder| paths::repository().join(folder));
+    let folders = ["crates", "tests", "docs/add-a-rule"].map(|folder| paths::repository().join(folder));
     let manifests: Vec<_> = folders.iter().flat_map(|folder| files(folder, "Cargo.toml")).collect();
     let ours: Vec<_> = manifests.iter().map(|path| (path, manifest(path))).collect();
     assert!(ours.len() > CRATES.len());

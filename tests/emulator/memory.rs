@@ -24,6 +24,9 @@ const WITHIN: Duration = Duration::from_secs(250);
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 const MOST_OF_ANSWER: usize = 6 * 1024 * 1024;
 
+/// What STS says to who may not assume a role.
+const REFUSED: &str = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
+
 /// What Terraform gives each Lambda, in bytes.
 fn configured() -> u64 {
     let text = fs::read_to_string(paths::repository().join("terraform/modules/central/main.functions.tf")).unwrap();
@@ -39,22 +42,20 @@ async fn aws(batch: Vec<u8>) -> MockServer {
     let answers = [
         (Mock::given(method("GET")).and(path_regex("/policy.json$")), ResponseTemplate::new(200).set_body_string("{}")),
         (Mock::given(method("GET")).and(path_regex("/findings/")), ResponseTemplate::new(200).set_body_bytes(batch)),
-        (Mock::given(method("GET")), refused(404, "NoSuchKey")),
+        (
+            Mock::given(method("GET")),
+            ResponseTemplate::new(404).set_body_string("<Error><Code>NoSuchKey</Code></Error>"),
+        ),
         (Mock::given(method("PUT")), ResponseTemplate::new(200)),
         (Mock::given(method("POST")).and(wiremock::matchers::header_exists("x-amz-target")), {
             ResponseTemplate::new(200).set_body_json(token)
         }),
-        (Mock::given(method("POST")), refused(403, "AccessDenied")),
+        (Mock::given(method("POST")), ResponseTemplate::new(403).set_body_string(REFUSED)),
     ];
     for (mock, answer) in answers {
         mock.respond_with(answer.insert_header("ETag", "\"1\"")).mount(&server).await;
     }
     server
-}
-
-fn refused(status: u16, code: &str) -> ResponseTemplate {
-    let text = format!("<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>");
-    ResponseTemplate::new(status).set_body_string(text)
 }
 
 /// What an invocation held at most, in bytes, and what it answered.

@@ -119,7 +119,7 @@ fn of_this_checkout(line: &str, ours: &str) -> String {
 
 /// A package that depends on what this workspace depends on, with the features that a build of all of it has.
 fn features(ours: &str) -> String {
-    let tree = ["tree", "--workspace", "--offline", "--depth", "1", "--prefix", "none", "--format", "{p}|{f}"];
+    let tree = ["tree", "--workspace", "--depth", "1", "--prefix", "none", "--format", "{p}|{f}"];
     let tree = cargo(paths::repository(), &tree);
     let mut dependencies: Vec<_> = succeeded(&tree).lines().filter_map(|line| dependency(line, ours)).collect();
     dependencies.sort();

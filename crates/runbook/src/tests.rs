@@ -242,7 +242,7 @@ async fn a_start_that_an_scp_refuses_names_it_and_is_out_of_reach() {
     });
     let error = run(&[&refused]).await.unwrap_err();
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::OutOfReach, START), "{error}");
-    assert!(error.message.contains("a service control policy of the organization refuses it"), "{error}");
+    assert!(error.message.contains("explicit deny in a service control policy of the organization"), "{error}");
 }
 
 #[tokio::test]

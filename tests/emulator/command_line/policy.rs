@@ -235,6 +235,7 @@ async fn nobody_is_asked_about_what_the_policy_does_not_let_be_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_stops_what_it_is_of_until_it_is_over_or_is_ended() {
     let desk = Desk::new().await;
+    desk.deploy(r#"{"mode": "apply", "fight": {"fixes": 50}}"#).await;
     let open = desk.bucket("open", None).await;
     let records = desk.records();
     let pause =

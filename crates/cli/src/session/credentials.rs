@@ -322,7 +322,7 @@ impl OfProfile {
         };
         let config = self.config.to_builder().credentials_provider(SharedCredentialsProvider::new(with));
         let sts = aws_sdk_sts::Client::new(&config.identity_cache(IdentityCache::no_cache()).build());
-        let own_name = || format!("autoremediate-{}", jiff::Timestamp::now().as_second());
+        let own_name = || format!("autoremediate-{}", ambient::now().as_second());
         let request = sts
             .assume_role()
             .role_arn(arn)

@@ -4,6 +4,8 @@
 //! A card is only ever written on condition that it is still as it was read, or that there is none yet. Who has put a
 //! claim on it so is the one writer of that resource until the claim is released or its time is up.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -325,8 +327,20 @@ impl Card {
             self.violation = None;
         }
         let since = self.claim.as_ref().map_or(Timestamp::MIN, |claim| claim.since);
-        self.remember(Write { at: write.at.max(since), ..write });
+        let took = self.proved_before(&write).chain(write.took.iter().copied()).collect::<BTreeSet<_>>();
+        self.remember(Write { at: write.at.max(since), took: took.into_iter().collect(), ..write });
         self
+    }
+
+    /// What an earlier attempt of the same has proved to have made. A later one that had an old look finds it still to be
+    /// made, and then made already, by somebody else as it seems.
+    fn proved_before(&self, write: &Write) -> impl Iterator<Item = usize> {
+        let same = self
+            .writes
+            .iter()
+            .filter(|known| (known.run, known.batch, &known.part) == (write.run, write.batch, &write.part));
+        let in_force = same.filter(|known| known.ended == Ended::Proved && !known.is_undone());
+        in_force.flat_map(|known| known.took.iter().copied())
     }
 
     /// One entry for each part of a batch's plans: what it said last. A later attempt of the batch has another part where
@@ -584,6 +598,21 @@ mod tests {
         assert_eq!(after(Ended::Unproved, false, "digest"), [0]);
         assert_eq!(after(Ended::Unproved, true, "another"), [0], "of another part nobody knows");
         assert_eq!(after(Ended::Proved, true, "digest"), [0], "it was, and somebody has changed it back");
+    }
+
+    #[test]
+    fn what_an_attempt_has_proved_is_not_lost_to_a_later_one_that_finds_it_made_already() {
+        let run = RunId::start();
+        let after = |ended, undone: bool| {
+            let first = card().claim(claim(run, "first", None), false).hold(write(run, 150, ended)).release();
+            let first =
+                if undone { first.undone(&write(run, 150, ended).id(RULE), "digest", RunId::start()) } else { first };
+            let again = first.claim(claim(run, "second", None), true);
+            again.hold(Write { took: Vec::new(), ..write(run, 160, Ended::Proved) }).writes[0].took.clone()
+        };
+        assert_eq!(after(Ended::Proved, false), [0]);
+        assert!(after(Ended::Unproved, false).is_empty(), "nobody knows whose it is");
+        assert!(after(Ended::Proved, true).is_empty(), "it was taken back meanwhile");
     }
 
     #[test]

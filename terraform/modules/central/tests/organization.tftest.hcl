@@ -65,7 +65,7 @@ run "the_pollers_own_role" {
   assert {
     condition = alltrue([
       for document in concat([for id in ["first-rule", "second-rule"] : aws_iam_role_policy.function[id].policy], [for of in values(aws_iam_policy.person) : of.policy]) :
-      anytrue([for statement in jsondecode(document).Statement : statement.Action == ["s3:GetObject"] && strcontains(jsonencode(statement.Resource), "/organization.json")])
+      anytrue([for statement in jsondecode(document).Statement : contains(statement.Action, "s3:GetObject") && strcontains(jsonencode(statement.Resource), "/organization.json")])
       && !anytrue([for statement in jsondecode(document).Statement : contains(statement.Action, "s3:PutObject") && strcontains(jsonencode(statement.Resource), "/organization.json")])
     ])
     error_message = "A rule or a person cannot read the organization, or can write it."
