@@ -15,7 +15,7 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("netskope", &["ambient", "escape", "network"]),
     ("package", &[]),
     ("ec2", &["remediation"]),
-    ("engine", &["ambient", "remediation"]),
+    ("engine", &["ambient", "escape", "remediation"]),
     ("runbook", &["remediation"]),
     ("rule-testing", &["remediation"]),
     ("rule-lambda", &["ambient", "engine", "escape", "logging", "network", "remediation"]),

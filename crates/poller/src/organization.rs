@@ -111,10 +111,16 @@ pub enum RefreshError {
     },
     /// The record could not be read or written.
     #[error(transparent)]
-    Record(#[from] RecordError),
+    Record(Box<RecordError>),
     /// The record cannot be written as JSON.
     #[error("{ORGANIZATION_KEY} cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+impl From<RecordError> for RefreshError {
+    fn from(error: RecordError) -> Self {
+        Self::Record(Box::new(error))
+    }
 }
 
 /// What a refused caller can do.

@@ -299,11 +299,13 @@ mod tests {
             "units": {"ou-ab12-11111111": {"name": "Sandbox", "parent": "r-ab12"}}}}"#,
         );
         let mut out = Vec::new();
-        let exit = check(&[policy.clone()], Some(&organization), Format::Table, &mut Page::new(&mut out)).unwrap();
+        let exit =
+            check(std::slice::from_ref(&policy), Some(&organization), Format::Table, &mut Page::new(&mut out)).unwrap();
         let out = String::from_utf8(out).unwrap();
         assert!(exit == Exit::Failed && out.contains("had no unit `Sandpit`") && out.contains("(line 2)"), "{out}");
         assert!(!out.contains("`Sandbox`"), "{out}");
-        let without = check(&[policy.clone()], None, Format::Table, &mut Page::new(&mut Vec::new())).unwrap();
+        let without =
+            check(std::slice::from_ref(&policy), None, Format::Table, &mut Page::new(&mut Vec::new())).unwrap();
         assert_eq!(without, Exit::NothingLeft);
         let broken = put("broken.json", "{}");
         let error = check(&[policy], Some(&broken), Format::Table, &mut Page::new(&mut Vec::new())).unwrap_err();

@@ -353,7 +353,7 @@ fn no_answer() -> String {
 }
 
 fn is_good(credentials: &Credentials) -> bool {
-    credentials.expiry().is_none_or(|end| end > SystemTime::now() + MARGIN)
+    credentials.expiry().is_none_or(|end| end > ambient::system_time() + MARGIN)
 }
 
 /// Whether a profile just has no credentials, so that the container's or the instance's are its own.

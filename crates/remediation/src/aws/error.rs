@@ -264,15 +264,13 @@ mod tests {
 
     #[test]
     fn the_encoded_details_of_a_refusal_are_left_out() {
+        const ENCODED: &str = "Encoded authorization failure message:";
         let refusal = "You are not authorized to perform this operation. User: u is not authorized to perform: ec2:X \
                        with an explicit deny in a service control policy.";
         for (said, expected) in [
-            (format!("{refusal} Encoded authorization failure message: {}", "x7Qa".repeat(1000)), refusal.to_owned()),
-            (
-                format!("{refusal} Encoded authorization failure message: abc What else it says."),
-                format!("{refusal} What else it says."),
-            ),
-            (format!("Encoded authorization failure message: abc"), String::new()),
+            (format!("{refusal} {ENCODED} {}", "x7Qa".repeat(1000)), refusal.to_owned()),
+            (format!("{refusal} {ENCODED} abc What else it says."), format!("{refusal} What else it says.")),
+            (format!("{ENCODED} abc"), String::new()),
             (refusal.to_owned(), refusal.to_owned()),
         ] {
             let metadata = ErrorMetadata::builder().code("UnauthorizedOperation").message(said).build();
