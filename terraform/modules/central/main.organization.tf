@@ -1,11 +1,13 @@
 # Where accounts are: the poller reads the organization now and then, and keeps it in the bucket for whoever reads the
 # policy. Without the variable nobody asks Organizations for anything, and there is no such object.
 #
-# Of the accounts' tags it keeps those whose keys the policy's overrides name, and asks for none if they name none: that is
-# one call an account.
+# Of the accounts' tags it keeps those whose keys the policy names for overrides, change windows and freezes, and asks for none
+# if it names none: that is one call an account.
 
 locals {
-  account_tag_keys = sort(distinct(flatten([for override in local.policy.overrides : keys(override.account_tags)])))
+  # What applies to some accounts alone
+  for_accounts     = concat(local.policy.overrides, local.policy.change_windows, local.policy.freezes)
+  account_tag_keys = sort(distinct(flatten([for of in local.for_accounts : keys(of.account_tags)])))
 
   # For the poller's own environment and policy
   organization_environment = var.organization == null ? {} : {
@@ -60,8 +62,8 @@ locals {
 check "somebody_tells_where_accounts_are" {
   assert {
     condition = var.organization != null || length(local.policy.accounts) > 0 || alltrue([
-      for override in local.policy.overrides : length(override.organizational_units) + length(override.account_tags) == 0
+      for of in local.for_accounts : length(of.organizational_units) + length(of.account_tags) == 0
     ])
-    error_message = "Overrides of the policy name organizational units or account tags, but nothing tells which accounts these are, so they apply nowhere. Set `organization`, or list the accounts in policy.accounts."
+    error_message = "Overrides, change windows or freezes of the policy name organizational units or account tags, but nothing tells which accounts these are, so they apply nowhere. Set `organization`, or list the accounts in policy.accounts."
   }
 }

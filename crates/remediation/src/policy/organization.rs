@@ -315,6 +315,7 @@ impl Policy {
     /// What of its units the organization does not have, or has twice; each with the line.
     pub fn units_astray(&self, organization: &Organization) -> Vec<(String, Option<usize>)> {
         let units = self.overrides.iter().flat_map(|other| &other.0.organizational_units);
+        let units = units.chain(self.units_of_windows());
         let units = units.filter(|unit| !self.is_typed(unit));
         let wrong = units.filter_map(|unit| organization.find(unit).err().map(|why| (unit, why)));
         let of_scope = self.scope.organizational_units.iter().flatten().filter_map(|unit| {

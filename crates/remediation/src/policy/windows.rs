@@ -179,6 +179,12 @@ impl Policy {
         Calendar { windows, perhaps, freezes: freezes.collect() }
     }
 
+    /// The organizational units that its windows and freezes name.
+    pub(super) fn units_of_windows(&self) -> impl Iterator<Item = &String> {
+        let windows = self.change_windows.iter().flat_map(|window| &window.text.organizational_units);
+        windows.chain(self.freezes.iter().flat_map(|freeze| &freeze.text.organizational_units))
+    }
+
     /// The rules that its windows and freezes name.
     pub(super) fn rules_of_windows(&self) -> impl Iterator<Item = &String> {
         let windows = self.change_windows.iter().flat_map(|window| &window.text.rules);

@@ -23,13 +23,14 @@ run "the_pollers_own_role" {
     policy = {
       scope     = { organization = "o-a1b2c3d4e5" }
       overrides = [{ account_tags = { team = "a", env = "prod" }, mode = "approve" }, { account_tags = { env = "test" }, mode = "apply" }]
+      freezes   = [{ from = "2026-12-18", to = "2027-01-03", reason = "holidays", account_tags = { stage = "live" } }]
     }
   }
 
   assert {
     condition = jsondecode(aws_lambda_function.function["poller"].environment[0].variables.ORGANIZATION) == {
       refresh_hours   = 6
-      tag_keys        = ["env", "team"]
+      tag_keys        = ["env", "stage", "team"]
       reader_role_arn = null
       external_id     = null
     }
@@ -129,6 +130,16 @@ run "units_that_nobody_tells" {
 
   variables {
     policy = { scope = { organization = "o-a1b2c3d4e5" }, overrides = [{ organizational_units = ["Sandbox"], mode = "apply" }] }
+  }
+
+  expect_failures = [check.somebody_tells_where_accounts_are]
+}
+
+run "units_of_a_window_that_nobody_tells" {
+  command = plan
+
+  variables {
+    policy = { scope = { organization = "o-a1b2c3d4e5" }, change_windows = [{ from = "09:00", to = "16:00", organizational_units = ["Sandbox"] }] }
   }
 
   expect_failures = [check.somebody_tells_where_accounts_are]

@@ -245,11 +245,13 @@ fn an_operators_own_policy_goes_by_the_places_that_the_buckets_knows() {
 fn units_that_the_organization_does_not_have_are_told_with_their_lines() {
     let text = "{\"accounts\": {\"111111111111\": {\"organizational_units\": [\"mine\"]}},\n\"overrides\": [{\n\
         \"organizational_units\": [\"Sandbox\", \"mine\", \"ou-ab12-99999999\"], \"mode\": \"off\"}],\n\
-        \"scope\": {\"organizational_units\": [\"ou-ab12-11111111\",\n\"o-a1b2c3d4e5/r-ab12/ou-ab12-88888888/*\"]}}";
+        \"scope\": {\"organizational_units\": [\"ou-ab12-11111111\",\n\"o-a1b2c3d4e5/r-ab12/ou-ab12-88888888/*\"]},\n\
+        \"freezes\": [{\"from\": \"2026-12-18\", \"to\": \"2026-12-19\", \"reason\": \"r\",\n\
+        \"organizational_units\": [\"Sandbox\", \"ou-ab12-77777777\"]}]}";
     let policy = Policy::from_json(text.as_bytes()).unwrap();
     let astray = policy.units_astray(&read(organization()).unwrap());
     let lines: Vec<_> = astray.iter().map(|(why, line)| (why.contains("had no unit `ou-ab12-"), *line)).collect();
-    assert_eq!(lines, [(true, Some(3)), (true, Some(5))], "{astray:?}");
+    assert_eq!(lines, [(true, Some(3)), (true, Some(7)), (true, Some(5))], "{astray:?}");
 }
 
 #[test]
