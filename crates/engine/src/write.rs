@@ -148,18 +148,18 @@ impl<R: Rule> Engine<R> {
     async fn is_still_allowed(&self, order: &Order<'_, R::Change>) -> Result<()> {
         let Some(record) = &self.policy_record else { return self.is_in_window(order, &self.policy) };
         let Order { finding, resource, needs, .. } = *order;
-        match record.read().await {
-            Err(error) if error.passes() => Err(Error::new("policy", ErrorKind::Transient, error.to_string())),
-            Err(error) => Err(Error::stopped(error.to_string())),
-            Ok(policy) if let Some(why) = self.why_paused(&policy, finding, Some(resource)) => Err(Error::stopped(why)),
-            Ok(policy) if policy.mode(&self.manifest.id, &finding.account) < needs => {
-                Err(Error::stopped("the rule's mode has changed since the plan was made".into()))
-            }
-            Ok(policy) => {
-                self.in_scope(&policy, &finding.account).map_err(|error| Error::stopped(error.message))?;
-                self.is_in_window(order, &policy)
-            }
+        let policy = record.read().await.map_err(|error| match error.passes() {
+            true => Error::new("policy", ErrorKind::Transient, error.to_string()),
+            false => Error::stopped(error.to_string()),
+        })?;
+        if let Some(why) = self.why_paused(&policy, finding, Some(resource)) {
+            return Err(Error::stopped(why));
         }
+        if policy.mode(&self.manifest.id, &finding.account) < needs {
+            return Err(Error::stopped("the rule's mode has changed since the plan was made".into()));
+        }
+        self.in_scope(&policy, &finding.account).map_err(|error| Error::stopped(error.message))?;
+        self.is_in_window(order, &policy)
     }
 
     /// Whether the policy's change windows let it be written now. A way back is open at any time.
