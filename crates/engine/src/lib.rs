@@ -13,7 +13,8 @@
 //!
 //! 1. **resolve**: a look in a session that can only read says what the resource is and how it stands.
 //! 2. **decide**: the rule plans the changes for all controls together; exemptions, the resource's card, the guard, the
-//!    mode, the grace, the change windows and the limits say what becomes of them. A person's approval, or answer, stands in the mode's place.
+//!    mode, the grace, the change windows and the limits say what becomes of them. A person's approval, or answer, stands in
+//!    the mode's place.
 //! 3. **claim**: who writes to the resource says so on its card first. There is one writer at a time; what was decided on
 //!    an older card is not claimed. A claim ends with the run's time, and with what the run has set going: before a claim
 //!    that nobody let go of is taken over, the rule is asked what is still under way, and the resource is looked at again.
