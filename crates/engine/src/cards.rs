@@ -27,6 +27,8 @@ pub(crate) struct Known {
     pub(crate) key: String,
     pub(crate) card: Card,
     pub(crate) condition: Condition,
+    /// Whether a look has told of a write more than the stored card says: that it is in force no longer.
+    pub(crate) is_news: bool,
 }
 
 /// Why a resource's card is not known: nothing is written to it.
@@ -70,11 +72,11 @@ impl Cards {
         };
         let card = Card::from_json(&stored.bytes, &self.rule, resource);
         let card = card.map_err(|error| CardsError::unusable(&key, &error))?;
-        Ok(Known { key, card, condition: Condition::Unchanged(stored.version) })
+        Ok(Known { key, card, condition: Condition::Unchanged(stored.version), is_news: false })
     }
 
     fn none(&self, key: String, resource: &Resource) -> Known {
-        Known { key, card: Card::new(&self.rule, resource), condition: Condition::Absent }
+        Known { key, card: Card::new(&self.rule, resource), condition: Condition::Absent, is_news: false }
     }
 
     async fn listed(&self, account: &AccountId) -> Result<Listed, CardsError> {

@@ -4,8 +4,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use remediation::records::{Claim, Condition, Exempt, Write};
+use remediation::records::{Claim, Condition, Exempt, FoundUnmade, Write};
 use remediation::{BatchId, Card, Outcome, RecordError, Records, Resource, Result, Rule, RunId};
+use serde_json::Value;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
 use crate::cards::Known;
@@ -20,8 +21,10 @@ const AFTER_DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Purpose {
     /// The digest of the resource's part of the plan.
     pub(crate) part: String,
-    /// Whether each of the changes is still to be made, by a look after the card was listed.
-    pub(crate) still_to_be_made: bool,
+    /// The changes of that part, as cards keep them.
+    pub(crate) changes: Vec<Value>,
+    /// What a look after the card was listed has found to be still to be made of what earlier runs wrote.
+    pub(crate) found: FoundUnmade,
     /// What it takes back, where it is an undo's, and until when runs then leave the resource alone.
     pub(crate) undo: Option<Undoes>,
 }
@@ -68,6 +71,8 @@ pub(crate) struct Claimed {
     key: String,
     run: RunId,
     part: String,
+    changes: Vec<Value>,
+    found: FoundUnmade,
     held: AsyncMutex<Held>,
     until: Mutex<Timestamp>,
     lost: watch::Sender<bool>,
@@ -98,6 +103,11 @@ impl Claimed {
     /// The digest of the resource's part of the plan that it is for.
     pub(crate) fn part(&self) -> &str {
         &self.part
+    }
+
+    /// The changes of that part, as cards keep them.
+    pub(crate) fn changes(&self) -> &[Value] {
+        &self.changes
     }
 
     /// Says that it is lost: what is being written is not gone on with.
@@ -138,7 +148,8 @@ impl Claimed {
     fn told(&self, card: Card, came: Option<CameOfIt<'_>>) -> Card {
         match came {
             None => card,
-            Some(CameOfIt::Write(write)) => card.hold(write),
+            Some(CameOfIt::Write(write)) if write.took.is_empty() => card.hold(write),
+            Some(CameOfIt::Write(write)) => card.made_again(&self.found).hold(write),
             Some(CameOfIt::Undo(CameOfUndo { of: PartOf { id, part }, is_taken_back, has_written })) => {
                 let card = if has_written { card.in_force_again() } else { card };
                 if is_taken_back { card.undone(id, part, self.run) } else { card }
@@ -185,7 +196,7 @@ impl<R: Rule> Engine<R> {
     ) -> Result<Claimed, Refused> {
         let since = self.clock.now();
         let until = self.claimed_until(deadline);
-        let Purpose { part, still_to_be_made, undo } = purpose;
+        let Purpose { part, changes, found, undo } = purpose;
         let claim = Claim {
             run: id.run,
             batch: id.batch,
@@ -193,9 +204,10 @@ impl<R: Rule> Engine<R> {
             until,
             holder: self.holder.clone(),
             part: part.clone(),
+            changes: changes.clone(),
             undoes: undo.as_ref().map(|undoes| undoes.run),
         };
-        let mut card = known.card.clone().claim(claim, still_to_be_made);
+        let mut card = known.card.clone().claim(claim, &found);
         if let Some(Undoes { exempt, .. }) = undo {
             card.exempt = Some(exempt);
         }
@@ -206,7 +218,8 @@ impl<R: Rule> Engine<R> {
         };
         let held = AsyncMutex::new(Held { card, condition });
         let (records, key, until) = (self.records.clone(), known.key.clone(), Mutex::new(until));
-        Ok(Claimed { records, key, run: id.run, part, held, until, lost: watch::Sender::new(false) })
+        let lost = watch::Sender::new(false);
+        Ok(Claimed { records, key, run: id.run, part, changes, found, held, until, lost })
     }
 
     /// Who else is at work on a resource: another run that has claimed it, or what a run that never let go of it has set

@@ -101,6 +101,9 @@ impl<R: Rule> Engine<R> {
             Ok(decision) => decision,
             Err(verdict) => Decision::Settle(verdict),
         };
+        if matches!(decided.decision, Decision::Settle(_) | Decision::Show) {
+            self.remember_reopened(&decided).await;
+        }
         decided
     }
 
@@ -115,7 +118,9 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Held, why));
         }
         let known = job.cards.read(decided.work.resource()).await;
-        let known = decided.known.insert(known.map_err(|error| Verdict::new(error.outcome, error.to_string()))?);
+        let mut known = known.map_err(|error| Verdict::new(error.outcome, error.to_string()))?;
+        self.heed_reopened(&mut known, decided, &job.id);
+        let known = decided.known.insert(known);
         let now = self.clock.now();
         if let Some(exempt) = known.card.exempt.as_ref().filter(|exempt| now < exempt.until) {
             return Err(Verdict::new(Outcome::Exempt, format!("{} (until {})", exempt.reason, exempt.until)));

@@ -78,11 +78,13 @@ impl<R: Rule> Engine<R> {
             };
             // The service's next try may.
             decided.decision = Decision::defer(format!("a change window is closed, and its card cannot say so: {why}"));
+        } else {
+            self.remember_reopened(decided).await;
         }
     }
 
     /// Keeps something on a card that nobody has claimed: the claim's own would not be stored after that.
-    async fn keep_unclaimed(&self, known: &Known, card: &Card) -> Result<bool, RecordError> {
+    pub(crate) async fn keep_unclaimed(&self, known: &Known, card: &Card) -> Result<bool, RecordError> {
         if known.card.claimed_by_another(&self.holder, self.clock.now()).is_some() {
             return Ok(false);
         }

@@ -44,6 +44,7 @@ mod grace;
 mod problems;
 mod prove;
 mod record;
+mod reopened;
 mod resolve;
 mod undo;
 mod workers;
@@ -61,11 +62,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use remediation::domain::Controls;
-use remediation::records::{Ended, Write};
+use remediation::records::{Ended, Write, kept};
 use remediation::{
     AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Ledger, Manifest, ManifestError,
     Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Regions, Report, ReportedFinding,
-    Rule, SessionKind, Sessions, Side,
+    Rule, SessionKind, Sessions,
 };
 use tokio::sync::Semaphore;
 
@@ -76,6 +77,7 @@ use decide::{Decided, Decision};
 use problems::Problems;
 use prove::{Proof, in_force, judge};
 use record::{Recorded, unstored};
+use reopened::Part;
 use resolve::{ClientKey, ClientSlot, Row, Verdict, Work};
 use workers::{About, Placed};
 use write::{CHANGED, Order, Written, is_old};
@@ -387,9 +389,9 @@ impl<R: Rule> Engine<R> {
                 return decided;
             }
         }
-        let state = &decided.work.looked.seen.state;
-        let still_to_be_made = changes.iter().all(|change| R::side(change, state) == Side::Before);
-        let purpose = Purpose { part, still_to_be_made, undo: None };
+        let found =
+            self.found_unmade(&known.card, &job.id, &decided.work.looked, &Part { digest: &part, changes: &changes });
+        let purpose = Purpose { part, changes: kept(&changes), found, undo: None };
         decided.decision = match self.claim(&job.id, known, purpose, job.deadline).await {
             Ok(claimed) => Decision::Write(changes, Some(Box::new(claimed))),
             Err(Refused::Busy(busy)) => Decision::defer(busy),
@@ -553,8 +555,8 @@ impl<R: Rule> Engine<R> {
     /// What the card says of what was written.
     fn written(&self, id: &BatchId, claimed: &Claimed, outcome: Outcome, took: &[usize]) -> Write {
         let ended = if outcome == Outcome::Fixed { Ended::Proved } else { Ended::Unproved };
-        let (part, took) = (claimed.part().to_owned(), took.to_vec());
-        Write { run: id.run, batch: id.batch, at: self.clock.now(), ended, part, took, undone_by: None }
+        let (part, changes, took) = (claimed.part().to_owned(), claimed.changes().to_vec(), took.to_vec());
+        Write { run: id.run, batch: id.batch, at: self.clock.now(), ended, part, changes, took, undone_by: None }
     }
 
     /// Does `work` while the claim holds. Where no deadline ends it, it is renewed; where that fails, it is lost.

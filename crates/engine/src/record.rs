@@ -64,11 +64,13 @@ impl<R: Rule> Engine<R> {
         };
         let Ok(digest) = decided.planned().digest() else { return };
         let waits = known.card.waiting.as_ref().is_some_and(|waiting| waiting.digest == digest);
-        if waits && known.card.fought_over == *fought_over {
+        if waits && known.card.fought_over == *fought_over && !known.is_news {
             return;
         }
         let mut card = known.card.clone();
-        card.waiting = Some(Waiting { plan: stored.key.clone(), digest, since: self.clock.now() });
+        if !waits {
+            card.waiting = Some(Waiting { plan: stored.key.clone(), digest, since: self.clock.now() });
+        }
         card.fought_over.clone_from(fought_over);
         if let Err(error) = self.keep(known, &card).await {
             tracing::error!(%error, batch = job.id.batch, "that its plan waits could not be kept on a resource's card");

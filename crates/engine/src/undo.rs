@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use remediation::records::{Ended, Exempt, Write};
+use remediation::records::{Ended, Exempt, FoundUnmade, Write, kept};
 use remediation::{
     BatchId, Card, Finding, Mode, Outcome, Plan, PlannedChange, PlannedResource, Report, ReportedFinding, Resource,
     Result, Rule, RunId, Seen, SessionKind, Side, Verification,
@@ -381,7 +381,10 @@ impl<R: Rule> Engine<R> {
         let State::Ready(mut ready) = back.state else { return back };
         let part = PlannedResource { changes: planned_changes(&ready.changes), ..back.asked.planned.clone() };
         let purpose = match part.digest() {
-            Ok(part) => Purpose { part, still_to_be_made: false, undo: Some(Undoes { run, exempt }) },
+            Ok(part) => {
+                let (changes, found) = (kept(&ready.changes), FoundUnmade::nothing());
+                Purpose { part, changes, found, undo: Some(Undoes { run, exempt }) }
+            }
             Err(error) => {
                 back.state = State::Settled(Verdict::new(Outcome::Failed, error.to_string()));
                 return back;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use remediation::policy::Limits;
-use remediation::records::{Record, card_key, cards_of, read};
+use remediation::records::{FoundUnmade, Record, Unmade, card_key, cards_of, read};
 use remediation::{
     Approval, Batch, BatchId, Card, Fight, Ledger, Pauses, Place, Plan, Policy, Records, Region, Report, RunId,
 };
@@ -107,8 +107,20 @@ pub(crate) fn card(data: &[u8]) {
         let read = BatchId::from_plan_key(&id.plan_key(), RULE);
         assert_eq!(read.as_ref(), Some(&id));
     }
-    if let Some(claim) = card.claim.clone() {
-        assert!(card.clone().claim(claim, false).to_json().is_ok());
+    let unmade = card.all_writes().map(|write| {
+        let (places, of) = (write.took.iter().copied().take(1).collect(), write.changes.len());
+        Unmade { run: write.run, batch: write.batch, part: write.part, places, of }
+    });
+    let unmade: Vec<_> = unmade.collect();
+    for looked in moments(b"") {
+        let found = FoundUnmade { looked, unmade: unmade.clone() };
+        if let Some(claim) = card.claim.clone() {
+            assert!(card.clone().claim(claim, &found).to_json().is_ok());
+        }
+        let in_force = |card: &Card| card.writes.iter().map(|write| write.took.len()).sum::<usize>();
+        assert!(
+            in_force(&card.clone().reopened(&found)) <= in_force(&card) + unmade.iter().map(|of| of.of).sum::<usize>()
+        );
     }
     let written = card.writes.first().cloned();
     assert!(written.map_or(card.clone(), |write| card.clone().hold(write)).release().claim.is_none());

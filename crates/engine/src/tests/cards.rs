@@ -176,8 +176,9 @@ async fn the_next_run_ends_what_a_dead_one_began_once_its_time_is_up() {
     world.pass(301);
     world.run = remediation::RunId::start();
     assert_eq!(outcomes(&run(&world, Mode::Apply).await), [Outcome::Fixed]);
-    let writes: Vec<_> = world.card(&house).unwrap().writes.iter().map(|write| (write.run, write.ended)).collect();
-    assert_eq!(writes, [(dead, Ended::CutOff), (world.run, Ended::Proved)]);
+    let writes = world.card(&house).unwrap().writes;
+    let writes: Vec<_> = writes.iter().map(|write| (write.run, write.ended, &write.took[..])).collect();
+    assert_eq!(writes, [(dead, Ended::Unproved, &[0][..]), (world.run, Ended::Proved, &[0, 1])]);
     let planned: Vec<_> = plans(world.folder.path()).iter().map(|plan| plan.resources[0].changes.len()).collect();
     assert_eq!((planned.iter().max(), planned.len()), (Some(&3), 2));
 }

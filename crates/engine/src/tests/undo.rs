@@ -574,3 +574,31 @@ async fn a_dead_run_that_wrote_nothing_is_in_nobodys_way_once_an_undo_was_shown(
     assert!(outcomes(&shown).iter().all(|outcome| *outcome == Outcome::Undone), "{shown:?}");
     assert_eq!(outcomes(&undo(&world, &first).await), [Outcome::Undone]);
 }
+
+/// Who makes it again is the one whose it is: where that is taken back, and somebody closes it, it is theirs.
+#[tokio::test]
+async fn what_was_opened_again_is_not_taken_back_although_somebody_has_closed_it_since() {
+    for (opened_after, made_again) in [(120, true), (0, true), (120, false)] {
+        let mut world = World::new();
+        let house = world.house(ONE, REGION, &[true, true], Script::Works);
+        let first = fixed(&mut world).await;
+        world.pass(opened_after);
+        world.open_door(&house, 0);
+        if made_again {
+            let second = fixed(&mut world).await;
+            assert_eq!(outcomes(&undo(&world, &second).await), [Outcome::Undone]);
+        } else {
+            world.run = remediation::RunId::start();
+            assert_eq!(outcomes(&run(&world, Mode::Plan).await), [Outcome::Planned]);
+        }
+        world.set_door(&house, 0, false);
+        let undone = undo(&world, &first).await;
+        assert_eq!(outcomes(&undone), [Outcome::Undone], "{opened_after} s, {made_again}: {undone:?}");
+        assert_eq!(
+            world.doors()[&house],
+            [false, true],
+            "{opened_after} s, {made_again}: the other door is of the first run"
+        );
+        assert_eq!(undone.findings[0].changes, ["door 1 open false → true"]);
+    }
+}

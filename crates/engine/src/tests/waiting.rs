@@ -236,7 +236,8 @@ async fn the_card_of_what_another_run_is_at_work_on_is_left_as_it_is() {
     let mut card = world.card(&house).unwrap();
     let now = Timestamp::now() + SignedDuration::from_hours(48);
     let (run, holder, part) = (remediation::RunId::start(), "another".to_owned(), "part".to_owned());
-    let claim = remediation::records::Claim { run, batch: 1, since: now, until: now, holder, part, undoes: None };
+    let (batch, changes, undoes) = (1, Vec::new(), None);
+    let claim = remediation::records::Claim { run, batch, since: now, until: now, holder, part, changes, undoes };
     card.claim = Some(claim);
     std::fs::write(&path, card.to_json().unwrap()).unwrap();
     let claimed = card_file(&world);

@@ -8,7 +8,12 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
+
+mod in_force;
+
+pub use in_force::{FoundUnmade, Unmade, kept};
 
 use super::BatchId;
 use super::schema::{Record, SchemaError, read};
@@ -74,6 +79,9 @@ pub struct Claim {
     pub holder: String,
     /// The digest of the resource's part of the plan that it claims for.
     pub part: String,
+    /// The changes of that part, as [`Write::changes`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Value>,
     /// The run that it takes back, where it is an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<RunId>,
@@ -105,6 +113,9 @@ pub struct Write {
     pub ended: Ended,
     /// The digest of the resource's part of that run's plan.
     pub part: String,
+    /// The changes of that part, by which a later look tells whether they are still in force. None where they are long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Value>,
     /// Which changes of that part are in force because of it, by their places from 0. Of a run that never came back nobody
     /// knows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -242,18 +253,14 @@ impl Card {
     }
 
     /// The same with another claim. One whose time is up is of a run that never came back: that it may have written is
-    /// remembered. It has not where it was to make the same changes, and each of them is `still_to_be_made`; nor is then
-    /// in force what an unproved write of them may have made. What an undo left undone, the same undo does again; what it
-    /// was taking back may be taken back.
+    /// remembered. Of what a look before the claim has `found` to be as it was before a write, nothing is in force. What an
+    /// undo left undone, the same undo does again; what it was taking back may be taken back.
     #[must_use]
-    pub fn claim(mut self, claim: Claim, still_to_be_made: bool) -> Self {
-        if let Some(write) = self.cut_off().filter(|write| !still_to_be_made || write.part != claim.part) {
+    pub fn claim(mut self, claim: Claim, found: &FoundUnmade) -> Self {
+        if let Some(write) = self.cut_off() {
             self.remember(write);
         }
-        let is_unmade = |write: &&mut Write| {
-            still_to_be_made && write.ended == Ended::Unproved && write.part == claim.part && write.run != claim.run
-        };
-        self.writes.iter_mut().filter(is_unmade).for_each(|write| write.took.clear());
+        self = self.without(found, |write| write.ended != Ended::Proved || found.is_certain_of(write));
         self = self.in_force_again();
         // Clocks are apart: what this claim's own batch said before it is not said under it.
         let before = self.writes.iter().filter(|write| (write.run, write.batch) == (claim.run, claim.batch));
@@ -290,8 +297,8 @@ impl Card {
         let claim = self.claim.as_ref().filter(|claim| claim.undoes.is_none())?;
         let (run, batch) = (claim.run, claim.batch);
         let said = self.writes.iter().any(|write| (write.run, write.batch) == (run, batch) && write.at >= claim.since);
-        let (at, part, took) = (claim.since, claim.part.clone(), Vec::new());
-        (!said).then_some(Write { run, batch, at, ended: Ended::CutOff, part, took, undone_by: None })
+        let (at, part, changes, took) = (claim.since, claim.part.clone(), claim.changes.clone(), Vec::new());
+        (!said).then_some(Write { run, batch, at, ended: Ended::CutOff, part, changes, took, undone_by: None })
     }
 
     /// The same after the run `by` has taken this part of what a run had written back.
@@ -439,12 +446,21 @@ mod tests {
 
     fn claim(run: RunId, holder: &str, undoes: Option<RunId>) -> Claim {
         let (holder, part) = (holder.to_owned(), "digest".to_owned());
-        Claim { run, batch: 1, since: at(100), until: at(200), holder, part, undoes }
+        Claim { run, batch: 1, since: at(100), until: at(200), holder, part, changes: Vec::new(), undoes }
     }
 
     fn write(run: RunId, second: i64, ended: Ended) -> Write {
         let took = if ended == Ended::CutOff { Vec::new() } else { vec![0] };
-        Write { run, batch: 1, at: at(second), ended, part: "digest".into(), took, undone_by: None }
+        Write {
+            run,
+            batch: 1,
+            at: at(second),
+            ended,
+            part: "digest".into(),
+            changes: Vec::new(),
+            took,
+            undone_by: None,
+        }
     }
 
     fn card() -> Card {
@@ -454,7 +470,7 @@ mod tests {
     #[test]
     fn it_is_read_back_as_that_of_its_resource_alone() {
         let card = card()
-            .claim(claim(RunId::start(), "me", None), false)
+            .claim(claim(RunId::start(), "me", None), &FoundUnmade::nothing())
             .hold(write(RunId::start(), 150, Ended::Proved))
             .release();
         let json = card.to_json().unwrap();
@@ -478,7 +494,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_anothers_while_it_lasts() {
-        let claimed = card().claim(claim(RunId::start(), "me", None), false);
+        let claimed = card().claim(claim(RunId::start(), "me", None), &FoundUnmade::nothing());
         for (holder, now, another) in [("you", 199, true), ("you", 200, false), ("me", 199, false)] {
             assert_eq!(claimed.claimed_by_another(holder, at(now)).is_some(), another, "{holder} at {now}");
         }
@@ -487,12 +503,18 @@ mod tests {
     #[test]
     fn a_claim_that_nobody_released_is_remembered_as_cut_off_unless_it_was_an_undos() {
         let (dead, next) = (RunId::start(), RunId::start());
-        let card = card().claim(claim(dead, "dead", None), false).claim(claim(next, "next", None), false);
+        let card = card()
+            .claim(claim(dead, "dead", None), &FoundUnmade::nothing())
+            .claim(claim(next, "next", None), &FoundUnmade::nothing());
         assert_eq!(card.writes, [write(dead, 100, Ended::CutOff)]);
-        let card = self::card().claim(claim(dead, "dead", Some(next)), false).claim(claim(next, "next", None), false);
+        let card = self::card()
+            .claim(claim(dead, "dead", Some(next)), &FoundUnmade::nothing())
+            .claim(claim(next, "next", None), &FoundUnmade::nothing());
         assert!(card.writes.is_empty());
         // What the same batch says later replaces it.
-        let card = self::card().claim(claim(dead, "a", None), false).claim(claim(dead, "b", None), false);
+        let card = self::card()
+            .claim(claim(dead, "a", None), &FoundUnmade::nothing())
+            .claim(claim(dead, "b", None), &FoundUnmade::nothing());
         let card = card.hold(write(dead, 150, Ended::Proved)).release();
         assert_eq!(card.writes, [write(dead, 150, Ended::Proved)]);
     }
@@ -500,14 +522,17 @@ mod tests {
     #[test]
     fn a_claim_that_is_held_on_to_is_not_cut_off_and_what_it_wrote_counts_as_later() {
         let (first, second, next) = (RunId::start(), RunId::start(), RunId::start());
-        let card = card().hold(write(first, 90, Ended::Proved)).release().claim(claim(second, "second", None), false);
+        let card = card()
+            .hold(write(first, 90, Ended::Proved))
+            .release()
+            .claim(claim(second, "second", None), &FoundUnmade::nothing());
         assert_eq!(card.written_after(first), [write(second, 100, Ended::CutOff)]);
         assert!(card.written_after(second).is_empty());
         let said = write(second, 150, Ended::Unproved);
         let card = card.hold(said.clone());
         assert!(card.claimed_by_another("next", at(199)).is_some());
         assert_eq!(card.written_after(first), std::slice::from_ref(&said));
-        assert_eq!(card.claim(claim(next, "next", None), false).writes[1], said);
+        assert_eq!(card.claim(claim(next, "next", None), &FoundUnmade::nothing()).writes[1], said);
     }
 
     #[test]
@@ -578,36 +603,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_wrote_nothing_where_all_of_it_is_still_to_be_made() {
-        let (dead, next) = (RunId::start(), RunId::start());
-        let cut_off = || card().claim(claim(dead, "dead", None), false);
-        assert_eq!(cut_off().claim(claim(next, "next", None), true).writes, []);
-        let other = Claim { part: "another".into(), ..claim(next, "next", None) };
-        assert_eq!(cut_off().claim(other, true).writes[0].ended, Ended::CutOff, "of another part nobody knows");
-    }
-
-    #[test]
-    fn what_an_unproved_write_may_have_made_is_not_in_force_where_it_is_still_to_be_made() {
-        let (first, next) = (RunId::start(), RunId::start());
-        let after = |ended, still_to_be_made, part: &str| {
-            let card = card().claim(claim(first, "first", None), false).hold(write(first, 150, ended)).release();
-            let again = Claim { part: part.into(), ..claim(next, "next", None) };
-            card.claim(again, still_to_be_made).writes[0].took.clone()
-        };
-        assert!(after(Ended::Unproved, true, "digest").is_empty());
-        assert_eq!(after(Ended::Unproved, false, "digest"), [0]);
-        assert_eq!(after(Ended::Unproved, true, "another"), [0], "of another part nobody knows");
-        assert_eq!(after(Ended::Proved, true, "digest"), [0], "it was, and somebody has changed it back");
-    }
-
-    #[test]
     fn what_an_attempt_has_proved_is_not_lost_to_a_later_one_that_finds_it_made_already() {
         let run = RunId::start();
         let after = |ended, undone: bool| {
-            let first = card().claim(claim(run, "first", None), false).hold(write(run, 150, ended)).release();
+            let first =
+                card().claim(claim(run, "first", None), &FoundUnmade::nothing()).hold(write(run, 150, ended)).release();
             let first =
                 if undone { first.undone(&write(run, 150, ended).id(RULE), "digest", RunId::start()) } else { first };
-            let again = first.claim(claim(run, "second", None), true);
+            let again = first.claim(claim(run, "second", None), &FoundUnmade::nothing());
             again.hold(Write { took: Vec::new(), ..write(run, 160, Ended::Proved) }).writes[0].took.clone()
         };
         assert_eq!(after(Ended::Proved, false), [0]);
@@ -618,10 +621,10 @@ mod tests {
     #[test]
     fn parts_of_a_batch_are_remembered_and_taken_back_one_by_one() {
         let run = RunId::start();
-        let first = card().claim(claim(run, "first", None), false);
+        let first = card().claim(claim(run, "first", None), &FoundUnmade::nothing());
         let later = Write { part: "another".into(), ..write(run, 150, Ended::Proved) };
         let again = Claim { part: later.part.clone(), ..claim(run, "second", None) };
-        let card = first.claim(again, false).hold(later.clone()).release();
+        let card = first.claim(again, &FoundUnmade::nothing()).hold(later.clone()).release();
         let parts = |card: &Card| card.writes.iter().map(|write| (write.part.clone(), write.ended)).collect::<Vec<_>>();
         let (digest, another) = ("digest".to_owned(), "another".to_owned());
         assert_eq!(parts(&card), [(digest.clone(), Ended::CutOff), (another.clone(), Ended::Proved)]);
@@ -631,11 +634,11 @@ mod tests {
         assert_eq!((by(&undone, &digest), by(&undone, &another)), (None, Some(undo)));
         let again = undone.clone().undone(&later.id(RULE), &later.part, RunId::start());
         assert_eq!(again, undone, "who took it back first has");
-        let taking_back = undone.clone().claim(claim(RunId::start(), "third", Some(undo)), false);
+        let taking_back = undone.clone().claim(claim(RunId::start(), "third", Some(undo)), &FoundUnmade::nothing());
         assert_eq!(by(&taking_back, &another), None, "the undo may be taken back");
         assert_eq!(taking_back.clone().release(), undone, "the undo of the undo has written nothing");
         assert_eq!(taking_back.clone().in_force_again().release(), card, "the undo is taken back");
-        let next = taking_back.claim(claim(RunId::start(), "next", None), false).release();
+        let next = taking_back.claim(claim(RunId::start(), "next", None), &FoundUnmade::nothing()).release();
         assert_eq!(next, card, "the undo of the undo never came back");
     }
 
@@ -643,8 +646,8 @@ mod tests {
     fn what_an_attempt_on_a_faster_clock_said_is_not_said_for_the_next_one() {
         let run = RunId::start();
         let said = Write { at: at(1_000), ..write(run, 0, Ended::Unproved) };
-        let card = card().claim(claim(run, "fast", None), false).hold(said);
-        let next = card.claim(claim(run, "slow", None), false);
+        let card = card().claim(claim(run, "fast", None), &FoundUnmade::nothing()).hold(said);
+        let next = card.claim(claim(run, "slow", None), &FoundUnmade::nothing());
         assert_eq!(next.all_writes().last().map(|write| write.ended), Some(Ended::CutOff));
     }
 

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Context;
-use remediation::records::{Claim, card_key, read};
+use remediation::records::{Claim, FoundUnmade, card_key, read};
 use remediation::{
     AccountId, Card, Finding, NoParameters, POLICY_KEY, Proposal, Region, Resource, Result, Seen, Side, Tags, Target,
 };
@@ -543,9 +543,10 @@ async fn an_approval_that_is_put_off_fails_the_event_and_the_claim_is_its_own_re
             until: now + SignedDuration::from_hours(1),
             holder: holder.into(),
             part: "part".into(),
+            changes: Vec::new(),
             undoes: None,
         };
-        let card = Card::new("open-door", &resource).claim(claim.clone(), false).to_json().unwrap();
+        let card = Card::new("open-door", &resource).claim(claim.clone(), &FoundUnmade::nothing()).to_json().unwrap();
         // That its plan waits is on its card already.
         let stored = shell.records.fetch(&card_key).await.unwrap();
         let condition = remediation::records::Condition::Unchanged(stored.version);
