@@ -23,6 +23,7 @@ use url::{Host, Url};
 use crate::page::{Envelope, Place};
 use crate::redact::Forms;
 use crate::text::readable;
+use crate::turns::{TURN, Turns};
 use crate::{Error, Filter, PageError, Violations};
 
 /// The largest `limit` that the API takes: a positive integer below 10,000.
@@ -33,9 +34,6 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// [`CONNECT_TIMEOUT`].
 const CONNECT_TRIES: usize = 2;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Four requests a second, evenly spread: the API accepts four a second and queues the others.
-const BETWEEN_REQUESTS: Duration = Duration::from_millis(250);
-
 /// Where the API is, and what carries requests to it.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -113,6 +111,8 @@ pub struct Options {
     pub max_pages: usize,
     /// The most rows that a list may have.
     pub max_rows: usize,
+    /// In which turns requests are sent, where others share the tenant's rate; else whenever this client's own rate allows.
+    pub turns: Option<Turns>,
 }
 
 impl Default for Options {
@@ -125,6 +125,7 @@ impl Default for Options {
             max_page_bytes: 8 * 1024 * 1024,
             max_pages: 2_000,
             max_rows: 250_000,
+            turns: None,
         }
     }
 }
@@ -189,7 +190,7 @@ impl Client {
                 Carrier::Network { http, proxies: Arc::new(network.proxies) }
             }
         };
-        let quota = Quota::with_period(BETWEEN_REQUESTS).unwrap_or(Quota::per_second(NonZeroU32::MIN));
+        let quota = Quota::with_period(TURN).unwrap_or(Quota::per_second(NonZeroU32::MIN));
         let (limiter, reached) =
             (Arc::new(Limiter::direct_with_clock(quota, TokioClock(Instant::now()))), Arc::default());
         Ok(Self { url, carrier, token, limiter, options, reached })
@@ -239,6 +240,21 @@ impl Client {
             .await
     }
 
+    /// Waits until a request may be sent: once a turn, and in a turn of its own.
+    async fn wait_for_a_turn(&self) {
+        loop {
+            let turn = self.options.turns.map(|turns| turns.wait(ambient::now()));
+            let wait = match turn.filter(|wait| !wait.is_zero()) {
+                Some(wait) => wait,
+                None => match self.limiter.check() {
+                    Ok(()) => return,
+                    Err(early) => early.wait_time_from(self.limiter.clock().now()),
+                },
+            };
+            sleep(wait).await;
+        }
+    }
+
     /// Netskope, "View Security Assessment Violations": the parameters and where the token goes.
     async fn request(
         &self,
@@ -248,9 +264,7 @@ impl Client {
         skip: usize,
         limit: u32,
     ) -> Result<Vec<u8>, PageError> {
-        while let Err(early) = self.limiter.check() {
-            sleep(early.wait_time_from(self.limiter.clock().now())).await;
-        }
+        self.wait_for_a_turn().await;
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1", "security_assessment"]);

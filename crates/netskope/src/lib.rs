@@ -27,6 +27,7 @@ mod redact;
 mod region;
 mod skip;
 mod text;
+mod turns;
 mod violation;
 
 pub use client::{Client, Endpoint, MAX_PAGE_SIZE, Options, Transport};
@@ -36,4 +37,5 @@ pub use list::Violations;
 pub use page::Page;
 pub use region::Region;
 pub use skip::{Skip, Skipped};
+pub use turns::{InvalidTurns, Turns};
 pub use violation::{InvalidItem, Violation};

@@ -1,10 +1,11 @@
 //! What a schedule sends: the rule to poll for. With a rule that this build does not have, also the names of its
-//! controls, as Terraform read them in its `rule.json`.
+//! controls, as Terraform read them in its `rule.json`. And when it may ask, where others share the tenant's rate.
 //!
 //! Who may invoke the poller can so let it ask for any control; what comes of it is findings for a rule's Lambda, which
 //! knows its own controls and refuses others. The controls of the rules of this build cannot be replaced.
 
 use escape::{brief, is_unsafe};
+use netskope::Turns;
 use remediation::{Control, Manifest};
 use serde::Deserialize;
 
@@ -25,6 +26,8 @@ pub(crate) struct Event {
     rule: String,
     /// The controls of a rule that this build does not have.
     controls: Option<Vec<Control>>,
+    /// The turns in which Netskope is asked.
+    turns: Option<Turns>,
 }
 
 /// A rule to poll for.
@@ -32,6 +35,7 @@ pub(crate) struct Event {
 pub(crate) struct Polled<'a> {
     pub(crate) rule: &'a str,
     pub(crate) controls: &'a [Control],
+    pub(crate) turns: Option<Turns>,
 }
 
 /// Why nothing can be polled for.
@@ -70,8 +74,8 @@ pub enum EventError {
 impl Event {
     /// What to poll for, where these are the rules of this build.
     pub(crate) fn polled<'a>(&'a self, manifests: &'a [Manifest]) -> Result<Polled<'a>, EventError> {
-        let Self { rule, controls } = self;
-        match (known(rule, manifests), controls) {
+        let Self { rule, controls, turns } = self;
+        let polled = match (known(rule, manifests), controls) {
             (Ok(polled), None) => Ok(polled),
             (Err(unknown), None) => Err(unknown),
             (Ok(_), Some(_)) => Err(EventError::KnownRule(rule.clone())),
@@ -80,16 +84,17 @@ impl Event {
                     return Err(EventError::Id(brief(rule)));
                 }
                 check(controls).map_err(|reason| EventError::Controls { rule: rule.clone(), reason })?;
-                Ok(Polled { rule, controls })
+                Ok(Polled { rule, controls, turns: None })
             }
-        }
+        };
+        polled.map(|polled| Polled { turns: *turns, ..polled })
     }
 }
 
 /// The rule of this build with the ID `rule`.
 pub(crate) fn known<'a>(rule: &str, manifests: &'a [Manifest]) -> Result<Polled<'a>, EventError> {
     let found = manifests.iter().find(|manifest| manifest.id == rule);
-    found.map(|manifest| Polled { rule: &manifest.id, controls: &manifest.controls }).ok_or_else(|| {
+    found.map(|manifest| Polled { rule: &manifest.id, controls: &manifest.controls, turns: None }).ok_or_else(|| {
         let known: Vec<_> = manifests.iter().map(|manifest| manifest.id.as_str()).collect();
         EventError::UnknownRule { rule: brief(rule), known: known.join(", ") }
     })
@@ -166,6 +171,7 @@ mod tests {
             (json!({}), "missing field `rule`"),
             (json!({"rule": 1}), "invalid type"),
             (json!({"rule": "open-door", "mode": "apply"}), "unknown field `mode`"),
+            (json!({"rule": "open-door", "turns": {"place": 3, "of": 3}}), "there is no turn 3 of 3"),
             (json!({"rule": "../policy", "controls": [control("x")]}), "cannot be a rule's ID"),
             (json!({"rule": "My-rule", "controls": [control("x")]}), "cannot be a rule's ID"),
             (json!({"rule": "x".repeat(32), "controls": [control("x")]}), "at most 31"),

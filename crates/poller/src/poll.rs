@@ -160,8 +160,9 @@ impl Poller {
     }
 
     async fn poll_run(&self, polled: Polled<'_>, run: RunId, until: Instant) -> Result<Answer, PollError> {
-        let Polled { rule, controls } = polled;
-        let mut client = Client::new(self.endpoint.clone(), self.token.get().await?, self.options)?;
+        let Polled { rule, controls, turns } = polled;
+        let options = Options { turns, ..self.options };
+        let mut client = Client::new(self.endpoint.clone(), self.token.get().await?, options)?;
         let as_of = ambient::now().as_second();
         let batches = Batches::new(&self.records, rule, run, self.limits);
         let (seen, answer) = (HashSet::new(), Answer::new(rule, run, self.filters.clone()));

@@ -30,6 +30,7 @@ module "central" {
   netskope_token_version      = var.netskope_token_version
   netskope_endpoint           = var.netskope_endpoint
   netskope_profiles           = var.netskope_profiles
+  netskope_deployments        = var.netskope_deployments
   netskope_policies           = var.netskope_policies
   home_region                 = var.home_region
   regions                     = var.regions

@@ -1,4 +1,4 @@
-# Which of Netskope's lists are read.
+# Which of Netskope's lists are read, and how fast.
 
 variable "netskope_profiles" {
   type        = set(string)
@@ -11,5 +11,15 @@ variable "netskope_policies" {
   type        = set(string)
   description = "Names of the tenant's policies, letter by letter: only violations of one of them are fixed. Empty means of any policy."
   default     = []
+  nullable    = false
+}
+
+variable "netskope_deployments" {
+  type = object({
+    count = optional(number, 1)
+    this  = optional(number, 1)
+  })
+  description = "How many deployments poll the same tenant, such as one in each region, and which of them this is, counted from 1. Netskope takes 24 requests in 5 seconds from a tenant: where there are several, each sends its requests in turns of its own, by the clock, so that all of them together keep to that. Give each the same count and a `this` of its own."
+  default     = {}
   nullable    = false
 }

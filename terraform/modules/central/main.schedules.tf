@@ -3,6 +3,9 @@
 # Unless they are set, the rules of a deployment are polled for one after the other, evenly over half an hour, and deployments
 # begin at minutes that follow from their regions: Netskope takes 24 requests in 5 seconds from a tenant, and one poller
 # sends at most 4 a second. A rate(…) would do it at the moment of the apply, for all rules at once.
+#
+# Where rules may be polled for at the same time, because schedules are set or other deployments poll the tenant, too, each
+# poller sends its requests in turns of its own.
 
 locals {
   every   = 30 # minutes
@@ -15,6 +18,17 @@ locals {
       # AWS's fields: minutes, hours, day of the month, month, day of the week, year
       "cron(${minute}/${local.every} * * * ? *)",
     )
+  }
+
+  shares_rate = var.netskope_deployments.count > 1 || var.schedule != null || length(var.schedules) > 0
+  turns = {
+    for place, id in keys(var.rules) : id => !local.shares_rate ? {} : {
+      turns = {
+        # Each deployment has its own place in every round, however many rules it has
+        place = (var.netskope_deployments.this - 1) + place * var.netskope_deployments.count
+        of    = var.netskope_deployments.count * length(var.rules)
+      }
+    }
   }
 
   # What the poller has to know of a rule that is not of this repository
@@ -89,7 +103,7 @@ resource "aws_scheduler_schedule" "rule" {
   target {
     arn      = aws_lambda_function.function["poller"].arn
     role_arn = aws_iam_role.scheduler.arn
-    input    = jsonencode(merge({ rule = each.key }, local.further_controls[each.key]))
+    input    = jsonencode(merge({ rule = each.key }, local.further_controls[each.key], local.turns[each.key]))
 
     # This is about the delivery to Lambda only; the next poll makes up for a lost one
     retry_policy {

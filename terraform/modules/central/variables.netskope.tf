@@ -1,4 +1,4 @@
-# Which of Netskope's lists are read.
+# Which of Netskope's lists are read, and how fast.
 
 variable "netskope_profiles" {
   type        = set(string)
@@ -33,5 +33,31 @@ variable "netskope_policies" {
   validation {
     condition     = length(base64encode(jsonencode([var.netskope_profiles, var.netskope_policies]))) * 3 / 4 <= 2560
     error_message = "The names of the profiles and policies have more than 2,560 bytes together, which the poller's environment has no room for. Name fewer."
+  }
+}
+
+variable "netskope_deployments" {
+  type = object({
+    count = optional(number, 1)
+    this  = optional(number, 1)
+  })
+  description = "How many deployments poll the same tenant, such as one in each region, and which of them this is, counted from 1. Netskope takes 24 requests in 5 seconds from a tenant: where there are several, each sends its requests in turns of its own, by the clock, so that all of them together keep to that. Give each the same count and a `this` of its own."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = var.netskope_deployments.count >= 1 && var.netskope_deployments.count <= 40 && floor(var.netskope_deployments.count) == var.netskope_deployments.count
+    error_message = "1 to 40 deployments can poll a tenant, not ${var.netskope_deployments.count}. One deployment can act on many regions: see regions."
+  }
+
+  validation {
+    condition     = var.netskope_deployments.this >= 1 && var.netskope_deployments.this <= var.netskope_deployments.count && floor(var.netskope_deployments.this) == var.netskope_deployments.this
+    error_message = "netskope_deployments.this must be a whole number from 1 to netskope_deployments.count, not ${var.netskope_deployments.this}."
+  }
+
+  # The poller takes at most 1,000 turns
+  validation {
+    condition     = var.netskope_deployments.count * length(var.rules) <= 1000
+    error_message = "${var.netskope_deployments.count} deployments with ${length(var.rules)} rules each are more than the 1,000 that can share a tenant. One deployment can act on many regions: see regions."
   }
 }

@@ -35,6 +35,61 @@ run "profiles_and_policies" {
   }
 }
 
+run "alone_by_its_own_schedule_a_deployment_asks_whenever_it_may" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for schedule in aws_scheduler_schedule.rule : !can(jsondecode(schedule.target[0].input).turns)])
+    error_message = "There are turns."
+  }
+}
+
+run "rules_that_are_polled_for_at_once_take_turns" {
+  command = plan
+
+  variables {
+    schedule = "rate(1 day)"
+  }
+
+  assert {
+    condition     = [for id in keys(var.rules) : jsondecode(aws_scheduler_schedule.rule[id].target[0].input).turns] == [{ place = 0, of = 2 }, { place = 1, of = 2 }]
+    error_message = "The turns are ${jsonencode([for schedule in aws_scheduler_schedule.rule : schedule.target[0].input])}."
+  }
+}
+
+run "the_last_of_three_deployments_has_the_last_place_of_each_round" {
+  command = plan
+
+  variables {
+    netskope_deployments = { count = 3, this = 3 }
+  }
+
+  assert {
+    condition     = [for id in keys(var.rules) : jsondecode(aws_scheduler_schedule.rule[id].target[0].input).turns] == [{ place = 2, of = 6 }, { place = 5, of = 6 }]
+    error_message = "The turns are ${jsonencode([for schedule in aws_scheduler_schedule.rule : schedule.target[0].input])}."
+  }
+}
+
+run "a_deployment_that_is_none_of_them" {
+  command = plan
+
+  variables {
+    netskope_deployments = { count = 3, this = 4 }
+  }
+
+  expect_failures = [var.netskope_deployments]
+}
+
+run "half_a_deployment" {
+  command = plan
+
+  variables {
+    netskope_deployments = { count = 1.5 }
+  }
+
+  expect_failures = [var.netskope_deployments]
+}
+
 run "no_name" {
   command = plan
 
