@@ -68,9 +68,15 @@ impl<R: Rule> Engine<R> {
             return;
         }
         let mut card = known.card.clone();
-        if !waits {
-            card.waiting = Some(Waiting { plan: stored.key.clone(), digest, since: self.clock.now() });
-        }
+        card.waiting = Some(Waiting {
+            plan: stored.key.clone(),
+            digest,
+            changes: decided.planned().digest_of_changes().ok(),
+            since: self.clock.now(),
+            why: std::collections::BTreeSet::new(),
+            until: None,
+            report: Some(job.id.report_key()),
+        });
         card.fought_over.clone_from(fought_over);
         if let Err(error) = self.keep(known, &card).await {
             tracing::error!(%error, batch = job.id.batch, "that its plan waits could not be kept on a resource's card");

@@ -22,8 +22,8 @@ mod fixtures;
 pub use approval::{APPROVAL_SCHEMA, Approval, ApprovalError, Approved};
 pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError};
 pub use card::{
-    ApprovedToWait, CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, FoundUnmade, Unmade, Violation,
-    Waiting, Write, kept,
+    ApprovedToWait, CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, FoundUnmade, Rejected, Reported,
+    Unmade, Violation, Waiting, WaitsFor, Write, kept,
 };
 pub use keys::{COMMAND_LINE, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, card_key, cards_of};
 pub use ledger::{HeldBack, LEDGER_SCHEMA, Ledger};

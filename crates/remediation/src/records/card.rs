@@ -17,7 +17,7 @@ pub use in_force::{FoundUnmade, Unmade, kept};
 
 use super::BatchId;
 use super::schema::{Record, SchemaError, read};
-use crate::domain::{Resource, RunId};
+use crate::domain::{Outcome, Resource, RunId};
 use crate::policy::Fight;
 
 /// The version of the format of cards that this build writes and reads.
@@ -46,9 +46,15 @@ pub struct Card {
     /// That its fixes are taken back again and again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fought_over: Option<FoughtOver>,
-    /// The plan that waits for a person.
+    /// The plan that waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
+    /// That a person has rejected its changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
+    /// What a report says of it in full, so that the next ones only name that report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Reported>,
     /// The approval that waits for a change window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<ApprovedToWait>,
@@ -135,16 +141,77 @@ pub struct FoughtOver {
     pub reports: Vec<String>,
 }
 
-/// A plan that waits for a person's approval.
+/// A plan that waits: for a person, or for a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Waiting {
     /// The plan's key.
     pub plan: String,
-    /// The digest of this resource's part of it.
+    /// The digest of this resource's part of it: [`PlannedResource::digest`](super::PlannedResource::digest).
     pub digest: String,
-    /// Since when it waits.
+    /// The digest of its changes alone: [`PlannedResource::digest_of_changes`](super::PlannedResource::digest_of_changes).
+    /// A rejection is of these. None on an older card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<String>,
+    /// Since when these changes wait.
     pub since: Timestamp,
+    /// Why. Empty on an older card.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub why: BTreeSet<WaitsFor>,
+    /// When it waits no more, where that is known: the end of a grace, or the beginning of a change window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The key of the report that says it in full. None on an older card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
+}
+
+/// Why changes wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// The mode is `approve`: a person approves them first.
+    Mode,
+    /// Which mode the account has is not known for sure, so that a person approves them first.
+    UnsureMode,
+    /// The guard sees what they would break, and holds them until a person approves them.
+    Guard,
+    /// The resource is fought over, so that a person approves them first.
+    FoughtOver,
+    /// The violation has its grace.
+    Grace,
+    /// A change window is closed.
+    Window,
+}
+
+/// That a person does not want changes. They are not proposed again until they differ, or until it ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rejected {
+    /// The digest of the changes: [`Waiting::changes`].
+    pub digest: String,
+    /// Why.
+    pub reason: String,
+    /// Who stored it.
+    pub by: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// What a report says of a resource's findings in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reported {
+    /// The report's key.
+    pub report: String,
+    /// The digest of what it says: of the outcomes, of their reasons, and of the resource's part of the plan.
+    pub digest: String,
+    /// The outcome of the resource.
+    pub outcome: Outcome,
+    /// When it was said. Every few days it is said in full again, while somebody lists the resource.
+    pub at: Timestamp,
 }
 
 /// An approval that met a closed change window.
@@ -216,6 +283,8 @@ impl Card {
             writes: Vec::new(),
             fought_over: None,
             waiting: None,
+            rejected: None,
+            reported: None,
             approved: None,
             exempt: None,
             violation: None,
@@ -268,6 +337,11 @@ impl Card {
         let since = claim.since.max(after.unwrap_or(Timestamp::MIN));
         self.claim = Some(Claim { since, ..claim });
         self
+    }
+
+    /// The rejection of changes with this digest ([`Waiting::changes`]) that is in force at `now`.
+    pub fn rejects(&self, changes: &str, now: Timestamp) -> Option<&Rejected> {
+        self.rejected.as_ref().filter(|rejected| rejected.digest == changes && now < rejected.until)
     }
 
     /// What our runs have written to it, the oldest first; last, what the run that has claimed it may have written.

@@ -1,6 +1,8 @@
 //! Records as each version of a format wrote them, in `fixtures/records/`: this build reads those of its own versions and
 //! refuses all others by name. A fixture stays as it is; a new version adds its own.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,6 +20,7 @@ const DIGEST: &str = "4457bb6870836f80c9b94dd21f13ad28e8b651added9d3654a19472c45
 const PLAN: &str = include_str!("../../fixtures/records/plan-2.json");
 const REPORT: &str = include_str!("../../fixtures/records/report-2.json");
 const CARD: &str = include_str!("../../fixtures/records/card-1.json");
+const WAITING_CARD: &str = include_str!("../../fixtures/records/card-1-waiting.json");
 const APPROVAL: &str = include_str!("../../fixtures/records/approval-2.json");
 const LEDGER: &str = include_str!("../../fixtures/records/ledger-3.json");
 const BATCH: &str = include_str!("../../fixtures/records/batch-1.json");
@@ -129,6 +132,32 @@ fn a_card_is_read() {
     assert_eq!((&waiting.plan, &waiting.digest), (&id().plan_key(), &"ef".repeat(32)));
     let exempt = card.exempt.as_ref().unwrap();
     assert_eq!((exempt.until, exempt.reason.as_str()), (at("2025-10-01T07:50:04Z"), "an undo has put it back"));
+}
+
+#[test]
+fn a_card_that_says_why_its_plan_waits_is_read() {
+    let card = Card::from_json(WAITING_CARD.as_bytes(), RULE, &bucket()).unwrap();
+    let waiting = card.waiting.as_ref().unwrap();
+    assert_eq!((&waiting.plan, waiting.since), (&id().plan_key(), at("2025-09-30T07:50:02Z")));
+    assert_eq!((&waiting.digest, waiting.changes.as_ref()), (&"ef".repeat(32), Some(&"12".repeat(32))));
+    let why = [
+        WaitsFor::Mode,
+        WaitsFor::UnsureMode,
+        WaitsFor::Guard,
+        WaitsFor::FoughtOver,
+        WaitsFor::Grace,
+        WaitsFor::Window,
+    ];
+    assert_eq!(waiting.why, BTreeSet::from(why));
+    assert_eq!((waiting.until, &waiting.report), (Some(at("2025-10-07T07:50:02Z")), &Some(id().report_key())));
+    let rejected = card.rejects(&"12".repeat(32), at("2025-12-31T07:50:02Z")).unwrap();
+    assert_eq!((rejected.reason.as_str(), rejected.since), ("ticket 4711", at("2025-10-02T07:50:02Z")));
+    assert_eq!(rejected.by, "arn:aws:sts::111111111111:assumed-role/approver/somebody");
+    assert_eq!(card.rejects(&"12".repeat(32), rejected.until), None, "it is over");
+    assert_eq!(card.rejects(&"ef".repeat(32), rejected.since), None, "it is of other changes");
+    let reported = card.reported.unwrap();
+    assert_eq!((reported.report, reported.digest), (id().report_key(), "34".repeat(32)));
+    assert_eq!((reported.outcome, reported.at), (Outcome::Held, at("2025-09-30T07:50:03Z")));
 }
 
 #[test]

@@ -62,6 +62,17 @@ impl<C: Serialize> PlannedResource<C> {
         Ok(hexadecimal(&Sha256::digest(serde_json::to_vec(&covered)?)))
     }
 
+    /// SHA-256, in hexadecimal, of the changes alone, and of whose they are: the same while a fix is to do the same,
+    /// whatever the guard sees, the policy says, or they are called.
+    ///
+    /// # Errors
+    ///
+    /// A change that cannot be written as JSON.
+    pub fn digest_of_changes(&self) -> serde_json::Result<String> {
+        let changes: Vec<_> = self.changes().collect();
+        Ok(hexadecimal(&Sha256::digest(serde_json::to_vec(&(&self.resource.arn, changes))?)))
+    }
+
     /// The changes without their words.
     pub fn changes(&self) -> impl DoubleEndedIterator<Item = &C> {
         self.changes.iter().map(|planned| &planned.change)
@@ -174,6 +185,9 @@ mod tests {
             let mut edited = planned("a", 1);
             edit(&mut edited);
             assert_eq!(edited.digest().unwrap() != planned("a", 1).digest().unwrap(), changes, "edit {number}");
+            let (edited, before) = (edited.digest_of_changes().unwrap(), planned("a", 1).digest_of_changes().unwrap());
+            let of_changes = number == 0 || number == 2;
+            assert_eq!(edited != before, of_changes, "edit {number}");
         }
     }
 }
