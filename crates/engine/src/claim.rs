@@ -208,8 +208,12 @@ impl<R: Rule> Engine<R> {
             undoes: undo.as_ref().map(|undoes| undoes.run),
         };
         let mut card = known.card.clone().claim(claim, &found);
-        if let Some(Undoes { exempt, .. }) = undo {
-            card.exempt = Some(exempt);
+        // What was reported of it is over.
+        card.reported = None;
+        match undo {
+            Some(Undoes { exempt, .. }) => card.exempt = Some(exempt),
+            // One that is in force lets nothing be claimed.
+            None => card.rejected = None,
         }
         let stored = put(&self.records, &known.key, &known.condition, &card).await.map_err(Refused::Failed)?;
         let Some(condition) = stored else {
@@ -248,10 +252,10 @@ impl<R: Rule> Engine<R> {
         self.clock.now().checked_add(time).unwrap_or(Timestamp::MAX)
     }
 
-    /// Keeps something on a card without a claim: nothing is written to the resource. Says whether it did: where somebody
-    /// else was faster, the next poll says it again.
-    pub(crate) async fn keep(&self, known: &Known, card: &Card) -> Result<bool, RecordError> {
-        put(&self.records, &known.key, &known.condition, card).await.map(|stored| stored.is_some())
+    /// Keeps something on a card without a claim: nothing is written to the resource. Gives the condition on
+    /// which it can be stored next; none where somebody else was faster, and the next poll says it again.
+    pub(crate) async fn keep(&self, known: &Known, card: &Card) -> Result<Option<Condition>, RecordError> {
+        put(&self.records, &known.key, &known.condition, card).await
     }
 }
 

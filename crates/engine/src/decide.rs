@@ -1,8 +1,11 @@
 //! The second station: what becomes of a resource's changes. What the policy, the resource's card, the guard and the
 //! limits say; or what a person was shown.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use remediation::policy::{About as Covers, Closed, Names};
-use remediation::records::{Ended, FoughtOver, Grace, HeldBack, Write};
+use remediation::records::{Ended, FoughtOver, Grace, HeldBack, Rejected, WaitsFor, Write};
 use remediation::{
     Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, SessionKind, Side, Sighting, Tags,
 };
@@ -25,6 +28,8 @@ pub(crate) struct Decided<R: Rule> {
     /// That a change window is closed, where its changes wait for that alone.
     pub(crate) closed: Option<Closed>,
     pub(crate) decision: Decision<R::Change>,
+    /// The digest of what is reported of it, where a later poll need not say it again.
+    pub(crate) says: Option<String>,
 }
 
 /// What becomes of a resource's changes.
@@ -46,6 +51,8 @@ pub(crate) enum Decision<C> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Awaits {
     pub(crate) reasons: Vec<String>,
+    /// The same for who sorts them.
+    pub(crate) why: BTreeSet<WaitsFor>,
     /// Where one of them is that the resource is fought over.
     pub(crate) fought_over: Option<FoughtOver>,
 }
@@ -96,13 +103,13 @@ impl<R: Rule> Engine<R> {
         let proposal = self.plan(&work.findings, &work.looked.seen);
         let decision = Decision::Settle(Verdict { outcome: Outcome::AlreadyCompliant, detail: None });
         let (sightings, known, grace, closed) = (Vec::new(), None, None, None);
-        let mut decided = Decided { work, proposal, sightings, known, grace, closed, decision };
+        let mut decided = Decided { work, proposal, sightings, known, grace, closed, decision, says: None };
         decided.decision = match self.consider(&mut decided, job).await {
             Ok(decision) => decision,
             Err(verdict) => Decision::Settle(verdict),
         };
-        if matches!(decided.decision, Decision::Settle(_) | Decision::Show) {
-            self.remember_reopened(&decided).await;
+        if !matches!(decided.decision, Decision::Write(..)) {
+            self.remember_reopened(&mut decided).await;
         }
         decided
     }
@@ -110,7 +117,7 @@ impl<R: Rule> Engine<R> {
     async fn consider(&self, decided: &mut Decided<R>, job: &Job<R::Change>) -> Result<Decision<R::Change>, Verdict> {
         self.heed_exemptions(decided).await?;
         if decided.proposal.changes.is_empty() {
-            self.forget_violation(decided, job).await;
+            self.forget_what_is_over(decided, job).await;
             return Err(settled(&decided.proposal));
         }
         // Its region, which the finding need not know.
@@ -124,6 +131,9 @@ impl<R: Rule> Engine<R> {
         let now = self.clock.now();
         if let Some(exempt) = known.card.exempt.as_ref().filter(|exempt| now < exempt.until) {
             return Err(Verdict::new(Outcome::Exempt, format!("{} (until {})", exempt.reason, exempt.until)));
+        }
+        if let Some(rejected) = self.rejection(decided, now) {
+            return Err(Verdict::new(Outcome::Held, told_of(rejected)));
         }
         decided.sightings = match &job.warrant {
             Warrant::Mode(_) => self.guard(&decided.work, &decided.proposal.changes).await,
@@ -177,9 +187,11 @@ impl<R: Rule> Engine<R> {
 
     /// What the mode, the guard and the resource's history say of the changes.
     fn by_mode(&self, decided: &Decided<R>, job: &Job<R::Change>) -> Decision<R::Change> {
-        let mut reasons = Vec::new();
-        if R::guard(&self.settings) == Guard::Hold {
-            reasons.extend(decided.sightings.iter().map(ToString::to_string));
+        let (mut reasons, mut why) = (Vec::new(), BTreeSet::new());
+        if R::guard(&self.settings) == Guard::Hold && !decided.sightings.is_empty() {
+            // What moves of a sighting is in the notes: by that nothing waits that has not waited before.
+            reasons.extend(decided.sightings.iter().map(|sighting| sighting.what.clone()));
+            why.insert(WaitsFor::Guard);
         }
         let mut fought_over = None;
         match job.mode_for(self, decided.work.account()) {
@@ -189,18 +201,29 @@ impl<R: Rule> Engine<R> {
             }
             Mode::Approve => {
                 let unsure = job.unsure(self, decided.work.account());
+                why.insert(if unsure.is_some() { WaitsFor::UnsureMode } else { WaitsFor::Mode });
                 reasons.push(unsure.unwrap_or_else(|| "the mode is approve".into()));
             }
             Mode::Apply => {
                 let known = decided.known.as_ref().map(|known| &known.card);
                 fought_over = known.and_then(|card| card.fought_over(self.policy.fight, self.clock.now()));
-                reasons.extend(fought_over.as_ref().map(told));
+                if let Some(fought_over) = &fought_over {
+                    why.insert(WaitsFor::FoughtOver);
+                    reasons.push(told(fought_over));
+                }
             }
         }
         if reasons.is_empty() {
             return Decision::Write(decided.proposal.changes.clone(), None);
         }
-        Decision::Await(Awaits { reasons, fought_over })
+        Decision::Await(Awaits { reasons, why, fought_over })
+    }
+
+    /// The rejection of a resource's changes that is in force, where there is one.
+    pub(crate) fn rejection<'a>(&self, decided: &'a Decided<R>, now: Timestamp) -> Option<&'a Rejected> {
+        let card = &decided.known.as_ref()?.card;
+        card.rejected.as_ref()?;
+        card.rejects(&decided.planned().digest_of_changes().ok()?, now)
     }
 
     /// What becomes of changes that a person has seen: they are written while each is still to be made, and while the
@@ -215,6 +238,13 @@ impl<R: Rule> Engine<R> {
         let Some(shown) = shown else {
             return Err(drifted("what the finding leads to by now was not shown".into()));
         };
+        let rejected = decided.known.as_ref().filter(|known| known.card.rejected.is_some()).and_then(|known| {
+            let shown = shown.digest_of_changes().ok()?;
+            known.card.rejects(&shown, self.clock.now())
+        });
+        if let Some(rejected) = rejected {
+            return Err(Verdict::new(Outcome::Held, told_of(rejected)));
+        }
         let ours = |write: &&Write| {
             (write.run, write.batch) == (job.id.run, job.id.batch)
                 && (write.is_undone() || write.ended != Ended::CutOff)
@@ -350,6 +380,11 @@ fn settled<C>(proposal: &Proposal<C>) -> Verdict {
         ([], not_now, _) => Verdict::new(Outcome::Deferred, not_now.join("; ")),
         (held, ..) => Verdict::new(Outcome::Held, held.join("; ")),
     }
+}
+
+fn told_of(rejected: &Rejected) -> String {
+    let Rejected { reason, by, until, .. } = rejected;
+    format!("rejected by {by}: {reason} (until {until}, or until the changes are others)")
 }
 
 fn told(fought_over: &FoughtOver) -> String {

@@ -6,7 +6,7 @@
 //! person has approved waits for no grace.
 
 use jiff::{SignedDuration, Timestamp};
-use remediation::records::{ApprovedToWait, Grace, Violation};
+use remediation::records::{ApprovedToWait, Condition, Grace, Violation};
 use remediation::{Approval, Card, Mode, Outcome, RecordError, Rule};
 
 use crate::cards::Known;
@@ -66,27 +66,32 @@ impl<R: Rule> Engine<R> {
         let (Decision::Leave(_), Some(known)) = (&decided.decision, decided.known.clone()) else { return };
         if let Some(card) = self.with_violation(decided, &known.card) {
             let stored = self.keep_unclaimed(&known, &card).await;
+            let stored = stored.map(|condition| {
+                let is_kept = condition.is_some();
+                if let Some(condition) = condition {
+                    decided.known = Some(Known { card, condition, key: known.key.clone() });
+                }
+                is_kept
+            });
             let resource = decided.work.resource().arn.clone();
             if let Some(grace) = &mut decided.grace {
                 tell(&resource, grace, stored);
             }
         } else if let Some(card) = self.with_approval(decided, job) {
             let why = match self.keep_unclaimed(&known, &card).await {
-                Ok(true) => return,
-                Ok(false) => "another run is at work on it".to_owned(),
+                Ok(Some(_)) => return,
+                Ok(None) => "another run is at work on it".to_owned(),
                 Err(error) => error.to_string(),
             };
             // The service's next try may.
             decided.decision = Decision::defer(format!("a change window is closed, and its card cannot say so: {why}"));
-        } else {
-            self.remember_reopened(decided).await;
         }
     }
 
     /// Keeps something on a card that nobody has claimed: the claim's own would not be stored after that.
-    pub(crate) async fn keep_unclaimed(&self, known: &Known, card: &Card) -> Result<bool, RecordError> {
+    pub(crate) async fn keep_unclaimed(&self, known: &Known, card: &Card) -> Result<Option<Condition>, RecordError> {
         if known.card.claimed_by_another(&self.holder, self.clock.now()).is_some() {
-            return Ok(false);
+            return Ok(None);
         }
         self.keep(known, card).await
     }
@@ -96,7 +101,7 @@ impl<R: Rule> Engine<R> {
         let Grace { first_seen, owner, .. } = decided.grace.clone()?;
         let now = self.clock.now();
         let known = card.violation(now).filter(|of| of.first_seen == first_seen).cloned();
-        let violation = Some(known.map_or_else(|| Violation::new(now, owner), |known| known.seen_again(now)));
+        let violation = Some(known.map_or_else(|| Violation::new(first_seen, owner), |known| known.seen_again(now)));
         let mut next = card.clone();
         next.violation = violation;
         (next != *card).then_some(next)
@@ -124,19 +129,19 @@ impl<R: Rule> Engine<R> {
         closed.is_none().then(|| WaitsNoMore { approval: Approval::key(&plan), stored_by })
     }
 
-    /// Forgets a violation that is over, so that the next one has its grace anew.
-    pub(crate) async fn forget_violation(&self, decided: &Decided<R>, job: &Job<R::Change>) {
+    /// Forgets a violation that is over, so that the next one has its grace anew, and the plan that waited to fix it. Who
+    /// only plans at a command line forgets nothing.
+    pub(crate) async fn forget_what_is_over(&self, decided: &Decided<R>, job: &Job<R::Change>) {
         let work = &decided.work;
-        let has_grace = self.policy.grace_days(&self.manifest.id, work.account()) > 0;
-        if !has_grace || !decided.proposal.complies() || job.mode_for(self, work.account()) < Mode::Apply {
+        if !decided.proposal.complies() || !(job.is_poll || job.mode_for(self, work.account()) == Mode::Apply) {
             return;
         }
         let Ok(known) = job.cards.read(work.resource()).await else { return };
-        if known.card.violation.is_none() {
+        let mut card = known.card.clone();
+        (card.violation, card.waiting, card.reported) = (None, None, None);
+        if card == known.card {
             return;
         }
-        let mut card = known.card.clone();
-        card.violation = None;
         if let Err(error) = self.keep_unclaimed(&known, &card).await {
             tracing::error!(%error, resource = work.resource().arn, "its violation is over, and its card still has it");
         }

@@ -46,6 +46,7 @@ mod prove;
 mod record;
 mod reopened;
 mod resolve;
+mod unchanged;
 mod undo;
 mod workers;
 mod write;
@@ -79,11 +80,13 @@ use prove::{Proof, in_force, judge};
 use record::{Recorded, unstored};
 use reopened::Part;
 use resolve::{ClientKey, ClientSlot, Row, Verdict, Work};
+use unchanged::Counted;
 use workers::{About, Placed};
 use write::{CHANGED, Order, Written, is_old};
 
 pub use clock::Clock;
 pub use grace::WaitsNoMore;
+pub use unchanged::Told;
 pub use undo::{Drifted, Taken, TakenBack, Undo};
 pub use workers::{Bounds, Deadline, Progress};
 
@@ -117,6 +120,15 @@ pub struct Done<C> {
     pub plan: Option<Plan<C>>,
     /// Approvals of its resources that waited for a change window, and do no more: they can be carried out.
     pub approvals: BTreeSet<WaitsNoMore>,
+    /// What the cards remember of it: [`Told::remember`], once the report is stored.
+    pub told: Told,
+}
+
+/// What came of the resources that are in the plan.
+struct Finished<C> {
+    recorded: Option<Recorded<C>>,
+    rows: Vec<Row>,
+    told: Told,
 }
 
 /// What one run is about.
@@ -125,6 +137,8 @@ struct Job<C> {
     warrant: Warrant<C>,
     deadline: Deadline,
     cards: Cards,
+    /// Whether it is one of many that find the same: what an earlier report says in full is only counted.
+    is_poll: bool,
 }
 
 /// What lets the changes of a run be written.
@@ -271,7 +285,13 @@ impl<R: Rule> Engine<R> {
 
     /// Takes a batch from findings to outcomes. `mode` is the most that it does; the policy can make that less.
     pub async fn run(&self, batch: Batch, mode: Mode, deadline: Deadline) -> Done<R::Change> {
-        self.carry_out(batch, Warrant::Mode(mode), deadline).await
+        self.carry_out(batch, Warrant::Mode(mode), deadline, false).await
+    }
+
+    /// The same as [`Engine::run`] in mode `apply`, for a batch that comes again and again: a finding that is as an earlier
+    /// report says costs no plan and no row.
+    pub async fn poll(&self, batch: Batch, deadline: Deadline) -> Done<R::Change> {
+        self.carry_out(batch, Warrant::Mode(Mode::Apply), deadline, true).await
     }
 
     /// Writes what a person was shown, and has said yes to: those changes of `plan` that were only planned, on the
@@ -295,7 +315,7 @@ impl<R: Rule> Engine<R> {
             Err(why) => {
                 let findings = waiting.flat_map(|planned| planned.findings).collect();
                 let report = Report::untouched(Batch::new(approval.id(), findings), Outcome::Held, &why);
-                Done { report, plan: None, approvals: BTreeSet::new() }
+                Done { report, plan: None, approvals: BTreeSet::new(), told: Told::nothing(&self.records) }
             }
         };
         let report = Report { approval: Some(approved), mode: Mode::Approve, ..done.report };
@@ -322,15 +342,21 @@ impl<R: Rule> Engine<R> {
         let findings = resources.iter().flat_map(|planned| planned.findings.clone()).collect();
         let by_arn = resources.into_iter().map(|planned| (planned.resource.arn.clone(), planned));
         let warrant = Warrant::Shown(Shown { resources: by_arn.collect(), consent });
-        self.carry_out(Batch::new(id, findings), warrant, deadline).await
+        self.carry_out(Batch::new(id, findings), warrant, deadline, false).await
     }
 
     /// The stations, one after the other.
-    async fn carry_out(&self, batch: Batch, warrant: Warrant<R::Change>, deadline: Deadline) -> Done<R::Change> {
+    async fn carry_out(
+        &self,
+        batch: Batch,
+        warrant: Warrant<R::Change>,
+        deadline: Deadline,
+        is_poll: bool,
+    ) -> Done<R::Change> {
         let Batch { id, findings, bad_lines } = batch;
         let started = ambient::now();
         let cards = Cards::new(&self.records, &self.manifest.id);
-        let job = Job { id, warrant, deadline, cards };
+        let job = Job { id, warrant, deadline, cards, is_poll };
         let mode = findings.iter().map(|finding| job.mode_for(self, &finding.account)).max().unwrap_or_default();
         let findings = findings.into_iter().enumerate().map(|(place, finding)| Placed { place, finding });
         let findings: Vec<_> = findings.collect();
@@ -342,13 +368,17 @@ impl<R: Rule> Engine<R> {
         let claimed = self.for_each_bounded(decided, |decided| self.claim_for(decided, &job)).await;
         let (settled, planned): (Vec<_>, Vec<_>) =
             claimed.into_iter().partition(|decided| matches!(decided.decision, Decision::Settle(_)));
+        let approvals = planned.iter().filter_map(|decided| self.approved_before(decided)).collect();
+        let mut unchanged = Counted::default();
+        let settled = self.leave_out_unchanged(settled, &job, &mut unchanged).await;
+        let planned = self.leave_out_unchanged(planned, &job, &mut unchanged).await;
         rows.extend(settled.iter().flat_map(|decided| self.rows_of(decided, &decided.decision.verdict())));
         let recorded = self.record(&job.id, mode, planned.iter().map(Decided::planned).collect()).await;
-        let approvals = planned.iter().filter_map(|decided| self.approved_before(decided)).collect();
-        let (recorded, written) = self.finish(planned, recorded, &job).await;
-        rows.extend(written);
+        let Finished { recorded, rows: finished, told } = self.finish(planned, recorded, &job).await;
+        rows.extend(finished);
+        let told = self.told(&settled, None).and(told);
         let done = self.done(job.id, mode, started, rows, bad_lines, recorded);
-        Done { approvals, ..done }
+        Done { approvals, told, report: done.report.with_unchanged(unchanged.into_report()), ..done }
     }
 
     /// Lists the cards before anything is looked at: what is written in between is then seen by the claims.
@@ -406,23 +436,28 @@ impl<R: Rule> Engine<R> {
         planned: Vec<Decided<R>>,
         recorded: Result<Option<Recorded<R::Change>>, RecordError>,
         job: &Job<R::Change>,
-    ) -> (Option<Recorded<R::Change>>, Vec<Row>) {
+    ) -> Finished<R::Change> {
         let recorded = match recorded {
             Ok(recorded) => recorded,
             Err(error) => {
                 let verdict = unstored(&error);
                 let given_up = self.for_each_bounded(planned, |decided| self.give_up(decided, &verdict)).await;
-                return (None, given_up.into_iter().flatten().collect());
+                let rows = given_up.into_iter().flatten().collect();
+                return Finished { recorded: None, rows, told: Told::nothing(&self.records) };
             }
         };
         let (written, mut unwritten): (Vec<_>, Vec<_>) =
             planned.into_iter().partition(|decided| matches!(decided.decision, Decision::Write(..)));
-        if let Some(recorded) = &recorded {
-            let waiting = unwritten.iter().map(|decided| self.remember_waiting(decided, job, &recorded.stored));
-            futures::future::join_all(waiting).await;
+        let stored = recorded.as_ref().map(|recorded| &recorded.stored);
+        if let Some(stored) = stored {
+            if !job.is_poll {
+                let waiting = unwritten.iter().map(|decided| self.remember_waiting(decided, job, stored));
+                futures::future::join_all(waiting).await;
+            }
             futures::future::join_all(unwritten.iter_mut().map(|decided| self.remember_time(decided, job))).await;
         }
         let mut rows: Vec<_> = unwritten.iter().flat_map(|decided| self.unwritten(decided)).collect();
+        let told = self.told(&unwritten, stored);
         if !written.is_empty() {
             self.notify(|progress| progress.applying(written.len()));
             let fix = |decided| async {
@@ -433,7 +468,7 @@ impl<R: Rule> Engine<R> {
             let fixed = self.for_each_bounded(written, fix).await;
             rows.extend(fixed.into_iter().flatten());
         }
-        (recorded, rows)
+        Finished { recorded, rows, told }
     }
 
     /// When the changes were last seen to be still to be made: by the look that they were planned from, or by another one
@@ -456,12 +491,16 @@ impl<R: Rule> Engine<R> {
         self.rows_of(&decided, verdict)
     }
 
-    /// The rows of a resource that is in the plan and is not written.
+    /// The rows of a resource that is not written.
     fn unwritten(&self, decided: &Decided<R>) -> Vec<Row> {
         let Verdict { outcome, detail } = decided.decision.verdict();
         let left: Vec<_> = decided.proposal.held.iter().chain(&decided.proposal.not_now).map(String::as_str).collect();
         let left = (!left.is_empty()).then(|| left.join("; "));
-        self.rows_of(decided, &Verdict { outcome, detail: detail.or(left) })
+        let mut rows = self.rows_of(decided, &Verdict { outcome, detail: detail.or(left) });
+        if let Some(replaces) = self.replaces(decided) {
+            rows.iter_mut().for_each(|row| row.row.notes.push(replaces.clone()));
+        }
+        rows
     }
 
     /// Writes the changes of one resource, proves them, and lets go of it.
@@ -661,7 +700,7 @@ impl<R: Rule> Engine<R> {
         let (plan, stored) = recorded.map(|Recorded { plan, stored }| (plan, stored)).unzip();
         let (accounts, source_identity) = (self.account_problems(), self.sessions.other_identity());
         let report = Report { plan: stored, accounts, source_identity, ..report };
-        Done { report, plan, approvals: BTreeSet::new() }
+        Done { report, plan, approvals: BTreeSet::new(), told: Told::nothing(&self.records) }
     }
 
     /// What stopped all findings of an account, one line an account: in the report and in the log.

@@ -1,11 +1,10 @@
 //! The fourth station: the plan is stored, and without that nothing is written.
 
-use remediation::records::Waiting;
 use remediation::{BatchId, Mode, Plan, PlannedChange, PlannedResource, RecordError, Rule, StoredPlan};
 
-use crate::decide::{Awaits, Decided, Decision};
+use crate::Engine;
+use crate::decide::{Decided, Decision};
 use crate::resolve::Verdict;
-use crate::{Engine, Job};
 
 /// What is reported of resources whose plan could not be stored.
 pub(crate) fn unstored(error: &RecordError) -> Verdict {
@@ -55,31 +54,5 @@ impl<R: Rule> Engine<R> {
         let key = self.records.put_new(&id.plan_key(), serde_json::to_vec_pretty(&plan)?).await?;
         tracing::info!(plan = %key, resources = plan.resources.len(), "plan stored");
         Ok(Some(Recorded { plan, stored: StoredPlan { key, digest } }))
-    }
-
-    /// Keeps on the cards of resources whose changes wait that they do, and since when.
-    pub(crate) async fn remember_waiting(&self, decided: &Decided<R>, job: &Job<R::Change>, stored: &StoredPlan) {
-        let (Decision::Await(Awaits { fought_over, .. }), Some(known)) = (&decided.decision, &decided.known) else {
-            return;
-        };
-        let Ok(digest) = decided.planned().digest() else { return };
-        let waits = known.card.waiting.as_ref().is_some_and(|waiting| waiting.digest == digest);
-        if waits && known.card.fought_over == *fought_over && !known.is_news {
-            return;
-        }
-        let mut card = known.card.clone();
-        card.waiting = Some(Waiting {
-            plan: stored.key.clone(),
-            digest,
-            changes: decided.planned().digest_of_changes().ok(),
-            since: self.clock.now(),
-            why: std::collections::BTreeSet::new(),
-            until: None,
-            report: Some(job.id.report_key()),
-        });
-        card.fought_over.clone_from(fought_over);
-        if let Err(error) = self.keep(known, &card).await {
-            tracing::error!(%error, batch = job.id.batch, "that its plan waits could not be kept on a resource's card");
-        }
     }
 }

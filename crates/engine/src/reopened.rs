@@ -65,11 +65,16 @@ impl<R: Rule> Engine<R> {
     }
 
     /// Keeps that on the card of a resource to which nothing is written.
-    pub(crate) async fn remember_reopened(&self, decided: &Decided<R>) {
-        let Some(known) = decided.known.as_ref().filter(|known| known.is_news) else { return };
-        if let Err(error) = self.keep_unclaimed(known, &known.card).await {
-            let resource = &decided.work.resource().arn;
-            tracing::error!(%error, resource, "what is in force no longer could not be kept on a resource's card");
+    pub(crate) async fn remember_reopened(&self, decided: &mut Decided<R>) {
+        let Some(known) = decided.known.as_mut().filter(|known| known.is_news) else { return };
+        match self.keep_unclaimed(known, &known.card).await {
+            Ok(Some(condition)) => known.condition = condition,
+            // Whoever was faster has said more of it.
+            Ok(None) => {}
+            Err(error) => {
+                let resource = &decided.work.looked.seen.resource.arn;
+                tracing::error!(%error, resource, "what is in force no longer could not be kept on a resource's card");
+            }
         }
     }
 }

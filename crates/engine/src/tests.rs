@@ -6,6 +6,7 @@ mod model;
 mod policy;
 mod sessions;
 mod standstill;
+mod unchanged;
 mod undo;
 mod waiting;
 

@@ -19,6 +19,8 @@ mod store;
 #[cfg(test)]
 mod fixtures;
 
+use sha2::{Digest as _, Sha256};
+
 pub use approval::{APPROVAL_SCHEMA, Approval, ApprovalError, Approved};
 pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError};
 pub use card::{
@@ -32,10 +34,19 @@ pub use pauses::{change_pauses, end_all_pauses, stored_pauses};
 pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
 pub use policy_override::{OVERRIDE_SCHEMA, PolicyOverride};
 pub use policy_record::PolicyRecord;
-pub use report::{AccountProblem, Grace, REPORT_SCHEMA, Report, ReportedFinding, Verification};
+pub use report::{AccountProblem, Grace, REPORT_SCHEMA, Report, ReportedFinding, Unchanged, Verification};
 pub use retention::{InvalidRetention, Retention};
 pub use schema::{Record, SchemaError, read};
 pub use store::{Condition, MOST_BYTES, RecordError, Records, Stored, Version};
+
+/// SHA-256, in hexadecimal, of what a value is as JSON.
+///
+/// # Errors
+///
+/// It cannot be written as JSON.
+pub fn digest(value: &impl serde::Serialize) -> serde_json::Result<String> {
+    Ok(hexadecimal(&Sha256::digest(serde_json::to_vec(value)?)))
+}
 
 /// The bytes of a digest as people write them.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {

@@ -12,7 +12,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
 use remediation::records::{Record as _, read};
 use remediation::{
-    Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Mode, Outcome, Plan, PolicyError,
+    Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Outcome, Plan, PolicyError,
     PolicyRecord, Records, Regions, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
@@ -216,10 +216,10 @@ impl<R: Rule> Shell<R> {
             } else {
                 self.remediate(key, invocation).await
             };
-            let (report, approvals) = match done {
-                Ok(Done { report, approvals, .. }) => {
+            let (report, approvals, told) = match done {
+                Ok(Done { report, approvals, told, .. }) => {
                     failures(&report).into_iter().for_each(&mut fail);
-                    (report, approvals)
+                    (report, approvals, Some(told))
                 }
                 Err(Unusable { error, batch }) => {
                     fail(error.clone());
@@ -227,11 +227,15 @@ impl<R: Rule> Shell<R> {
                         Some((batch, outcome)) => Report::untouched(batch, outcome, &error),
                         None => Report::unreadable(id, error),
                     };
-                    (report, BTreeSet::new())
+                    (report, BTreeSet::new(), None)
                 }
             };
             let stored = self.records.store_report(&report).await;
             let stored = stored.map_err(|error| fail(format!("the report could not be stored: {error}"))).ok();
+            // A card names no report that is not there.
+            if let (Some(told), Some(key)) = (told, &stored) {
+                told.remember(key).await;
+            }
             tracing::info!(report = stored, outcomes = ?report.counts, "batch done");
             (BatchAnswer { key: key.clone(), report: stored, outcomes: report.counts }, approvals)
         }
@@ -251,7 +255,7 @@ impl<R: Rule> Shell<R> {
             return Err(Unusable { error, batch: None });
         }
         match self.engine(batch.id.run, invocation).await {
-            Ok(engine) => Ok(engine.run(batch, Mode::Apply, invocation.deadline).await),
+            Ok(engine) => Ok(engine.poll(batch, invocation.deadline).await),
             Err(error) => Err(Unusable { error: error.to_string(), batch: Some((batch, error.outcome())) }),
         }
     }

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use remediation::{Batch, Mode, Outcome, PAUSES_KEY, Pauses, Place, Plan, Region, Report, Resource, RunId, Side};
+use remediation::records::Unchanged;
+use remediation::{
+    Batch, Finding, Mode, Outcome, PAUSES_KEY, Pauses, Place, Plan, Region, Report, Resource, RunId, Side,
+};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -523,15 +526,14 @@ pub(crate) fn stored(actor: &Actor, key: &str, before: Option<&[u8]>, bytes: &[u
 }
 
 fn batch_stored(actor: &Actor, key: &str, bytes: &[u8]) {
-    let lines = String::from_utf8_lossy(bytes).lines().count();
     let rule = key.split('/').nth(1).unwrap_or_default();
     lock(&actor.world.watch.0).batches.insert(key.to_owned(), bytes.to_vec());
     let findings = Batch::from_ndjson(bytes, rule).map(|batch| batch.findings.len());
     actor.tell(format!("stores the batch {key}: {findings:?}"));
     // The findings of one resource stay together.
     let most = actor.world.scenario.batch_size.max(2);
-    if findings.is_err() || findings.is_ok_and(|count| count > most) {
-        actor.world.breaks("11: a batch is bounded", format!("{key} has {lines} lines"));
+    if !matches!(findings, Ok(count) if count <= most) {
+        actor.world.breaks("11: a batch is bounded", format!("{key}: {findings:?}"));
     }
 }
 
@@ -599,10 +601,9 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
         && report.error.is_none()
         // A batch that somebody has cut short says so.
         && report.bad_lines.is_empty()
-        && !report.findings.iter().map(|row| &row.finding).eq(&batch.findings)
+        && let Err(how) = each_has_one_outcome(world, &report, &batch)
     {
-        let (rows, findings) = (report.findings.len(), batch.findings.len());
-        world.breaks("5: one outcome a finding", format!("{key} has {rows} rows for {findings} findings"));
+        world.breaks("5: one outcome a finding", format!("{key}: {how}"));
     }
     for row in &report.findings {
         if matches!(row.outcome, Outcome::Failed | Outcome::Held | Outcome::Deferred) && row.detail.is_none() {
@@ -616,6 +617,53 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
         };
         proved(world, key, &session, &row.finding.control, row.outcome, resource);
     }
+}
+
+/// Whether each finding of a batch has its row in the report, or in one of those that it names.
+fn each_has_one_outcome(world: &World, report: &Report, batch: &Batch) -> Result<(), String> {
+    let mut rows = report.findings.iter().peekable();
+    let others: Vec<_> = batch.findings.iter().filter(|of| rows.next_if(|row| row.finding == **of).is_none()).collect();
+    if let Some(row) = rows.next() {
+        return Err(format!("{row:?} is of no finding, or of one that has an outcome"));
+    }
+    let mut places = Vec::new();
+    for Unchanged { report, outcome, findings } in &report.unchanged {
+        let bytes = world.store.peek(report).ok_or_else(|| format!("it names {report}, which is not there"))?;
+        let named: Report = remediation::records::read(&bytes).map_err(|error| format!("{report}: {error}"))?;
+        let rows = named.findings.into_iter().filter(|row| row.outcome == *outcome);
+        places.push(Places { left: *findings, told: rows.map(|row| told(&row.finding)).collect() });
+    }
+    let count: usize = places.iter().map(|of| of.left).sum();
+    let others: Vec<_> = others.into_iter().map(told).collect();
+    if count == others.len() && has_room(&others, &mut places) {
+        return Ok(());
+    }
+    Err(format!("{others:?} have no outcome, or more than one: {:?}", report.unchanged))
+}
+
+/// What a report that is named says in full, and of how many findings that is asked.
+struct Places {
+    left: usize,
+    told: BTreeSet<[String; 4]>,
+}
+
+/// By what a finding is known in a row of another report.
+fn told(of: &Finding) -> [String; 4] {
+    [of.account.to_string(), of.region.to_string(), of.control.clone(), of.resource.clone()]
+}
+
+/// Whether each of these has a place of its own. An older report may say something of it, too.
+fn has_room(findings: &[[String; 4]], places: &mut [Places]) -> bool {
+    let Some((first, others)) = findings.split_first() else { return true };
+    (0..places.len()).any(|place| {
+        if places[place].left == 0 || !places[place].told.contains(first) {
+            return false;
+        }
+        places[place].left -= 1;
+        let has_room = has_room(others, places);
+        places[place].left += 1;
+        has_room
+    })
 }
 
 fn proved(world: &World, key: &str, session: &str, control: &str, outcome: Outcome, resource: &Resource) {

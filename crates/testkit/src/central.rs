@@ -30,7 +30,7 @@ pub struct Done {
 }
 
 impl Done {
-    /// The findings of all reports.
+    /// The findings of all reports: those that no earlier report has in full.
     pub fn findings(&self) -> impl Iterator<Item = &ReportedFinding> {
         self.reports.iter().flat_map(|(_, report)| &report.findings)
     }

@@ -20,12 +20,14 @@ locals {
       noncurrent_days = 1
     }
 
+    # A plan waits, and a report is named by later ones, for up to a week before both are stored anew: they are kept for
+    # so much longer, so that what is named is there.
     plans = {
       readers         = ["rule", "approver", "operator", "reader"]
       writers         = ["rule", "operator"]
       once            = true
       locked          = true
-      days            = var.record_retention_days
+      days            = var.record_retention_days + 7
       noncurrent_days = var.record_retention_days
     }
 
@@ -34,7 +36,7 @@ locals {
       writers         = ["rule", "operator"]
       once            = true
       locked          = true
-      days            = var.record_retention_days
+      days            = var.record_retention_days + 7
       noncurrent_days = var.record_retention_days
     }
 
@@ -47,7 +49,8 @@ locals {
       noncurrent_days = var.record_retention_days
     }
 
-    # One card for each resource: who is working on it, its recent fixes, the plan that waits, an undo's exemption.
+    # One card for each resource: who is working on it, its recent fixes, the plan that waits or a person's rejection of
+    # it, the report that says how it stands, an undo's exemption.
     # Plans and reports are the record of what happened; earlier versions of a card only help to find out how a card
     # came to be as it is.
     resources = {

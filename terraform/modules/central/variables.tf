@@ -289,7 +289,7 @@ variable "findings_retention_days" {
 
 variable "record_retention_days" {
   type        = number
-  description = "For how many days to keep plans, reports and approvals. A fix cannot be undone once its plan is gone. The card of a resource (its recent fixes, a waiting plan, an undo's exemption) is kept for as long after its last change, and never less than 30 days, the fight window or approval_hours."
+  description = "For how many days to keep plans, reports and approvals: plans and reports a week longer, because for up to a week a later report names them instead of saying the same again. A fix cannot be undone once its plan is gone. The card of a resource (its recent fixes, a waiting plan, an undo's exemption) is kept for as long after its last change, and never less than 30 days, the fight window or approval_hours."
   default     = 365
   nullable    = false
 

@@ -249,9 +249,20 @@ impl Watch {
             for (at, report) in reports.into_iter().filter(|(_, report)| report.error.is_none()) {
                 let mut had: Vec<_> = report.findings.iter().map(|row| named(&row.finding)).collect();
                 let mut came: Vec<_> = batch.findings.iter().map(named).collect();
+                // The others are in the reports that this one names.
+                let elsewhere: usize = report.unchanged.iter().map(|of| of.findings).sum();
+                let others = report.unchanged.iter().filter_map(|of| self.reports.get(&of.report));
+                let others: Vec<_> = others.flat_map(|of| &of.findings).map(|row| named(&row.finding)).collect();
+                let rows = had.len();
+                had.extend(
+                    came.iter()
+                        .filter(|finding| !had[..rows].contains(finding) && others.contains(finding))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                );
                 had.sort();
                 came.sort();
-                if had != came {
+                if had != came || rows + elsewhere != came.len() {
                     story.wrong(format!("{at} does not have one outcome for each finding: {had:?}, {came:?}"));
                 }
             }

@@ -289,7 +289,7 @@ async fn what_a_guard_holds_waits_for_an_approval_and_is_then_written() {
     world.open_houses(ONE, REGION, 1);
     let report = run(&world, Mode::Apply).await;
     assert_eq!(outcomes(&report), [Outcome::Held, Outcome::Fixed]);
-    assert_eq!(detail(&report, 0), "needs an approval: somebody is in the house (since a moment ago)");
+    assert_eq!(detail(&report, 0), "needs an approval: somebody is in the house");
     assert_eq!(report.findings[0].notes, ["somebody is in the house (since a moment ago)"]);
     let (approval, plan) = approval(&world, &report).await;
     let done = run_approved(&world, &approval, plan).await;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::schema::Record;
-use super::{BatchId, hexadecimal};
+use super::{BatchId, digest, hexadecimal};
 use crate::domain::{Finding, Mode, Resource, Sighting};
 
 /// The version of the format of plans that this build writes and reads.
@@ -59,7 +59,7 @@ impl<C: Serialize> PlannedResource<C> {
         let sights: BTreeSet<_> = sightings.iter().map(|sighting| &sighting.what).collect();
         let named: BTreeSet<_> = findings.iter().map(|finding| (&finding.control, &finding.resource)).collect();
         let covered = (resource, named, changes, awaits, held, sights, notes);
-        Ok(hexadecimal(&Sha256::digest(serde_json::to_vec(&covered)?)))
+        digest(&covered)
     }
 
     /// SHA-256, in hexadecimal, of the changes alone, and of whose they are: the same while a fix is to do the same,
@@ -70,7 +70,7 @@ impl<C: Serialize> PlannedResource<C> {
     /// A change that cannot be written as JSON.
     pub fn digest_of_changes(&self) -> serde_json::Result<String> {
         let changes: Vec<_> = self.changes().collect();
-        Ok(hexadecimal(&Sha256::digest(serde_json::to_vec(&(&self.resource.arn, changes))?)))
+        digest(&(&self.resource.arn, changes))
     }
 
     /// The changes without their words.

@@ -83,6 +83,17 @@ pub struct AccountProblem {
     pub reason: String,
 }
 
+/// Findings that are as another report says: it has their rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unchanged {
+    /// That report's key.
+    pub report: String,
+    /// Their outcome.
+    pub outcome: Outcome,
+    /// How many they are.
+    pub findings: usize,
+}
+
 /// The outcome of every finding of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -115,13 +126,18 @@ pub struct Report {
     /// Why the batch could not be read at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// How many findings had each outcome; a line that is no finding counts as failed.
+    /// How many findings had each outcome, those included that are as another report says; a line that is no finding
+    /// counts as failed.
     pub counts: BTreeMap<Outcome, usize>,
     /// What stopped all findings of an account, account by account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<AccountProblem>,
-    /// Every finding, in the batch's order.
+    /// Every finding of which there is something new, in the batch's order.
     pub findings: Vec<ReportedFinding>,
+    /// The other findings of the batch. Each is in one of these reports, in a row with the same account, region, control
+    /// and resource.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchanged: Vec<Unchanged>,
     /// The lines of the batch that are no findings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bad_lines: Vec<BatchLineError>,
@@ -175,8 +191,19 @@ impl Report {
             counts,
             accounts,
             findings,
+            unchanged: Vec::new(),
             bad_lines,
         }
+    }
+
+    /// The same with findings that are as other reports say.
+    #[must_use]
+    pub fn with_unchanged(mut self, unchanged: Vec<Unchanged>) -> Self {
+        for Unchanged { outcome, findings, .. } in &unchanged {
+            *self.counts.entry(*outcome).or_default() += findings;
+        }
+        self.unchanged = unchanged;
+        self
     }
 
     /// The report of a batch that cannot be read, because of `error`.

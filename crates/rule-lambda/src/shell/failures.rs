@@ -34,7 +34,7 @@ fn whole(report: &Report) -> Option<String> {
         return first.detail.clone();
     }
     let is_stopped = |row: &ReportedFinding| matches!(row.outcome, Outcome::Failed | Outcome::Deferred);
-    if rows.is_empty() || !rows.iter().all(is_stopped) {
+    if rows.is_empty() || !report.unchanged.is_empty() || !rows.iter().all(is_stopped) {
         return None;
     }
     let by_store: Vec<_> = rows.iter().filter(|row| is_of_store(row)).collect();
@@ -136,6 +136,14 @@ mod tests {
         let account = "222222222222".parse().unwrap();
         let problem = AccountProblem { account, findings: of_account, reason: NO_ROLE.into() };
         Report { accounts: (of_account > 0).then_some(problem).into_iter().collect(), ..report }
+    }
+
+    #[test]
+    fn a_batch_of_which_an_earlier_report_says_something_has_not_failed_as_a_whole() {
+        let alone = report(&[(Failed, NO_ROLE)], 1);
+        assert_eq!(failures(&alone).len(), 1);
+        let unchanged = remediation::records::Unchanged { report: "reports/x".into(), outcome: Held, findings: 1 };
+        assert_eq!(failures(&alone.with_unchanged(vec![unchanged])), [""; 0]);
     }
 
     #[test]

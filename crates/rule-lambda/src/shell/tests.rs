@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Context;
 use remediation::records::{Claim, FoundUnmade, card_key, read};
 use remediation::{
-    AccountId, Card, Finding, NoParameters, POLICY_KEY, Proposal, Region, Resource, Result, Seen, Side, Tags, Target,
+    AccountId, Card, Finding, Mode, NoParameters, POLICY_KEY, Proposal, Region, Resource, Result, Seen, Side, Tags,
+    Target,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -491,6 +492,24 @@ async fn an_approval_is_carried_out_and_its_report_says_who_stored_it() {
     let report = report(&shell, &approval.id().report_key()).await;
     let approved = report.approval.unwrap();
     assert_eq!((approved.approval, approved.stored_by.as_deref()), (approval, Some(PRINCIPAL)));
+}
+
+#[tokio::test]
+async fn a_poll_that_finds_the_same_names_the_report_that_says_it() {
+    let (shell, folder) = shell(Some(APPROVE));
+    let first = batch(&["held"]);
+    let next = Batch::new(BatchId { run: RunId::start(), ..first.id.clone() }, first.findings.clone());
+    for batch in [&first, &next] {
+        let key = batch.id.findings_key();
+        assert_eq!(shell.records.put_new(&key, batch.to_ndjson().unwrap()).await.unwrap(), key);
+        let answer = shell.handle(event(&[&key])).await.unwrap();
+        assert_eq!(answer.batches[0].outcomes, BTreeMap::from([(Outcome::Held, 1)]));
+    }
+    let (held, same) = (report(&shell, &first.id.report_key()).await, report(&shell, &next.id.report_key()).await);
+    assert_eq!((held.findings.len(), held.unchanged.len(), held.plan.is_some()), (1, 0, true));
+    let named: Vec<_> = same.unchanged.iter().map(|of| (of.report.clone(), of.findings)).collect();
+    assert_eq!((same.findings.len(), named, same.plan), (0, vec![(first.id.report_key(), 1)], None));
+    assert_eq!(std::fs::read_dir(folder.path().join("plans/open-door")).unwrap().count(), 1);
 }
 
 #[tokio::test]

@@ -188,7 +188,7 @@ fn show_regions(regions: &[Central], done: &[Done]) {
         );
         println!("reports in s3://{}/reports/, each with its plan of the same name below plans/:", region.bucket);
         for (key, report) in &done.reports {
-            println!("  {}  {} findings", key.trim_start_matches("reports/"), report.findings.len());
+            println!("  {}  {} findings", key.trim_start_matches("reports/"), report.counts.values().sum::<usize>());
             let same_name = key.replacen("reports/", "plans/", 1);
             for plan in report.plan.iter().filter(|plan| plan.key != same_name) {
                 println!("    and the plan {}", plan.key);

@@ -154,8 +154,8 @@ run "by_default" {
       } if rule.status == "Enabled" && rule.id != "leftovers"
       }) == jsonencode({
       findings  = { prefix = "findings/", days = 30, noncurrent = 1 }
-      plans     = { prefix = "plans/", days = 365, noncurrent = 365 }
-      reports   = { prefix = "reports/", days = 365, noncurrent = 365 }
+      plans     = { prefix = "plans/", days = 372, noncurrent = 365 }
+      reports   = { prefix = "reports/", days = 372, noncurrent = 365 }
       approvals = { prefix = "approvals/", days = 365, noncurrent = 365 }
       resources = { prefix = "resources/", days = 365, noncurrent = 30 }
       ledgers   = { prefix = "ledgers/", days = 30, noncurrent = 1 }
