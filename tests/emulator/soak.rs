@@ -161,7 +161,7 @@ fn runtime(request: &Request, work: &Mutex<Work>, queue: &Mutex<Queue>) -> Respo
 
 /// The ID of the request that an event is, which is that of its tries.
 fn request_id(key: &str) -> String {
-    key.rsplit('/').next().unwrap_or(key).replace(".ndjson", "")
+    key.rsplit('/').next().unwrap_or(key).replace(".ndjson.gz", "")
 }
 
 fn environment(aws: &MockServer, more: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -321,7 +321,7 @@ fn check(cloud: &Cloud, scale: Scale, batches: &[String]) {
     let objects = cloud.objects();
     let mut outcomes: HashMap<String, Outcome> = HashMap::new();
     for key in batches {
-        let batch = Batch::from_ndjson(&objects[key].bytes, RULE).unwrap();
+        let batch = Batch::from_stored(&objects[key].bytes, RULE).unwrap();
         let stem = batch.id.report_key().replace(".json", ".");
         let reports = objects.range(stem.clone()..).take_while(|(key, _)| key.starts_with(&stem));
         let reports: Vec<Report> = reports.map(|(_, stored)| read(&stored.bytes).unwrap()).collect();

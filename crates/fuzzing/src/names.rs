@@ -44,7 +44,7 @@ pub(crate) fn key(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     if let Some(id) = BatchId::from_findings_key(text, RULE) {
         assert_eq!(id.rule, RULE);
-        assert!(text.starts_with(id.findings_key().trim_end_matches("ndjson")), "{text} is not of {id:?}");
+        assert!(text.starts_with(id.findings_key().trim_end_matches("ndjson.gz")), "{text} is not of {id:?}");
     }
     if let Some(id) = BatchId::from_plan_key(text, RULE) {
         assert_eq!(id.rule, RULE);

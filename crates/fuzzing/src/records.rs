@@ -30,7 +30,7 @@ fn record<R: Record + Serialize + PartialEq + Debug>(data: &[u8]) -> Option<R> {
 
 /// A batch.
 pub(crate) fn batch(data: &[u8]) {
-    let batch = match Batch::from_ndjson(data, RULE) {
+    let batch = match Batch::from_stored(data, RULE) {
         Ok(batch) => batch,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };

@@ -85,7 +85,7 @@ impl<'a> Batches<'a> {
         let id = BatchId { rule: self.rule.to_owned(), run: self.run, batch: self.written };
         let key = id.findings_key();
         let count = findings.len();
-        self.records.put_new(&key, Batch::new(id, findings).to_ndjson()?).await?;
+        self.records.put_new(&key, Batch::new(id, findings).to_stored()?).await?;
         tracing::info!(findings = count, key, "batch written");
         Ok(())
     }
@@ -157,7 +157,7 @@ mod tests {
         for batch in 1..=batches.written {
             let id = BatchId { rule: "open-door".into(), run, batch };
             let text = records.get(&id.findings_key()).await.unwrap();
-            read.push(Batch::from_ndjson(&text, "open-door").unwrap());
+            read.push(Batch::from_stored(&text, "open-door").unwrap());
             assert_eq!(read[read.len() - 1].id, id);
         }
         (read, most)

@@ -22,7 +22,7 @@ mod fixtures;
 use sha2::{Digest as _, Sha256};
 
 pub use approval::{APPROVAL_SCHEMA, Approval, ApprovalError, Approved};
-pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError};
+pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError, MOST_OF_BATCH};
 pub use card::{
     ApprovedToWait, CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, FoundUnmade, Rejected, Reported,
     Unmade, Violation, Waiting, WaitsFor, Write, kept,

@@ -10,7 +10,7 @@ use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
 use engine::{Bounds, Deadline, Done, Engine, WaitsNoMore};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use percent_encoding::percent_decode_str;
-use remediation::records::{Record as _, read};
+use remediation::records::{MOST_OF_BATCH, Record as _, read};
 use remediation::{
     Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Outcome, Plan, PolicyError,
     PolicyRecord, Records, Regions, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
@@ -29,9 +29,6 @@ const MOST_OF_PRINCIPAL: usize = 256;
 /// use. It is renewed where an invocation lasts longer.
 const SESSION_LENGTH: Duration = Duration::from_secs(900);
 
-/// The most bytes of a batch. The 200 findings of the poller's batches have less than one million, however long their
-/// names are; the 1,000 that its settings allow have less than three, as long as their names are not made of quotes.
-const MOST_OF_BATCH: usize = 4 * 1024 * 1024;
 /// The most bytes of a plan. That of a batch has a few million, and takes some times as much when it is read.
 const MOST_OF_PLAN: usize = 16 * 1024 * 1024;
 /// The most findings of a batch: far more than the poller's 200, and no more than a Lambda has memory and time for.
@@ -246,7 +243,7 @@ impl<R: Rule> Shell<R> {
     /// Takes a batch of findings to its report.
     async fn remediate(&self, key: &str, invocation: &Invocation) -> Result<Done<R::Change>, Unusable> {
         let bytes = self.records.get_at_most(key, MOST_OF_BATCH).await.map_err(Unusable::without_batch)?;
-        let batch = Batch::from_ndjson(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
+        let batch = Batch::from_stored(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
         let count = batch.findings.len();
         if count > MOST_FINDINGS {
             let error = format!(

@@ -528,7 +528,7 @@ pub(crate) fn stored(actor: &Actor, key: &str, before: Option<&[u8]>, bytes: &[u
 fn batch_stored(actor: &Actor, key: &str, bytes: &[u8]) {
     let rule = key.split('/').nth(1).unwrap_or_default();
     lock(&actor.world.watch.0).batches.insert(key.to_owned(), bytes.to_vec());
-    let findings = Batch::from_ndjson(bytes, rule).map(|batch| batch.findings.len());
+    let findings = Batch::from_stored(bytes, rule).map(|batch| batch.findings.len());
     actor.tell(format!("stores the batch {key}: {findings:?}"));
     // The findings of one resource stay together.
     let most = actor.world.scenario.batch_size.max(2);
@@ -597,7 +597,7 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
     actor.tell(format!("stores the report {key}: {:?} {details:?}", report.counts));
     let session = session_name(&report.id.run.to_string());
     let batch = lock(&world.watch.0).batches.get(&report.id.findings_key()).cloned();
-    if let Some(Ok(batch)) = batch.map(|bytes| Batch::from_ndjson(&bytes, &report.id.rule))
+    if let Some(Ok(batch)) = batch.map(|bytes| Batch::from_stored(&bytes, &report.id.rule))
         && report.error.is_none()
         // A batch that somebody has cut short says so.
         && report.bad_lines.is_empty()
@@ -711,7 +711,7 @@ pub(crate) fn at_rest(world: &World) {
     let failed = world.lambdas.failed();
     for key in world.store.keys("findings/") {
         let report = key.replacen("findings/", "reports/", 1);
-        let report = report.trim_end_matches("ndjson");
+        let report = report.trim_end_matches("ndjson.gz");
         if world.store.keys(report).is_empty() && !failed.contains(&key) {
             world.breaks("5: one outcome a finding", format!("{key} has no report"));
         }

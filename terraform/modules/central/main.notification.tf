@@ -23,6 +23,18 @@ resource "aws_s3_bucket_notification" "findings" {
       lambda_function_arn = aws_lambda_function.function[lambda_function.key].arn
       events              = ["s3:ObjectCreated:*"]
       filter_prefix       = "${local.prefixes.findings}${lambda_function.key}/"
+      filter_suffix       = ".ndjson.gz"
+    }
+  }
+
+  # The poller of an earlier version, and people, put what is not compressed
+  dynamic "lambda_function" {
+    for_each = var.rules
+    content {
+      id                  = "${lambda_function.key}-plain"
+      lambda_function_arn = aws_lambda_function.function[lambda_function.key].arn
+      events              = ["s3:ObjectCreated:*"]
+      filter_prefix       = "${local.prefixes.findings}${lambda_function.key}/"
       filter_suffix       = ".ndjson"
     }
   }

@@ -240,7 +240,7 @@ impl Watch {
         let failed = self.central.failed().await?;
         for key in account.keys(bucket, "findings/").await? {
             let rule = key.split('/').nth(1).unwrap_or_default();
-            let batch = Batch::from_ndjson(&account.object(bucket, &key).await?, rule)?;
+            let batch = Batch::from_stored(&account.object(bucket, &key).await?, rule)?;
             let stem = batch.id.report_key().replace(".json", ".");
             let reports: Vec<_> = self.reports.iter().filter(|(key, _)| key.starts_with(&stem)).collect();
             if reports.is_empty() && !failed.contains(&key) {

@@ -136,7 +136,7 @@ fn from_file(path: &Path, rules: &[LoadedRule]) -> Result<Gathered, Error> {
 fn read_batch(path: &Path, bytes: &[u8], rules: &[LoadedRule]) -> Result<Batch, Error> {
     let mut other = None;
     for rule in rules {
-        match Batch::from_ndjson(bytes, &rule.manifest.id) {
+        match Batch::from_stored(bytes, &rule.manifest.id) {
             Err(BatchError::Rule { found, .. }) => other = Some(found),
             read => return read.map_err(|source| Error::Batch { path: path.to_owned(), source }),
         }
@@ -213,7 +213,7 @@ async fn poll(poller: &Poller, rule: &str) -> Result<Polled, Unpolled> {
     for batch in 1..=answer.batches {
         let id = BatchId { rule: rule.to_owned(), run: answer.run, batch };
         let bytes = poller.records.get(&id.findings_key()).await.map_err(PollError::from)?;
-        batches.push(Batch::from_ndjson(&bytes, rule).map_err(|error| Unpolled::Rule(error.to_string()))?);
+        batches.push(Batch::from_stored(&bytes, rule).map_err(|error| Unpolled::Rule(error.to_string()))?);
     }
     Ok(Polled { answer, batches })
 }

@@ -67,7 +67,7 @@ async fn poll(poller: &Poller) -> Result<Answer, PollError> {
 fn batches(folder: &Path) -> Vec<Batch> {
     let rules = std::fs::read_dir(folder.join("findings/open-door")).into_iter().flatten();
     let days = rules.flat_map(|day| std::fs::read_dir(day.unwrap().path()).unwrap());
-    let read = |path| Batch::from_ndjson(&std::fs::read(path).unwrap(), "open-door").unwrap();
+    let read = |path| Batch::from_stored(&std::fs::read(path).unwrap(), "open-door").unwrap();
     let mut batches: Vec<_> = days.map(|file| read(file.unwrap().path())).collect();
     batches.sort_by_key(|batch| batch.id.batch);
     assert!(batches.iter().all(|batch| batch.bad_lines.is_empty()));

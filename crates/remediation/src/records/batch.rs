@@ -1,7 +1,12 @@
 //! The batches in which the poller hands findings to a rule: newline-delimited JSON, one header line, then one finding a
-//! line.
+//! line, compressed by gzip.
+
+use std::io::{Read as _, Write as _};
 
 use escape::brief;
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Finding, RunId};
@@ -12,6 +17,13 @@ use crate::text::utf8;
 const MOST_OF_RESOURCE: usize = 2_048;
 /// The longest name of a control or region, in bytes.
 const MOST_OF_NAME: usize = 512;
+/// The most bytes of a batch, compressed or not. The 200 findings of the poller's batches have less than one million,
+/// however long their names are; the 1,000 that its settings allow have less than three, as long as their names are not made
+/// of quotes.
+pub const MOST_OF_BATCH: usize = 4 * 1024 * 1024;
+/// How everything begins that gzip has compressed.
+/// <https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1>
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// So many bad lines are told one by one; the others are counted.
 const MOST_BAD_LINES: usize = 100;
 
@@ -61,6 +73,12 @@ pub struct BatchLineError {
 /// A batch of which not even the header can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
+    /// It begins as what gzip has compressed, and cannot be decompressed.
+    #[error("the batch cannot be decompressed: {0}")]
+    Compressed(String),
+    /// It is small only as long as it is compressed.
+    #[error("the batch has more than {MOST_OF_BATCH} bytes when it is decompressed: split it into several batches")]
+    TooLong,
     /// The first line is missing or is no header.
     #[error("line 1 of the batch is not a batch header: {0}")]
     Header(String),
@@ -102,6 +120,32 @@ impl Batch {
             text.push(b'\n');
         }
         Ok(text)
+    }
+
+    /// The batch as it is stored: as newline-delimited JSON, compressed by gzip. The same batch has the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// A finding that JSON cannot carry; none is known.
+    pub fn to_stored(&self) -> serde_json::Result<Vec<u8>> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&self.to_ndjson()?).map_err(serde_json::Error::io)?;
+        encoder.finish().map_err(serde_json::Error::io)
+    }
+
+    /// Reads a batch as it is stored, or as [`Batch::from_ndjson`] does where it is not compressed.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be decompressed, or is longer than [`MOST_OF_BATCH`] then; or that of [`Batch::from_ndjson`].
+    pub fn from_stored(bytes: &[u8], rule: &str) -> Result<Self, BatchError> {
+        if !bytes.starts_with(&GZIP) {
+            return Self::from_ndjson(bytes, rule);
+        }
+        let mut text = Vec::new();
+        let read = MultiGzDecoder::new(bytes).take(MOST_OF_BATCH as u64 + 1).read_to_end(&mut text);
+        read.map_err(|error| BatchError::Compressed(brief(&error.to_string())))?;
+        if text.len() > MOST_OF_BATCH { Err(BatchError::TooLong) } else { Self::from_ndjson(&text, rule) }
     }
 
     /// Reads a batch of the rule `rule`, in UTF-8 or with a byte order mark. A broken line, or lines missing at the end, are in [`Batch::bad_lines`].

@@ -65,10 +65,11 @@ impl Folder {
 impl BatchId {
     /// The key of the batch's findings.
     pub fn findings_key(&self) -> String {
-        self.key(Folder::Findings, "ndjson")
+        self.key(Folder::Findings, "ndjson.gz")
     }
 
-    /// The batch of `rule` that has `key` as its [`BatchId::findings_key`]; none where it is not such a key.
+    /// The batch of `rule` that has `key` as its [`BatchId::findings_key`], or would have if it were not compressed; none
+    /// where it is not such a key.
     pub fn from_findings_key(key: &str, rule: &str) -> Option<Self> {
         Self::from_key(key, Folder::Findings, rule)
     }

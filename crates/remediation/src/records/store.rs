@@ -456,11 +456,12 @@ fn list_folder(root: &Path, prefix: &str) -> io::Result<BTreeMap<String, Version
     Ok(keys)
 }
 
-/// `plans/x.json`, then `plans/x.2.json`, `plans/x.3.json`, …
+/// `plans/x.json`, then `plans/x.2.json`, `plans/x.3.json`, …; `findings/x.ndjson.gz`, then `findings/x.2.ndjson.gz`.
 fn numbered(key: &str, attempt: u32) -> String {
-    match (attempt, key.rsplit_once('.')) {
+    let name = key.rfind('/').map_or(0, |slash| slash + 1);
+    match (attempt, key[name..].find('.')) {
         (1, _) => key.to_owned(),
-        (_, Some((stem, extension))) => format!("{stem}.{attempt}.{extension}"),
+        (_, Some(dot)) => format!("{}.{attempt}{}", &key[..name + dot], &key[name + dot..]),
         (_, None) => format!("{key}.{attempt}"),
     }
 }
@@ -514,6 +515,17 @@ mod tests {
     fn stored(bytes: &'static [u8]) -> MockRule {
         mock!(Client::get_object)
             .then_output(move || GetObjectOutput::builder().e_tag("\"1\"").body(ByteStream::from_static(bytes)).build())
+    }
+
+    #[test]
+    fn a_later_attempt_has_its_number_before_all_that_says_what_it_is() {
+        for (key, second) in [
+            ("plans/a.b/x-1.json", "plans/a.b/x-1.2.json"),
+            ("findings/r/x-1.ndjson.gz", "findings/r/x-1.2.ndjson.gz"),
+            ("a.b/x", "a.b/x.2"),
+        ] {
+            assert_eq!((numbered(key, 1), numbered(key, 2)), (key.to_owned(), second.to_owned()));
+        }
     }
 
     #[tokio::test]

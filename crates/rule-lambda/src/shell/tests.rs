@@ -495,13 +495,13 @@ async fn an_approval_is_carried_out_and_its_report_says_who_stored_it() {
 }
 
 #[tokio::test]
-async fn a_poll_that_finds_the_same_names_the_report_that_says_it() {
+async fn a_poll_that_finds_the_same_names_the_report_that_says_it_and_reads_what_is_compressed() {
     let (shell, folder) = shell(Some(APPROVE));
     let first = batch(&["held"]);
     let next = Batch::new(BatchId { run: RunId::start(), ..first.id.clone() }, first.findings.clone());
     for batch in [&first, &next] {
         let key = batch.id.findings_key();
-        assert_eq!(shell.records.put_new(&key, batch.to_ndjson().unwrap()).await.unwrap(), key);
+        assert_eq!(shell.records.put_new(&key, batch.to_stored().unwrap()).await.unwrap(), key);
         let answer = shell.handle(event(&[&key])).await.unwrap();
         assert_eq!(answer.batches[0].outcomes, BTreeMap::from([(Outcome::Held, 1)]));
     }

@@ -179,8 +179,10 @@ run "by_default" {
   # Notification
   assert {
     condition = [for block in aws_s3_bucket_notification.findings.lambda_function : [block.id, block.filter_prefix, block.filter_suffix, tolist(block.events)]] == [
-      ["first-rule", "findings/first-rule/", ".ndjson", tolist(["s3:ObjectCreated:*"])],
-      ["second-rule", "findings/second-rule/", ".ndjson", tolist(["s3:ObjectCreated:*"])],
+      ["first-rule", "findings/first-rule/", ".ndjson.gz", tolist(["s3:ObjectCreated:*"])],
+      ["second-rule", "findings/second-rule/", ".ndjson.gz", tolist(["s3:ObjectCreated:*"])],
+      ["first-rule-plain", "findings/first-rule/", ".ndjson", tolist(["s3:ObjectCreated:*"])],
+      ["second-rule-plain", "findings/second-rule/", ".ndjson", tolist(["s3:ObjectCreated:*"])],
       ["first-rule-approvals", "approvals/first-rule/", ".json", tolist(["s3:ObjectCreated:*"])],
       ["second-rule-approvals", "approvals/second-rule/", ".json", tolist(["s3:ObjectCreated:*"])],
     ]

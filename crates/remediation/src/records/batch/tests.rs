@@ -246,3 +246,36 @@ fn the_largest_batch_of_the_poller_has_less_than_the_two_megabytes_that_a_lambda
     assert!(text.len() < 2 * 1024 * 1024, "{}", text.len());
     assert_eq!(Batch::from_ndjson(&text, RULE).unwrap().findings.len(), 200);
 }
+
+#[test]
+fn a_stored_batch_is_compressed_and_read_back_as_is_one_that_is_not() {
+    let batch = batch_of(200);
+    let (stored, plain) = (batch.to_stored().unwrap(), batch.to_ndjson().unwrap());
+    assert!(stored.len() * 5 < plain.len(), "{} of {} bytes", stored.len(), plain.len());
+    assert_eq!(stored, batch.to_stored().unwrap(), "a write whose answer was lost is known again");
+    for bytes in [stored, plain] {
+        let read = Batch::from_stored(&bytes, RULE).unwrap();
+        assert_eq!((read.id, read.findings, read.bad_lines), (batch.id.clone(), batch.findings.clone(), vec![]));
+    }
+}
+
+#[test]
+fn what_is_cut_short_follows_or_is_longer_than_it_looks_is_refused() {
+    let stored = batch_of(3).to_stored().unwrap();
+    for bytes in [&stored[..2], &stored[..stored.len() / 2], &stored[..stored.len() - 1], &[&stored[..], b"x"].concat()]
+    {
+        let error = Batch::from_stored(bytes, RULE).unwrap_err();
+        assert!(matches!(error, BatchError::Compressed(_)), "{error}");
+    }
+    let bomb = |bytes: usize| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&batch_of(0).to_ndjson().unwrap()).unwrap();
+        encoder.write_all(&vec![b'\n'; bytes]).unwrap();
+        encoder.finish().unwrap()
+    };
+    assert!(Batch::from_stored(&bomb(1_000), RULE).is_ok());
+    let bomb = bomb(64 * 1024 * 1024);
+    assert!(bomb.len() < MOST_OF_BATCH / 32, "{}", bomb.len());
+    let error = Batch::from_stored(&bomb, RULE).unwrap_err();
+    assert!(matches!(error, BatchError::TooLong), "{error}");
+}
