@@ -31,6 +31,8 @@ while True:
     invocations += 1
     path = "/invocation/" + reply.headers["Lambda-Runtime-Aws-Request-Id"]
     print("got", json.dumps(event), flush=True)
+    if "print" in event:
+        print(event["print"], flush=True)
     time.sleep(event.get("sleep", 0))
     if "exit" in event:
         sys.exit(event["exit"])
