@@ -68,6 +68,7 @@ async fn invoke(binary: &str, environment: &[(&str, &str)], event: Value) -> (u6
             ("AWS_SECRET_ACCESS_KEY", "secret"),
             ("BUCKET", "bucket"),
             ("BUCKET_OWNER", "111111111111"),
+            ("METRICS_NAMESPACE", "autoremediate"),
             ("POLICY_DIGEST", "digest"),
             ("REGIONS", "us-east-1"),
             ("HOME_REGION", "us-east-1"),

@@ -230,6 +230,7 @@ async fn poll(aws: &MockServer, netskope: &MockServer) -> (u64, Value) {
         ("NETSKOPE_TENANT", "tenant.goskope.com"),
         ("NETSKOPE_ENDPOINT", &*netskope.uri()),
         ("TOKEN_SECRET_ARN", "secret"),
+        ("METRICS_NAMESPACE", "autoremediate"),
         ("POLICY_DIGEST", "digest"),
     ];
     let environment = environment(aws, &more);
@@ -259,6 +260,7 @@ async fn run(aws: &MockServer, queue: &Arc<Mutex<Queue>>, batches: usize, starte
     let more = [
         ("TARGET_ROLE_NAME", "autoremediate-s3-public-bucket"),
         ("EXTERNAL_ID", "external-id"),
+        ("METRICS_NAMESPACE", "autoremediate"),
         ("POLICY_DIGEST", "digest"),
     ];
     let environment = environment(aws, &more);

@@ -5,6 +5,14 @@ use std::sync::{Mutex, PoisonError};
 
 use remediation::{AccountId, Limits};
 
+/// How the breaker says why it is open.
+const OVER: &str = "more than the limit failure_percent";
+
+/// Whether a finding's detail says that a breaker has deferred it.
+pub fn is_by_breaker(detail: &str) -> bool {
+    detail.contains(OVER)
+}
+
 /// What a fix says of whether fixes work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -112,7 +120,7 @@ impl Counts {
 
     fn why(self, limits: &Limits) -> String {
         let Self { done, failed, .. } = self;
-        format!("{failed} of {done} fixes failed, more than the limit failure_percent ({})", limits.failure_percent)
+        format!("{failed} of {done} fixes failed, {OVER} ({})", limits.failure_percent)
     }
 }
 

@@ -84,6 +84,7 @@ use unchanged::Counted;
 use workers::{About, Placed};
 use write::{CHANGED, Order, Written, is_old};
 
+pub use breaker::is_by_breaker;
 pub use clock::Clock;
 pub use grace::WaitsNoMore;
 pub use unchanged::Told;
@@ -120,6 +121,8 @@ pub struct Done<C> {
     pub plan: Option<Plan<C>>,
     /// Approvals of its resources that waited for a change window, and do no more: they can be carried out.
     pub approvals: BTreeSet<WaitsNoMore>,
+    /// Since when the one waits for a person that has waited the longest; none where nothing does.
+    pub waiting_since: Option<Timestamp>,
     /// What the cards remember of it: [`Told::remember`], once the report is stored.
     pub told: Told,
 }
@@ -315,7 +318,7 @@ impl<R: Rule> Engine<R> {
             Err(why) => {
                 let findings = waiting.flat_map(|planned| planned.findings).collect();
                 let report = Report::untouched(Batch::new(approval.id(), findings), Outcome::Held, &why);
-                Done { report, plan: None, approvals: BTreeSet::new(), told: Told::nothing(&self.records) }
+                Done { report, plan: None, approvals: BTreeSet::new(), waiting_since: None, told: Told::nothing(&self.records) }
             }
         };
         let report = Report { approval: Some(approved), mode: Mode::Approve, ..done.report };
@@ -365,6 +368,7 @@ impl<R: Rule> Engine<R> {
         let (works, mut rows) = self.resolve(findings, &job).await;
         let mut decided = self.for_each_bounded(works, |work| Box::pin(self.decide(work, &job))).await;
         self.keep_to_limits(&job, &mut decided).await;
+        let waiting_since = decided.iter().filter_map(|decided| decided.waits_since(self.clock.now())).min();
         let claimed = self.for_each_bounded(decided, |decided| self.claim_for(decided, &job)).await;
         let (settled, planned): (Vec<_>, Vec<_>) =
             claimed.into_iter().partition(|decided| matches!(decided.decision, Decision::Settle(_)));
@@ -378,7 +382,7 @@ impl<R: Rule> Engine<R> {
         rows.extend(finished);
         let told = self.told(&settled, None).and(told);
         let done = self.done(job.id, mode, started, rows, bad_lines, recorded);
-        Done { approvals, told, report: done.report.with_unchanged(unchanged.into_report()), ..done }
+        Done { approvals, told, waiting_since, report: done.report.with_unchanged(unchanged.into_report()), ..done }
     }
 
     /// Lists the cards before anything is looked at: what is written in between is then seen by the claims.
@@ -700,7 +704,7 @@ impl<R: Rule> Engine<R> {
         let (plan, stored) = recorded.map(|Recorded { plan, stored }| (plan, stored)).unzip();
         let (accounts, source_identity) = (self.account_problems(), self.sessions.other_identity());
         let report = Report { plan: stored, accounts, source_identity, ..report };
-        Done { report, plan, approvals: BTreeSet::new(), told: Told::nothing(&self.records) }
+        Done { report, plan, approvals: BTreeSet::new(), waiting_since: None, told: Told::nothing(&self.records) }
     }
 
     /// What stopped all findings of an account, one line an account: in the report and in the log.

@@ -1,5 +1,6 @@
 //! The fourth station: the plan is stored, and without that nothing is written.
 
+use jiff::Timestamp;
 use remediation::{BatchId, Mode, Plan, PlannedChange, PlannedResource, RecordError, Rule, StoredPlan};
 
 use crate::Engine;
@@ -19,6 +20,14 @@ pub(crate) struct Recorded<C> {
 }
 
 impl<R: Rule> Decided<R> {
+    /// Since when its changes wait for a person: since now where these did not before. None where they do not wait.
+    pub(crate) fn waits_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let Decision::Await(_) = &self.decision else { return None };
+        let digest = self.planned().digest().ok()?;
+        let waiting = self.known.as_ref().and_then(|known| known.card.waiting.as_ref());
+        Some(waiting.filter(|waiting| waiting.digest == digest).map_or(now, |waiting| waiting.since))
+    }
+
     /// The resource's part of the plan.
     pub(crate) fn planned(&self) -> PlannedResource<R::Change> {
         let planned = |change: &R::Change| PlannedChange { summary: change.to_string(), change: change.clone() };

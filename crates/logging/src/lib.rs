@@ -1,7 +1,10 @@
-//! Structured logs: one JSON object a line, with the fields of every span around it at the top level.
+//! Structured logs: one JSON object a line, with the fields of every span around it at the top level; and metrics, which are
+//! such a line, too.
 //!
 //! Invariant: no line shows what travels on a connection, whatever `RUST_LOG` says, because the Netskope token does;
 //! and no character that a terminal would obey or hide, because somebody may read them there.
+
+mod metrics;
 
 use std::io;
 
@@ -9,6 +12,8 @@ use escape::Log;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+
+pub use metrics::{Line, Metrics, Of, Unit};
 
 /// Crates that log requests as they travel: URLs, headers, bodies.
 const WIRE: [&str; 9] = [

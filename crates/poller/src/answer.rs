@@ -63,6 +63,11 @@ impl Answer {
         *count
     }
 
+    /// How many rows came of what was asked for, of whatever region.
+    pub(crate) fn listed(&self) -> usize {
+        self.received.saturating_sub(self.skipped.foreign())
+    }
+
     pub(crate) fn new(rule: &str, run: RunId, filters: Filters) -> Self {
         Self {
             rule: rule.to_owned(),

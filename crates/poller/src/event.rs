@@ -72,6 +72,11 @@ pub enum EventError {
 }
 
 impl Event {
+    /// The rule that it names, whether there is such a rule or not.
+    pub(crate) fn rule(&self) -> &str {
+        &self.rule
+    }
+
     /// What to poll for, where these are the rules of this build.
     pub(crate) fn polled<'a>(&'a self, manifests: &'a [Manifest]) -> Result<Polled<'a>, EventError> {
         let Self { rule, controls, turns } = self;

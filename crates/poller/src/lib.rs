@@ -17,6 +17,7 @@ mod answer;
 mod batches;
 mod event;
 mod limits;
+mod metrics;
 mod organization;
 mod poll;
 mod token;
@@ -24,11 +25,13 @@ mod token;
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use logging::Metrics;
 use netskope::{Endpoint, Filters, Options};
 use remediation::{Manifest, Records, Regions, sdk_loader};
 use tokio::time::Instant;
 
 use crate::event::Event;
+use crate::metrics::Began;
 
 pub use answer::{Answer, PolledControl};
 pub use event::EventError;
@@ -101,10 +104,15 @@ pub fn run() -> Result<(), Error> {
     // One thread: the work is waiting for Netskope, and a Lambda of this size has a fraction of a processor.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let poller = &from_env().await?;
+        let (poller, metrics) = (&from_env().await?, &Metrics::from_env());
         let handler = service_fn(|event: LambdaEvent<Event>| async move {
-            let until = until(event.context.deadline());
-            poller.answer(&event.payload, until).await
+            let (until, began) = (until(event.context.deadline()), Began::now());
+            let answer = poller.answer(&event.payload, until).await;
+            let line = began.line(event.payload.rule(), &answer);
+            if let (Some(metrics), Some(line)) = (metrics, line) {
+                metrics.write(&line, ambient::now().as_millisecond());
+            }
+            answer
         });
         lambda_runtime::run(handler).await.map_err(Error::RuntimeApi)
     })

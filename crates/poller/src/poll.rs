@@ -203,7 +203,7 @@ impl Poller {
     ) -> Result<(), PollError> {
         let (mut found, lists) = (None, self.filters.each());
         for rule_name in &control.rule_names {
-            let (before, whole) = (sieve.own(), sieve.broken.len());
+            let (before, whole) = (sieve.answer.listed(), sieve.broken.len());
             for (left, filter) in (1..=lists.len()).rev().zip(&lists) {
                 let left = left.saturating_add(lists.len().saturating_mul(time.after));
                 let moment = Moment { as_of: time.as_of, until: share(time.until, left) };
@@ -221,7 +221,7 @@ impl Poller {
             if sieve.broken.len() > whole {
                 return Ok(());
             }
-            if sieve.own() > before {
+            if sieve.answer.listed() > before {
                 found = Some(rule_name.clone());
                 break;
             }
@@ -291,11 +291,6 @@ fn share(until: Instant, parts: usize) -> Instant {
 }
 
 impl Sieve<'_> {
-    /// How many rows came of what was asked for.
-    fn own(&self) -> usize {
-        self.answer.received - self.answer.skipped.foreign()
-    }
-
     /// The first of `parts` equal shares of what the poll may still read, so that an endless list leaves room for the
     /// others.
     fn share(&self, parts: usize) -> Room {

@@ -10,6 +10,7 @@ mod region;
 mod sessions;
 mod signing;
 mod target;
+mod traffic;
 
 pub use account::{AccountId, InvalidAccountId};
 pub use arn::Arn;
@@ -19,3 +20,4 @@ pub use loader::sdk_loader;
 pub use region::{Region, partition};
 pub use sessions::{Access, Sessions, SourceIdentity};
 pub use target::{SERVICE_ROLE_SUFFIX, SessionKind, Target, TargetRole, UNDO_ROLE_SUFFIX};
+pub use traffic::Traffic;

@@ -13,7 +13,7 @@ mod text;
 
 pub use aws::{
     Access, AccountId, Arn, Error, ErrorKind, InvalidAccountId, Region, Result, SERVICE_ROLE_SUFFIX, SessionKind,
-    Sessions, SourceIdentity, Target, TargetRole, UNDO_ROLE_SUFFIX, call, partition, plain, sdk_loader,
+    Sessions, SourceIdentity, Target, TargetRole, Traffic, UNDO_ROLE_SUFFIX, call, partition, plain, sdk_loader,
 };
 pub use domain::{
     Control, Docs, Ec2Name, Finding, Guard, InvalidRegions, Manifest, ManifestError, Mode, NameForm, Named,

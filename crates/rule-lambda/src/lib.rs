@@ -7,6 +7,7 @@
 mod shell;
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use logging::Metrics;
 use remediation::{ManifestError, Rule};
 
 pub use shell::{Answer, BatchAnswer, EventError, Object, Shell};
@@ -50,8 +51,14 @@ pub fn run<R: Rule>() -> Result<(), Error> {
     // One thread: the work is waiting for AWS, and a Lambda of this size has a fraction of a processor.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let shell = &Shell::<R>::from_env().await?;
-        let handler = service_fn(|event: LambdaEvent<_>| shell.handle(event));
+        let (shell, metrics) = (&Shell::<R>::from_env().await?, &Metrics::from_env());
+        let handler = service_fn(|event: LambdaEvent<_>| async move {
+            let (answer, line) = shell.measure(event).await;
+            if let Some(metrics) = metrics {
+                metrics.write(&line, ambient::now().as_millisecond());
+            }
+            answer
+        });
         lambda_runtime::run(handler).await.map_err(Error::RuntimeApi)
     })
 }

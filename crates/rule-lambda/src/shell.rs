@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
 use engine::{Bounds, Deadline, Done, Engine, WaitsNoMore};
 use lambda_runtime::{Diagnostic, LambdaEvent};
+use logging::Line;
 use percent_encoding::percent_decode_str;
 use remediation::records::{MOST_OF_BATCH, Record as _, read};
 use remediation::{
@@ -20,8 +21,10 @@ use tracing::Instrument;
 
 use crate::Error;
 use failures::failures;
+use metrics::Tally;
 
 mod failures;
+mod metrics;
 
 /// The most characters of a principal's ID that are kept: a role's ID and a session's name have less than a hundred.
 const MOST_OF_PRINCIPAL: usize = 256;
@@ -61,6 +64,7 @@ struct Invocation {
     deadline: Deadline,
     /// The same for all of them, and of no other invocation.
     request: String,
+    tally: Mutex<Tally>,
 }
 
 /// An object that an event is about.
@@ -150,8 +154,17 @@ impl<R: Rule> Shell<R> {
     /// or a report could not be stored. The other batches are done all the same; of an event with too many records, the
     /// first hundred.
     pub async fn handle(&self, event: LambdaEvent<S3Event>) -> Result<Answer, EventError> {
+        self.measure(event).await.0
+    }
+
+    /// The same, with the metrics of the invocation, also of one that has failed.
+    pub(crate) async fn measure(&self, event: LambdaEvent<S3Event>) -> (Result<Answer, EventError>, Line) {
         let left = event.context.deadline().duration_since(ambient::system_time()).unwrap_or(Duration::ZERO);
-        let invocation = Invocation { deadline: Deadline::after(left), request: event.context.request_id };
+        let invocation = Invocation {
+            deadline: Deadline::after(left),
+            request: event.context.request_id,
+            tally: Mutex::new(Tally::begin()),
+        };
         let (mut batches, mut failures) = (Vec::new(), Vec::new());
         let records = event.payload.records;
         let count = records.len();
@@ -167,7 +180,9 @@ impl<R: Rule> Shell<R> {
         for record in records.into_iter().take(MOST_OF_EVENT) {
             self.process_all(Object::of(record), &invocation, &mut batches, &mut failures).await;
         }
-        if failures.is_empty() { Ok(Answer { batches }) } else { Err(EventError { failures }) }
+        let line = invocation.tally().line(&self.manifest.id, failures.is_empty());
+        let answer = if failures.is_empty() { Ok(Answer { batches }) } else { Err(EventError { failures }) };
+        (answer, line)
     }
 
     /// Takes what an object holds to its report; and then, where it is a batch, the approvals of its resources for which a
@@ -213,10 +228,10 @@ impl<R: Rule> Shell<R> {
             } else {
                 self.remediate(key, invocation).await
             };
-            let (report, approvals, told) = match done {
-                Ok(Done { report, approvals, told, .. }) => {
+            let (report, approvals, waiting_since, told) = match done {
+                Ok(Done { report, approvals, waiting_since, told, .. }) => {
                     failures(&report).into_iter().for_each(&mut fail);
-                    (report, approvals, Some(told))
+                    (report, approvals, waiting_since, Some(told))
                 }
                 Err(Unusable { error, batch }) => {
                     fail(error.clone());
@@ -224,9 +239,10 @@ impl<R: Rule> Shell<R> {
                         Some((batch, outcome)) => Report::untouched(batch, outcome, &error),
                         None => Report::unreadable(id, error),
                     };
-                    (report, BTreeSet::new(), None)
+                    (report, BTreeSet::new(), None, None)
                 }
             };
+            invocation.tally().add(&report, waiting_since);
             let stored = self.records.store_report(&report).await;
             let stored = stored.map_err(|error| fail(format!("the report could not be stored: {error}"))).ok();
             // A card names no report that is not there.
@@ -291,6 +307,12 @@ impl<R: Rule> Shell<R> {
         // The service's own retries go on with what the try before them has claimed; a duplicate of the event does not.
         let engine = engine.in_regions(self.regions.clone()).held_by(invocation.request.clone());
         Ok(engine.under(Arc::unwrap_or_clone(policy), Some(record)))
+    }
+}
+
+impl Invocation {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

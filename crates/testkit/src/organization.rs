@@ -419,6 +419,7 @@ impl Organization {
             ("AWS_SESSION_TOKEN", credentials.session_token().unwrap_or_default()),
             ("BUCKET", &self.bucket),
             ("BUCKET_OWNER", &self.central.id),
+            ("METRICS_NAMESPACE", "autoremediate"),
             ("POLICY_DIGEST", "of-no-policy"),
             ("TARGET_ROLE_NAME", &self.target_role()),
             ("EXTERNAL_ID", EXTERNAL_ID),

@@ -11,6 +11,7 @@ use super::AccountId;
 
 pub use causes::plain;
 use causes::visible;
+pub(super) use codes::says_slower;
 use codes::{LATER, Meaning};
 
 mod causes;

@@ -19,6 +19,8 @@ use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, Runt
 use aws_smithy_types::config_bag::ConfigBag;
 use network::{CaBundle, Failure, Network, Proxies, Proxy};
 
+use super::traffic;
+
 /// Status of a proxy that wants credentials. <https://www.rfc-editor.org/rfc/rfc9110#status.407>
 const PROXY_CREDENTIALS: u16 = 407;
 
@@ -118,10 +120,14 @@ impl HttpConnector for Route {
         let (scheme, host) = (uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default().to_owned());
         let proxy = self.proxies.of_address(scheme, &host, uri.port_u16()).cloned();
         let connector = self.client(scheme, proxy.as_ref()).http_connector(&self.settings, &self.components);
+        traffic::count_request();
         let answer = connector.call(request);
         HttpConnectorFuture::new(async move {
             match answer.await {
-                Ok(answer) => refused(&answer, &host, proxy.as_ref()).map_or(Ok(answer), |error| Err(explained(error))),
+                Ok(answer) => match refused(&answer, &host, proxy.as_ref()) {
+                    Some(error) => Err(explained(error)),
+                    None => traffic::count_answer(answer).await,
+                },
                 Err(error) => Err(told(error, &host, proxy.as_ref())),
             }
         })

@@ -256,6 +256,39 @@ async fn a_batch_that_cannot_be_read_leaves_a_report_and_fails_the_event_but_not
 }
 
 #[tokio::test]
+async fn the_metrics_are_those_of_all_batches_also_where_one_has_failed() {
+    let (shell, _folder) = shell(Some(APPLY));
+    let (good, unread) = (batch(&["measured", "counted"]), batch(&["unread"]));
+    put(&shell, &good.id.findings_key(), &text(&good)).await;
+    put(&shell, &unread.id.findings_key(), "{}").await;
+    let (answer, line) = shell.measure(event(&[&good.id.findings_key(), &unread.id.findings_key()])).await;
+    assert!(answer.is_err());
+    let document = line.document("n", 0);
+    let fields = ["rule", "run", "succeeded", "outcomes", "Fixed", "Changes", "batches", "unusable_batches"];
+    let run = good.id.run.to_string();
+    let expected = json!(["open-door", run, false, {"fixed": 2}, 2, 2, 2, 1]);
+    assert_eq!(json!(fields.map(|name| &document[name])), expected);
+}
+
+#[tokio::test]
+async fn a_plan_waits_since_it_was_first_found_and_not_since_the_last_look() {
+    let (shell, folder) = shell(Some(r#"{"schema": 1, "rules": {"open-door": {"mode": "approve"}}}"#));
+    let waiting = async |batch: Batch| {
+        put(&shell, &batch.id.findings_key(), &text(&batch)).await;
+        let (answer, line) = shell.measure(event(&[&batch.id.findings_key()])).await;
+        assert_eq!(answer.unwrap().batches[0].outcomes, BTreeMap::from([(Outcome::Held, 1)]));
+        line.document("n", 0)["OldestWaiting"].as_u64().unwrap()
+    };
+    assert!(waiting(batch(&["waits"])).await < 60);
+    let waits = door(&"222222222222".parse().unwrap(), &Region::code("us-east-1"), "waits");
+    let card = folder.path().join(card_key("open-door", &waits));
+    let mut kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&card).unwrap()).unwrap();
+    kept["waiting"]["since"] = json!(Timestamp::now() - SignedDuration::from_hours(70));
+    std::fs::write(&card, kept.to_string()).unwrap();
+    assert_eq!(waiting(batch(&["waits"])).await / 3600, 70);
+}
+
+#[tokio::test]
 async fn an_event_with_too_many_records_fails_and_says_how_many_were_left() {
     let (shell, _folder) = shell(Some(APPLY));
     let batches = [batch(&["the hundredth"]), batch(&["the next"])];

@@ -86,6 +86,7 @@ async fn start(binary: &Path) -> Result<(Duration, u64)> {
         ("AWS_REGION", REGION),
         ("BUCKET", "bucket"),
         ("BUCKET_OWNER", "111111111111"),
+        ("METRICS_NAMESPACE", "autoremediate"),
         ("POLICY_DIGEST", "digest"),
         ("TARGET_ROLE_NAME", "role"),
         ("EXTERNAL_ID", "external-id"),

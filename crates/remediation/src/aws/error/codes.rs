@@ -99,6 +99,11 @@ const OF_CLOCK: [&str; 2] = ["Signature expired", "Signature not yet current"];
 const OF_ANOTHER_REGION: &[&str] =
     &["PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"];
 
+/// Whether a word of an answer that is an error is a code for "slower": in XML, in JSON, or in a header.
+pub(in crate::aws) fn says_slower(answer: &str) -> bool {
+    answer.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| THROTTLED.contains(&word))
+}
+
 /// Whether a bucket was asked in a region that is not its own.
 pub(super) fn is_of_another_region(code: Option<&str>) -> bool {
     code.is_some_and(|code| OF_ANOTHER_REGION.contains(&code))
