@@ -53,6 +53,10 @@ module "central" {
   findings_retention_days     = var.findings_retention_days
   record_retention_days       = var.record_retention_days
   alarm_actions               = var.alarm_actions
+  alarm_period                = var.alarm_period
+  alarm_waiting_hours         = var.alarm_waiting_hours
+  disabled_alarms             = var.disabled_alarms
+  dashboard                   = var.dashboard
   approver_role_arns          = var.approver_role_arns
   operator_role_arns          = var.operator_role_arns
   pauser_role_arns            = var.pauser_role_arns

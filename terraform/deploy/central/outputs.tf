@@ -92,3 +92,13 @@ output "policy_alarm_name" {
   description = "Name of the alarm on policies that Terraform has not written."
   value       = module.central.policy_alarm_name
 }
+
+output "alarm_names" {
+  description = "Names of the alarms over the deployment's metrics, by what they are about."
+  value       = module.central.alarm_names
+}
+
+output "dashboard_name" {
+  description = "Name of the dashboard; null where there is none."
+  value       = module.central.dashboard_name
+}

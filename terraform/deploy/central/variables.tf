@@ -166,13 +166,6 @@ variable "record_retention_days" {
   nullable    = false
 }
 
-variable "alarm_actions" {
-  type        = set(string)
-  description = "ARNs that the failure alarm notifies, such as that of an SNS topic."
-  default     = []
-  nullable    = false
-}
-
 variable "force_destroy" {
   type        = bool
   description = "Whether `terraform destroy` deletes the secret at once, and the bucket with all its records. For demonstrations."

@@ -222,6 +222,7 @@ resource "aws_lambda_function" "function" {
       BUCKET_OWNER                 = local.account
       REGIONS                      = join(",", local.regions)
       HOME_REGION                  = var.home_region
+      METRICS_NAMESPACE            = var.name_prefix
       RUST_LOG                     = "info"
       AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
     }, local.object_lock, local.network_environment)

@@ -56,6 +56,9 @@ resource "aws_sqs_queue_policy" "queue" {
   })
 }
 
+# SQS sends no metrics of a queue that nobody has used for six hours, though there are messages in it: an alarm that is on
+# stays on, until somebody has emptied the queue.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
 resource "aws_cloudwatch_metric_alarm" "queue" {
   for_each = local.queues
 
@@ -69,7 +72,7 @@ resource "aws_cloudwatch_metric_alarm" "queue" {
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  treat_missing_data  = "notBreaching"
+  treat_missing_data  = "ignore"
   alarm_actions       = sort(var.alarm_actions)
   tags                = var.tags
 }

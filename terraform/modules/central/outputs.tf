@@ -92,3 +92,16 @@ output "policy_alarm_name" {
   description = "Name of the alarm on policies that Terraform has not written."
   value       = aws_cloudwatch_metric_alarm.unexpected_policy.alarm_name
 }
+
+output "alarm_names" {
+  description = "Names of the alarms over the deployment's metrics, by what they are about."
+  value = merge(
+    { for key, alarm in aws_cloudwatch_metric_alarm.deployment : key => alarm.alarm_name },
+    { for alarm in aws_cloudwatch_metric_alarm.throttled : "throttled" => alarm.alarm_name },
+  )
+}
+
+output "dashboard_name" {
+  description = "Name of the dashboard; null where there is none."
+  value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
+}

@@ -299,18 +299,6 @@ variable "record_retention_days" {
   }
 }
 
-variable "alarm_actions" {
-  type        = set(string)
-  description = "ARNs that the failure alarm notifies, such as that of an SNS topic."
-  default     = []
-  nullable    = false
-
-  validation {
-    condition     = alltrue([for arn in var.alarm_actions : can(regex("^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]{0,12}:.+$", arn))])
-    error_message = "An alarm action must be an ARN."
-  }
-}
-
 variable "force_destroy" {
   type        = bool
   description = "Whether `terraform destroy` deletes the secret at once, and the bucket with all its records. For demonstrations."

@@ -84,6 +84,7 @@ run "by_default" {
       POLL_LIMITS                  = jsonencode({ rows = 200000, bytes = 1073741824, batches = 1000, batch_size = 200 })
       REGIONS                      = "eu-west-1"
       HOME_REGION                  = "us-east-1"
+      METRICS_NAMESPACE            = "autoremediate"
       RUST_LOG                     = "info"
       AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
     })
@@ -100,6 +101,7 @@ run "by_default" {
         EXTERNAL_ID                  = "the-external-id"
         HOME_REGION                  = "us-east-1"
         REGIONS                      = "eu-west-1"
+        METRICS_NAMESPACE            = "autoremediate"
         RUST_LOG                     = "info"
         AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
       })

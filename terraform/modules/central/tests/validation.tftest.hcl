@@ -66,6 +66,9 @@ run "refused_1" {
     findings_retention_days     = 0                                                # zero
     record_retention_days       = 0                                                # zero
     alarm_actions               = ["on-call"]                                      # a name
+    alarm_period                = 90                                               # no minutes
+    alarm_waiting_hours         = 0                                                # zero
+    disabled_alarms             = ["failures"]                                     # another alarm
     tags                        = { "" = "x" }                                     # no key
     policy                      = { mode = "dry-run" }                             # an unknown mode
     poll_limits                 = { rows = 0 }                                     # zero
@@ -92,6 +95,9 @@ run "refused_1" {
     var.findings_retention_days,
     var.record_retention_days,
     var.alarm_actions,
+    var.alarm_period,
+    var.alarm_waiting_hours,
+    var.disabled_alarms,
     var.tags,
     var.poll_limits,
   ]
@@ -119,6 +125,8 @@ run "refused_2" {
     tags                        = { "AWS:owner" = "x" }                           # a reserved key
     policy                      = { rules = { first-rule = { mode = "Apply" } } } # a capital
     poll_limits                 = { rows = 1000001 }                              # more than are counted
+    alarm_period = 100800 # a day and a bit
+    alarm_waiting_hours = 8761 # more than a year
   }
 
   expect_failures = [
@@ -140,6 +148,8 @@ run "refused_2" {
     var.record_retention_days,
     var.tags,
     var.poll_limits,
+    var.alarm_period,
+    var.alarm_waiting_hours,
   ]
 }
 
@@ -465,6 +475,9 @@ run "accepted" {
     findings_retention_days     = 1
     record_retention_days       = 3650
     alarm_actions               = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
+    alarm_period                = 604800
+    alarm_waiting_hours         = 8760
+    disabled_alarms             = ["no-whole-poll", "throttled"]
     tags                        = { "Zweck:ü" = "a b_.:/=+-@" }
     force_destroy               = true
   }
