@@ -2,6 +2,7 @@
 //! of two regions and one of its own alone.
 //! One deployment serves every check, because applying it takes most of the time.
 
+mod metrics;
 mod policy;
 
 use std::collections::BTreeSet;
@@ -35,7 +36,8 @@ struct Pipeline {
     violations: Vec<Violation>,
     deployment: Deployment,
     done: Vec<Done>,
-    _netskope: FakeNetskope,
+    netskope: FakeNetskope,
+    rows: Vec<Value>,
 }
 
 #[tokio::test]
@@ -48,11 +50,12 @@ async fn everything_from_the_schedule_to_the_proof() {
     pipeline.logs_one_json_object_a_line_with_run_rule_account_and_resource().await;
     pipeline.keeps_fixing_undoing_and_looking_apart().await;
     pipeline.asks_for_the_shortest_sessions().await;
+    pipeline.writes_one_valid_line_of_metrics_for_each_invocation().await;
     pipeline.has_no_alarm().await;
+    pipeline.raises_each_alarm_when_its_cause_is_made().await;
     let deployed = pipeline.policy().await;
     pipeline.fails_without_any_single_permission_of_the_manifest().await;
     pipeline.raises_an_alarm_where_the_policy_is_another().await;
-    pipeline.reports_a_batch_that_cannot_be_read_and_fails_the_invocation().await;
     pipeline.keeps_to_its_policy().await;
     pipeline.put(POLICY_KEY, deployed).await;
     pipeline.refuses_a_region_that_another_deployment_looks_after().await;
@@ -80,7 +83,8 @@ impl Pipeline {
         }
         rows.extend(violations.iter().map(|violation| violation.row().unwrap()));
         // Netskope lists a violation once for each profile and policy.
-        netskope.set_rows([rows.clone(), rows].concat());
+        let rows = [rows.clone(), rows].concat();
+        netskope.set_rows(rows.clone());
         let settings = Settings {
             central: fresh_account(),
             regions: deployments.into(),
@@ -89,9 +93,11 @@ impl Pipeline {
             netskope: netskope.url(),
             token: TOKEN.into(),
         };
-        let deployment = Deployment::apply(emulator, settings).await.unwrap();
+        // What the alarms look back for, and how long a plan may wait: a second.
+        let alarms = [("alarm_period", "60"), ("alarm_waiting_hours", "0.0003")];
+        let deployment = Deployment::apply_with(emulator, settings, &alarms).await.unwrap();
         let done = deployment.done(PATIENCE).await.unwrap();
-        Self { manifest, targets, violations, deployment, done, _netskope: netskope }
+        Self { manifest, targets, violations, deployment, done, netskope, rows }
     }
 
     /// Every policy that was stored so far, those of roles, buckets and queues and of the sessions that were taken.

@@ -34,6 +34,8 @@ pub struct Quirks {
     pub unfiltered: bool,
     /// Every page is the first one.
     pub ignores_skip: bool,
+    /// Every answer is an error, by a body with the status 200.
+    pub fails: bool,
 }
 
 impl FakeNetskope {
@@ -114,7 +116,10 @@ impl Respond for Serve {
         let Some(limit) = number("limit").filter(|limit| (1..10_000).contains(limit)) else {
             return error(200, "Invalid Parameter", "limit is required, a positive integer below 10000");
         };
-        let Quirks { page_size, unfiltered, ignores_skip } = list.quirks;
+        let Quirks { page_size, unfiltered, ignores_skip, fails } = list.quirks;
+        if fails {
+            return error(200, "Internal Error", "an error of the tenant");
+        }
         // A row that was never muted has no word of it.
         let filters = [("rule_name", ""), ("status", ""), ("muted", "No"), ("cloud_provider", "")];
         // Letter by letter, because nothing says that the API is any kinder.
