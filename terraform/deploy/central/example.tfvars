@@ -44,6 +44,7 @@ policy = {
 
 # rules    = ["s3-public-bucket"] # all by default
 # schedule = "rate(1 hour)"       # each rule every 30 minutes, one after the other, by default
+# alarm_period = 7200             # then twice as long as that
 
 # Who may write to the bucket, beside the Lambdas: roles with their paths
 approver_role_arns      = ["arn:aws:iam::111111111111:role/security-lead"]

@@ -217,6 +217,10 @@ run "every_choice" {
     findings_retention_days     = 3
     record_retention_days       = 730
     alarm_actions               = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
+    alarm_period                = 172800
+    alarm_waiting_hours         = 24
+    disabled_alarms             = ["breaker", "throttled"]
+    dashboard                   = false
     organization                = { refresh_hours = 12 }
     organization_check          = false
     force_destroy               = true
@@ -231,6 +235,11 @@ run "every_choice" {
   assert {
     condition     = output.rule_function_names == { first-rule = "acme-first-rule", second-rule = "acme-second-rule" } && output.target_role_names == output.rule_function_names
     error_message = "The rules' functions are ${jsonencode(output.rule_function_names)}."
+  }
+
+  assert {
+    condition     = output.alarm_names == { for key in ["no-whole-poll", "nothing-listed", "failed-findings", "waiting"] : key => "acme-${key}" } && output.dashboard_name == null
+    error_message = "The alarms are ${jsonencode(output.alarm_names)}, the dashboard ${jsonencode(output.dashboard_name)}."
   }
 
   assert {
