@@ -9,6 +9,7 @@ mod arguments;
 mod completions;
 mod doctor;
 mod help;
+mod notify;
 mod pause;
 mod pauses;
 mod plan;
@@ -60,6 +61,9 @@ pub(crate) enum Command {
     /// End pauses, and show what is still paused.
     #[command(after_help = resume::help())]
     Resume(resume::ResumeArgs),
+    /// Send a message of each kind, marked as a test; or print the JSON Schema of messages.
+    #[command(after_help = notify::help())]
+    Notify(notify::NotifyArgs),
     /// Show the policy in effect, check one, or print the JSON Schema of policies.
     #[command(subcommand, after_help = policy::help())]
     Policy(policy::PolicyCommand),
@@ -83,6 +87,7 @@ impl Command {
             Self::Approve(args) => args.output.format,
             Self::Pause(args) => args.output.format,
             Self::Resume(args) => args.output.format,
+            Self::Notify(args) => args.output.format,
             Self::Policy(command) => command.format(),
             Self::Rules(args) => args.output.format,
             Self::Doctor(args) => args.output.format,
@@ -109,6 +114,7 @@ pub(crate) fn run(command: Command, page: &mut Page<'_>) -> Result<Exit, Error> 
         Command::Approve(args) => runtime.block_on(approve::approve(&args, &bar, page)),
         Command::Pause(args) => runtime.block_on(pause::pause(&args, page)),
         Command::Resume(args) => runtime.block_on(resume::resume(&args, page)),
+        Command::Notify(args) => runtime.block_on(notify::notify(&args, page)),
         Command::Policy(command) => runtime.block_on(policy::policy(&command, page)),
         Command::Rules(args) => rules::rules(&args, page),
         Command::Doctor(args) => runtime.block_on(doctor::doctor(&args, &bar, page)),

@@ -109,6 +109,11 @@ pub(crate) enum Error {
          autoremediate-pauser-<region>; what cannot be read there is replaced by `autoremediate resume --all`"
     )]
     Pauses { place: String, source: Box<RecordError> },
+    #[error(
+        "no message was sent: {0}. It needs events:PutEvents on the event bus, which the policies \
+         autoremediate-operator-<region> and autoremediate-pauser-<region> of terraform/deploy/central allow"
+    )]
+    Messages(#[from] messages::BusError),
     #[error("no pause is {asked}, so nothing was ended; in force are: {in_force}")]
     NoSuchPause { asked: String, in_force: String },
     #[error("a reason has at least one letter, and at most {most} characters")]

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use remediation::domain::{FOUGHT_OVER, NEEDS_APPROVAL};
 use remediation::policy::{About as Covers, Closed, Names};
 use remediation::records::{Ended, FoughtOver, Grace, HeldBack, Rejected, WaitsFor, Write};
 use remediation::{
@@ -91,7 +92,7 @@ impl<C> Decision<C> {
             Self::Settle(verdict) | Self::Leave(verdict) => verdict.clone(),
             Self::Show | Self::Write(..) => Verdict { outcome: Outcome::Planned, detail: None },
             Self::Await(Awaits { reasons, .. }) => {
-                Verdict::new(Outcome::Held, format!("needs an approval: {}", reasons.join("; ")))
+                Verdict::new(Outcome::Held, format!("{NEEDS_APPROVAL}{}", reasons.join("; ")))
             }
         }
     }
@@ -389,5 +390,6 @@ fn told_of(rejected: &Rejected) -> String {
 
 fn told(fought_over: &FoughtOver) -> String {
     let FoughtOver { reports, .. } = fought_over;
-    format!("fought over: it was fixed {} times and violates again; the reports: {}", reports.len(), reports.join(", "))
+    let (times, reports) = (reports.len(), reports.join(", "));
+    format!("{FOUGHT_OVER}it was fixed {times} times and violates again; the reports: {reports}")
 }

@@ -16,7 +16,7 @@ pub use manifest::{
 };
 pub use mode::Mode;
 pub use names::{Ec2Name, NameForm, Named};
-pub use outcome::Outcome;
+pub use outcome::{FOUGHT_OVER, NEEDS_APPROVAL, Outcome};
 pub use regions::{InvalidRegions, Regions};
 pub use resource::{Resource, Seen};
 pub use rule::{Guard, Proposal, Rule, Side, Sighting, Tags};

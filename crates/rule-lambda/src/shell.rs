@@ -10,6 +10,7 @@ use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
 use engine::{Bounds, Deadline, Done, Engine, WaitsNoMore};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use logging::Line;
+use messages::Bus;
 use percent_encoding::percent_decode_str;
 use remediation::records::{MOST_OF_BATCH, Record as _, read};
 use remediation::{
@@ -25,6 +26,12 @@ use metrics::Tally;
 
 mod failures;
 mod metrics;
+use told::tell;
+
+pub use told::Told;
+
+mod failures;
+mod told;
 
 /// The most characters of a principal's ID that are kept: a role's ID and a session's name have less than a hundred.
 const MOST_OF_PRINCIPAL: usize = 256;
@@ -55,6 +62,8 @@ pub struct Shell<R> {
     regions: Regions,
     /// The digest of the policy that Terraform has written.
     policy_digest: String,
+    /// Where what a report says is told; none where nobody is told.
+    bus: Option<Bus>,
     rule: PhantomData<R>,
 }
 
@@ -92,6 +101,8 @@ pub struct BatchAnswer {
     pub report: Option<String>,
     /// How many findings had each outcome.
     pub outcomes: BTreeMap<Outcome, usize>,
+    /// How many messages about it were sent, and how many could not be.
+    pub messages: Told,
 }
 
 /// The batches of an event that somebody has to look at; their reports, where they could be stored, say more.
@@ -111,8 +122,8 @@ impl From<EventError> for Diagnostic {
 impl<R: Rule> Shell<R> {
     /// The shell as the environment describes it: `BUCKET`, `BUCKET_OWNER` (the account that has it), `POLICY_DIGEST` (the
     /// SHA-256 digest of the policy that Terraform has written), `TARGET_ROLE_NAME`, `EXTERNAL_ID`, `REGIONS` (the codes
-    /// of the regions whose resources it changes, with commas between them), `HOME_REGION`, and `OBJECT_LOCK`, where
-    /// records have a retention.
+    /// of the regions whose resources it changes, with commas between them), `HOME_REGION`, `OBJECT_LOCK`, where
+    /// records have a retention, and `EVENT_BUS`, the name of the event bus that is told, if there is one.
     ///
     /// # Errors
     ///
@@ -126,11 +137,12 @@ impl<R: Rule> Shell<R> {
         let retention = std::env::var("OBJECT_LOCK").ok().map(|text| text.parse()).transpose()?;
         let base = sdk_loader(None).await?.load().await;
         let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention };
-        Self::new(base, records, role, regions, policy_digest)
+        let bus = std::env::var("EVENT_BUS").ok().map(|name| Bus::new(&base, name));
+        Ok(Self { bus, ..Self::new(base, records, role, regions, policy_digest)? })
     }
 
     /// A shell of these parts, as [`Shell::from_env`] makes it of the environment: the calls go by `base`, and `regions` are
-    /// those whose resources it changes.
+    /// those whose resources it changes. It tells nobody.
     ///
     /// # Errors
     ///
@@ -143,7 +155,7 @@ impl<R: Rule> Shell<R> {
         policy_digest: String,
     ) -> Result<Self, Error> {
         let manifest = Manifest::from_json(R::MANIFEST)?;
-        Ok(Self { base, manifest, records, role, regions, policy_digest, rule: PhantomData })
+        Ok(Self { base, manifest, records, role, regions, policy_digest, bus: None, rule: PhantomData })
     }
 
     /// Takes every batch of the event to its report.
@@ -250,7 +262,8 @@ impl<R: Rule> Shell<R> {
                 told.remember(key).await;
             }
             tracing::info!(report = stored, outcomes = ?report.counts, "batch done");
-            (BatchAnswer { key: key.clone(), report: stored, outcomes: report.counts }, approvals)
+            let messages = tell(self.bus.as_ref(), &self.records, &report, stored.as_deref()).await;
+            (BatchAnswer { key: key.clone(), report: stored, outcomes: report.counts, messages }, approvals)
         }
         .instrument(span)
         .await

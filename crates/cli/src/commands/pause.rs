@@ -7,6 +7,7 @@ use remediation::records::change_pauses;
 
 use crate::commands::arguments::{OutputArgs, reason};
 use crate::commands::help::{self, SIMPLE_EXIT_CODES};
+use crate::commands::notify::{EventBusArgs, bucket_of};
 use crate::commands::pauses::{BucketArgs, Paused, StopsArgs, with_place};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -24,6 +25,8 @@ pub(crate) struct PauseArgs {
     /// Default: when somebody resumes it.
     #[arg(long, value_name = "TIME", value_parser = until)]
     until: Option<Timestamp>,
+    #[command(flatten)]
+    event_bus: EventBusArgs,
     #[command(flatten)]
     bucket: BucketArgs,
     #[command(flatten)]
@@ -46,7 +49,7 @@ pub(crate) fn help() -> String {
     )
 }
 
-/// Adds a pause, and shows what is paused now.
+/// Adds a pause, and shows what is paused now. One of everything is told to whoever listens to the event bus.
 pub(crate) async fn pause(args: &PauseArgs, page: &mut Page<'_>) -> Result<Exit, Error> {
     let stops = args.stops.stops()?;
     let connection = args.bucket.open().await?;
@@ -60,12 +63,15 @@ pub(crate) async fn pause(args: &PauseArgs, page: &mut Page<'_>) -> Result<Exit,
             at: ambient::now(),
             until: args.until,
         };
-        let id = pause.id.clone();
-        pauses.add(pause)?;
-        Ok::<_, Error>(id)
+        pauses.add(pause.clone())?;
+        Ok::<_, Error>(pause)
     });
-    let (id, pauses) = added.await.map_err(|error| with_place(error, &connection))?;
-    let bucket = connection.locate("");
+    let (pause, pauses) = added.await.map_err(|error| with_place(error, &connection))?;
+    // Told here and not by the Lambdas: a pause is stored once, and met by every batch after that.
+    if let Some(message) = messages::of_pause(&pause, bucket_of(&connection)) {
+        args.event_bus.tell(&connection, message).await;
+    }
+    let (bucket, id) = (connection.locate(""), &pause.id);
     let done = format!("Paused: {stops}. To end it: autoremediate resume --records {bucket} {id}");
     Paused::of(&connection, &pauses).print(&done, args.output.format, page)?;
     Ok(Exit::NothingLeft)

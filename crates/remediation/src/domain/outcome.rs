@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::ErrorKind;
 
+/// How the detail of a held finding begins whose changes wait for a person's approval; why is after it.
+pub const NEEDS_APPROVAL: &str = "needs an approval: ";
+/// How it says among the reasons that the resource is fought over.
+pub const FOUGHT_OVER: &str = "fought over: ";
+
 /// What became of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -138,6 +138,7 @@ fn shell(policy: Option<&str>) -> (Shell<OpenDoor>, TempDir) {
         role: TargetRole { name: "role".into(), external_id: None },
         regions: Regions::only("us-east-1"),
         policy_digest: "of-no-policy".into(),
+        bus: None,
         rule: PhantomData,
     };
     (shell, folder)
