@@ -143,6 +143,11 @@ def _sqs(call: Call) -> str | None:
     return call.arn("sqs", name, account=call.first("QueueOwnerAWSAccountId")) if name else None
 
 
+def _buses(call: Call) -> list[str | None]:
+    names = {entry.get("EventBusName") or "default" for entry in call.parameters.get("Entries") or []}
+    return [name if name.startswith("arn:") else call.arn("events", f"event-bus/{name}") for name in sorted(names)]
+
+
 def _kms(call: Call) -> str | None:
     return key_arn(call, call.first("KeyId"))
 
@@ -284,6 +289,7 @@ _SEVERAL: dict[str, Callable[[Call], list[str | None]]] = {
     "ec2:CreateFlowLogs": _created_flow_logs,
     "ec2:DeleteFlowLogs": _deleted_flow_logs,
     "ec2:ModifySecurityGroupRules": _modified_rules,
+    "events:PutEvents": _buses,
     "ssm:StartAutomationExecution": _started_automation,
     **{f"rds:{operation}": _rds_list for operation in RDS_LISTS},
 }

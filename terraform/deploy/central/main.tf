@@ -57,6 +57,9 @@ module "central" {
   alarm_waiting_hours         = var.alarm_waiting_hours
   disabled_alarms             = var.disabled_alarms
   dashboard                   = var.dashboard
+  event_bus_name              = var.event_bus_name
+  chat_messages               = var.chat_messages
+  email_messages              = var.email_messages
   approver_role_arns          = var.approver_role_arns
   operator_role_arns          = var.operator_role_arns
   pauser_role_arns            = var.pauser_role_arns

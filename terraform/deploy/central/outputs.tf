@@ -102,3 +102,18 @@ output "dashboard_name" {
   description = "Name of the dashboard; null where there is none."
   value       = module.central.dashboard_name
 }
+
+output "event_bus_name" {
+  description = "Name of the event bus that messages are sent to; null where nobody is told."
+  value       = module.central.event_bus_name
+}
+
+output "chat_topic_arn" {
+  description = "ARN of the topic with messages for a chat; null where there is none."
+  value       = module.central.chat_topic_arn
+}
+
+output "email_topic_arn" {
+  description = "ARN of the topic with messages for e-mail; null where there is none."
+  value       = module.central.email_topic_arn
+}

@@ -56,12 +56,15 @@ locals {
       for id, rule in var.rules : id => {
         description = "autoremediate: ${rule.title}"
         concurrency = var.reserved_concurrency
-        environment = {
-          TARGET_ROLE_NAME = "${var.name_prefix}-${id}"
-          EXTERNAL_ID      = var.external_id
-          POLICY_DIGEST    = local.policy_digest
-        }
-        statements = [
+        environment = merge(
+          {
+            TARGET_ROLE_NAME = "${var.name_prefix}-${id}"
+            EXTERNAL_ID      = var.external_id
+            POLICY_DIGEST    = local.policy_digest
+          },
+          { for name in var.event_bus_name[*] : "EVENT_BUS" => name },
+        )
+        statements = concat([
           # With s3:ListBucket, see list_bucket in main.folders.tf: one statement leaves the scope's accounts more room
           {
             Sid    = "Read"
@@ -87,7 +90,7 @@ locals {
             # Each operator with its keys; what there is of the scope must all hold
             Condition = { for operator, keys in local.scope_conditions : operator => keys if length(keys) > 0 }
           },
-        ]
+        ], local.message_statements)
       }
     },
   )
@@ -100,7 +103,7 @@ locals {
   # Only in these Allow statements: Lambda itself, which sends to the failure queue, and the services that call KMS for a
   # function, carry no such key, and neither do trust policies or bucket policies know it.
   # https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
-  own_function_services = ["s3", "secretsmanager", "sts"]
+  own_function_services = ["events", "s3", "secretsmanager", "sts"]
   own_functions = {
     for key, name in local.function_names : key => {
       ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${name}" }

@@ -1,5 +1,5 @@
-# The customer's key, if there is one: for the secret, the bucket, the logs and the failure queue. Whoever writes to the
-# bucket or the queue needs it as well. CloudWatch Logs uses it by the key's own policy.
+# The customer's key, if there is one: for the secret, the bucket, the logs, the queues and the topics. Whoever writes to
+# the bucket or the failure queue needs it as well. CloudWatch Logs and EventBridge use it by the key's own policy.
 
 locals {
   # By the services through which it is used. Their names differ in other partitions by what comes last.

@@ -91,6 +91,9 @@ resource "aws_iam_policy" "person" {
         Action   = ["iam:GetRole"]
         Resource = [for name in names : "arn:${local.partition}:iam::${local.account}:role/${name}_*"]
       } if length(names) > 0
+      ], [
+      # A pause of everything is told by whoever pauses; and messages are tested
+      for statement in local.message_statements : statement if contains(["operator", "pauser"], each.key)
     ])
   })
 }

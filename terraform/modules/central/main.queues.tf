@@ -1,7 +1,7 @@
 # Queues that only people read. Each has an alarm that is on while there is a message in it.
 #
 # Failed invocations end up in the first: those of every Lambda, and polls that the scheduler could not start. The next poll
-# is the retry. What comes into the second, main.overrides.tf tells.
+# is the retry. So do messages that EventBridge could not pass on (main.messages.tf). What comes into the second, main.overrides.tf tells.
 
 locals {
   queue_names = { for key in ["failure", "override"] : key => "${var.name_prefix}-${key}s" }
@@ -11,7 +11,7 @@ locals {
     failure = {
       alarm      = "an invocation failed. Its event and its error are in the queue ${local.queue_names.failure}; the next poll tries again."
       period     = 300
-      statements = []
+      statements = local.message_failures
     }
     override = {
       alarm  = "an operator wrote in spite of the policy. The message in the queue ${local.queue_names.override} names the record in the bucket, which says who and why; delete the message when that is settled."

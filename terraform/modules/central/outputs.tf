@@ -105,3 +105,18 @@ output "dashboard_name" {
   description = "Name of the dashboard; null where there is none."
   value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
 }
+
+output "event_bus_name" {
+  description = "Name of the event bus that messages are sent to; null where nobody is told."
+  value       = var.event_bus_name
+}
+
+output "chat_topic_arn" {
+  description = "ARN of the topic with messages for a chat; null where there is none."
+  value       = one([for key, topic in aws_sns_topic.messages : topic.arn if key == "chat"])
+}
+
+output "email_topic_arn" {
+  description = "ARN of the topic with messages for e-mail; null where there is none."
+  value       = one([for key, topic in aws_sns_topic.messages : topic.arn if key == "email"])
+}

@@ -199,7 +199,7 @@ variable "permissions_boundary" {
 
 variable "kms_key_arn" {
   type        = string
-  description = "ARN of the KMS key that encrypts the secret, the bucket, the logs and the queues; of your topics in alarm_actions, only you can. Its key policy must let the account's IAM policies decide, and let logs.<region>.amazonaws.com and events.amazonaws.com encrypt with it. Access logs are encrypted by S3's own keys, because S3 delivers them to no others. Null means the keys of AWS."
+  description = "ARN of the KMS key that encrypts the secret, the bucket, the logs, the queues and the topics of messages; of your topics in alarm_actions, only you can. Its key policy must let the account's IAM policies decide, and let logs.<region>.amazonaws.com and events.amazonaws.com encrypt with it. Access logs are encrypted by S3's own keys, because S3 delivers them to no others. Null means the keys of AWS."
   default     = null
 
   validation {

@@ -42,3 +42,19 @@ mock_resource "aws_secretsmanager_secret" {
     id  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
   }
 }
+
+mock_resource "aws_sns_topic" {
+  defaults = { arn = "arn:aws:sns:eu-west-1:111111111111:mock" }
+}
+
+mock_resource "aws_cloudwatch_event_rule" {
+  defaults = { arn = "arn:aws:events:eu-west-1:111111111111:rule/mock" }
+}
+
+mock_resource "aws_cloudwatch_event_connection" {
+  defaults = { arn = "arn:aws:events:eu-west-1:111111111111:connection/mock/0" }
+}
+
+mock_resource "aws_cloudwatch_event_api_destination" {
+  defaults = { arn = "arn:aws:events:eu-west-1:111111111111:api-destination/mock/0" }
+}

@@ -97,6 +97,7 @@ run "by_default" {
         BUCKET                       = "autoremediate-111111111111-eu-west-1"
         BUCKET_OWNER                 = "111111111111"
         POLICY_DIGEST                = sha256(aws_s3_object.policy.content)
+        EVENT_BUS                    = "default"
         TARGET_ROLE_NAME             = "autoremediate-${id}"
         EXTERNAL_ID                  = "the-external-id"
         HOME_REGION                  = "us-east-1"
