@@ -131,10 +131,12 @@ format: (_needs "format")
     rustfmt --edition 2024 crates/testkit/src/subjects/*.rs fuzz/src/*.rs docs/own-rule/*/src/*.rs
     "$TERRAFORM" fmt -recursive terraform
 
-# Write what follows from the code: the lock file, the tables of the READMEs and the policy's JSON Schema
+# Write what follows from the code: the lock file, the tables of the READMEs and the JSON Schemas of policies and messages
 generate: _lock build-binaries
     "$CARGO_TARGET_DIR/debug/autoremediate" policy schema > policy.schema.json.new
     mv policy.schema.json.new terraform/modules/catalog/policy.schema.json
+    "$CARGO_TARGET_DIR/debug/autoremediate" notify --schema > messages.schema.json.new
+    mv messages.schema.json.new terraform/modules/central/messages.schema.json
     "$CARGO_TARGET_DIR/debug/generate"
 
 # Release packages of the Lambdas in dist/ (--target for another architecture)

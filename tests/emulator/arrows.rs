@@ -6,7 +6,7 @@ use std::{fs, iter};
 use testkit::paths;
 
 /// Our crates, each with those of ours that it may depend on. Each line may name only crates above it.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 21] = [
     ("ambient", &[]),
     ("escape", &[]),
     ("network", &["escape"]),
@@ -16,15 +16,27 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("package", &[]),
     ("ec2", &["remediation"]),
     ("engine", &["ambient", "escape", "remediation"]),
+    ("messages", &["ambient", "escape", "remediation"]),
     ("runbook", &["remediation"]),
     ("rule-testing", &["remediation"]),
-    ("rule-lambda", &["ambient", "engine", "escape", "logging", "network", "remediation"]),
+    ("rule-lambda", &["ambient", "engine", "escape", "logging", "messages", "network", "remediation"]),
     (RULE, &["ambient", "ec2", "remediation", "rule-lambda", "runbook"]),
     ("rules", &["remediation", RULE]),
     ("poller", &["ambient", "escape", "logging", "netskope", "network", "remediation"]),
     (
         "autoremediate",
-        &["ambient", "engine", "escape", "logging", "netskope", "network", "poller", "remediation", "rules"],
+        &[
+            "ambient",
+            "engine",
+            "escape",
+            "logging",
+            "messages",
+            "netskope",
+            "network",
+            "poller",
+            "remediation",
+            "rules",
+        ],
     ),
     ("fuzzing", &["escape", "netskope", "remediation", "rule-lambda"]),
     ("sim", &["ambient", "engine", "netskope", "poller", "remediation", "rule-lambda", "runbook"]),

@@ -2,6 +2,7 @@
 //! of two regions and one of its own alone.
 //! One deployment serves every check, because applying it takes most of the time.
 
+mod messages;
 mod metrics;
 mod policy;
 
@@ -94,8 +95,13 @@ impl Pipeline {
             token: TOKEN.into(),
         };
         // What the alarms look back for, and how long a plan may wait: a second.
-        let alarms = [("alarm_period", "60"), ("alarm_waiting_hours", "0.0003")];
-        let deployment = Deployment::apply_with(emulator, settings, &alarms).await.unwrap();
+        let options = [
+            ("alarm_period", "60"),
+            ("alarm_waiting_hours", "0.0003"),
+            ("chat_messages", "{}"),
+            ("email_messages", "{}"),
+        ];
+        let deployment = Deployment::apply_with(emulator, settings, &options).await.unwrap();
         let done = deployment.done(PATIENCE).await.unwrap();
         Self { manifest, targets, violations, deployment, done, netskope, rows }
     }

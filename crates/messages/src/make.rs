@@ -76,7 +76,8 @@ impl About<'_> {
         let arns: Vec<_> = arns.take(MOST_ARNS).cloned().collect();
         let place = |key: &str| plain(&format!("s3://{bucket}/{key}"), MOST_OF_NAME);
         let (of_report, of_plan) = (place(self.key), report.plan.as_ref().map(|plan| place(&plan.key)));
-        let context = [("bucket", Some(bucket.to_owned())), ("report", Some(of_report.clone())), ("plan", of_plan.clone())];
+        let context =
+            [("bucket", Some(bucket.to_owned())), ("report", Some(of_report.clone())), ("plan", of_plan.clone())];
         let context = context.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         let rule = plain(&report.id.rule, MOST_OF_NAME);
         let thread = format!("{rule}-{}", report.id.run);
@@ -117,10 +118,8 @@ impl About<'_> {
         for row in &self.rows {
             *counts.entry(&row.finding.account).or_default() += 1;
         }
-        let mut accounts: Vec<_> = counts
-            .into_iter()
-            .map(|(account, findings)| AccountCount { account: account.clone(), findings })
-            .collect();
+        let mut accounts: Vec<_> =
+            counts.into_iter().map(|(account, findings)| AccountCount { account: account.clone(), findings }).collect();
         accounts.sort_by_key(|of| std::cmp::Reverse(of.findings));
         let further = accounts.len().saturating_sub(MOST_NAMED);
         accounts.truncate(MOST_NAMED);
@@ -174,14 +173,15 @@ impl About<'_> {
         let rule = plain(&report.id.rule, MOST_OF_OWNER);
         let count = resources.len().saturating_add(further_resources);
         let (of, is) = (counted(count, "resource"), if count == 1 { "is" } else { "are" });
-        let (waits, begins) = if count == 1 { ("waits", "the grace") } else { ("wait", "the grace") };
+        let waits = if count == 1 { "waits" } else { "wait" };
         let title = match kind {
             Kind::PlanWaits => format!("{rule}: {of} {waits} for approval"),
             Kind::Fixed => format!("{rule}: {of} fixed"),
             Kind::Failed if count == 0 => format!("{rule}: a batch could not be read"),
+            Kind::Failed if self.is_unproved() => format!("{rule}: {of} changed, but not proved"),
             Kind::Failed => format!("{rule}: {of} not fixed"),
             Kind::FoughtOver => format!("{rule}: {of} {is} fought over"),
-            Kind::GraceBegins => format!("{rule}: {begins} of {of} begins"),
+            Kind::GraceBegins => format!("{rule}: the grace of {of} begins"),
             Kind::Paused => "Everything is paused".into(),
         };
         let by_account = accounts.iter().map(|of| format!("{} ({})", of.account, of.findings));
@@ -191,6 +191,10 @@ impl About<'_> {
         let sentence = match kind {
             Kind::PlanWaits => format!("{findings} of {of} will be fixed once a person approves the plan."),
             Kind::Fixed => format!("{findings} of {of}: fixed, and proved by reading the resource again."),
+            Kind::Failed if count == 0 => "Nothing was done about any finding of it.".into(),
+            Kind::Failed if self.is_unproved() => format!(
+                "{findings} of {of}: changed, but a fresh look could not confirm it in time. The next poll looks again."
+            ),
             Kind::Failed => format!("{findings} of {of} could not be fixed, or the fix could not be proved."),
             Kind::FoughtOver => format!(
                 "{findings} of {of}: fixed several times, and violating again. Somebody or something changes it back, so \
@@ -204,16 +208,22 @@ impl About<'_> {
         };
         let names = resources.iter().map(|told| plain(&told.resource, MOST_OF_REASON));
         let which = first(names, MOST_IN_LINE, further_resources);
-        let which = if resources.is_empty() { "No resource could be read from it".to_owned() } else { which };
+        let none = "No resource could be read from the batch".to_owned();
+        let which = if resources.is_empty() { none } else { format!("Resources: {which}") };
         let id = &report.id;
         line_by_line(Text {
             title: if self.test { format!("[TEST] {title}") } else { title },
             what: format!("{sentence}{in_accounts}"),
-            which: format!("Resources: {which}"),
+            which,
             why: self.why(),
             origin: format!("Run {}, batch {}, done at {}", id.run, id.batch, report.finished),
             command: format!("autoremediate show s3://{}/{}", self.bucket, self.key),
         })
+    }
+
+    /// Whether every write was made, and only the proof is wanting.
+    fn is_unproved(&self) -> bool {
+        self.rows.iter().all(|row| row.outcome == Outcome::Unverified) && self.count() == self.rows.len()
     }
 
     fn why(&self) -> String {

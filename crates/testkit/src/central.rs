@@ -134,6 +134,19 @@ impl Central {
         self.messages("overrides").await
     }
 
+    /// What was sent to people so far, to a chat and to mailboxes, where a queue listens.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn told(&self) -> Result<Vec<String>> {
+        let messages = self.messages("messages").await?;
+        let bodies = messages.split("<Body>").skip(1).filter_map(|rest| rest.split("</Body>").next());
+        let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#10;", "\n"), ("&amp;", "&")];
+        let plain = |body: &str| entities.iter().fold(body.to_owned(), |text, (from, to)| text.replace(from, to));
+        Ok(bodies.map(plain).collect())
+    }
+
     /// Has the poller poll for a rule, and gives its answer; an error's text where the invocation failed.
     /// <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
     ///

@@ -24,6 +24,25 @@ const PREFIX: &str = "autoremediate";
 /// What both sides send and expect.
 const EXTERNAL_ID: &str = "an-external-id-of-a-deployment";
 
+/// The file that has a queue listen to the topics of messages, where there are some: beside the root module.
+const LISTENER: &str = r#"
+resource "aws_sqs_queue" "listener" {
+  name = "autoremediate-messages"
+}
+
+resource "aws_sns_topic_subscription" "listener" {
+  for_each = { chat = module.central.chat_topic_arn, email = module.central.email_topic_arn }
+
+  topic_arn            = each.value
+  protocol             = "sqs"
+  endpoint             = aws_sqs_queue.listener.arn
+  raw_message_delivery = true
+}
+"#;
+
+/// The environment of a person's command line.
+pub type Environment = Vec<(String, String)>;
+
 /// What is deployed.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -88,7 +107,8 @@ impl Deployment {
         Self::apply_with(emulator, settings, &[]).await
     }
 
-    /// The same with more variables of the root modules.
+    /// The same with more variables of the root modules. With `chat_messages`, and then also `email_messages`, a queue listens
+    /// to both topics: [`Central::told`].
     ///
     /// # Errors
     ///
@@ -96,6 +116,9 @@ impl Deployment {
     pub async fn apply_with(emulator: &Emulator, settings: Settings, variables: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("autoremediate-").tempdir()?;
         copy_terraform(folder.path())?;
+        if variables.iter().any(|(name, _)| *name == "chat_messages") {
+            std::fs::write(folder.path().join("terraform/deploy/central/listener.tf"), LISTENER)?;
+        }
         let central = Account::new(emulator, &settings.central);
         let regions = settings.regions.iter().map(|own| Central::new(central.in_region(&own[0]), PREFIX)).collect();
         let product_variables = emulator.variables();
@@ -190,7 +213,7 @@ impl Deployment {
     /// # Errors
     ///
     /// IAM refuses.
-    pub async fn person(&self, kind: &str) -> Result<Vec<(String, String)>> {
+    pub async fn person(&self, kind: &str) -> Result<Environment> {
         let Account { id, region, iam, .. } = &self.home().account;
         let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
             "Principal": {"AWS": format!("arn:aws:iam::{id}:root")}}]});

@@ -54,6 +54,11 @@ policy_writer_role_arns = ["arn:aws:iam::111111111111:role/terraform"]         #
 
 log_retention_days = 90
 alarm_actions      = ["arn:aws:sns:eu-west-1:111111111111:security-on-call"]
+
+# Who is told what batches have come to: see "Messages" in the README
+# chat_messages  = {} # then give the output chat_topic_arn to Amazon Q Developer in chat applications
+# email_messages = { addresses = ["cloud-security@acme.example"], kinds = ["plan_waits", "failed", "paused"] }
+
 # For each rule; 100 of the account must stay unreserved, and a new account has no more than 10 to 50 in all
 # reserved_concurrency = 10
 

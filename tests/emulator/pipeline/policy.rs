@@ -6,13 +6,12 @@ use std::time::Instant;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use remediation::{Approval, Approved, Batch, BatchId, Outcome, POLICY_KEY, Report, RunId};
 use serde_json::{Value, json};
+use testkit::deployment::Environment;
 use testkit::emulator::Emulator;
 use testkit::paths;
 use tokio::process::Command;
 
 use super::{PATIENCE, Pipeline};
-
-type Environment = Vec<(String, String)>;
 
 /// Nothing of the two settings that end public access.
 const OPEN: Option<[bool; 4]> = Some([false; 4]);
@@ -36,6 +35,7 @@ impl Pipeline {
         self.leaves_alone_what_an_operator_has_undone(&operator).await;
         self.takes_no_record_of_who_has_the_operator_policy_alone(&operator).await;
         self.raises_an_alarm_where_an_operator_overrides_it(&operator).await;
+        self.tells_people_what_became_of_batches(&operator).await;
     }
 
     pub(super) async fn set_policy(&self, keys: Value) {
@@ -412,7 +412,7 @@ impl Pipeline {
     }
 
     /// Runs the command line in a folder of the test's; gives the exit code and the JSON on standard output.
-    async fn command(&self, environment: &Environment, arguments: &[&str]) -> (Option<i32>, Value) {
+    pub(super) async fn command(&self, environment: &Environment, arguments: &[&str]) -> (Option<i32>, Value) {
         let output = Command::new(paths::binary("autoremediate").unwrap())
             .args(arguments)
             .arg("--json")
@@ -427,7 +427,7 @@ impl Pipeline {
         (output.status.code(), document)
     }
 
-    fn place(&self, key: &str) -> String {
+    pub(super) fn place(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.deployment.home().bucket)
     }
 }

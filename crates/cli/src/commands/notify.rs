@@ -112,7 +112,10 @@ pub(crate) fn bucket_of(connection: &Connection) -> &str {
 impl Tested<'_> {
     fn print(&self, page: &mut Page<'_>) -> Result<(), Error> {
         let Self { event_bus, sent, taken, refused } = self;
-        page.line(format!("The event bus {event_bus} took {taken} of {}, each marked [TEST].", counted(*sent, "message")))?;
+        page.line(format!(
+            "The event bus {event_bus} took {taken} of {}, each marked [TEST].",
+            counted(*sent, "message")
+        ))?;
         for refused in refused {
             page.line(format!("Not taken: {refused}"))?;
         }

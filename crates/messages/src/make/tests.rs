@@ -78,7 +78,8 @@ fn each_kind_is_told_once_a_batch_with_how_many_findings_it_is_about() {
         goes_on,
     ];
     rows.extend(quiet.clone());
-    let told = [(Kind::PlanWaits, 2), (Kind::Fixed, 1), (Kind::Failed, 2), (Kind::FoughtOver, 1), (Kind::GraceBegins, 1)];
+    let told =
+        [(Kind::PlanWaits, 2), (Kind::Fixed, 1), (Kind::Failed, 2), (Kind::FoughtOver, 1), (Kind::GraceBegins, 1)];
     assert_eq!(kinds(&report(rows.clone())), told);
     assert_eq!(kinds(&report(quiet.to_vec())), []);
     // Without a plan that was stored, none waits.
@@ -94,6 +95,7 @@ fn a_batch_that_could_not_be_read_has_failed() {
     let [message] = &of_report(&report, "b", KEY)[..] else { panic!("another number") };
     assert_eq!(message.detail.text.title, "open-door: a batch could not be read");
     assert_eq!(message.detail.text.why, "Why: the header is missing");
+    assert_eq!(message.detail.text.which, "No resource could be read from the batch");
     let bad_lines = vec![BatchLineError { line: 3, reason: "broken".into() }];
     let report = Report { error: None, bad_lines, ..report };
     assert_eq!(kinds(&report), [(Kind::Failed, 1)]);
@@ -124,6 +126,9 @@ fn a_reader_is_told_what_happened_to_what_why_and_what_to_do() {
     assert_eq!(message.resources.len(), 2);
     let fixed = super::of_report(&self::report(vec![row("222222222222", 1, Outcome::Fixed, "")]), "b", KEY);
     assert_eq!(fixed[0].detail.text.why, "Changed: open → closed");
+    let unproved = row("222222222222", 1, Outcome::Unverified, "nothing was delivered yet");
+    let unproved = &of_report(&self::report(vec![unproved]), "b", KEY)[0].detail.text;
+    assert_eq!(unproved.title, "open-door: 1 resource changed, but not proved");
     let begins = ReportedFinding { grace: Some(grace(true)), ..row("222222222222", 1, Outcome::Deferred, "grace") };
     let begins = &of_report(&self::report(vec![begins]), "b", KEY)[0].detail;
     assert!(begins.text.what.contains("2026-01-09T00:00:00Z"), "{begins:?}");
@@ -185,7 +190,8 @@ fn a_pause_of_everything_is_told_and_no_other() {
     assert_eq!(message.detail.text.command, "autoremediate resume --records s3://records 5e0c7a11");
     let some = Stops { rules: vec!["open-door".into()], ..Stops::default() };
     assert_eq!(of_pause(&pause(some), "records"), None);
-    let for_hours = Pause { until: Timestamp::now().checked_add(SignedDuration::from_hours(4)).ok(), ..pause(Stops::default()) };
+    let for_hours =
+        Pause { until: Timestamp::now().checked_add(SignedDuration::from_hours(4)).ok(), ..pause(Stops::default()) };
     let until = for_hours.until.unwrap().to_string();
     assert!(of_pause(&for_hours, "records").unwrap().detail.text.what.contains(&until));
 }

@@ -209,12 +209,29 @@ async fn a_batch_is_taken_to_its_report() {
     let key = batch.id.findings_key();
     put(&shell, &key, &text(&batch)).await;
     let answer = shell.handle(event(&[&key])).await.unwrap();
-    let expected = json!({"batches": [{"key": key, "report": batch.id.report_key(), "outcomes": {"fixed": 1}}]});
+    let (outcomes, messages) = (json!({"fixed": 1}), json!({"sent": 0, "lost": 0}));
+    let done = json!({"key": key, "report": batch.id.report_key(), "outcomes": outcomes, "messages": messages});
+    let expected = json!({"batches": [done]});
     assert_eq!(serde_json::to_value(answer).unwrap(), expected);
     assert!(!is_open("taken"));
     let report = report(&shell, &batch.id.report_key()).await;
     assert_eq!((&report.id, report.mode, report.count(Outcome::Fixed)), (&batch.id, Mode::Apply, 1));
     assert_eq!(report.plan.unwrap().key, batch.id.plan_key());
+}
+
+/// What answers here answers as STS does, which is no answer of EventBridge.
+#[tokio::test]
+async fn a_message_that_cannot_be_sent_is_counted_and_fails_nothing() {
+    let (mut shell, _folder) = shell(Some(APPLY));
+    shell.bus = Some(Bus::new(&shell.base, "default"));
+    for (doors, lost) in [(&["unheard"][..], 1), (&[], 0)] {
+        let batch = batch(doors);
+        let key = batch.id.findings_key();
+        put(&shell, &key, &text(&batch)).await;
+        let answer = shell.handle(event(&[&key])).await.unwrap();
+        assert_eq!(answer.batches[0].messages, Told { sent: 0, lost });
+        assert_eq!(report(&shell, &batch.id.report_key()).await.count(Outcome::Fixed), doors.len());
+    }
 }
 
 #[tokio::test]
