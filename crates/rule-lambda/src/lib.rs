@@ -10,7 +10,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use logging::Metrics;
 use remediation::{ManifestError, Rule};
 
-pub use shell::{Answer, BatchAnswer, EventError, Object, Shell, Told};
+pub use shell::{Answer, BatchAnswer, EventError, Messages, Object, Shell};
 
 /// Why the Lambda cannot start.
 #[derive(Debug, thiserror::Error)]

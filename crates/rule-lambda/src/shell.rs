@@ -23,15 +23,13 @@ use tracing::Instrument;
 use crate::Error;
 use failures::failures;
 use metrics::Tally;
+use telling::tell;
+
+pub use telling::Messages;
 
 mod failures;
 mod metrics;
-use told::tell;
-
-pub use told::Told;
-
-mod failures;
-mod told;
+mod telling;
 
 /// The most characters of a principal's ID that are kept: a role's ID and a session's name have less than a hundred.
 const MOST_OF_PRINCIPAL: usize = 256;
@@ -102,7 +100,7 @@ pub struct BatchAnswer {
     /// How many findings had each outcome.
     pub outcomes: BTreeMap<Outcome, usize>,
     /// How many messages about it were sent, and how many could not be.
-    pub messages: Told,
+    pub messages: Messages,
 }
 
 /// The batches of an event that somebody has to look at; their reports, where they could be stored, say more.

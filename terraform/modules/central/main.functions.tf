@@ -64,7 +64,7 @@ locals {
           },
           { for name in var.event_bus_name[*] : "EVENT_BUS" => name },
         )
-        statements = concat([
+        statements = [
           # With s3:ListBucket, see list_bucket in main.folders.tf: one statement leaves the scope's accounts more room
           {
             Sid    = "Read"
@@ -76,11 +76,15 @@ locals {
               [for prefix in local.readable.rule : "${local.bucket_arn}/${prefix}${id}/*"],
             )
           },
+          # With the messages, for the same reason
           {
-            Sid      = "Write"
-            Effect   = "Allow"
-            Action   = local.put_action
-            Resource = [for prefix in local.writable.rule : "${local.bucket_arn}/${prefix}${id}/*"]
+            Sid    = "Write"
+            Effect = "Allow"
+            Action = concat(local.put_action, [for arn in local.event_bus_arns : "events:PutEvents"])
+            Resource = concat(
+              [for prefix in local.writable.rule : "${local.bucket_arn}/${prefix}${id}/*"],
+              local.event_bus_arns,
+            )
           },
           {
             Sid      = "Target"
@@ -90,7 +94,7 @@ locals {
             # Each operator with its keys; what there is of the scope must all hold
             Condition = { for operator, keys in local.scope_conditions : operator => keys if length(keys) > 0 }
           },
-        ], local.message_statements)
+        ]
       }
     },
   )

@@ -229,7 +229,7 @@ async fn a_message_that_cannot_be_sent_is_counted_and_fails_nothing() {
         let key = batch.id.findings_key();
         put(&shell, &key, &text(&batch)).await;
         let answer = shell.handle(event(&[&key])).await.unwrap();
-        assert_eq!(answer.batches[0].messages, Told { sent: 0, lost });
+        assert_eq!(answer.batches[0].messages, Messages { sent: 0, lost });
         assert_eq!(report(&shell, &batch.id.report_key()).await.count(Outcome::Fixed), doors.len());
     }
 }

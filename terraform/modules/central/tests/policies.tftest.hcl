@@ -41,14 +41,14 @@ run "exact_policies" {
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/first-rule/*",
         ], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule" } } },
-        { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+        { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject", "events:PutEvents"], Resource = [
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/ledgers/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/plans/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/first-rule/*",
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/first-rule/*",
+          "arn:aws:events:eu-west-1:111111111111:event-bus/default",
         ], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule" } } },
         { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws:iam::*:role/autoremediate-first-rule"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule" }, StringEquals = { "aws:ResourceOrgID" = "o-a1b2c3d4e5" } } },
-        { Sid = "Messages", Effect = "Allow", Action = ["events:PutEvents"], Resource = ["arn:aws:events:eu-west-1:111111111111:event-bus/default"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule" } } },
         { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
         { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
       ]
@@ -364,14 +364,14 @@ run "another_partition" {
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/reports/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/resources/first-rule/*",
       ], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws-us-gov:lambda:us-gov-west-1:111111111111:function:autoremediate-first-rule" } } },
-      { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = [
+      { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject", "events:PutEvents"], Resource = [
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/ledgers/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/plans/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/reports/first-rule/*",
         "arn:aws-us-gov:s3:::autoremediate-111111111111-us-gov-west-1/resources/first-rule/*",
+        "arn:aws-us-gov:events:us-gov-west-1:111111111111:event-bus/default",
       ], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws-us-gov:lambda:us-gov-west-1:111111111111:function:autoremediate-first-rule" } } },
       { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws-us-gov:iam::*:role/autoremediate-first-rule"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws-us-gov:lambda:us-gov-west-1:111111111111:function:autoremediate-first-rule" }, StringEquals = { "aws:ResourceOrgID" = "o-a1b2c3d4e5" } } },
-      { Sid = "Messages", Effect = "Allow", Action = ["events:PutEvents"], Resource = ["arn:aws-us-gov:events:us-gov-west-1:111111111111:event-bus/default"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws-us-gov:lambda:us-gov-west-1:111111111111:function:autoremediate-first-rule" } } },
       { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws-us-gov:logs:us-gov-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
       { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws-us-gov:sqs:us-gov-west-1:111111111111:autoremediate-failures"] },
     ]

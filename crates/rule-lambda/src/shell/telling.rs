@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// How many messages about a batch were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Told {
+pub struct Messages {
     /// Those that the bus has taken.
     pub sent: usize,
     /// Those that it has not; the log says why.
@@ -15,8 +15,8 @@ pub struct Told {
 }
 
 /// Tells what the report says, which is stored under `key`; nothing of one that is not stored.
-pub(super) async fn tell(bus: Option<&Bus>, records: &Records, report: &Report, key: Option<&str>) -> Told {
-    let (Some(bus), Some(key)) = (bus, key) else { return Told::default() };
+pub(super) async fn tell(bus: Option<&Bus>, records: &Records, report: &Report, key: Option<&str>) -> Messages {
+    let (Some(bus), Some(key)) = (bus, key) else { return Messages::default() };
     let bucket = match records {
         Records::Bucket { bucket, .. } => bucket.as_str(),
         Records::Folder(_) => "",
@@ -29,9 +29,9 @@ pub(super) async fn tell(bus: Option<&Bus>, records: &Records, report: &Report, 
         Err(error) => tracing::error!(%error, ?kinds, bus = bus.name(), "no message could be sent"),
     }
     let sent = sent.map_or(0, |sent| sent.taken);
-    let told = Told { sent, lost: messages.len().saturating_sub(sent) };
+    let done = Messages { sent, lost: messages.len().saturating_sub(sent) };
     if !messages.is_empty() {
-        tracing::info!(?kinds, messages_sent = told.sent, messages_lost = told.lost, "messages");
+        tracing::info!(?kinds, messages_sent = done.sent, messages_lost = done.lost, "messages");
     }
-    told
+    done
 }
