@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use remediation::domain::{FOUGHT_OVER, NEEDS_APPROVAL};
 use remediation::{AccountId, Outcome, Pause, Report, ReportedFinding};
 
@@ -195,7 +196,7 @@ impl About<'_> {
             Kind::Failed if self.is_unproved() => format!(
                 "{findings} of {of}: changed, but a fresh look could not confirm it in time. The next poll looks again."
             ),
-            Kind::Failed => format!("{findings} of {of} could not be fixed, or the fix could not be proved."),
+            Kind::Failed => format!("{findings} of {of} could not be fixed. The next poll tries again."),
             Kind::FoughtOver => format!(
                 "{findings} of {of}: fixed several times, and violating again. Somebody or something changes it back, so \
                  nothing is written until a person approves."
@@ -216,7 +217,7 @@ impl About<'_> {
             what: format!("{sentence}{in_accounts}"),
             which,
             why: self.why(),
-            origin: format!("Run {}, batch {}, done at {}", id.run, id.batch, report.finished),
+            origin: format!("Run {}, batch {}, done at {}", id.run, id.batch, at(report.finished)),
             command: format!("autoremediate show s3://{}/{}", self.bucket, self.key),
         })
     }
@@ -227,11 +228,11 @@ impl About<'_> {
     }
 
     fn why(&self) -> String {
-        let of_rows: Vec<_> = self.rows.iter().filter_map(|row| self.why_of(row)).collect();
-        let lines: Vec<_> = self.report.bad_lines.iter().map(ToString::to_string).collect();
-        let of_batch = self.report.error.as_deref().into_iter().chain(lines.iter().map(String::as_str));
-        let of_batch = of_batch.filter(|_| self.kind == Kind::Failed);
-        let all = reasons(of_batch.chain(of_rows.iter().map(String::as_str)), MOST_REASONS);
+        let of_rows = self.rows.iter().filter_map(|row| self.why_of(row));
+        let lines = self.report.bad_lines.iter().map(ToString::to_string);
+        let of_batch = self.report.error.clone().into_iter().chain(lines).filter(|_| self.kind == Kind::Failed);
+        let all: Vec<_> = of_batch.chain(of_rows).map(|why| escape::beginning(&why, MOST_OF_REASON)).collect();
+        let all = reasons(all.iter().map(String::as_str), MOST_REASONS);
         let all = if all.is_empty() { "the report says no more".to_owned() } else { all };
         match self.kind {
             Kind::Fixed => format!("Changed: {all}"),
@@ -242,7 +243,7 @@ impl About<'_> {
     /// When the first grace ends.
     fn first_end(&self) -> String {
         let ends = self.rows.iter().filter_map(|row| Some(row.grace.as_ref()?.until));
-        ends.min().map(|end| end.to_string()).unwrap_or_default()
+        ends.min().map(at).unwrap_or_default()
     }
 
     /// What to do beside having a look.
@@ -257,15 +258,15 @@ impl About<'_> {
 }
 
 pub(crate) fn paused(pause: &Pause, bucket: &str, test: bool) -> Message {
-    let Pause { id, by, reason, at, until, .. } = pause;
-    let ends = until.map_or_else(|| "until somebody ends the pause".to_owned(), |until| format!("until {until}"));
+    let Pause { id, by, reason, at: since, until, .. } = pause;
+    let ends = until.map_or_else(|| "until somebody ends the pause".to_owned(), |until| format!("until {}", at(until)));
     let title = "Everything is paused";
     let text = line_by_line(Text {
         title: if test { format!("[TEST] {title}") } else { title.to_owned() },
         what: format!("No write starts any more, in no rule, account or region, undo included, {ends}."),
         which: format!("Everything in the deployment with the bucket {bucket}"),
         why: format!("Why: {reason}"),
-        origin: format!("Paused by {by} at {at}"),
+        origin: format!("Paused by {by} at {}", at(*since)),
         command: format!("autoremediate resume --records s3://{bucket} {id}"),
     });
     let context = [("bucket".to_owned(), bucket.to_owned())].into();
@@ -274,7 +275,7 @@ pub(crate) fn paused(pause: &Pause, bucket: &str, test: bool) -> Message {
         id: escape::beginning(id, MOST_OF_OWNER),
         by: escape::beginning(by, MOST_OF_NAME),
         reason: escape::beginning(reason, MOST_OF_REASON),
-        at: *at,
+        at: *since,
         until: *until,
     };
     let detail = Detail {
@@ -298,6 +299,11 @@ pub(crate) fn paused(pause: &Pause, bucket: &str, test: bool) -> Message {
         chat,
     };
     Message { detail, resources: Vec::new() }
+}
+
+/// A time for people, to the second.
+fn at(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// What the row is about: its ARN, or what the finding calls it.

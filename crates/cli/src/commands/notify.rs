@@ -19,10 +19,10 @@ use crate::session::connection::Connection;
 #[command(group(ArgGroup::new("what").required(true).args(["test", "schema"])))]
 pub(crate) struct NotifyArgs {
     /// Send one message of each kind, marked as a test.
-    #[arg(long, requires = "records")]
-    test: bool,
-    /// Print the JSON Schema of the detail of messages.
     #[arg(long)]
+    test: bool,
+    /// Print the JSON Schema of the detail of messages, and nothing else.
+    #[arg(long, exclusive = true)]
     schema: bool,
     #[command(flatten)]
     event_bus: EventBusArgs,
@@ -120,5 +120,27 @@ impl Tested<'_> {
             page.line(format!("Not taken: {refused}"))?;
         }
         Ok(page.line("Whether they arrive depends on the rules of the bus: look at the chat and the mailbox.")?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use clap::error::ErrorKind;
+
+    use crate::commands::Cli;
+
+    #[test]
+    fn tests_need_the_bucket_and_the_schema_needs_nothing() {
+        let parse = |words: &[&str]| {
+            let line = ["autoremediate", "notify"].iter().chain(words);
+            Cli::try_parse_from(line).map(drop).map_err(|error| error.kind())
+        };
+        assert_eq!(parse(&["--schema"]), Ok(()));
+        assert_eq!(parse(&["--test", "--records", "s3://bucket"]), Ok(()));
+        for words in [&["--test"][..], &["--records", "s3://bucket"], &[]] {
+            assert_eq!(parse(words), Err(ErrorKind::MissingRequiredArgument), "{words:?}");
+        }
+        assert_eq!(parse(&["--test", "--records", "./folder"]), Err(ErrorKind::ValueValidation));
     }
 }

@@ -114,7 +114,7 @@ fn a_reader_is_told_what_happened_to_what_why_and_what_to_do() {
          333333333333 (1).",
         "Resources: arn:aws:test:us-east-1:222222222222:door/door-1, arn:aws:test:us-east-1:333333333333:door/door-2",
         "Why: the mode is approve",
-        &format!("Run {run}, batch 1, done at {}", report.finished),
+        &format!("Run {run}, batch 1, done at {}", at(report.finished)),
         "autoremediate show s3://records/reports/open-door/2026-01-02/x-1.json",
     ];
     assert_eq!(lines(&message.detail.text), expected);
@@ -131,7 +131,7 @@ fn a_reader_is_told_what_happened_to_what_why_and_what_to_do() {
     assert_eq!(unproved.title, "open-door: 1 resource changed, but not proved");
     let begins = ReportedFinding { grace: Some(grace(true)), ..row("222222222222", 1, Outcome::Deferred, "grace") };
     let begins = &of_report(&self::report(vec![begins]), "b", KEY)[0].detail;
-    assert!(begins.text.what.contains("2026-01-09T00:00:00Z"), "{begins:?}");
+    assert!(begins.text.what.contains("2026-01-09 00:00:00 UTC"), "{begins:?}");
     assert_eq!(begins.resources[0].owner.as_deref(), Some("team-web"));
 }
 
@@ -192,7 +192,7 @@ fn a_pause_of_everything_is_told_and_no_other() {
     assert_eq!(of_pause(&pause(some), "records"), None);
     let for_hours =
         Pause { until: Timestamp::now().checked_add(SignedDuration::from_hours(4)).ok(), ..pause(Stops::default()) };
-    let until = for_hours.until.unwrap().to_string();
+    let until = at(for_hours.until.unwrap());
     assert!(of_pause(&for_hours, "records").unwrap().detail.text.what.contains(&until));
 }
 
