@@ -14,7 +14,7 @@ use remediation::{
 use crate::cards::Known;
 use crate::claim::Claimed;
 use crate::resolve::{Verdict, Work};
-use crate::workers::About;
+use crate::workers::{About, INTERRUPTED};
 use crate::write::CHANGED;
 use crate::{Engine, Job, Warrant, summaries};
 
@@ -116,6 +116,10 @@ impl<R: Rule> Engine<R> {
     }
 
     async fn consider(&self, decided: &mut Decided<R>, job: &Job<R::Change>) -> Result<Decision<R::Change>, Verdict> {
+        // The looks of an interrupted run are not gone on with: what follows is more calls.
+        if self.interrupt.is_interrupted() && !decided.proposal.changes.is_empty() {
+            return Err(Verdict::new(Outcome::Deferred, INTERRUPTED));
+        }
         self.heed_exemptions(decided).await?;
         if decided.proposal.changes.is_empty() {
             self.forget_what_is_over(decided, job).await;

@@ -82,14 +82,14 @@ use reopened::Part;
 use resolve::{ClientKey, ClientSlot, Row, Verdict, Work};
 use unchanged::Counted;
 use workers::{About, Placed};
-use write::{CHANGED, Order, Written, is_old};
+use write::{CHANGED, NO_TIME, Order, Written, is_old};
 
 pub use breaker::is_by_breaker;
 pub use clock::Clock;
 pub use grace::WaitsNoMore;
 pub use unchanged::Told;
 pub use undo::{Drifted, Taken, TakenBack, Undo};
-pub use workers::{Bounds, Deadline, Progress};
+pub use workers::{Bounds, Deadline, Interrupt, Progress};
 
 /// Runs one rule over batches of findings.
 pub struct Engine<R: Rule> {
@@ -108,6 +108,7 @@ pub struct Engine<R: Rule> {
     breaker: Breaker,
     problems: Problems,
     progress: Option<Arc<dyn Progress>>,
+    interrupt: Interrupt,
     slots: Semaphore,
     clients: Mutex<HashMap<ClientKey, ClientSlot<R::Client>>>,
 }
@@ -238,6 +239,7 @@ impl<R: Rule> Engine<R> {
             breaker: Breaker::default(),
             problems: Problems::default(),
             progress: None,
+            interrupt: Interrupt::default(),
             slots: Semaphore::new(bounds.concurrency.max(1)),
             clients: Mutex::default(),
         })
@@ -247,6 +249,13 @@ impl<R: Rule> Engine<R> {
     #[must_use]
     pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// Lets `interrupt` end the runs early: what is not begun by then is [`Outcome::Deferred`].
+    #[must_use]
+    pub fn ended_by(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
         self
     }
 
@@ -387,6 +396,9 @@ impl<R: Rule> Engine<R> {
 
     /// Lists the cards before anything is looked at: what is written in between is then seen by the claims.
     async fn list_cards(&self, findings: &[Placed], job: &Job<R::Change>) {
+        if self.interrupt.is_interrupted() {
+            return;
+        }
         let goes_on = findings.iter().filter(|placed| self.why_paused(&self.policy, &placed.finding, None).is_none());
         let accounts: BTreeSet<_> = goes_on.map(|placed| &placed.finding.account).collect();
         let accounts = accounts
@@ -405,8 +417,8 @@ impl<R: Rule> Engine<R> {
         let Decision::Write(changes, None) = &decided.decision else { return decided };
         let changes = changes.clone();
         let Some(known) = &decided.known else { return decided };
-        if job.deadline.left() < self.bounds.reserve {
-            decided.decision = Decision::defer("no time was left to write it; the next poll will");
+        if let Some(why) = self.why_stop(job.deadline, NO_TIME) {
+            decided.decision = Decision::defer(why);
             return decided;
         }
         let part = match decided.planned().digest() {
@@ -512,11 +524,8 @@ impl<R: Rule> Engine<R> {
         let Decision::Write(changes, Some(claimed)) = &decided.decision else {
             return self.rows_of(&decided, &decided.decision.verdict());
         };
-        let stopped = if job.deadline.left() < self.bounds.reserve {
-            Some("no time was left to write it; the next poll will".to_owned())
-        } else {
-            self.breaker.is_open(decided.work.account(), &self.policy.limits)
-        };
+        let stopped = self.why_stop(job.deadline, NO_TIME);
+        let stopped = stopped.or_else(|| self.breaker.is_open(decided.work.account(), &self.policy.limits));
         if let Some(stopped) = stopped {
             let verdict = Verdict::new(Outcome::Deferred, stopped);
             return self.give_up(decided, &verdict).await;

@@ -185,8 +185,8 @@ impl<R: Rule> Engine<R> {
     }
 
     async fn look_in_time(&self, named: &Named, deadline: Deadline) -> Result<Looked<R>, Verdict> {
-        if deadline.left() < self.bounds.reserve {
-            return Err(Verdict::new(Outcome::Deferred, "no time was left to plan it; the next poll will"));
+        if let Some(why) = self.why_stop(deadline, "no time was left to plan it; the next poll will") {
+            return Err(Verdict::new(Outcome::Deferred, why));
         }
         let looked = Box::pin(self.look_in(SessionKind::Read, named.finding())).await;
         looked.map_err(|error| self.failed(named.finding(), &error, named.findings.len()))

@@ -2,6 +2,7 @@
 
 mod calls;
 mod cards;
+mod interrupt;
 mod model;
 mod policy;
 mod sessions;

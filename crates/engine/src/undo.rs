@@ -21,7 +21,7 @@ use crate::claim::{CameOfIt, CameOfUndo, Claimed, PartOf, Purpose, Undoes};
 use crate::prove::{SETTLED, after, in_force, look_until, outcome_of, settled, sides};
 use crate::record::unstored;
 use crate::resolve::{Looked, Row, Verdict};
-use crate::workers::{About, Placed};
+use crate::workers::{About, INTERRUPTED, Placed};
 use crate::write::{Order, Written, is_old};
 use crate::{Deadline, Done, Engine, summaries};
 
@@ -289,8 +289,8 @@ impl<R: Rule> Engine<R> {
         }
         let unlisted = |error: CardsError| Verdict::new(error.outcome, error.to_string());
         trip.cards.list(&finding.account).await.map_err(unlisted)?;
-        if trip.deadline.left() < self.bounds.reserve {
-            return Err(Verdict::new(Outcome::Deferred, "no time was left to take it back"));
+        if let Some(why) = self.why_stop(trip.deadline, "no time was left to take it back") {
+            return Err(Verdict::new(Outcome::Deferred, why));
         }
         let looked = Box::pin(self.look_in(SessionKind::ReadForUndo, finding)).await;
         let Looked { mut seen, client, mut began, .. } = looked.map_err(|error| self.failed(finding, &error, 1))?;
@@ -379,6 +379,10 @@ impl<R: Rule> Engine<R> {
     async fn claim_back(&self, mut back: Back<R>, id: &BatchId, exempt: Exempt, trip: &Trip<'_, R::Change>) -> Back<R> {
         let (run, deadline) = (trip.run.run, trip.deadline);
         let State::Ready(mut ready) = back.state else { return back };
+        if self.interrupt.is_interrupted() {
+            back.state = State::Settled(Verdict::new(Outcome::Deferred, INTERRUPTED));
+            return back;
+        }
         let part = PlannedResource { changes: planned_changes(&ready.changes), ..back.asked.planned.clone() };
         let purpose = match part.digest() {
             Ok(part) => {
@@ -414,6 +418,11 @@ impl<R: Rule> Engine<R> {
         if let Some(failed) = failed {
             claimed.give_up().await;
             return back.rows(failed, &ready.changes, &TookBack::default());
+        }
+        if self.interrupt.is_interrupted() {
+            claimed.give_up().await;
+            let interrupted = Verdict::new(Outcome::Deferred, INTERRUPTED);
+            return back.rows(&interrupted, &ready.changes, &TookBack::default());
         }
         if let Err(verdict) = self.renew_if_due(claimed, deadline).await {
             return back.rows(&verdict, &ready.changes, &TookBack::default());

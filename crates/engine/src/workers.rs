@@ -1,6 +1,8 @@
 //! How much is under way at once, until when, and who is told.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
@@ -65,6 +67,25 @@ impl Deadline {
     }
 }
 
+/// A person's word that a run shall end early. What is under way still ends and is proved; nothing more is begun.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+/// What is reported of a resource that an interrupted run has not begun.
+pub(crate) const INTERRUPTED: &str = "interrupted before anything was written to it";
+
+impl Interrupt {
+    /// Ends every run that has this interrupt, or a clone of it.
+    pub fn interrupt(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the runs shall end.
+    pub fn is_interrupted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Is told when the engine is done with a step of a resource.
 pub trait Progress: Send + Sync {
     /// `resources` need a look.
@@ -113,6 +134,14 @@ impl<R: Rule> Engine<R> {
         let mut results: Vec<_> = stream::select_all(accounts).collect().await;
         results.sort_by_key(|(place, _)| *place);
         results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Why no further resource is taken up, where that is so; `no_time` where it is the deadline.
+    pub(crate) fn why_stop(&self, deadline: Deadline, no_time: &str) -> Option<String> {
+        if self.interrupt.is_interrupted() {
+            return Some(INTERRUPTED.to_owned());
+        }
+        (deadline.left() < self.bounds.reserve).then(|| no_time.to_owned())
     }
 
     pub(crate) fn notify(&self, tell: impl FnOnce(&dyn Progress)) {

@@ -14,6 +14,8 @@ use crate::{Deadline, Engine};
 
 /// What was looked at longer ago than this is looked at again before it is written to.
 const FRESH: SignedDuration = SignedDuration::from_secs(30);
+/// What is reported of a resource that a run has no time to write.
+pub(crate) const NO_TIME: &str = "no time was left to write it; the next poll will";
 /// What is reported of a resource that was looked at again, and was not as before.
 pub(crate) const CHANGED: &str = "it has changed since it was looked at; the next poll looks again";
 
@@ -96,6 +98,10 @@ impl<R: Rule> Engine<R> {
             if is_old(looked) {
                 return Err(Error::not_now("look", "it was looked at too long ago; the next poll looks again"));
             }
+            if self.interrupt.is_interrupted() {
+                let done = format!("after {} of {} changes", written.done, order.changes.len());
+                return Err(Error::not_now("interrupted", format!("nothing more was written to it, {done}")));
+            }
             let left = self.time_to_write(order)?;
             written.begun += 1;
             let unfinished = |why: String| {
@@ -139,7 +145,7 @@ impl<R: Rule> Engine<R> {
         };
         let to_deadline = order.deadline.left().saturating_sub(self.bounds.conclude);
         if to_deadline.is_zero() {
-            return Err(Error::not_now("deadline", "no time was left to write it; the next poll will"));
+            return Err(Error::not_now("deadline", NO_TIME));
         }
         Ok(if order.deadline.is_set() { claimed.min(to_deadline) } else { to_deadline })
     }
