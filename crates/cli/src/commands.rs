@@ -6,10 +6,12 @@
 mod apply;
 mod approve;
 mod arguments;
-mod completions;
+mod complete;
+pub(crate) mod completions;
 mod doctor;
 mod help;
 mod notify;
+mod interrupts;
 mod pause;
 mod pauses;
 mod plan;
@@ -20,11 +22,14 @@ mod rules;
 mod run;
 mod undo;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
+use crate::commands::arguments::paging;
+use crate::commands::interrupts::Interrupts;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page};
+use crate::print::pager::Paging;
 use crate::print::progress::{self, Bar};
 
 /// Finds and fixes violations of compliance rules in AWS accounts.
@@ -95,6 +100,22 @@ impl Command {
             Self::Completions(_) => Format::Json,
         }
     }
+
+    /// How the result may be shown.
+    pub(crate) fn paging(&self) -> Paging {
+        match self {
+            Self::Plan(args) => args.run.output.paging,
+            Self::Apply(args) => paging(args.consent, &args.run.output),
+            Self::Undo(args) => paging(args.consent, &args.output),
+            Self::Approve(args) => paging(args.consent, &args.output),
+            Self::Pause(args) => args.output.paging,
+            Self::Resume(args) => args.output.paging,
+            Self::Policy(command) => command.paging(),
+            Self::Rules(args) => args.output.paging,
+            Self::Doctor(args) => args.output.paging,
+            Self::Completions(_) => Paging::Off,
+        }
+    }
 }
 
 /// Carries out a command.
@@ -108,17 +129,17 @@ pub(crate) fn run(command: Command, page: &mut Page<'_>) -> Result<Exit, Error> 
     // One thread is enough: the work is waiting for AWS and Netskope.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
     match command {
-        Command::Plan(args) => runtime.block_on(plan::plan(&args, &bar, page)),
-        Command::Apply(args) => runtime.block_on(apply::apply(&args, &bar, page)),
-        Command::Undo(args) => runtime.block_on(undo::undo(&args, &bar, page)),
-        Command::Approve(args) => runtime.block_on(approve::approve(&args, &bar, page)),
+        Command::Plan(args) => runtime.block_on(plan::plan(&args, &bar, &Interrupts::listen(&bar)?, page)),
+        Command::Apply(args) => runtime.block_on(apply::apply(&args, &bar, &Interrupts::listen(&bar)?, page)),
+        Command::Undo(args) => runtime.block_on(undo::undo(&args, &bar, &Interrupts::listen(&bar)?, page)),
+        Command::Approve(args) => runtime.block_on(approve::approve(&args, &bar, &Interrupts::listen(&bar)?, page)),
         Command::Pause(args) => runtime.block_on(pause::pause(&args, page)),
         Command::Resume(args) => runtime.block_on(resume::resume(&args, page)),
         Command::Notify(args) => runtime.block_on(notify::notify(&args, page)),
         Command::Policy(command) => runtime.block_on(policy::policy(&command, page)),
         Command::Rules(args) => rules::rules(&args, page),
         Command::Doctor(args) => runtime.block_on(doctor::doctor(&args, &bar, page)),
-        Command::Completions(args) => completions::completions(&args, &mut Cli::command(), page),
+        Command::Completions(args) => completions::completions(&args, page),
     }
 }
 
@@ -146,6 +167,7 @@ The help of each command has more examples.",
 mod tests {
     use std::collections::BTreeSet;
 
+    use clap::CommandFactory;
     use clap::error::ErrorKind;
 
     use super::*;
@@ -199,7 +221,31 @@ mod tests {
         assert_eq!(run.records, RecordsPlace::Folder("./autoremediate-records".into()));
         assert!(run.rules.is_empty() && run.accounts.is_empty() && run.access.region.is_none());
         assert_eq!(run.output.format, Format::Table);
-        assert_eq!(plan_args(&["--findings", "-", "--json"]).unwrap().output.format, Format::Json);
+        let format =
+            |arguments: &[&str]| plan_args(&[&["--findings", "-"], arguments].concat()).map(|of| of.output.format);
+        assert_eq!(format(&["--json"]).unwrap(), Format::Json);
+        assert_eq!(format(&["--output", "json"]).unwrap(), Format::Json);
+        assert_eq!(format(&["--output", "csv"]).unwrap(), Format::Csv);
+        assert_eq!(format(&["--json", "--output", "csv"]).unwrap_err().kind(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn what_a_question_is_about_is_in_no_pager() {
+        let paging = |line: &str| {
+            let words = ["autoremediate"].into_iter().chain(line.split(' '));
+            Cli::try_parse_from(words).unwrap().command.paging()
+        };
+        for (line, expected) in [
+            ("plan --findings x", Paging::Allowed),
+            ("plan --findings x --no-pager", Paging::Off),
+            ("apply --findings x", Paging::Asks),
+            ("apply --findings x --yes", Paging::Allowed),
+            ("undo reports/r/2026-01-02/x-1.json", Paging::Asks),
+            ("undo reports/r/2026-01-02/x-1.json --yes --no-pager", Paging::Off),
+            ("completions bash", Paging::Off),
+        ] {
+            assert_eq!(paging(line), expected, "{line}");
+        }
     }
 
     #[test]
@@ -214,8 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_come_from_exactly_one_place() {
-        assert_eq!(plan_args(&[]).unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
+    fn findings_come_from_one_place() {
         let two = plan_args(&["--findings", "x", "--netskope-tenant", "example.goskope.com"]);
         assert_eq!(two.unwrap_err().kind(), ErrorKind::ArgumentConflict);
     }

@@ -56,6 +56,8 @@ pub(crate) enum Error {
     Broken { place: String, source: serde_json::Error },
     #[error("cannot read the policy {}: {source}", path.display())]
     PolicyFile { path: PathBuf, source: io::Error },
+    #[error("cannot use the policy {}: {}", path.display(), problems.join("; "))]
+    OwnTypos { path: PathBuf, problems: Vec<String> },
     #[error("cannot use the organization in {}: {source}", path.display())]
     OrganizationFile { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -135,7 +137,27 @@ pub(crate) enum Error {
     #[error("the findings in {} belong to the rule `{found}`, but --rule selects only {asked}", path.display())]
     OtherRule { path: PathBuf, found: String, asked: String },
     #[error(
-        "there is no Netskope token: set NETSKOPE_TOKEN to the token of the tenant's REST API v1. It cannot be an \
+        "no finding is of {gate}, so nothing was done: the findings are of {found}. Correct the argument, or leave it out"
+    )]
+    NoneMatches { gate: String, found: String },
+    #[error(
+        "no finding is of all that was asked for at once, so nothing was done: --account, --region, --resource and --rule \
+         each match findings, but no finding matches all of them"
+    )]
+    NoneMatchesAll,
+    #[error(
+        "the run changed nothing of {0}, so nothing was put back: give an account or a resource as the report has it"
+    )]
+    NotInRun(String),
+    #[error("these reports are in several places; give those of one bucket or folder at a time")]
+    ManyPlaces,
+    #[error(
+        "where are the findings? Give --findings FILE, or --netskope-tenant FQDN, or set NETSKOPE_TENANT to the tenant's \
+         domain name"
+    )]
+    NoSource,
+    #[error(
+        "there is no Netskope token: set NETSKOPE_TOKEN (or NETSKOPE_API_TOKEN, as Netskope's own tools call it) to the token of the tenant's REST API v1. It cannot be an \
          argument, because other users of this machine could see it"
     )]
     NoToken,
@@ -158,6 +180,23 @@ pub(crate) enum Error {
     Output(#[from] io::Error),
     #[error("cannot write the record as JSON: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    /// What is wrong, each thing by itself.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::OwnTypos { path, problems } => {
+                problems.iter().map(|problem| format!("cannot use the policy {}: {problem}", path.display())).collect()
+            }
+            one => vec![one.to_string()],
+        }
+    }
+
+    /// Whether it is only that nobody reads the result any more, as where `head` has seen enough.
+    pub(crate) fn is_unread(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
 }
 
 /// Why there are no AWS credentials.

@@ -19,14 +19,16 @@ mod exit;
 mod print;
 mod session;
 
-use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 
-use crate::commands::Cli;
+use crate::commands::completions::{COMPLETE, NAME};
+use crate::commands::{Cli, Command};
 use crate::exit::Exit;
 use crate::print::page::{Page, complain};
+use crate::print::pager::Out;
 
 pub use session::rules::FurtherRule;
 
@@ -39,14 +41,25 @@ pub use session::rules::FurtherRule;
 #[must_use]
 pub fn run(further: &[FurtherRule]) -> ExitCode {
     session::rules::add(further);
+    // A shell that completes a command line asks this very binary; then this ends it.
+    CompleteEnv::with_factory(Cli::command).var(COMPLETE).bin(NAME).complete();
     let exit = match Cli::try_parse() {
-        Ok(cli) => commands::run(cli.command, &mut Page::new(&mut io::stdout())).unwrap_or_else(|error| {
-            complain(format!("error: {error}"));
-            Exit::Failed
-        }),
+        Ok(cli) => carry_out(cli.command),
         Err(answer) => explain(&answer),
     };
     ExitCode::from(exit.code())
+}
+
+fn carry_out(command: Command) -> Exit {
+    let mut out = Out::new(command.paging());
+    let done = commands::run(command, &mut Page::new(&mut out));
+    out.end();
+    done.unwrap_or_else(|error| {
+        if !error.is_unread() {
+            error.lines().iter().for_each(|line| complain(format!("error: {line}")));
+        }
+        Exit::Failed
+    })
 }
 
 /// Prints clap's answer to a command line: help, the version, or what is wrong.

@@ -6,7 +6,9 @@
 //! them use the crate `escape`.
 
 pub(crate) mod colour;
+pub(crate) mod list;
 pub(crate) mod page;
+pub(crate) mod pager;
 pub(crate) mod pauses;
 pub(crate) mod plan;
 pub(crate) mod progress;

@@ -12,4 +12,5 @@ pub(crate) mod records;
 pub(crate) mod rules;
 pub(crate) mod runs;
 pub(crate) mod tenant;
+pub(crate) mod typos;
 pub(crate) mod workplace;

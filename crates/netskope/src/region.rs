@@ -96,6 +96,11 @@ static CODES: LazyLock<HashMap<String, &str>> =
     LazyLock::new(|| REGIONS.into_iter().chain(FORMER_NAMES).map(|(code, name)| (fold(name), code)).collect());
 
 impl Region {
+    /// The codes of the regions that this build knows.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        REGIONS.iter().map(|(code, _)| *code)
+    }
+
     /// Whether this build knows it as a region that there is.
     pub fn is_known(&self) -> bool {
         matches!(self, Self::Code(code) if REGIONS.iter().any(|(known, _)| known == code))

@@ -5,6 +5,7 @@ use remediation::{Mode, Outcome};
 
 use crate::commands::arguments::{CompanyArgs, OverrideArgs, consent};
 use crate::commands::help::{self, RUN_EXIT_CODES};
+use crate::commands::interrupts::Interrupts;
 use crate::commands::results::Results;
 use crate::commands::run::{InHand, RunArgs, Runner, Started};
 use crate::error::Error;
@@ -43,6 +44,9 @@ pub(crate) fn help() -> String {
   Without a deployment, and with nobody else at work on these resources:
     autoremediate apply --findings batch.ndjson --alone
 
+  Only two resources:
+    autoremediate apply --findings batch.ndjson --alone --resource data --resource arn:aws:s3:::logs
+
   At most what a policy of your own allows; in an emergency, although the bucket's policy has paused all writes:
     autoremediate apply --findings batch.ndjson --records s3://bucket --policy narrower.json
     autoremediate apply --findings batch.ndjson --records s3://bucket --override TICKET-4711",
@@ -50,7 +54,12 @@ pub(crate) fn help() -> String {
 }
 
 /// Makes the changes; without consent, after a question that shows them.
-pub(crate) async fn apply(args: &ApplyArgs, bar: &Bar, page: &mut Page<'_>) -> Result<Exit, Error> {
+pub(crate) async fn apply(
+    args: &ApplyArgs,
+    bar: &Bar,
+    interrupts: &Interrupts,
+    page: &mut Page<'_>,
+) -> Result<Exit, Error> {
     let format = args.run.output.format;
     args.run.records.may_write(args.company.company)?;
     if args.consent == Consent::Ask && !question::can_ask(format) {
@@ -58,7 +67,7 @@ pub(crate) async fn apply(args: &ApplyArgs, bar: &Bar, page: &mut Page<'_>) -> R
     }
     let rules = rules::select(&args.run.rules)?;
     let asked = args.run.policy.asked_but_for(&args.overriding);
-    let Started { mut runner, mut gathered } = Runner::start(&args.run, asked, &rules, bar).await?;
+    let Started { mut runner, mut gathered } = Runner::start(&args.run, asked, &rules, bar, interrupts).await?;
     if args.consent == Consent::Given {
         runner.record_override(asked).await?;
         let results = runner.run(gathered, Mode::Apply).await;
@@ -72,14 +81,14 @@ pub(crate) async fn apply(args: &ApplyArgs, bar: &Bar, page: &mut Page<'_>) -> R
     let left = waiting.as_ref().map_or(Exit::NothingLeft, Results::exit);
     if let Some(waiting) = &waiting {
         waiting.print(Format::Table, &rules, page)?;
-        if gathered.batches.is_empty() && gathered.problems.is_empty() {
+        if interrupts.is_interrupted() || gathered.batches.is_empty() && gathered.problems.is_empty() {
             return Ok(left);
         }
     }
     let InHand { results: planned, plans } = runner.plan(gathered).await;
     planned.print(Format::Table, &rules, page)?;
     let question = format!("Change {} as shown?", counted(planned.shown(), "resource"));
-    if planned.shown() == 0 || !question::is_confirmed(&question)? {
+    if planned.shown() == 0 || interrupts.is_interrupted() || !question::is_confirmed(&question)? {
         return Ok(planned.exit().max(left));
     }
     runner.record_override(asked).await?;

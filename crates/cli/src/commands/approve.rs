@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::commands::arguments::{AccessArgs, CompanyArgs, OutputArgs, PolicyArgs, consent};
 use crate::commands::help::{self, RUN_EXIT_CODES};
+use crate::commands::interrupts::Interrupts;
 use crate::commands::results::{Diff, Results, StoredReport};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -19,6 +20,7 @@ use crate::print::page::{Format, Page};
 use crate::print::plan;
 use crate::print::progress::Bar;
 use crate::print::question::{self, Consent};
+use crate::print::table::{Cell, Table};
 use crate::print::text::counted;
 use crate::session::connection::Connection;
 use crate::session::plans::{PlanInHand, Shown};
@@ -41,7 +43,7 @@ pub(crate) struct ApproveArgs {
     reason: String,
     /// Approve what is printed, without being asked first. Required without a terminal, and with --json.
     #[arg(long = "yes", action = ArgAction::SetTrue, value_parser = consent())]
-    consent: Consent,
+    pub(crate) consent: Consent,
     /// Wait up to this many seconds for the report of the rule's Lambda; at most a day.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
     wait: Option<u64>,
@@ -68,6 +70,14 @@ pub(crate) fn help() -> String {
   A plan in a folder, which this command carries out itself:
     autoremediate approve autoremediate-records/plans/s3-public-bucket/2026-01-02/RUN-1.json --reason T-4711 --alone",
     )
+}
+
+impl ApproveArgs {
+    /// By which arguments an undo reaches AWS and the records.
+    fn reached_by(&self) -> String {
+        let alone = if matches!(self.plan.place, RecordsPlace::Folder(_)) { " --alone" } else { "" };
+        self.access.again() + alone
+    }
 }
 
 /// What `--json` prints where the rule's Lambda carries out the plan, and the command does not wait for it.
@@ -97,7 +107,12 @@ impl Read {
 }
 
 /// Approves a plan: the one that is printed, of which it is read once.
-pub(crate) async fn approve(args: &ApproveArgs, bar: &Bar, page: &mut Page<'_>) -> Result<Exit, Error> {
+pub(crate) async fn approve(
+    args: &ApproveArgs,
+    bar: &Bar,
+    interrupts: &Interrupts,
+    page: &mut Page<'_>,
+) -> Result<Exit, Error> {
     args.plan.place.may_write(args.company.company)?;
     if matches!(args.plan.place, RecordsPlace::Bucket(_)) && args.policy.file().is_some() {
         return Err(Error::PolicyOfLambda);
@@ -110,7 +125,7 @@ pub(crate) async fn approve(args: &ApproveArgs, bar: &Bar, page: &mut Page<'_>) 
     let connection = Connection::open(args.access.access(), args.plan.place.clone()).await?;
     let policy = args.policy.asked();
     let (run, format) = (RunId::start(), args.output.format);
-    let (read, connection) = read(args, rule, run, connection, policy, bar).await?;
+    let (read, connection) = read(args, rule, run, connection, policy, bar, interrupts).await?;
     let records = &connection.records;
     let asked = waiting(read.shown());
     if asked.resources.is_empty() {
@@ -129,9 +144,10 @@ pub(crate) async fn approve(args: &ApproveArgs, bar: &Bar, page: &mut Page<'_>) 
     let stored = serde_json::to_vec_pretty(&approval)?;
     let key = records.put_new(&Approval::key(&args.plan.key), stored).await.map_err(Box::new)?;
     let report_at = connection.locate(&approval.id().report_key());
-    let mut results = Results::of(Mode::Approve);
+    let mut results = Results { reached_by: args.reached_by(), ..Results::of(Mode::Approve) };
     match (read, args.wait) {
         (Read::InHand(plan), _) => {
+            let _at_work = interrupts.at_work();
             let report = plan.fix_approved(Approved { approval, stored_by: None }).await;
             results.store(report, records).await;
             bar.clear();
@@ -158,6 +174,11 @@ impl Waiting<'_> {
     fn print(&self, format: Format, page: &mut Page<'_>) -> Result<(), Error> {
         match format {
             Format::Json => page.json(self)?,
+            Format::Csv => {
+                let mut table = Table::new(["approval", "report"]);
+                table.row([Cell::text(&self.approval_at), Cell::text(&self.report_at)]);
+                page.csv(&table)?;
+            }
             Format::Table => {
                 page.line(format!("approval: {}", self.approval_at))?;
                 page.line(format!("report, when it is done: {}", self.report_at))?;
@@ -175,6 +196,7 @@ async fn read(
     connection: Connection,
     policy: Asked<'_>,
     bar: &Bar,
+    interrupts: &Interrupts,
 ) -> Result<(Read, Connection), Error> {
     let key = &args.plan.key;
     if matches!(connection.place, RecordsPlace::Bucket(_)) {
@@ -182,7 +204,8 @@ async fn read(
         return Ok((Read::ForLambda(shown), connection));
     }
     let policy = policy::in_force(&connection, policy).await?;
-    let workplace = Workplace { connection, policy, progress: Arc::new(bar.clone()) };
+    let (progress, interrupt) = (Arc::new(bar.clone()), interrupts.interrupt());
+    let workplace = Workplace { connection, policy, progress, interrupt };
     let engine = workplace.engine(rule, run, None)?;
     let plan = engine.read(&workplace.connection.records, key).await.map_err(Box::new)?;
     Ok((Read::InHand(plan), workplace.connection))

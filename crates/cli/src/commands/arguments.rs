@@ -2,28 +2,35 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use clap::builder::{BoolValueParser, TypedValueParser};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap_complete::ArgValueCompleter;
 use remediation::policy::LONGEST_REASON;
 
+use crate::commands::complete;
 use crate::error::Error;
 use crate::print::page::Format;
+use crate::print::pager::Paging;
 use crate::print::question::{self, Consent};
+use crate::print::text::quoted;
 use crate::session::access::Access;
 use crate::session::policy::Asked;
 use crate::session::records::Company;
+
+/// The role of each rule in the target accounts, as Terraform names it.
+const ROLE_NAME: &str = "autoremediate-{rule}";
 
 /// How AWS is reached.
 #[derive(Debug, Args)]
 pub(crate) struct AccessArgs {
     /// The AWS region to work in, by its code or name. Default: the region of the AWS configuration.
-    #[arg(long, value_name = "REGION", value_parser = region)]
+    #[arg(long, value_name = "REGION", value_parser = region, add = ArgValueCompleter::new(complete::region))]
     pub(crate) region: Option<String>,
     /// The profile of the AWS configuration to use.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::profile))]
     pub(crate) profile: Option<String>,
     /// The role to assume in each account; {rule} stands for the rule's ID. It must trust the caller's identity.
-    #[arg(long, value_name = "NAME", default_value = "autoremediate-{rule}")]
+    #[arg(long, value_name = "NAME", default_value = ROLE_NAME)]
     pub(crate) role_name: String,
     /// The external ID that the roles require.
     #[arg(long, value_name = "ID", env = "EXTERNAL_ID", hide_env_values = true)]
@@ -31,6 +38,15 @@ pub(crate) struct AccessArgs {
 }
 
 impl AccessArgs {
+    /// The same, as arguments of another command, which begin with a space. The external ID is not among them.
+    pub(crate) fn again(&self) -> String {
+        let role_name = Some(&self.role_name).filter(|name| *name != ROLE_NAME);
+        let given =
+            [("--region", self.region.as_ref()), ("--profile", self.profile.as_ref()), ("--role-name", role_name)];
+        let given = given.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", quoted(value?))));
+        given.collect()
+    }
+
     /// What these arguments mean.
     pub(crate) fn access(&self) -> Access {
         let Self { region, profile, role_name, external_id } = self;
@@ -103,16 +119,60 @@ fn company() -> impl TypedValueParser<Value = Company> {
 }
 
 /// How the result is printed.
-#[derive(Debug, Args)]
+#[derive(Debug)]
 pub(crate) struct OutputArgs {
-    /// Print one JSON document.
-    #[arg(long = "json", action = clap::ArgAction::SetTrue, value_parser = format())]
     pub(crate) format: Format,
+    /// Whether a result of which nothing is asked may be shown by a pager.
+    pub(crate) paging: Paging,
 }
 
-/// `--json`.
-fn format() -> impl TypedValueParser<Value = Format> {
-    BoolValueParser::new().map(|is_given| if is_given { Format::Json } else { Format::Table })
+/// The arguments of [`OutputArgs`], as they are written.
+#[derive(Args)]
+struct WrittenOutput {
+    /// How to print the result: as a table or list for people, as one JSON document, or as comma-separated values.
+    #[arg(long = "output", id = "format", value_name = "FORMAT", value_enum, default_value = "table")]
+    format: Format,
+    /// Print one JSON document: short for --output json.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Print a long result at once. On a terminal it is shown by the pager that AUTOREMEDIATE_PAGER or PAGER names, or less.
+    #[arg(long)]
+    no_pager: bool,
+}
+
+impl From<WrittenOutput> for OutputArgs {
+    fn from(WrittenOutput { format, json, no_pager }: WrittenOutput) -> Self {
+        Self {
+            format: if json { Format::Json } else { format },
+            paging: if no_pager { Paging::Off } else { Paging::Allowed },
+        }
+    }
+}
+
+impl FromArgMatches for OutputArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        WrittenOutput::from_arg_matches(matches).map(Self::from)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for OutputArgs {
+    fn augment_args(command: Command) -> Command {
+        WrittenOutput::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        WrittenOutput::augment_args_for_update(command)
+    }
+}
+
+/// `--yes`, or a question; after what is printed before a question, there is no pager.
+pub(crate) fn paging(consent: Consent, output: &OutputArgs) -> Paging {
+    if consent == Consent::Ask { Paging::Asks } else { output.paging }
 }
 
 /// `--yes`.

@@ -1,12 +1,22 @@
-//! `completions`: the script that completes this command's words in a shell.
+//! `completions`: the script that completes this command's words in a shell. It asks the command itself, which knows its
+//! rules, the regions, and the profiles of the machine.
 
-use clap::{Args, Command};
+use std::env;
+use std::path::{self, MAIN_SEPARATOR};
+
+use clap::Args;
 use clap_complete::Shell;
+use clap_complete::env::Shells;
 
 use crate::commands::help::{self, SIMPLE_EXIT_CODES};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::Page;
+
+/// What the command is called.
+pub(crate) const NAME: &str = "autoremediate";
+/// The variable by which the script asks, with the shell's name.
+pub(crate) const COMPLETE: &str = "AUTOREMEDIATE_COMPLETE";
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
@@ -18,18 +28,29 @@ pub(crate) fn help() -> String {
     help::below(
         SIMPLE_EXIT_CODES,
         "
-  Complete commands and arguments in bash, zsh or fish:
+  Complete commands, arguments, rules, regions and profiles in bash, zsh or fish; in the files that these shells read:
     source <(autoremediate completions bash)
-    autoremediate completions zsh > ~/.zfunc/_autoremediate
-    autoremediate completions fish > ~/.config/fish/completions/autoremediate.fish",
+    source <(autoremediate completions zsh)
+    autoremediate completions fish | source",
     )
 }
 
-/// Prints the script for `command`.
-pub(crate) fn completions(args: &CompletionsArgs, command: &mut Command, page: &mut Page<'_>) -> Result<Exit, Error> {
-    // Not straight to standard output: that would panic where it is closed.
+/// Prints the script.
+pub(crate) fn completions(args: &CompletionsArgs, page: &mut Page<'_>) -> Result<Exit, Error> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, command, "autoremediate", &mut script);
+    let shell = args.shell.to_string();
+    if let Some(shell) = Shells::builtins().completer(&shell) {
+        shell.write_registration(COMPLETE, NAME, NAME, &own_path(), &mut script)?;
+    }
     page.script(&script)?;
     Ok(Exit::NothingLeft)
+}
+
+/// How the script calls this binary: as it was called, from wherever the shell is then.
+fn own_path() -> String {
+    let called = env::args().next().unwrap_or_else(|| NAME.to_owned());
+    if !called.contains(MAIN_SEPARATOR) {
+        return called;
+    }
+    path::absolute(&called).map_or(called, |path| path.display().to_string())
 }

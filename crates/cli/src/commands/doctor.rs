@@ -9,21 +9,24 @@ mod bucket;
 mod caller;
 mod check;
 mod dry_run;
+mod netskope;
 mod predecessor;
-mod tenant;
 
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{BoolValueParser, TypedValueParser};
+use clap_complete::ArgValueCompleter;
 use engine::Progress;
 use futures::StreamExt;
 use futures::stream;
 use remediation::AccountId;
 
 use crate::commands::arguments::{self, AccessArgs, OutputArgs};
+use crate::commands::complete;
 use crate::commands::doctor::account::Visit;
 use crate::commands::doctor::caller::{Caller, Credentials};
-use crate::commands::doctor::check::{Area, Check, Checks};
+use crate::commands::doctor::check::{Area, Check, Checks, ShownChecks};
 use crate::commands::doctor::predecessor::Stack;
 use crate::commands::help::{self, SIMPLE_EXIT_CODES};
 use crate::error::Error;
@@ -33,7 +36,7 @@ use crate::print::progress::Bar;
 use crate::session::access;
 use crate::session::records::RecordsPlace;
 use crate::session::rules;
-use crate::session::tenant::Tenant;
+use crate::session::tenant::{self, Tenant};
 
 /// How many accounts are checked at the same time.
 const AT_ONCE: usize = 8;
@@ -42,7 +45,7 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// Only what this rule needs, by its ID; can be repeated. Default: every rule.
-    #[arg(long = "rule", value_name = "ID")]
+    #[arg(long = "rule", value_name = "ID", add = ArgValueCompleter::new(complete::rule))]
     rules: Vec<String>,
     /// Check this target account, by its twelve digits; can be repeated.
     #[arg(long = "account", value_name = "ID")]
@@ -59,7 +62,8 @@ pub(crate) struct DoctorArgs {
     /// The role to assume in each account for the checks.
     #[arg(long, value_name = "NAME", default_value = "autoremediate-doctor")]
     doctor_role_name: String,
-    /// Check this Netskope tenant, by its domain name. NETSKOPE_TOKEN holds its REST API v1 token.
+    /// Check this Netskope tenant, by its domain name. NETSKOPE_TOKEN holds its REST API v1 token. Default: the tenant that
+    /// NETSKOPE_TENANT names.
     #[arg(long, value_name = "FQDN")]
     netskope_tenant: Option<String>,
     /// Check the Netskope API at another address, such as a proxy.
@@ -68,8 +72,16 @@ pub(crate) struct DoctorArgs {
     /// Check the bucket of the deployment: s3://bucket.
     #[arg(long, value_name = "PLACE", value_parser = bucket)]
     records: Option<String>,
+    /// Show every check. Without it, checks that passed are counted.
+    #[arg(long = "all", action = clap::ArgAction::SetTrue, value_parser = shown(), visible_alias = "verbose")]
+    shown: ShownChecks,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// `--all`.
+fn shown() -> impl TypedValueParser<Value = ShownChecks> {
+    BoolValueParser::new().map(|is_given| if is_given { ShownChecks::All } else { ShownChecks::WithAFix })
 }
 
 impl DoctorArgs {
@@ -94,7 +106,7 @@ impl DoctorArgs {
 
     fn tenant(&self) -> Option<Tenant> {
         let address = || self.netskope_endpoint.clone().map(Tenant::Address);
-        self.netskope_tenant.clone().map(Tenant::Domain).or_else(address)
+        self.netskope_tenant.clone().map(Tenant::Domain).or_else(address).or_else(tenant::of_environment)
     }
 }
 
@@ -121,6 +133,9 @@ pub(crate) fn help() -> String {
   Check three regions of an account:
     autoremediate doctor --account 111122223333 --regions eu-west-1,eu-central-1,us-east-1
 
+  Show every check, also those that passed:
+    autoremediate doctor --account 111122223333 --all
+
   Check what one rule needs, as JSON:
     autoremediate doctor --rule s3-public-bucket --account 111122223333 --json",
     )
@@ -138,7 +153,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, bar: &Bar, page: &mut Page<'_>) ->
 
     bar.planning(accounts.len());
     let Caller { mut checks, credentials, account } = caller::check(&config, &access).await;
-    checks.extend(tenant::check(args.tenant().as_ref(), &manifests).await);
+    checks.extend(netskope::check(args.tenant().as_ref(), &manifests).await);
     if credentials == Credentials::Accepted {
         let ids: Vec<_> = manifests.iter().map(|manifest| manifest.id.as_str()).collect();
         let (iam, stack) = (aws_sdk_iam::Client::new(&config), Check::of(Area::Caller, "Netskope's own stack"));
@@ -153,7 +168,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, bar: &Bar, page: &mut Page<'_>) ->
         checks.push(Check::of(Area::Account, "accounts").skipped("none given: --account or --accounts-file"));
     }
     bar.clear();
-    Checks(checks).print(args.output.format, page)
+    Checks(checks).print(args.output.format, args.shown, page)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What `pause`, `resume` and `policy show` share: the deployment's bucket, what is stopped, and how pauses are printed.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use remediation::{AccountId, PAUSES_KEY, Pause, Region, Stops};
 use serde::Serialize;
 
+use crate::commands::complete;
 use crate::error::Error;
 use crate::print::page::{Format, Page};
 use crate::print::pauses;
@@ -20,10 +22,10 @@ pub(crate) struct BucketArgs {
     #[arg(long, value_name = "PLACE", value_parser = bucket)]
     records: RecordsPlace,
     /// The code of the bucket's region. Default: the region of the AWS configuration.
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", add = ArgValueCompleter::new(complete::region))]
     records_region: Option<String>,
     /// The profile of the AWS configuration to use.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::profile))]
     profile: Option<String>,
 }
 
@@ -44,13 +46,15 @@ impl BucketArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StopsArgs {
     /// Only this rule, by its ID; can be repeated.
-    #[arg(long = "rule", value_name = "ID")]
+    #[arg(long = "rule", value_name = "ID", add = ArgValueCompleter::new(complete::rule))]
     rules: Vec<String>,
     /// Only this account, by its twelve digits; can be repeated.
     #[arg(long = "account", value_name = "ID")]
     accounts: Vec<AccountId>,
     /// Only what is in this region, by its code or name; global: what has no region, such as IAM users. Can be repeated.
-    #[arg(long = "region", value_name = "REGION", value_parser = region)]
+    #[arg(
+        long = "region", value_name = "REGION", value_parser = region, add = ArgValueCompleter::new(complete::region)
+    )]
     regions: Vec<Region>,
 }
 
@@ -83,6 +87,9 @@ impl<'a> Paused<'a> {
     pub(crate) fn print(&self, done: &str, format: Format, page: &mut Page<'_>) -> Result<(), Error> {
         if format == Format::Json {
             return Ok(page.json(self)?);
+        }
+        if format == Format::Csv {
+            return Ok(page.csv(&pauses::table(&self.pauses))?);
         }
         page.line(done)?;
         if self.pauses.is_empty() {

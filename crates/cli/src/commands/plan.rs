@@ -4,6 +4,7 @@ use clap::Args;
 use remediation::Mode;
 
 use crate::commands::help::{self, RUN_EXIT_CODES};
+use crate::commands::interrupts::Interrupts;
 use crate::commands::run::{RunArgs, Runner, Started};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -32,15 +33,27 @@ pub(crate) fn help() -> String {
   Only what a benchmark asks for, by the exact name of the tenant's profile:
     autoremediate plan --netskope-tenant example.goskope.com --netskope-profile CIS
 
+  Only one resource, in whatever region it is:
+    autoremediate plan --findings batch.ndjson --all-regions --resource arn:aws:s3:::data
+
+  For a spreadsheet:
+    autoremediate plan --findings batch.ndjson --output csv
+
   With a profile of the AWS configuration, in another region than the profile's:
     autoremediate plan --findings batch.ndjson --profile security --region eu-west-1",
     )
 }
 
 /// Shows what would change.
-pub(crate) async fn plan(args: &PlanArgs, bar: &Bar, page: &mut Page<'_>) -> Result<Exit, Error> {
+pub(crate) async fn plan(
+    args: &PlanArgs,
+    bar: &Bar,
+    interrupts: &Interrupts,
+    page: &mut Page<'_>,
+) -> Result<Exit, Error> {
     let rules = rules::select(&args.run.rules)?;
-    let Started { runner, gathered } = Runner::start(&args.run, args.run.policy.asked(), &rules, bar).await?;
+    let Started { runner, gathered } =
+        Runner::start(&args.run, args.run.policy.asked(), &rules, bar, interrupts).await?;
     let results = runner.run(gathered, Mode::Plan).await;
     results.print(args.run.output.format, &rules, page)?;
     Ok(results.exit())

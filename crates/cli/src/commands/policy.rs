@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use remediation::records::{self, MOST_BYTES, Record};
-use remediation::{Organization, OrganizationRecord, Policy, line_at, nearest, read_at_most, utf8};
+use remediation::{Organization, OrganizationRecord, Policy, line_at, read_at_most, utf8};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,10 @@ use crate::commands::help::{self, SIMPLE_EXIT_CODES};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page};
+use crate::print::pager::Paging;
+use crate::print::table::{Cell, Table};
 use crate::session::rules::{self, LoadedRule};
+use crate::session::typos;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
@@ -48,6 +51,14 @@ impl PolicyCommand {
             Self::Show(args) => args.output.format,
             Self::Check { output, .. } => output.format,
             Self::Schema => Format::Json,
+        }
+    }
+
+    pub(crate) fn paging(&self) -> Paging {
+        match self {
+            Self::Show(args) => args.output.paging,
+            Self::Check { output, .. } => output.paging,
+            Self::Schema => Paging::Off,
         }
     }
 }
@@ -111,10 +122,22 @@ fn check(files: &[PathBuf], organization: Option<&Path>, format: Format, page: &
     }
     match format {
         Format::Json => page.json(&checked)?,
+        Format::Csv => page.csv(&table(&checked))?,
         Format::Table => checked.iter().try_for_each(|checked| checked.print(page))?,
     }
     let is_usable = checked.iter().all(|checked| checked.problems.is_empty());
     Ok(if is_usable { Exit::NothingLeft } else { Exit::Failed })
+}
+
+/// A row for each problem.
+fn table(checked: &[Checked]) -> Table {
+    let mut table = Table::new(["file", "problem"]);
+    for Checked { file, problems } in checked {
+        for problem in problems {
+            table.row([Cell::text(file.display().to_string()), Cell::text(problem)]);
+        }
+    }
+    table
 }
 
 impl Checked {
@@ -152,25 +175,13 @@ fn policy_text(file: &Path, text: &str) -> Result<String, Error> {
 }
 
 fn problems(text: &str, rules: &[LoadedRule], organization: Option<&Organization>) -> Vec<String> {
-    let policy = match Policy::from_json(text.as_bytes()) {
-        Ok(policy) => policy,
-        Err(error) => return vec![error.to_string()],
-    };
-    let known = || rules.iter().map(|rule| rule.manifest.id.as_str());
-    let named = policy.rules_named().into_iter().filter(|(rule, _)| !known().any(|known| known == rule));
-    let unknown = named.map(|(rule, line)| {
-        let meant = nearest(&rule, known())
-            .map_or_else(|| format!("the rules are: {}", rules::ids(rules)), |meant| format!("is `{meant}` meant?"));
-        let line = line.map(|line| format!(" in line {line}")).unwrap_or_default();
-        format!("there is no rule `{rule}`{line}; {meant}")
-    });
-    let settings = rules.iter().filter_map(|rule| rule.guard(&policy).err()).map(|error| error.to_string());
-    let astray = organization.map(|organization| policy.units_astray(organization)).unwrap_or_default();
-    let astray = astray.into_iter().map(|(why, line)| {
+    let typos::Read { policy, problems } = typos::read(text, rules);
+    let astray = policy.zip(organization).map(|(policy, organization)| policy.units_astray(organization));
+    let astray = astray.unwrap_or_default().into_iter().map(|(why, line)| {
         let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
         format!("{why}{line}")
     });
-    unknown.chain(settings).chain(astray).collect()
+    problems.into_iter().chain(astray).collect()
 }
 
 /// The JSON Schema of a policy, with the settings of each rule.

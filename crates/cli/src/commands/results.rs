@@ -10,7 +10,8 @@ use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
 use crate::print::plan;
 use crate::print::report::{self, Planned};
-use crate::print::text::{Count, counted, listed};
+use crate::print::table::Table;
+use crate::print::text::{Count, counted, listed, quoted};
 use crate::session::findings::Skipped;
 use crate::session::plans::Shown;
 use crate::session::records::locate;
@@ -56,6 +57,8 @@ pub(crate) struct Results {
     pub(crate) problems: Vec<String>,
     /// That the policy is not kept to: every report that is stored says so.
     pub(crate) policy_override: Option<PolicyOverride>,
+    /// The arguments by which a further command reaches AWS and the records as this one does; they begin with a space.
+    pub(crate) reached_by: String,
 }
 
 /// What `--json` prints.
@@ -82,6 +85,7 @@ impl Results {
             skipped: Skipped::default(),
             problems: Vec::new(),
             policy_override: None,
+            reached_by: String::new(),
         }
     }
 
@@ -122,8 +126,14 @@ impl Results {
         }
         match format {
             Format::Json => Ok(page.json(&self.document())?),
-            Format::Table => self.print_table(rules, page),
+            Format::Csv => Ok(page.csv(&self.table(rules))?),
+            Format::Table => self.print_list(rules, page),
         }
+    }
+
+    /// Every finding; where somebody is asked about changes, those that are planned are among them.
+    fn table(&self, rules: &[LoadedRule]) -> Table {
+        report::table(self.reports.iter().map(|stored| &stored.report), &rules::manifests(rules))
     }
 
     fn document(&self) -> Document<'_> {
@@ -155,13 +165,13 @@ impl Results {
         })
     }
 
-    fn print_table(&self, rules: &[LoadedRule], page: &mut Page<'_>) -> Result<(), Error> {
+    fn print_list(&self, rules: &[LoadedRule], page: &mut Page<'_>) -> Result<(), Error> {
         let reports = || self.reports.iter().map(|stored| &stored.report);
         let manifests = rules::manifests(rules);
         let planned = if self.diffs.is_empty() { Planned::Here } else { Planned::Apart };
-        let table = report::table(reports(), planned, &manifests);
-        if !table.is_empty() {
-            page.table(&table)?;
+        let list = report::list(reports(), planned, &manifests);
+        if !list.is_empty() {
+            page.table(&list)?;
         }
         for Diff { what, shown } in self.diffs.iter().filter(|diff| !diff.shown.resources.is_empty()) {
             page.line(what)?;
@@ -170,6 +180,7 @@ impl Results {
         for line in reports().flat_map(report::accounts).chain(reports().flat_map(report::people)) {
             page.line(line)?;
         }
+        page.line(self.summary())?;
         for StoredReport { plan_at, report_at, .. } in &self.reports {
             if let Some(plan) = plan_at {
                 page.line(format!("plan: {plan}"))?;
@@ -178,7 +189,32 @@ impl Results {
                 page.line(format!("report: {report}"))?;
             }
         }
-        Ok(page.line(self.summary())?)
+        Ok(self.next().into_iter().try_for_each(|next| page.line(next))?)
+    }
+
+    /// What there is to be done next, each a command to copy.
+    fn next(&self) -> Vec<String> {
+        let mut next = Vec::new();
+        for StoredReport { plan_at, report, .. } in &self.reports {
+            let awaits = report.mode == Mode::Approve && report.findings.iter().any(|row| row.outcome == Outcome::Held);
+            if let Some(plan) = plan_at.as_ref().filter(|_| awaits && report.approval.is_none()) {
+                let reason = "--reason TICKET";
+                next.push(format!("to approve: autoremediate approve {} {reason}{}", quoted(plan), self.reached_by));
+            }
+        }
+        let mut undo = Vec::new();
+        for StoredReport { report_at, report, .. } in &self.reports {
+            let has_written = report.undoes.is_none() && report.findings.iter().any(|row| !row.took.is_empty());
+            let Some(run) = report_at.as_deref().filter(|_| has_written).and_then(of_run) else { continue };
+            if !undo.contains(&run) {
+                undo.push(run);
+            }
+        }
+        if !undo.is_empty() {
+            let runs: Vec<_> = undo.into_iter().map(quoted).collect();
+            next.push(format!("to undo: autoremediate undo {}{}", runs.join(" "), self.reached_by));
+        }
+        next
     }
 
     /// The counts in one line.
@@ -197,13 +233,20 @@ impl Results {
     }
 }
 
+/// All reports of the run of a report at this place: the place without `-<batch>.json`.
+fn of_run(report_at: &str) -> Option<&str> {
+    Some(report_at.rsplit_once('-')?.0)
+}
+
 fn skipped(skipped: &Skipped) -> Vec<Count> {
-    let Skipped { other_regions, other_accounts, unknown_regions, duplicates, invalid, rows } = skipped;
+    let Skipped { other_regions, other_accounts, other_resources, unknown_regions, duplicates, invalid, rows } =
+        skipped;
     let unknown =
         unknown_regions.iter().map(|(name, count)| Count::of(*count, format!("in the unknown region `{name}`")));
     let mut counts = vec![
         Count::of(*other_regions, "in other regions"),
         Count::of(*other_accounts, "in other accounts"),
+        Count::of(*other_resources, "about other resources"),
         Count::of(*duplicates, "repeated"),
         Count::of(*invalid, "without a usable account, region or resource"),
         Count::of(rows.muted, "muted in Netskope"),
@@ -335,9 +378,8 @@ mod tests {
             "BPR-1-0-0",
             "111122223333",
             "turn on IgnorePublicAcls",
-            &format!("verified compliant at {} with s3:GetBucketPublicAccessBlock (1 look)", time::shown(at)),
-            "plan: plans/x\nreport: reports/x\n",
-            "2 findings: 1 gone, 1 fixed; skipped: 4 in other regions\n",
+            &format!("verified compliant at {} (1 look)", time::shown(at)),
+            "\n2 findings: 1 gone, 1 fixed; skipped: 4 in other regions\nplan: plans/x\nreport: reports/x\n",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

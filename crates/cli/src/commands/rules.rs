@@ -56,7 +56,7 @@ fn print(rules: &[LoadedRule], format: Format, page: &mut Page<'_>) -> Result<()
             Cell::lines(actions(write.iter().chain(extra))),
         ]);
     }
-    Ok(page.table(&table)?)
+    Ok(if format == Format::Csv { page.csv(&table)? } else { page.table(&table)? })
 }
 
 /// A control's short name, and its names in Netskope.

@@ -4,19 +4,23 @@
 //! else: a resource that has changed in between is held by the engine. Where later runs have changed the same resources,
 //! their changes are taken back first, if that was asked for.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clap::builder::{BoolValueParser, TypedValueParser};
 use clap::{ArgAction, Args};
+use clap_complete::ArgValueCompleter;
 use engine::{Drifted, TakenBack};
 use jiff::SignedDuration;
 use remediation::{AccountId, BatchId, Mode, Place, PlannedResource, Records, Resource, RunId};
 use serde_json::Value;
 
 use crate::commands::arguments::{AccessArgs, CompanyArgs, OutputArgs, OverrideArgs, PolicyArgs, consent};
+use crate::commands::complete;
 use crate::commands::help::{self, RUN_EXIT_CODES};
+use crate::commands::interrupts::Interrupts;
 use crate::commands::results::{Diff, Results};
 use crate::commands::run::tell_wider;
 use crate::error::Error;
@@ -36,14 +40,17 @@ use crate::session::workplace::Workplace;
 /// What to undo.
 #[derive(Debug, Args)]
 pub(crate) struct UndoArgs {
-    /// The report of the run, as plan and apply print it: s3://bucket/reports/…, or a file. Without -<batch>.json, all
-    /// plans of the run. If the run ended early and left no report, its plan.
-    #[arg(value_name = "REPORT", value_parser = RecordAt::report_or_plan)]
-    report: RecordAt,
+    /// The report of the run, as plan and apply print it: s3://bucket/reports/…, or a file; several of one bucket or folder,
+    /// also of several rules. Without -<batch>.json, all plans of the run. If the run ended early and left no report, its plan.
+    #[arg(value_name = "REPORT", required = true, value_parser = RecordAt::report_or_plan)]
+    reports: Vec<RecordAt>,
     /// Only resources of this account, by its twelve digits; can be repeated.
     #[arg(long = "account", value_name = "ID")]
     accounts: Vec<AccountId>,
-    /// Only this resource, by its name in the report; can be repeated.
+    /// Only what this rule changed, by its ID; can be repeated. Default: every rule of the reports.
+    #[arg(long = "rule", value_name = "ID", add = ArgValueCompleter::new(complete::rule))]
+    rules: Vec<String>,
+    /// Only this resource, by its ARN or its name in the report; can be repeated. Resources of all regions are put back.
     #[arg(long = "resource", value_name = "NAME")]
     resources: Vec<String>,
     #[command(flatten)]
@@ -51,7 +58,7 @@ pub(crate) struct UndoArgs {
     /// Put back what is printed, without being asked first. Without a terminal, and with --json, nothing is changed unless this
     /// is given.
     #[arg(long = "yes", action = ArgAction::SetTrue, value_parser = consent())]
-    consent: Consent,
+    pub(crate) consent: Consent,
     /// If later runs have changed the same resources, take those changes back first.
     #[arg(long = "with-later", action = ArgAction::SetTrue, value_parser = later())]
     later: Later,
@@ -99,6 +106,9 @@ pub(crate) fn help() -> String {
     autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN
     autoremediate undo s3://bucket/plans/s3-public-bucket/2026-01-02/RUN-1.json
 
+  What a run changed by two rules:
+    autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN s3://bucket/reports/iam-stale-access-key/2026-01-02/RUN
+
   Only one resource, even if somebody changed it after the fix:
     autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json --resource data --force --yes
 
@@ -137,46 +147,80 @@ struct Asked {
     later: Vec<Concerned>,
 }
 
-/// What works on an undo.
+/// What works on the undo of one rule's runs.
 struct Undoing<'a> {
     args: &'a UndoArgs,
+    /// The keys of the rule's reports and plans.
+    keys: Vec<&'a str>,
     records: &'a Records,
     rule: &'a LoadedRule,
     engine: Box<dyn Remediate>,
     run: RunId,
+    /// The accounts and resources that were asked for and that no plan has had so far.
+    unfound: RefCell<BTreeSet<String>>,
+}
+
+/// What takes back what a rule has changed.
+struct Back<'a> {
+    undoing: &'a Undoing<'a>,
+    ways: Vec<Box<dyn WayBack>>,
 }
 
 /// Shows how what a run changed would be put back; with consent, puts it back.
-pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, page: &mut Page<'_>) -> Result<Exit, Error> {
-    let UndoArgs { report, consent, output, .. } = args;
+pub(crate) async fn undo(
+    args: &UndoArgs,
+    bar: &Bar,
+    interrupts: &Interrupts,
+    page: &mut Page<'_>,
+) -> Result<Exit, Error> {
+    let UndoArgs { consent, output, .. } = args;
+    let place = args.place()?;
     if *consent == Consent::Given {
-        report.place.may_write(args.company.company)?;
+        place.may_write(args.company.company)?;
     }
-    let rules = rules::select(&[report.rule().to_owned()])?;
-    let Some(rule) = rules.first() else { return Err(Error::Report(report.key.clone())) };
-    let connection = Connection::open(args.access.access(), report.place.clone()).await?;
+    let rules = args.rules_of_reports()?;
     let asked = args.policy.asked_but_for(&args.overriding);
+    policy::check_own(asked)?;
+    let connection = Connection::open(args.access.access(), place.clone()).await?;
     let policy = policy::in_force(&connection, asked).await?;
     tell_wider(&policy.wider);
-    let workplace = Workplace { connection, policy, progress: Arc::new(bar.clone()) };
+    let (progress, interrupt) = (Arc::new(bar.clone()), interrupts.interrupt());
+    let workplace = Workplace { connection, policy, progress, interrupt };
     let run = RunId::start();
-    let engine = workplace.engine(rule, run, None)?;
-    let undoing = Undoing { args, records: &workplace.connection.records, rule, engine, run };
+    let undoing: Vec<_> =
+        rules.iter().map(|rule| Undoing::new(args, rule, &workplace, run)).collect::<Result<_, Error>>()?;
     let mut shown = Results::of(Mode::Plan);
-    let Asked { steps, later } = undoing.asked(&mut shown).await?;
-    let steps = match args.later {
-        Later::Hold => steps,
-        Later::TakeBack => undoing.after_later(&later, steps, &mut shown).await?,
-    };
-    let ways = undoing.ways_back(steps, &mut shown).await?;
+    let (mut backs, mut later) = (Vec::new(), Vec::new());
+    {
+        let _at_work = interrupts.at_work();
+        for undoing in &undoing {
+            bar.on(&format!("{}:", undoing.rule.manifest.id));
+            let Asked { steps, later: of_rule } = undoing.asked(&mut shown).await?;
+            let steps = match args.later {
+                Later::Hold => steps,
+                Later::TakeBack => undoing.after_later(&of_rule, steps, &mut shown).await?,
+            };
+            let ways = undoing.ways_back(steps, &mut shown).await?;
+            later.extend(of_rule);
+            backs.push(Back { undoing, ways });
+        }
+    }
     bar.clear();
+    if shown.problems.is_empty()
+        && let Some(gate) = unfound(&undoing)
+    {
+        return Err(Error::NotInRun(gate));
+    }
     let is_asked = *consent == Consent::Ask;
     if output.format == Format::Table || is_asked {
         shown.print(output.format, &rules, page)?;
     }
-    if ways.is_empty() {
+    if interrupts.is_interrupted() {
+        return Ok(shown.exit());
+    }
+    if backs.iter().all(|back| back.ways.is_empty()) {
         complain("There is nothing to put back: the run changed none of the resources that you asked for.");
-        if output.format == Format::Json && !is_asked {
+        if output.format != Format::Table && !is_asked {
             shown.print(output.format, &rules, page)?;
         }
         return Ok(shown.exit());
@@ -190,10 +234,10 @@ pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, page: &mut Page<'_>) -> Res
             runs.join(", ")
         ));
     }
-    let stops = why_not(&workplace.policy, rule, &shown);
+    let stops = why_not(&workplace.policy, &shown);
     if let Some(why) = &stops.why {
         complain(format!("Not put back, because {why}: {}.", counted(stops.resources, "resource")));
-        if matches!(report.place, RecordsPlace::Bucket(_)) {
+        if matches!(place, RecordsPlace::Bucket(_)) {
             complain(
                 "In an emergency, --override REASON puts it back; the reason is recorded, and an alarm is raised.",
             );
@@ -206,11 +250,15 @@ pub(crate) async fn undo(args: &UndoArgs, bar: &Bar, page: &mut Page<'_>) -> Res
         complain("Nothing was changed. To put it back, give --yes.");
         return Ok(shown.exit());
     }
+    let _at_work = interrupts.at_work();
     let mut results = Results::of(Mode::Apply);
     if let Some(reason) = asked.emergency {
         results.policy_override = Some(policy::record_override(&workplace.connection, run, reason).await?);
     }
-    undoing.write(ways, &mut results).await;
+    for Back { undoing, ways } in backs {
+        bar.on(&format!("{}:", undoing.rule.manifest.id));
+        undoing.write(ways, &mut results).await;
+    }
     bar.clear();
     if output.format == Format::Json {
         results.diffs = shown.diffs;
@@ -228,13 +276,15 @@ struct Stops {
     why: Option<String>,
 }
 
-fn why_not(policy: &PolicyInForce, rule: &LoadedRule, shown: &Results) -> Stops {
-    let resources = shown.diffs.iter().flat_map(|diff| &diff.shown.resources);
-    let why_not = |of: &PlannedResource<Value>| {
-        let (rule, Resource { owner, region, .. }) = (&rule.manifest.id, &of.resource);
-        policy.why_not(&Place { rule, account: owner, region, is_in: None })
-    };
-    let stopped: Vec<_> = resources.filter_map(why_not).collect();
+fn why_not(policy: &PolicyInForce, shown: &Results) -> Stops {
+    let mut stopped = Vec::new();
+    for Diff { shown, .. } in &shown.diffs {
+        let why_not = |of: &PlannedResource<Value>| {
+            let (rule, Resource { owner, region, .. }) = (&shown.id.rule, &of.resource);
+            policy.why_not(&Place { rule, account: owner, region, is_in: None })
+        };
+        stopped.extend(shown.resources.iter().filter_map(why_not));
+    }
     Stops { resources: stopped.len(), why: stopped.into_iter().next() }
 }
 
@@ -243,7 +293,7 @@ fn may_go_on(args: &UndoArgs, shown: &Results) -> Result<bool, Error> {
     if shown.shown() == 0 || !question::can_ask(args.output.format) {
         return Ok(false);
     }
-    if let Err(error) = args.report.place.may_write(args.company.company) {
+    if let Err(error) = args.place()?.may_write(args.company.company) {
         complain(error);
         return Ok(false);
     }
@@ -254,14 +304,73 @@ fn may_go_on(args: &UndoArgs, shown: &Results) -> Result<bool, Error> {
     Ok(question::is_confirmed(&format!("Put back {} {what}?", counted(shown.shown(), "resource")))?)
 }
 
-impl Undoing<'_> {
+impl UndoArgs {
+    /// Where all the reports are.
+    fn place(&self) -> Result<&RecordsPlace, Error> {
+        let places: Vec<_> = self.reports.iter().map(|report| &report.place).collect();
+        match places[..] {
+            [first, ref others @ ..] if others.iter().all(|place| *place == first) => Ok(first),
+            _ => Err(Error::ManyPlaces),
+        }
+    }
+
+    /// The rules of the reports, or those of them that are asked for.
+    fn rules_of_reports(&self) -> Result<Vec<LoadedRule>, Error> {
+        let of_reports: Vec<_> = self.reports.iter().map(|report| report.rule().to_owned()).collect();
+        let asked = rules::select(&self.rules)?;
+        let found = rules::select(&of_reports)?;
+        if let Some(rule) = self.rules.iter().find(|rule| !of_reports.contains(rule)) {
+            return Err(Error::NotInRun(format!("--rule {rule}")));
+        }
+        let is_asked = |rule: &LoadedRule| asked.iter().any(|of| of.manifest.id == rule.manifest.id);
+        Ok(found.into_iter().filter(is_asked).collect())
+    }
+}
+
+/// What was asked for and is in no plan.
+fn unfound(undoing: &[Undoing<'_>]) -> Option<String> {
+    let mut unfound = undoing.iter().map(|undoing| undoing.unfound.borrow().clone());
+    let first = unfound.next()?;
+    unfound.fold(first, |left, of| left.intersection(&of).cloned().collect()).into_iter().next()
+}
+
+impl<'a> Undoing<'a> {
+    fn new(args: &'a UndoArgs, rule: &'a LoadedRule, workplace: &'a Workplace, run: RunId) -> Result<Self, Error> {
+        let id = &rule.manifest.id;
+        let keys = args.reports.iter().filter(|report| report.rule() == id).map(|report| report.key.as_str()).collect();
+        let accounts = args.accounts.iter().map(|account| format!("--account {account}"));
+        let resources = args.resources.iter().map(|resource| format!("--resource {resource}"));
+        let unfound = RefCell::new(accounts.chain(resources).collect());
+        let engine = workplace.engine(rule, run, None)?;
+        Ok(Self { args, keys, records: &workplace.connection.records, rule, engine, run, unfound })
+    }
+
+    /// Notes which of what was asked for a plan has.
+    fn find_in(&self, planned: &PlannedResource<Value>) {
+        let UndoArgs { accounts, resources, .. } = self.args;
+        let mut unfound = self.unfound.borrow_mut();
+        for account in accounts.iter().filter(|account| is_in(planned, account)) {
+            unfound.remove(&format!("--account {account}"));
+        }
+        for resource in resources.iter().filter(|resource| is_called(planned, resource)) {
+            unfound.remove(&format!("--resource {resource}"));
+        }
+    }
+
     /// What was asked for. A record that cannot be read is a problem, and stops none of the others.
     async fn asked(&self, results: &mut Results) -> Result<Asked, Error> {
-        let RunPlans { plans, problems } = runs::find(self.records, &self.args.report.key).await?;
-        results.problems.extend(problems);
+        let mut found = Vec::new();
+        for key in &self.keys {
+            let RunPlans { plans, problems } = runs::find(self.records, key).await?;
+            results.problems.extend(problems);
+            found.extend(plans);
+        }
         let mut asked = Asked { steps: Vec::new(), later: Vec::new() };
-        for plan in plans {
-            let wanted = |planned: &PlannedResource<_>| is_wanted(self.args, planned);
+        for plan in found {
+            let wanted = |planned: &PlannedResource<_>| {
+                self.find_in(planned);
+                is_wanted(self.args, planned)
+            };
             if let Some(step) = self.step(plan, wanted, "To be put back, as it was before the", results).await {
                 add(&mut asked.later, step.plan.changed_later(&step.of.only).await);
                 asked.steps.push(step);
@@ -376,11 +485,19 @@ fn add(later: &mut Vec<Concerned>, changed: Vec<TakenBack>) {
 
 /// Whether a resource is asked for, by its account and by any of its names.
 fn is_wanted(args: &UndoArgs, planned: &PlannedResource<Value>) -> bool {
-    let (UndoArgs { accounts, resources, .. }, PlannedResource { resource, findings, .. }) = (args, planned);
-    let accounts_of = || findings.iter().map(|finding| &finding.account).chain([&resource.owner]);
-    let names = || findings.iter().map(|finding| finding.resource.as_str()).chain(resource.all_names());
-    (accounts.is_empty() || accounts_of().any(|account| accounts.contains(account)))
-        && (resources.is_empty() || names().any(|name| resources.iter().any(|wanted| wanted == name)))
+    let UndoArgs { accounts, resources, .. } = args;
+    (accounts.is_empty() || accounts.iter().any(|account| is_in(planned, account)))
+        && (resources.is_empty() || resources.iter().any(|resource| is_called(planned, resource)))
+}
+
+fn is_in(planned: &PlannedResource<Value>, account: &AccountId) -> bool {
+    let PlannedResource { resource, findings, .. } = planned;
+    resource.owner == *account || findings.iter().any(|finding| finding.account == *account)
+}
+
+fn is_called(planned: &PlannedResource<Value>, name: &str) -> bool {
+    let PlannedResource { resource, findings, .. } = planned;
+    resource.all_names().any(|of| of == name) || findings.iter().any(|finding| finding.resource == name)
 }
 
 #[cfg(test)]

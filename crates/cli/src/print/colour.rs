@@ -20,7 +20,7 @@ pub(crate) fn coloured(cell: Cell, how: Exit) -> Cell {
 }
 
 /// <https://no-color.org>, and terminals that know no colours.
-fn are_wanted(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+pub(crate) fn are_wanted(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
     no_color.is_none_or(OsStr::is_empty) && term != Some(OsStr::new("dumb"))
 }
 

@@ -3,19 +3,25 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use clap::ValueEnum;
 use escape::escaped;
 use serde::Serialize;
 
 use crate::print::table::Table;
 
 /// How a result is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people.
     Table,
     /// For scripts: one JSON document.
     Json,
+    /// For spreadsheets: a header, and a row each.
+    Csv,
 }
+
+/// What is made of escaped text alone, and so can be printed as it is.
+pub(crate) trait Printed: Display {}
 
 /// Where the result of a command goes.
 pub(crate) struct Page<'a>(&'a mut dyn Write);
@@ -30,9 +36,14 @@ impl<'a> Page<'a> {
         writeln!(self.0, "{}", escaped(&text.to_string()))
     }
 
-    /// Prints a table; its cells are escaped already.
-    pub(crate) fn table(&mut self, table: &Table) -> io::Result<()> {
+    /// Prints a table or a list.
+    pub(crate) fn table(&mut self, table: &impl Printed) -> io::Result<()> {
         writeln!(self.0, "{table}")
+    }
+
+    /// Prints a table as comma-separated values.
+    pub(crate) fn csv(&mut self, table: &Table) -> io::Result<()> {
+        table.write_csv(&mut self.0)
     }
 
     /// Prints one JSON document.

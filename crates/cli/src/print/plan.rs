@@ -1,45 +1,50 @@
-//! The table of what would be written: what is approved, what `apply` asks about, what undo puts back.
+//! The list of what would be written: what is approved, what `apply` asks about, what undo puts back.
 
 use remediation::{Manifest, PlannedResource};
 use serde_json::Value;
 
-use crate::print::report::control;
-use crate::print::table::{Cell, Table};
+use crate::print::list::{Entry, Line, List};
+use crate::print::report::{control, ends_in};
 
-/// A row for each resource: all that a digest of the plan covers, and what guards see that moves by itself.
-pub(crate) fn table(resources: &[PlannedResource<Value>], manifests: &[&Manifest]) -> Table {
-    let header = ["controls", "account", "region", "resource", "change", "waits because", "would break", "notes"];
-    let mut table = Table::new(header);
-    // An account and a region, to copy.
-    table.keep_whole(1..3);
+/// An entry for each resource, grouped by account and rule: all that a digest of the plan covers, and what guards see that
+/// moves by itself.
+pub(crate) fn table(resources: &[PlannedResource<Value>], manifests: &[&Manifest]) -> List {
+    let mut list = List::default();
     for planned in resources {
-        table.row(cells(planned, manifests));
+        let of_rule = |manifest: &&&Manifest| planned.findings.iter().any(|of| manifest.control(&of.control).is_some());
+        let rule = manifests.iter().find(of_rule).map(|manifest| manifest.id.as_str()).unwrap_or_default();
+        let title = format!("{}  {rule}", planned.resource.owner);
+        list.add(title.trim_end(), Entry { head: head(planned, manifests), body: body(planned) });
     }
-    table
+    list
 }
 
-fn cells(planned: &PlannedResource<Value>, manifests: &[&Manifest]) -> [Cell; 8] {
-    let PlannedResource { resource, findings, changes, awaits, held, sightings, notes } = planned;
+/// The account and the rule say what is before the ID in most ARNs; where not, the ARN is shown. Then come the names by
+/// which it is listed.
+fn head(planned: &PlannedResource<Value>, manifests: &[&Manifest]) -> Line {
+    let PlannedResource { resource, findings, .. } = planned;
     let mut controls: Vec<_> = findings.iter().map(|finding| control(finding, manifests)).collect();
-    controls.sort_unstable();
-    controls.dedup();
-    // The ARN says which resource it is; the names, by which it is listed.
-    let listed = findings.iter().map(|finding| finding.resource.as_str());
-    let mut names: Vec<_> =
-        [resource.id.as_str()].into_iter().chain(listed).filter(|name| *name != resource.arn).collect();
-    names.sort_unstable();
-    names.dedup();
-    let left = held.iter().map(|held| format!("not changed: {held}"));
-    [
-        Cell::lines(controls),
-        Cell::text(&resource.owner),
-        Cell::text(&resource.region),
-        Cell::lines([resource.arn.as_str()].into_iter().chain(names)),
-        Cell::lines(changes.iter().map(|change| &change.summary)),
-        Cell::lines(awaits),
-        Cell::lines(sightings.iter().map(ToString::to_string)),
-        Cell::lines(left.chain(notes.iter().cloned())),
-    ]
+    let mut names: Vec<_> = findings.iter().map(|finding| finding.resource.as_str()).collect();
+    names.retain(|name| *name != resource.arn && *name != resource.id);
+    for list in [&mut controls, &mut names] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    let line = Line::default();
+    let line = if ends_in(&resource.arn, &resource.id) { line } else { line.name(&resource.arn) };
+    let line = names.iter().fold(line.name(&resource.id), |line, name| line.name(name));
+    line.name(&resource.region).words(controls.join(", "))
+}
+
+/// A line for each change, so that no text in one can look like another, and for each thing that is to be known of them.
+fn body(planned: &PlannedResource<Value>) -> Vec<Line> {
+    let PlannedResource { changes, awaits, held, sightings, notes, .. } = planned;
+    let changes = changes.iter().map(|change| change.summary.clone());
+    let awaits = awaits.iter().map(|why| format!("waits because: {why}"));
+    let sightings = sightings.iter().map(|sighting| format!("would break: {sighting}"));
+    let held = held.iter().map(|held| format!("not changed: {held}"));
+    let notes = notes.iter().map(|note| format!("note: {note}"));
+    changes.chain(awaits).chain(sightings).chain(held).chain(notes).map(|text| Line::default().words(text)).collect()
 }
 
 #[cfg(test)]
@@ -71,19 +76,18 @@ mod tests {
             sightings: vec![Sighting::new("somebody is inside").with("since 10:00")],
             notes: vec!["it creaks".into()],
         };
-        let text = table(&[planned], &[]).to_string();
+        let text = table(&[planned], &[]).at(80);
         for part in [
             "a control",
-            arn,
             "d-1",
             "front",
             "444455556666",
             "eu-central-1",
-            "close it",
-            "lock\\u{1b}[2J it",
+            "    close it\n",
+            "    lock\\u{1b}[2J it",
             "the mode is approve",
             "not changed: the window",
-            "somebody is inside (since 10:00)",
+            "would break: somebody is inside (since 10:00)",
             "it creaks",
         ] {
             assert!(text.contains(part), "{part}: {text}");

@@ -17,11 +17,11 @@ use crate::print::page::Format;
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
-    /// A bar that is not drawn yet. Beside JSON it never is: a script reads that.
+    /// A bar that is not drawn yet. Beside JSON and CSV it never is: a script reads that.
     pub(crate) fn new(format: Format) -> Self {
         let target = match format {
             Format::Table => ProgressDrawTarget::stderr(),
-            Format::Json => ProgressDrawTarget::hidden(),
+            Format::Json | Format::Csv => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(None, target);
         // A test parses the constant template; without it, the plain bar would do.
@@ -32,6 +32,20 @@ impl Bar {
     /// Shows what is being worked on.
     pub(crate) fn on(&self, what: &str) {
         self.0.set_prefix(escaped(what));
+    }
+
+    /// Prints something above the bar, if it is there.
+    pub(crate) fn above(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
+    }
+
+    /// Shows what is being waited for, of which nobody can say how long it takes.
+    pub(crate) fn waiting(&self, what: &str) {
+        self.on(what);
+        self.0.reset();
+        self.0.set_message("");
+        self.0.unset_length();
+        self.0.tick();
     }
 
     /// Removes the bar from the screen.

@@ -1,8 +1,11 @@
-//! The table of what became of findings.
+//! What became of findings.
+
+use std::collections::BTreeMap;
 
 use remediation::{AccountProblem, Approved, Finding, Manifest, Outcome, Report, ReportedFinding};
 
 use crate::exit::Exit;
+use crate::print::list::{Entry, Line, List};
 use crate::print::table::{Cell, Table};
 use crate::print::text::counted;
 use crate::print::time;
@@ -12,28 +15,72 @@ use crate::print::time;
 pub(crate) enum Planned {
     /// Beside the other findings.
     Here,
-    /// In a table of its own.
+    /// In a list of its own.
     Apart,
 }
 
-/// A row for each finding that needs attention. One that complies or is gone is only counted, unless it has a note.
-/// What stopped all findings of an account is shown once, by [`accounts`].
+/// An entry for each resource with findings that need attention, grouped by account and rule. One that complies or is gone
+/// is only counted, unless it has a note. What stopped all findings of an account is shown once, by [`accounts`].
 ///
 /// `planned` says whether what is only planned is among them, or is shown by itself.
-pub(crate) fn table<'a>(
+pub(crate) fn list<'a>(
     reports: impl IntoIterator<Item = &'a Report>,
     planned: Planned,
     manifests: &[&Manifest],
-) -> Table {
-    let mut table = Table::new(["control", "account", "region", "resource", "change", "outcome", "detail"]);
-    // An account and a region, to copy.
-    table.keep_whole(1..3);
-    for Report { findings, accounts, .. } in reports {
-        for row in findings.iter().filter(|row| has_news(row) && !is_shown_by(accounts, row)) {
-            if planned == Planned::Apart && row.outcome == Outcome::Planned {
-                continue;
-            }
-            table.row(cells(row, manifests));
+) -> List {
+    let mut list = List::default();
+    for Report { id, findings, accounts, .. } in reports {
+        let shown = findings.iter().filter(|row| has_news(row) && !is_shown_by(accounts, row));
+        let shown = shown.filter(|row| planned == Planned::Here || row.outcome != Outcome::Planned);
+        for rows in alike(shown) {
+            let Some(row) = rows.first() else { continue };
+            let title = format!("{}  {}", row.finding.account, id.rule);
+            list.add(title, Entry { head: head(&rows, manifests), body: body(row) });
+        }
+    }
+    list
+}
+
+/// The findings, those together that say the same of one resource.
+fn alike<'a>(rows: impl Iterator<Item = &'a ReportedFinding>) -> Vec<Vec<&'a ReportedFinding>> {
+    let (mut groups, mut places) = (Vec::<Vec<_>>::new(), BTreeMap::new());
+    for row in rows {
+        let Finding { account, region, resource, .. } = &row.finding;
+        let said = (&row.outcome, &row.detail, &row.changes, &row.notes);
+        let place = *places.entry((account, region.to_string(), resource, said)).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    groups
+}
+
+/// Every finding, for scripts: whatever its outcome.
+pub(crate) fn table<'a>(reports: impl IntoIterator<Item = &'a Report>, manifests: &[&Manifest]) -> Table {
+    let mut table = Table::new([
+        "outcome", "rule", "control", "account", "region", "resource", "arn", "changes", "detail", "notes", "plan",
+        "report",
+    ]);
+    for report in reports {
+        let plan = report.plan.as_ref().map(|plan| plan.key.as_str()).unwrap_or_default();
+        for row in &report.findings {
+            let Finding { account, region, resource, .. } = &row.finding;
+            let arn = row.resource.as_ref().map(|resource| resource.arn.as_str()).unwrap_or_default();
+            table.row([
+                Cell::text(row.outcome.to_string()),
+                Cell::text(&report.id.rule),
+                Cell::text(control(&row.finding, manifests)),
+                Cell::text(account),
+                Cell::text(region),
+                Cell::text(resource),
+                Cell::text(arn),
+                Cell::lines(&row.changes),
+                Cell::text(row.detail.as_deref().unwrap_or_default()),
+                Cell::lines(&row.notes),
+                Cell::text(plan),
+                Cell::text(report.id.report_key()),
+            ]);
         }
     }
     table
@@ -79,23 +126,38 @@ fn is_shown_by(accounts: &[AccountProblem], row: &ReportedFinding) -> bool {
     accounts.iter().any(|of| of.account == row.finding.account && Some(&of.reason) == row.detail.as_ref())
 }
 
-fn cells(row: &ReportedFinding, manifests: &[&Manifest]) -> [Cell; 7] {
-    let finding = &row.finding;
+/// What it is: by which name it is listed, what else it is called where that does not follow, where, and which controls
+/// list it.
+fn head(rows: &[&ReportedFinding], manifests: &[&Manifest]) -> Line {
+    let Some(row) = rows.first() else { return Line::default() };
+    let arn = row.resource.as_ref().map(|resource| resource.arn.as_str());
+    let mut controls: Vec<_> = rows.iter().map(|row| control(&row.finding, manifests)).collect();
+    controls.sort_unstable();
+    controls.dedup();
+    let listed = Line::default().name(&row.finding.resource);
+    let named = match arn.filter(|arn| !ends_in(arn, &row.finding.resource)) {
+        Some(arn) => listed.name(arn),
+        None => listed,
+    };
+    named.name(&row.finding.region).words(controls.join(", "))
+}
+
+/// Whether a resource's ARN ends in a name, so that it says nothing more.
+pub(crate) fn ends_in(arn: &str, name: &str) -> bool {
+    arn.strip_suffix(name).is_some_and(|start| start.is_empty() || start.ends_with(['/', ':']))
+}
+
+/// What became of it, and what is to be known of that.
+fn body(row: &ReportedFinding) -> Vec<Line> {
     let proof = row.verification.as_ref().map(|proof| {
         let (at, looks) = (time::shown(proof.at), counted(proof.looks as usize, "look"));
         let what = if row.outcome == Outcome::Undone { "verified" } else { "verified compliant" };
-        format!("{what} at {at} with {} ({looks})", proof.actions.join(", "))
+        format!("{what} at {at} ({looks})")
     });
-    let arn = row.resource.iter().map(|resource| &resource.arn).filter(|arn| **arn != finding.resource);
-    let notes = row.notes.iter().map(|note| format!("note: {note}"));
-    let detail: Vec<_> = row.detail.iter().cloned().chain(proof).chain(notes).collect();
-    [
-        Cell::text(control(finding, manifests)),
-        Cell::text(&finding.account),
-        Cell::text(&finding.region),
-        Cell::lines([&finding.resource].into_iter().chain(arn)),
-        Cell::text(row.changes.join("; ")),
-        Cell::judged(row.outcome.to_string(), Exit::of(row.outcome)),
-        Cell::text(detail.join("; ")),
-    ]
+    let said: Vec<_> = [row.changes.join("; ")].into_iter().chain(row.detail.clone()).chain(proof).collect();
+    let said: Vec<_> = said.into_iter().filter(|text| !text.is_empty()).collect();
+    let end = if said.is_empty() { "" } else { ":" };
+    let outcome = Line::default().judged(format!("{}{end}", row.outcome), Exit::of(row.outcome));
+    let notes = row.notes.iter().map(|note| Line::default().words(format!("note: {note}")));
+    [outcome.words(said.join("; "))].into_iter().chain(notes).collect()
 }

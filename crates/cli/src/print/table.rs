@@ -1,6 +1,7 @@
 //! Tables that fit the terminal. A cell escapes its text when it is made, so that no table can hold anything else.
 
 use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
 use std::ops::Range;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -9,13 +10,17 @@ use escape::escaped;
 
 use crate::exit::Exit;
 use crate::print::colour;
+use crate::print::page::Printed;
 
 /// The width of a terminal, in columns, from which a table is made to fit it. Below, columns of a few letters could not
 /// be read; the terminal's own wrapping can.
 const NARROWEST: u16 = 100;
 
 /// A table.
-pub(crate) struct Table(comfy_table::Table);
+pub(crate) struct Table {
+    header: Vec<&'static str>,
+    table: comfy_table::Table,
+}
 
 /// A cell of a table.
 pub(crate) struct Cell(comfy_table::Cell);
@@ -28,30 +33,43 @@ impl Table {
         if table.width().is_some_and(|width| width >= NARROWEST) {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         }
-        Self(table)
+        Self { header: header.into(), table }
     }
 
     /// Keeps the text of these columns in one piece, so that it can be copied.
     pub(crate) fn keep_whole(&mut self, columns: Range<usize>) {
-        for column in self.0.column_iter_mut().skip(columns.start).take(columns.len()) {
+        for column in self.table.column_iter_mut().skip(columns.start).take(columns.len()) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
 
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
-        self.0.add_row(cells.map(|Cell(cell)| cell));
+        self.table.add_row(cells.map(|Cell(cell)| cell));
     }
 
-    /// Whether there is no row.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Writes it as comma-separated values, each cell such that no spreadsheet takes it for a formula.
+    /// <https://owasp.org/www-community/attacks/CSV_Injection>
+    pub(crate) fn write_csv(&self, to: impl Write) -> io::Result<()> {
+        let mut csv = csv::Writer::from_writer(to);
+        csv.write_record(&self.header)?;
+        for row in self.table.row_iter() {
+            csv.write_record(row.cell_iter().map(|cell| harmless(cell.content())))?;
+        }
+        csv.flush()
     }
 }
 
+/// The text, with an apostrophe before it where it begins as a formula does.
+fn harmless(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{text}") } else { text }
+}
+
+impl Printed for Table {}
+
 impl Display for Table {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.table.fmt(f)
     }
 }
 
@@ -70,5 +88,23 @@ impl Cell {
     /// A cell in the colour of how good or bad its text is.
     pub(crate) fn judged(text: impl AsRef<str>, how: Exit) -> Self {
         Self(colour::coloured(Self::text(text).0, how))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_spreadsheet_takes_a_cell_for_a_formula() {
+        let mut table = Table::new(["resource", "detail"]);
+        table.row([Cell::text("=HYPERLINK(\"http://x\")"), Cell::text("a, b")]);
+        table.row([Cell::text("-1+2"), Cell::lines(["@sum", "x\u{1b}"])]);
+        table.row([Cell::text("+1"), Cell::text("plain = it")]);
+        let mut csv = Vec::new();
+        table.write_csv(&mut csv).unwrap();
+        let expected =
+            "resource,detail\n\"'=HYPERLINK(\"\"http://x\"\")\",\"a, b\"\n'-1+2,\"'@sum\nx\\u{1b}\"\n'+1,plain = it\n";
+        assert_eq!(String::from_utf8(csv).unwrap(), expected);
     }
 }

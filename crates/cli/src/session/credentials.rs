@@ -48,6 +48,12 @@ const UNREACHED: [&str; 2] = ["dispatch failure", "no answer in"];
 /// What IAM Identity Center says to who has logged in and may not have this.
 const UNASSIGNED: &str = "ForbiddenException";
 
+/// The names of the profiles in the files of the AWS configuration, in order.
+pub(crate) fn profile_names() -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.map(|runtime| runtime.block_on(profiles::names(&Env::real()))).unwrap_or_default()
+}
+
 /// The profile that counts, and who named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chosen {

@@ -4,17 +4,20 @@
 //! operator's can only narrow it. In an emergency an operator can write in spite of it; then the bucket is told first,
 //! which raises an alarm, and the reports say so.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use remediation::{
     Mode, PAUSES_KEY, POLICY_KEY, Place, Policy, PolicyError, PolicyOverride, PolicyRecord, Records, RunId,
+    read_at_most, utf8,
 };
 
 use crate::error::Error;
 use crate::session::connection::Connection;
 use crate::session::records::RecordsPlace;
 use crate::session::rules::{self, PolicyInForce};
+use crate::session::typos;
 
 /// Which policy is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +60,22 @@ async fn of_bucket(connection: &Connection) -> Result<PolicyInForce, Error> {
 pub(crate) fn unusable(connection: &Connection, source: PolicyError) -> Error {
     let key = if matches!(source, PolicyError::Pauses { .. }) { PAUSES_KEY } else { POLICY_KEY };
     Error::BucketPolicy { place: connection.locate(key), source }
+}
+
+/// Checks the operator's own policy, before anything is asked of AWS.
+///
+/// # Errors
+///
+/// It cannot be read or used; all that is wrong with it is told at once.
+pub(crate) fn check_own(asked: Asked<'_>) -> Result<(), Error> {
+    let Some(file) = asked.file else { return Ok(()) };
+    let failed = |source| Error::PolicyFile { path: file.to_owned(), source };
+    let bytes = File::open(file).and_then(|opened| read_at_most(opened, Policy::MOST_BYTES)).map_err(failed)?;
+    let problems = typos::read(&String::from_utf8_lossy(&utf8(&bytes)), &rules::all()?).problems;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::OwnTypos { path: file.to_owned(), problems })
 }
 
 /// The policy of a file.

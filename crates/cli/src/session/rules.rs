@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use engine::{Bounds, Deadline, Done, Engine, Progress};
+use engine::{Bounds, Deadline, Done, Engine, Interrupt, Progress};
 use futures::future::BoxFuture;
 use remediation::{
     Batch, Guard, Ledger, Manifest, Mode, Policy, PolicyError, PolicyRecord, RecordError, Records, Report, Rule,
@@ -66,6 +66,7 @@ pub(crate) struct EngineParts {
     pub(crate) policy: PolicyInForce,
     pub(crate) ledger: Ledger,
     pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) interrupt: Interrupt,
 }
 
 /// The policy in force, and where it is read again before each write.
@@ -143,11 +144,12 @@ impl Visitor for MakeEntry {
 }
 
 fn engine<R: Rule>(parts: EngineParts) -> Result<Box<dyn Remediate>, Error> {
-    let EngineParts { manifest, sessions, records, policy: PolicyInForce { policy, record, .. }, ledger, progress } =
-        parts;
+    let EngineParts { manifest, sessions, records, policy, ledger, progress, interrupt } = parts;
+    let PolicyInForce { policy, record, .. } = policy;
     let settings = policy.settings::<R::Settings>(&manifest.id)?;
     let engine = Engine::<R>::new(manifest, settings, sessions, records, Bounds::default())?;
-    Ok(Box::new(Arc::new(engine.under(policy, record).with_progress(progress).with_ledger(ledger))))
+    let engine = engine.under(policy, record).with_progress(progress).with_ledger(ledger).ended_by(interrupt);
+    Ok(Box::new(Arc::new(engine)))
 }
 
 /// A rule of this version, with its manifest read.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::Progress;
+use engine::{Interrupt, Progress};
 use remediation::{COMMAND_LINE, Ledger, RunId, Sessions};
 
 use crate::error::Error;
@@ -14,6 +14,7 @@ pub(crate) struct Workplace {
     pub(crate) connection: Connection,
     pub(crate) policy: PolicyInForce,
     pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Workplace {
@@ -34,6 +35,7 @@ impl Workplace {
             policy: self.policy.clone(),
             ledger,
             progress: self.progress.clone(),
+            interrupt: self.interrupt.clone(),
         })
     }
 }

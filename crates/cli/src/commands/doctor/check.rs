@@ -1,10 +1,13 @@
 //! One check, its result, and how all of them are printed.
 
+use std::collections::BTreeMap;
+
 use remediation::AccountId;
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::print::list::{Entry, Line, List};
 use crate::print::page::{Format, Page};
 use crate::print::table::{Cell, Table};
 use crate::print::text::{Count, counted, listed};
@@ -25,6 +28,9 @@ pub(super) enum Area {
 }
 
 impl Area {
+    /// In the order in which they are shown.
+    const ALL: [Self; 4] = [Self::Caller, Self::Netskope, Self::Bucket, Self::Account];
+
     fn word(self) -> &'static str {
         match self {
             Self::Caller => "caller",
@@ -114,6 +120,14 @@ impl CheckResult {
     }
 }
 
+/// Which checks are shown to people. JSON and CSV have all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ShownChecks {
+    /// Those that failed or warn; the others are counted.
+    WithAFix,
+    All,
+}
+
 /// Every check.
 pub(super) struct Checks(pub(super) Vec<Check>);
 
@@ -127,23 +141,53 @@ struct Document<'a> {
 
 impl Checks {
     /// Prints them; returns how the command ended.
-    pub(super) fn print(&self, format: Format, page: &mut Page<'_>) -> Result<Exit, Error> {
+    pub(super) fn print(&self, format: Format, shown: ShownChecks, page: &mut Page<'_>) -> Result<Exit, Error> {
         let exit = if self.count(CheckResult::Failed) > 0 { Exit::Failed } else { Exit::NothingLeft };
         match format {
             Format::Json => {
                 page.json(&Document { schema: CHECKS_SCHEMA, exit_code: exit.code(), checks: &self.0 })?;
             }
+            Format::Csv => page.csv(&self.table())?,
             Format::Table => {
-                page.table(&self.table())?;
-                let counts = CheckResult::ALL.map(|result| Count::of(self.count(result), result.word()));
-                page.line(format!("{}: {}", counted(self.0.len(), "check"), listed(counts)))?;
+                match shown {
+                    ShownChecks::All => page.table(&self.table())?,
+                    ShownChecks::WithAFix => Area::ALL.into_iter().try_for_each(|area| self.print_area(area, page))?,
+                }
+                page.line(format!(
+                    "{}: {}",
+                    counted(self.0.len(), "check"),
+                    counts(&self.0.iter().collect::<Vec<_>>())
+                ))?;
+                if shown == ShownChecks::WithAFix {
+                    page.line("--all shows every check")?;
+                }
             }
         }
         Ok(exit)
     }
 
+    /// A line for each group, and below it what is to be fixed there.
+    fn print_area(&self, area: Area, page: &mut Page<'_>) -> Result<(), Error> {
+        let mut groups = BTreeMap::<_, Vec<_>>::new();
+        for check in self.0.iter().filter(|check| check.area == area) {
+            groups.entry(&check.account).or_default().push(check);
+        }
+        let mut list = List::default();
+        for (account, checks) in groups {
+            let account = account.as_ref().map(|account| format!(" {account}")).unwrap_or_default();
+            let title = format!("{}{account}: {}", area.word(), counts(&checks));
+            list.group(&title);
+            for alike in alike(&checks) {
+                list.add(&title, entry(&alike));
+            }
+        }
+        if list.is_empty() { Ok(()) } else { Ok(page.table(&list)?) }
+    }
+
     fn table(&self) -> Table {
         let mut table = Table::new(["area", "account", "rule", "check", "result", "found", "fix"]);
+        // An account, to copy.
+        table.keep_whole(1..2);
         let text = |text: &Option<String>| Cell::text(text.as_deref().unwrap_or_default());
         for Check { area, account, rule, check, result, found, fix } in &self.0 {
             table.row([
@@ -164,6 +208,36 @@ impl Checks {
     }
 }
 
+/// How many checks came out how.
+fn counts(checks: &[&Check]) -> String {
+    let count = |result| checks.iter().filter(|check| check.result == result).count();
+    listed(CheckResult::ALL.map(|result| Count::of(count(result), result.word())))
+}
+
+/// The checks that have something to fix, those together that say the same of several rules.
+fn alike<'a>(checks: &[&'a Check]) -> Vec<Vec<&'a Check>> {
+    let mut groups = Vec::<Vec<&Check>>::new();
+    for check in checks.iter().filter(|check| matches!(check.result, CheckResult::Failed | CheckResult::Warn)) {
+        let said = |of: &Check| (of.check, of.result, of.found.clone(), of.fix.clone());
+        match groups.iter_mut().find(|group| group.first().is_some_and(|first| said(first) == said(check))) {
+            Some(group) => group.push(check),
+            None => groups.push(vec![check]),
+        }
+    }
+    groups
+}
+
+fn entry(checks: &[&Check]) -> Entry {
+    let Some(first) = checks.first() else { return Entry { head: Line::default(), body: Vec::new() } };
+    let how = if first.result == CheckResult::Failed { Exit::Failed } else { Exit::Left };
+    let rules: Vec<_> = checks.iter().filter_map(|check| check.rule.as_deref()).collect();
+    let of = if rules.is_empty() { String::new() } else { format!(" ({})", rules.join(", ")) };
+    let head = Line::default().judged(first.result.word(), how).words(format!("{}{of}", first.check));
+    let fix = first.fix.iter().map(|fix| format!("fix: {fix}"));
+    let body = first.found.iter().cloned().chain(fix).map(|text| Line::default().words(text)).collect();
+    Entry { head, body }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -175,9 +249,27 @@ mod tests {
     }
 
     fn printed(checks: Vec<Check>, format: Format) -> (Exit, String) {
+        shown(checks, format, ShownChecks::WithAFix)
+    }
+
+    fn shown(checks: Vec<Check>, format: Format, shown: ShownChecks) -> (Exit, String) {
         let mut out = Vec::new();
-        let exit = Checks(checks).print(format, &mut Page::new(&mut out)).unwrap();
+        let exit = Checks(checks).print(format, shown, &mut Page::new(&mut out)).unwrap();
         (exit, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn what_passed_is_counted_in_a_line_and_shown_on_demand() {
+        let mut checks = vec![check().failed("it is missing", "apply it")];
+        checks.push(checks[0].clone().for_rule("open-window"));
+        checks.extend((0..200).map(|_| check()));
+        let text = printed(checks.clone(), Format::Table).1;
+        let expected = "account 111111111111: 200 ok, 2 failed\n  failed role (open-door, open-window)\n    it is missing\n    \
+                        fix: apply it\n202 checks: 200 ok, 2 failed\n--all shows every check\n";
+        assert_eq!(text, expected);
+        let text = shown(checks.clone(), Format::Table, ShownChecks::All).1;
+        assert_eq!(text.matches("111111111111").count(), 202);
+        assert_eq!(printed(checks, Format::Csv).1.lines().count(), 203);
     }
 
     #[test]

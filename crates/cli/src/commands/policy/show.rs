@@ -137,6 +137,7 @@ pub(crate) async fn show(args: &ShowArgs, page: &mut Page<'_>) -> Result<Exit, E
     };
     match args.output.format {
         Format::Json => page.json(&in_effect)?,
+        Format::Csv => page.csv(&in_effect.table())?,
         Format::Table => in_effect.print(page)?,
     }
     Ok(Exit::NothingLeft)
@@ -221,15 +222,8 @@ fn modes<'a>(
 }
 
 impl InEffect<'_> {
-    fn print(&self, page: &mut Page<'_>) -> Result<(), Error> {
-        let Source { at, version, last_modified } = &self.policy;
-        let version = version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
-        let since = last_modified.map(|at| format!(", since {}", time::shown(at))).unwrap_or_default();
-        let paused =
-            if self.paused { "Paused: the policy has paused all writes." } else { "The policy pauses nothing." };
-        page.line(format!("In effect: {at}{version}{since}"))?;
-        self.deployed.print(page)?;
-        self.pauses.print(paused, Format::Table, page)?;
+    /// The mode of each rule, and what says so.
+    fn table(&self) -> Table {
         let mut table = Table::new(["rule", "account", "mode", "because of", "waits for", "paused by"]);
         for ModeOf { rule, account, mode, by, unsure, grace_days, closed, paused_by } in &self.modes {
             let grace = (*grace_days > 0).then(|| format!("a grace of {grace_days} days"));
@@ -242,7 +236,19 @@ impl InEffect<'_> {
                 Cell::text(if self.paused { "the policy".to_owned() } else { paused_by.join(", ") }),
             ]);
         }
-        page.table(&table)?;
+        table
+    }
+
+    fn print(&self, page: &mut Page<'_>) -> Result<(), Error> {
+        let Source { at, version, last_modified } = &self.policy;
+        let version = version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
+        let since = last_modified.map(|at| format!(", since {}", time::shown(at))).unwrap_or_default();
+        let paused =
+            if self.paused { "Paused: the policy has paused all writes." } else { "The policy pauses nothing." };
+        page.line(format!("In effect: {at}{version}{since}"))?;
+        self.deployed.print(page)?;
+        self.pauses.print(paused, Format::Table, page)?;
+        page.table(&self.table())?;
         for (place, other) in self.overrides.as_array().into_iter().flatten().enumerate() {
             page.line(format!("overrides[{place}]: {other}"))?;
         }

@@ -29,6 +29,14 @@ pub(super) async fn load(env: &Env) -> Result<ProfileSet, ProfileFileLoadError> 
     profile::load(&Fs::real(), env, &EnvConfigFiles::default(), None).await
 }
 
+/// The names of the profiles, in order; none where they cannot be read.
+pub(super) async fn names(env: &Env) -> Vec<String> {
+    let Ok(profiles) = load(env).await else { return Vec::new() };
+    let mut names: Vec<_> = profiles.profiles().map(str::to_owned).collect();
+    names.sort_unstable();
+    names
+}
+
 /// Where the credentials of a profile come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chain {
