@@ -1,6 +1,7 @@
 //! `autoremediate` as a person or a script runs it.
 
 mod access;
+mod interrupt;
 mod policy;
 
 use std::process::Stdio;

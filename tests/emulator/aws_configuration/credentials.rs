@@ -200,7 +200,7 @@ async fn the_code_of_an_mfa_device_is_asked_for_once_on_a_terminal() {
     let (home, aws) = (Home::with(CONFIG), StandIn::start().await);
     let output = Command::new("python3")
         .args(["-c", ON_A_TERMINAL, paths::binary("autoremediate").unwrap().to_str().unwrap()])
-        .args(["doctor", "--profile", "mfa", "--region", "eu-west-1"])
+        .args(["doctor", "--profile", "mfa", "--region", "eu-west-1", "--all", "--no-pager"])
         .current_dir(home.0.path())
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())

@@ -88,7 +88,7 @@ pub(crate) async fn apply(
     let InHand { results: planned, plans } = runner.plan(gathered).await;
     planned.print(Format::Table, &rules, page)?;
     let question = format!("Change {} as shown?", counted(planned.shown(), "resource"));
-    if planned.shown() == 0 || interrupts.is_interrupted() || !question::is_confirmed(&question)? {
+    if planned.shown() == 0 || interrupts.is_interrupted() || !interrupts.ask(|| question::is_confirmed(&question))? {
         return Ok(planned.exit().max(left));
     }
     runner.record_override(asked).await?;

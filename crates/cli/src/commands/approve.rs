@@ -135,7 +135,7 @@ pub(crate) async fn approve(
         page.table(&plan::table(&asked.resources, &rules::manifests(&rules)))?;
     }
     let question = format!("Approve these changes to {}?", counted(asked.resources.len(), "resource"));
-    if args.consent == Consent::Ask && !question::is_confirmed(&question)? {
+    if args.consent == Consent::Ask && !interrupts.ask(|| question::is_confirmed(&question))? {
         return Ok(Exit::Left);
     }
     let by = connection.caller().await?;
@@ -147,7 +147,7 @@ pub(crate) async fn approve(
     let mut results = Results { reached_by: args.reached_by(), ..Results::of(Mode::Approve) };
     match (read, args.wait) {
         (Read::InHand(plan), _) => {
-            let _at_work = interrupts.at_work();
+            interrupts.begin_work();
             let report = plan.fix_approved(Approved { approval, stored_by: None }).await;
             results.store(report, records).await;
             bar.clear();

@@ -1,13 +1,14 @@
 //! Ctrl-C, and SIGTERM, which means the same.
 //!
-//! While rules are at work, the first one lets the work end as it should: no new write starts, those under way end and are
-//! proved, and the report is stored. The second one ends the command at once; so does the first one where no rule is at work,
-//! such as while a question waits. They are heard on a thread of their own, because a question blocks the other one.
+//! From when rules are at work, the first one lets the work end as it should: no new write starts, those under way end and are
+//! proved, the report is stored, and what came of it is printed. The second one ends the command at once; so does the first
+//! one before that, and while a question waits. They are heard on a thread of their own, because a question blocks the other
+//! one.
 
 use std::io;
 use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use engine::Interrupt;
@@ -24,16 +25,7 @@ const ENDED: i32 = 130;
 #[derive(Clone, Default)]
 pub(crate) struct Interrupts {
     interrupt: Interrupt,
-    at_work: Arc<AtomicUsize>,
-}
-
-/// Says, as long as it is there, that rules are at work.
-pub(crate) struct AtWork(Arc<AtomicUsize>);
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    is_at_work: Arc<AtomicBool>,
 }
 
 /// What a signal leads to.
@@ -77,10 +69,15 @@ impl Interrupts {
         Ok(interrupts)
     }
 
-    /// Says that rules are at work, for as long as the result is there.
-    pub(crate) fn at_work(&self) -> AtWork {
-        self.at_work.fetch_add(1, Ordering::Relaxed);
-        AtWork(Arc::clone(&self.at_work))
+    /// Says that rules are at work from now on.
+    pub(crate) fn begin_work(&self) {
+        self.is_at_work.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks a person, while nothing is at work.
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce() -> T) -> T {
+        self.is_at_work.store(false, Ordering::Relaxed);
+        ask()
     }
 
     /// What ends the runs of an engine.
@@ -109,8 +106,9 @@ impl Interrupts {
                 bar.clear();
                 if self.is_at_work() {
                     complain(
-                        "Ended at once: a write may have been under way, and no report is stored. To undo the run, give \
-                         `autoremediate undo` its plan, which is in plans/.",
+                        "Ended at once: a write may have been under way, and a report may be missing. To undo such a run, \
+                         give `autoremediate undo` its plan, which is in plans/, when its claims have ended: in 5 minutes \
+                         at most.",
                     );
                 }
                 process::exit(ENDED);
@@ -120,14 +118,14 @@ impl Interrupts {
 
     fn heard(&self, has_pager: bool) -> Heard {
         match (self.is_at_work(), self.is_interrupted()) {
+            _ if has_pager => Heard::Nothing,
             (true, false) => Heard::EndWork,
-            (false, _) if has_pager => Heard::Nothing,
             _ => Heard::EndAtOnce,
         }
     }
 
     fn is_at_work(&self) -> bool {
-        self.at_work.load(Ordering::Relaxed) > 0
+        self.is_at_work.load(Ordering::Relaxed)
     }
 }
 
@@ -138,13 +136,12 @@ mod tests {
     #[test]
     fn the_first_one_lets_work_end_and_the_second_one_ends_at_once() {
         let interrupts = Interrupts::default();
-        assert_eq!(interrupts.heard(false), Heard::EndAtOnce, "while it is asked, nothing is at work");
-        assert_eq!(interrupts.heard(true), Heard::Nothing, "it is for the pager");
-        let at_work = interrupts.at_work();
-        assert_eq!(interrupts.heard(false), Heard::EndWork);
+        assert_eq!(interrupts.heard(false), Heard::EndAtOnce, "nothing is at work yet");
+        interrupts.begin_work();
+        assert_eq!((interrupts.heard(false), interrupts.heard(true)), (Heard::EndWork, Heard::Nothing));
+        interrupts.ask(|| assert_eq!(interrupts.heard(false), Heard::EndAtOnce, "while it asks, nothing is at work"));
+        interrupts.begin_work();
         interrupts.interrupt().interrupt();
-        assert_eq!(interrupts.heard(false), Heard::EndAtOnce);
-        drop(at_work);
-        assert!(interrupts.is_interrupted() && interrupts.heard(true) == Heard::Nothing);
+        assert!(interrupts.is_interrupted() && interrupts.heard(false) == Heard::EndAtOnce);
     }
 }

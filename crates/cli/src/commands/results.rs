@@ -358,7 +358,10 @@ mod tests {
     fn what_somebody_is_asked_about_is_shown_once_and_left_until_it_is_written() {
         let asking = asking();
         let text = printed(&asking, Format::Table);
-        assert!(text.contains("to be changed:\n") && text.contains("bucket/x") && text.contains("close it"), "{text}");
+        assert!(
+            text.contains("to be changed:\n") && text.contains("\n  x eu-central-1 BPR-1-0-0\n    close it\n"),
+            "{text}"
+        );
         assert_eq!(text.matches("turn on IgnorePublicAcls").count(), 1, "only of what failed: {text}");
         let alone = Results { reports: Vec::new(), ..asking.clone() };
         assert_eq!((asking.shown(), asking.exit(), alone.exit()), (1, Exit::Failed, Exit::Left));
@@ -385,6 +388,59 @@ mod tests {
         }
         assert_eq!(text.matches("BPR-1-0-0").count(), 1);
         assert!(!text.contains('\u{1b}'), "a terminal would obey a resource's name");
+    }
+
+    #[test]
+    fn findings_take_two_lines_each_and_a_few_more_at_any_usual_width() {
+        let mut results = results(&["held"; 66]);
+        let report = &mut results.reports[0].report;
+        for (number, row) in report.findings.iter_mut().enumerate() {
+            row.finding.resource = format!("an-application-s-bucket-{number}");
+            row.detail = Some("the rule's mode is approve".into());
+            row.finding.account = format!("{:012}", number % 3).parse().unwrap();
+        }
+        let (rules, report) = (rules::all().unwrap(), &results.reports[0].report);
+        let manifests = rules::manifests(&rules);
+        let lines = |width| {
+            let text = report::list([report], Planned::Here, &manifests).at(width);
+            for number in 0..66 {
+                assert!(text.contains(&format!("\n  an-application-s-bucket-{number} ")), "{width}: {text}");
+            }
+            text.lines().count()
+        };
+        assert_eq!([80, 120, 200].map(lines), [66 * 2 + 3; 3]);
+        assert_eq!(lines(40), 66 * 4 + 3, "there, each of the two takes two");
+        assert_eq!(printed(&results, Format::Table).lines().count(), 66 * 2 + 3 + 3);
+        assert_eq!(printed(&results, Format::Csv).lines().count(), 67);
+    }
+
+    #[test]
+    fn what_is_told_of_one_resource_for_two_controls_is_told_once() {
+        let mut results = results(&["held", "held"]);
+        results.reports[0].report.id.rule = "network-acl-open-ingress".into();
+        for (row, control) in results.reports[0].report.findings.iter_mut().zip(["one control", "another control"]) {
+            row.finding.control = control.into();
+        }
+        let text = printed(&results, Format::Table);
+        assert!(
+            text.contains(" eu-central-1 another control, one control\n") && text.matches("held:").count() == 1,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_last_line_is_the_command_that_comes_next() {
+        let next = |results: &Results| printed(results, Format::Table).lines().last().unwrap_or_default().to_owned();
+        let run = "reports/s3-public-bucket/2026-01-02/RUN";
+        let mut fixed = Results { reached_by: " --profile audit --alone".into(), ..results(&["fixed"]) };
+        fixed.reports[0].report_at = Some(format!("my records/{run}-1.json"));
+        fixed.reports[0].report.findings[0].took = vec![0];
+        fixed.reports.push(fixed.reports[0].clone());
+        assert_eq!(next(&fixed), format!("to undo: autoremediate undo 'my records/{run}' --profile audit --alone"));
+        let mut held = Results { reached_by: String::new(), ..results(&["held"]) };
+        held.reports[0].report.mode = Mode::Approve;
+        assert_eq!(next(&held), "to approve: autoremediate approve plans/x --reason TICKET");
+        assert_eq!(next(&results(&["fixed"])), "report: reports/x", "it wrote nothing that can be taken back");
     }
 
     #[test]

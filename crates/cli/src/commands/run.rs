@@ -198,7 +198,7 @@ impl<'a> Runner<'a> {
 
     /// Runs every batch; each has a report.
     pub(crate) async fn run(&self, gathered: Gathered, mode: Mode) -> Results {
-        let _at_work = self.interrupts.at_work();
+        self.interrupts.begin_work();
         let mut results = self.results(mode);
         let works = self.works(gathered, &mut results).await;
         let batches = works.len();
@@ -212,7 +212,7 @@ impl<'a> Runner<'a> {
 
     /// Plans every batch, and keeps the plans in hand: what is shown of them is what [`Runner::fix`] writes.
     pub(crate) async fn plan(&self, gathered: Gathered) -> InHand {
-        let _at_work = self.interrupts.at_work();
+        self.interrupts.begin_work();
         let mut results = self.results(Mode::Plan);
         let mut plans = Vec::new();
         let works = self.works(gathered, &mut results).await;
@@ -239,7 +239,7 @@ impl<'a> Runner<'a> {
 
     /// Writes what the plans show.
     pub(crate) async fn fix(&self, plans: Vec<Box<dyn PlanInHand>>) -> Results {
-        let _at_work = self.interrupts.at_work();
+        self.interrupts.begin_work();
         let mut results = self.results(Mode::Apply);
         let all = plans.len();
         for (number, plan) in (1..).zip(plans) {

@@ -191,19 +191,17 @@ pub(crate) async fn undo(
         rules.iter().map(|rule| Undoing::new(args, rule, &workplace, run)).collect::<Result<_, Error>>()?;
     let mut shown = Results::of(Mode::Plan);
     let (mut backs, mut later) = (Vec::new(), Vec::new());
-    {
-        let _at_work = interrupts.at_work();
-        for undoing in &undoing {
-            bar.on(&format!("{}:", undoing.rule.manifest.id));
-            let Asked { steps, later: of_rule } = undoing.asked(&mut shown).await?;
-            let steps = match args.later {
-                Later::Hold => steps,
-                Later::TakeBack => undoing.after_later(&of_rule, steps, &mut shown).await?,
-            };
-            let ways = undoing.ways_back(steps, &mut shown).await?;
-            later.extend(of_rule);
-            backs.push(Back { undoing, ways });
-        }
+    interrupts.begin_work();
+    for undoing in &undoing {
+        bar.on(&format!("{}:", undoing.rule.manifest.id));
+        let Asked { steps, later: of_rule } = undoing.asked(&mut shown).await?;
+        let steps = match args.later {
+            Later::Hold => steps,
+            Later::TakeBack => undoing.after_later(&of_rule, steps, &mut shown).await?,
+        };
+        let ways = undoing.ways_back(steps, &mut shown).await?;
+        later.extend(of_rule);
+        backs.push(Back { undoing, ways });
     }
     bar.clear();
     if shown.problems.is_empty()
@@ -246,11 +244,11 @@ pub(crate) async fn undo(
     if is_asked && stops.resources > 0 && stops.resources == shown.shown() {
         return Ok(shown.exit());
     }
-    if is_asked && !may_go_on(args, &shown)? {
+    if is_asked && !interrupts.ask(|| may_go_on(args, &shown))? {
         complain("Nothing was changed. To put it back, give --yes.");
         return Ok(shown.exit());
     }
-    let _at_work = interrupts.at_work();
+    interrupts.begin_work();
     let mut results = Results::of(Mode::Apply);
     if let Some(reason) = asked.emergency {
         results.policy_override = Some(policy::record_override(&workplace.connection, run, reason).await?);
