@@ -202,6 +202,12 @@ impl Results {
                 next.push(format!("to approve: autoremediate approve {} {reason}{}", quoted(plan), self.reached_by));
             }
         }
+        let is_planned = |report: &Report| {
+            report.undoes.is_none() && report.findings.iter().any(|row| row.outcome == Outcome::Planned)
+        };
+        if self.diffs.is_empty() && self.reports.iter().any(|stored| is_planned(&stored.report)) {
+            next.push("to make these changes: autoremediate apply, with the same arguments".to_owned());
+        }
         let mut undo = Vec::new();
         for StoredReport { report_at, report, .. } in &self.reports {
             let has_written = report.undoes.is_none() && report.findings.iter().any(|row| !row.took.is_empty());
@@ -270,7 +276,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::print::time;
 
     const CONTROL: &str = "Ensure S3 Bucket is not publicly accessible.";
 
@@ -359,7 +364,7 @@ mod tests {
         let asking = asking();
         let text = printed(&asking, Format::Table);
         assert!(
-            text.contains("to be changed:\n") && text.contains("\n  x eu-central-1 BPR-1-0-0\n    close it\n"),
+            text.contains("to be changed:\n") && text.contains("\n  x  eu-central-1  BPR-1-0-0\n    close it\n"),
             "{text}"
         );
         assert_eq!(text.matches("turn on IgnorePublicAcls").count(), 1, "only of what failed: {text}");
@@ -376,12 +381,11 @@ mod tests {
     fn the_table_shows_what_was_done_and_proved_and_counts_the_rest() {
         let skipped = Skipped { other_regions: 4, ..Skipped::default() };
         let text = printed(&Results { skipped, ..results(&["fixed", "gone"]) }, Format::Table);
-        let at = "2026-01-02T03:04:05Z".parse().unwrap();
         for part in [
             "BPR-1-0-0",
             "111122223333",
             "turn on IgnorePublicAcls",
-            &format!("verified compliant at {} (1 look)", time::shown(at)),
+            "fixed: turn on IgnorePublicAcls; verified compliant at 03:04:05Z\n",
             "\n2 findings: 1 gone, 1 fixed; skipped: 4 in other regions\nplan: plans/x\nreport: reports/x\n",
         ] {
             assert!(text.contains(part), "{part}: {text}");
@@ -423,7 +427,7 @@ mod tests {
         }
         let text = printed(&results, Format::Table);
         assert!(
-            text.contains(" eu-central-1 another control, one control\n") && text.matches("held:").count() == 1,
+            text.contains("  eu-central-1  another control, one control\n") && text.matches("held:").count() == 1,
             "{text}"
         );
     }

@@ -13,7 +13,7 @@ use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 use crate::exit::Exit;
 use crate::print::colour;
-use crate::print::page::Printed;
+use crate::print::table::Printed;
 
 /// Stands for a space within a name while a line is wrapped. It cannot be part of a text: what is escaped has none of
 /// Unicode's private letters.
@@ -70,7 +70,7 @@ impl Line {
         self
     }
 
-    fn text(&self, has_colours: bool) -> String {
+    fn text(&self, has_colours: bool, between: &str) -> String {
         let part = |Part { text, how }: &Part| match how.filter(|_| has_colours) {
             Some(how) => {
                 let style = style(how);
@@ -78,11 +78,11 @@ impl Line {
             }
             None => text.clone(),
         };
-        self.0.iter().map(part).collect::<Vec<_>>().join(" ")
+        self.0.iter().map(part).collect::<Vec<_>>().join(between)
     }
 
-    fn wrapped(&self, paper: Paper, indent: &str) -> String {
-        let text = self.text(paper.has_colours);
+    fn wrapped(&self, paper: Paper, indent: &str, between: &str) -> String {
+        let text = self.text(paper.has_colours, between);
         let further = format!("{indent}  ");
         let options = Options::new(paper.width.unwrap_or(usize::MAX))
             .initial_indent(indent)
@@ -125,8 +125,9 @@ impl List {
         for (title, entries) in &self.0 {
             lines.push(title.clone());
             for Entry { head, body } in entries {
-                lines.push(head.wrapped(paper, "  "));
-                lines.extend(body.iter().map(|line| line.wrapped(paper, "    ")));
+                // Names may have spaces in them, so two are between those of a head.
+                lines.push(head.wrapped(paper, "  ", "  "));
+                lines.extend(body.iter().map(|line| line.wrapped(paper, "    ", " ")));
             }
         }
         lines.join("\n")
@@ -168,12 +169,12 @@ mod tests {
         for (width, expected) in [
             (
                 40,
-                "222222222222  s3-public-bucket\n  a-bucket eu-central-1 BPR-1-0-0\n    held: turn on two settings; the\n      \
+                "222222222222  s3-public-bucket\n  a-bucket  eu-central-1  BPR-1-0-0\n    held: turn on two settings; the\n      \
                  mode is approve",
             ),
             (
                 80,
-                "222222222222  s3-public-bucket\n  a-bucket eu-central-1 BPR-1-0-0\n    held: turn on two settings; the mode \
+                "222222222222  s3-public-bucket\n  a-bucket  eu-central-1  BPR-1-0-0\n    held: turn on two settings; the mode \
                  is approve",
             ),
         ] {

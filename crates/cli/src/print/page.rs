@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use escape::escaped;
 use serde::Serialize;
 
-use crate::print::table::Table;
+use crate::print::table::{Printed, Table};
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,9 +19,6 @@ pub(crate) enum Format {
     /// For spreadsheets: a header, and a row each.
     Csv,
 }
-
-/// What is made of escaped text alone, and so can be printed as it is.
-pub(crate) trait Printed: Display {}
 
 /// Where the result of a command goes.
 pub(crate) struct Page<'a>(&'a mut dyn Write);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use remediation::{AccountProblem, Approved, Finding, Manifest, Outcome, Report, ReportedFinding};
+use remediation::{AccountProblem, Approved, Finding, Manifest, Outcome, Report, ReportedFinding, Resource};
 
 use crate::exit::Exit;
 use crate::print::list::{Entry, Line, List};
@@ -130,13 +130,13 @@ fn is_shown_by(accounts: &[AccountProblem], row: &ReportedFinding) -> bool {
 /// list it.
 fn head(rows: &[&ReportedFinding], manifests: &[&Manifest]) -> Line {
     let Some(row) = rows.first() else { return Line::default() };
-    let arn = row.resource.as_ref().map(|resource| resource.arn.as_str());
+    let other = row.resource.as_ref().filter(|resource| !ends_in(&resource.arn, &row.finding.resource));
     let mut controls: Vec<_> = rows.iter().map(|row| control(&row.finding, manifests)).collect();
     controls.sort_unstable();
     controls.dedup();
     let listed = Line::default().name(&row.finding.resource);
-    let named = match arn.filter(|arn| !ends_in(arn, &row.finding.resource)) {
-        Some(arn) => listed.name(arn),
+    let named = match other {
+        Some(Resource { arn, id, .. }) => listed.name(if ends_in(arn, id) { id } else { arn }),
         None => listed,
     };
     named.name(&row.finding.region).words(controls.join(", "))
@@ -150,9 +150,8 @@ pub(crate) fn ends_in(arn: &str, name: &str) -> bool {
 /// What became of it, and what is to be known of that.
 fn body(row: &ReportedFinding) -> Vec<Line> {
     let proof = row.verification.as_ref().map(|proof| {
-        let (at, looks) = (time::shown(proof.at), counted(proof.looks as usize, "look"));
         let what = if row.outcome == Outcome::Undone { "verified" } else { "verified compliant" };
-        format!("{what} at {at} ({looks})")
+        format!("{what} at {}", time::clock(proof.at))
     });
     let said: Vec<_> = [row.changes.join("; ")].into_iter().chain(row.detail.clone()).chain(proof).collect();
     let said: Vec<_> = said.into_iter().filter(|text| !text.is_empty()).collect();

@@ -10,11 +10,13 @@ use escape::escaped;
 
 use crate::exit::Exit;
 use crate::print::colour;
-use crate::print::page::Printed;
 
 /// The width of a terminal, in columns, from which a table is made to fit it. Below, columns of a few letters could not
 /// be read; the terminal's own wrapping can.
 const NARROWEST: u16 = 100;
+
+/// What is made of escaped text alone, and so can be printed as it is.
+pub(crate) trait Printed: Display {}
 
 /// A table.
 pub(crate) struct Table {

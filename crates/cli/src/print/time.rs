@@ -8,6 +8,11 @@ pub(crate) fn shown(at: Timestamp) -> String {
     in_zone(at, TimeZone::system())
 }
 
+/// The time of day in UTC, of what has just been done; the report has all of it.
+pub(crate) fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%SZ").to_string()
+}
+
 fn in_zone(at: Timestamp, zone: TimeZone) -> String {
     let (here, utc) = (at.to_zoned_datetime(zone), at.to_zoned_datetime(TimeZone::UTC));
     // The date is repeated only where it differs.

@@ -264,7 +264,7 @@ mod tests {
         checks.push(checks[0].clone().for_rule("open-window"));
         checks.extend((0..200).map(|_| check()));
         let text = printed(checks.clone(), Format::Table).1;
-        let expected = "account 111111111111: 200 ok, 2 failed\n  failed role (open-door, open-window)\n    it is missing\n    \
+        let expected = "account 111111111111: 200 ok, 2 failed\n  failed  role (open-door, open-window)\n    it is missing\n    \
                         fix: apply it\n202 checks: 200 ok, 2 failed\n--all shows every check\n";
         assert_eq!(text, expected);
         let text = shown(checks.clone(), Format::Table, ShownChecks::All).1;
