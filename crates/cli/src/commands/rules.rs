@@ -7,6 +7,7 @@ use crate::commands::arguments::OutputArgs;
 use crate::commands::help::{self, SIMPLE_EXIT_CODES};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::print::list::{Entry, Line, List};
 use crate::print::page::{Format, Page};
 use crate::print::table::{Cell, Table};
 use crate::session::rules::{self, LoadedRule};
@@ -40,6 +41,10 @@ fn print(rules: &[LoadedRule], format: Format, page: &mut Page<'_>) -> Result<()
     if format == Format::Json {
         return Ok(page.json(&manifests)?);
     }
+    Ok(if format == Format::Csv { page.csv(&table(&manifests))? } else { page.table(&list(&manifests))? })
+}
+
+fn table(manifests: &[&Manifest]) -> Table {
     let mut table = Table::new(["rule", "title", "controls", "scope", "reads", "writes"]);
     for manifest in manifests {
         let Manifest { id, title, controls, scope, read, write, extra, .. } = manifest;
@@ -47,16 +52,32 @@ fn print(rules: &[LoadedRule], format: Format, page: &mut Page<'_>) -> Result<()
             Cell::text(id),
             Cell::text(title),
             Cell::lines(controls.iter().map(names)),
-            Cell::text(match scope {
-                Scope::Regional => "regional",
-                Scope::Located => "located",
-                Scope::Global => "global",
-            }),
+            Cell::text(word(*scope)),
             Cell::lines(actions(read)),
             Cell::lines(actions(write.iter().chain(extra))),
         ]);
     }
-    Ok(if format == Format::Csv { page.csv(&table)? } else { page.table(&table)? })
+    table
+}
+
+fn list(manifests: &[&Manifest]) -> List {
+    let mut list = List::default();
+    for manifest in manifests {
+        let Manifest { id, title, controls, scope, read, write, extra, .. } = manifest;
+        let reads = format!("reads: {}", actions(read).join(", "));
+        let writes = format!("writes: {}", actions(write.iter().chain(extra)).join(", "));
+        let body = controls.iter().map(names).chain([reads, writes]).map(|text| Line::default().words(text)).collect();
+        list.add(id, Entry { head: Line::default().words(format!("{title} ({})", word(*scope))), body });
+    }
+    list
+}
+
+fn word(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Regional => "regional",
+        Scope::Located => "located",
+        Scope::Global => "global",
+    }
 }
 
 /// A control's short name, and its names in Netskope.
