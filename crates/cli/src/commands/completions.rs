@@ -28,10 +28,10 @@ pub(crate) fn help() -> String {
     help::below(
         SIMPLE_EXIT_CODES,
         "
-  Complete commands, arguments, rules, regions and profiles in bash, zsh or fish; in the files that these shells read:
+  Complete commands, arguments, rules, regions and profiles in bash, zsh or fish:
     source <(autoremediate completions bash)
     source <(autoremediate completions zsh)
-    autoremediate completions fish | source",
+    autoremediate completions fish > ~/.config/fish/completions/autoremediate.fish",
     )
 }
 

@@ -73,7 +73,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "PLACE", value_parser = bucket)]
     records: Option<String>,
     /// Show every check. Without it, checks that passed are counted.
-    #[arg(long = "all", action = clap::ArgAction::SetTrue, value_parser = shown(), visible_alias = "verbose")]
+    #[arg(long = "all", action = clap::ArgAction::SetTrue, value_parser = shown(), alias = "verbose")]
     shown: ShownChecks,
     #[command(flatten)]
     pub(crate) output: OutputArgs,

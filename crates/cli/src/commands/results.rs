@@ -364,7 +364,8 @@ mod tests {
         let asking = asking();
         let text = printed(&asking, Format::Table);
         assert!(
-            text.contains("to be changed:\n") && text.contains("\n  x  eu-central-1  BPR-1-0-0\n    close it\n"),
+            text.contains("to be changed:\n")
+                && text.contains("\n  x  data\\u{1b}[2J  eu-central-1  BPR-1-0-0\n    close it\n"),
             "{text}"
         );
         assert_eq!(text.matches("turn on IgnorePublicAcls").count(), 1, "only of what failed: {text}");
@@ -385,7 +386,7 @@ mod tests {
             "BPR-1-0-0",
             "111122223333",
             "turn on IgnorePublicAcls",
-            "fixed: turn on IgnorePublicAcls; verified compliant at 03:04:05Z\n",
+            "fixed: turn on IgnorePublicAcls; a reason; verified compliant at 03:04:05Z\n",
             "\n2 findings: 1 gone, 1 fixed; skipped: 4 in other regions\nplan: plans/x\nreport: reports/x\n",
         ] {
             assert!(text.contains(part), "{part}: {text}");
@@ -408,7 +409,8 @@ mod tests {
         let lines = |width| {
             let text = report::list([report], Planned::Here, &manifests).at(width);
             for number in 0..66 {
-                assert!(text.contains(&format!("\n  an-application-s-bucket-{number} ")), "{width}: {text}");
+                let name = format!("\n  an-application-s-bucket-{number}");
+                assert!(text.contains(&format!("{name} ")) || text.contains(&format!("{name}\n")), "{width}: {text}");
             }
             text.lines().count()
         };

@@ -169,8 +169,8 @@ mod tests {
         for (width, expected) in [
             (
                 40,
-                "222222222222  s3-public-bucket\n  a-bucket  eu-central-1  BPR-1-0-0\n    held: turn on two settings; the\n      \
-                 mode is approve",
+                "222222222222  s3-public-bucket\n  a-bucket  eu-central-1  BPR-1-0-0\n    held: turn on two settings; the mode\n      \
+                 is approve",
             ),
             (
                 80,

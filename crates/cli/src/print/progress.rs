@@ -1,6 +1,7 @@
 //! The progress bar on standard error, and the log lines above it.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use engine::Progress;
 use escape::{Log, escaped};
@@ -45,7 +46,7 @@ impl Bar {
         self.0.reset();
         self.0.set_message("");
         self.0.unset_length();
-        self.0.tick();
+        self.0.enable_steady_tick(TICK);
     }
 
     /// Removes the bar from the screen.
@@ -57,8 +58,12 @@ impl Bar {
         self.0.reset();
         self.0.set_length(resources as u64);
         self.0.set_message(step);
+        self.0.enable_steady_tick(TICK);
     }
 }
+
+/// How often the time on the bar moves, also when nothing else does.
+const TICK: Duration = Duration::from_secs(1);
 
 const TEMPLATE: &str = "{prefix} {msg} {bar:30} {pos}/{len} {elapsed}";
 
