@@ -115,7 +115,9 @@ impl<R: Rule> Engine<R> {
         let holds = SignedDuration::from_hours(i64::from(self.policy.approval_hours));
         let until = given.checked_add(holds).unwrap_or(Timestamp::MAX);
         let mut next = known.card.clone();
-        next.approved = Some(ApprovedToWait { plan: plan.clone(), until, stored_by: approved.stored_by.clone() });
+        let (plan, stored_by) = (plan.clone(), approved.stored_by.clone());
+        let approval = Some(approved.approval.own_key()).filter(|key| *key != Approval::key(&plan));
+        next.approved = Some(ApprovedToWait { plan, approval, until, stored_by });
         (next != known.card).then_some(next)
     }
 
@@ -124,9 +126,11 @@ impl<R: Rule> Engine<R> {
     pub(crate) fn approved_before(&self, decided: &Decided<R>) -> Option<WaitsNoMore> {
         let (Decision::Await(_), Some(known)) = (&decided.decision, &decided.known) else { return None };
         let now = self.clock.now();
-        let ApprovedToWait { plan, stored_by, .. } = known.card.approved.clone().filter(|of| now < of.until)?;
+        let approved = known.card.approved.clone().filter(|of| now < of.until)?;
+        let ApprovedToWait { plan, approval, stored_by, .. } = approved;
         let closed = self.policy.closed(&self.manifest.id, decided.work.account(), now);
-        closed.is_none().then(|| WaitsNoMore { approval: Approval::key(&plan), stored_by })
+        let approval = approval.unwrap_or_else(|| Approval::key(&plan));
+        closed.is_none().then_some(WaitsNoMore { approval, stored_by })
     }
 
     /// Forgets a violation that is over, so that the next one has its grace anew, and the plan that waited to fix it. Who

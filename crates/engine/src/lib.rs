@@ -313,12 +313,15 @@ impl<R: Rule> Engine<R> {
         self.carry_out_shown(id, resources, Consent::Answer, deadline).await
     }
 
-    /// Carries out a plan that a person has approved: those of its resources that wait for an approval, on which each
-    /// change is still to be made and the guard sees nothing new. An approval serves once.
+    /// Carries out a plan that a person has approved: those of its resources that wait for an approval and are covered by
+    /// this one, on which each change is still to be made and the guard sees nothing new. An approval serves once.
     pub async fn run_approved(&self, approved: Approved, plan: Plan<R::Change>, deadline: Deadline) -> Done<R::Change> {
         let approval = &approved.approval;
         let checked = self.check(approval, &plan);
-        let waiting = plan.resources.into_iter().filter(|planned| !planned.awaits.is_empty());
+        let waiting = plan
+            .resources
+            .into_iter()
+            .filter(|planned| !planned.awaits.is_empty() && approval.covers(&planned.resource.arn));
         let done = match checked {
             Ok(()) => {
                 let consent = Consent::Approval(Box::new(approved.clone()));

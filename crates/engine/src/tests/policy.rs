@@ -222,6 +222,22 @@ async fn an_approval_applies_exactly_its_plan_and_says_whose_it_is() {
 }
 
 #[tokio::test]
+async fn an_approval_of_some_resources_leaves_the_rest_of_the_plan_for_another_one() {
+    let mut world = World::new();
+    world.open_houses(ONE, REGION, 2);
+    world.policy = policy(json!({"mode": "approve"}));
+    let (whole, plan) = approval(&world, &run(&world, Mode::Apply).await).await;
+    let houses: Vec<_> = plan.resources.iter().map(|planned| House::from(&planned.resource)).collect();
+    for (planned, left) in plan.resources.iter().zip([[false, true], [false, false]]) {
+        let mut some = whole.clone();
+        (some.only, some.run) = ([planned.resource.arn.clone()].into(), remediation::RunId::start());
+        let done = run_approved(&world, &some, plan.clone()).await;
+        assert_eq!(outcomes(&done), [Outcome::Fixed], "{done:?}");
+        assert_eq!(houses.iter().map(|house| world.doors()[house][0]).collect::<Vec<_>>(), left);
+    }
+}
+
+#[tokio::test]
 async fn what_has_drifted_since_the_approval_is_held_and_nothing_of_it_is_written() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true, false], Script::Works);

@@ -212,6 +212,28 @@ async fn an_approval_waits_for_the_window_and_the_first_poll_in_it_takes_it_up()
 }
 
 #[tokio::test]
+async fn an_approval_of_some_resources_that_waits_for_the_window_is_taken_up_itself() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    world.house(ONE, REGION, &[true], Script::Works);
+    world.policy = policy(json!({"mode": "approve", "freezes": frozen()}));
+    let waits = poll(&mut world).await.report;
+    let plan = waits.plan.clone().unwrap();
+    let mut some = Approval::new(&waits.id, &plan.key, &plan.digest, "arn:who".into(), "why".into());
+    let resources = waits.findings.iter().filter_map(|row| row.resource.as_ref());
+    let own = resources.filter(|resource| House::from(*resource) == house).map(|resource| resource.arn.clone());
+    some.only = own.collect();
+    let approved = Approved { approval: some, stored_by: None };
+    assert_eq!(outcomes(&carry_out(&world, &approved).await), [Outcome::Deferred]);
+    world.pass(2 * A_DAY);
+    let opened = poll(&mut world).await;
+    let own = WaitsNoMore { approval: approved.approval.own_key(), stored_by: None };
+    assert_eq!(opened.approvals, BTreeSet::from([own]));
+    assert_eq!(outcomes(&carry_out(&world, &approved).await), [Outcome::Fixed]);
+    assert!(!world.doors()[&house][0] && !world.all_closed());
+}
+
+#[tokio::test]
 async fn an_approval_that_expires_before_the_window_is_not_taken_up_and_one_more_violation_does_not_end_it() {
     let mut world = World::new();
     let house = world.house(ONE, REGION, &[true, false], Script::Works);

@@ -1,4 +1,6 @@
-//! A person's approval of one stored plan.
+//! A person's approval of one stored plan, or of some of its resources.
+
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,9 @@ pub struct Approval {
     pub plan: String,
     /// The digest of the plan as it was shown.
     pub digest: String,
+    /// The ARNs of the resources whose changes were approved; none where all that wait in the plan were.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub only: BTreeSet<String>,
     /// The run that carries it out.
     pub run: RunId,
     /// When it was given.
@@ -82,6 +87,7 @@ impl Approval {
             rule: id.rule.clone(),
             plan: plan.to_owned(),
             digest: digest.to_owned(),
+            only: BTreeSet::new(),
             run: RunId::start(),
             approved: ambient::now(),
             by,
@@ -107,9 +113,24 @@ impl Approval {
         BatchId { rule: self.rule.clone(), run: self.run, batch: 1 }
     }
 
-    /// The key of an approval of the plan `plan`: beside it.
+    /// The key of an approval of all that waits in the plan `plan`: beside it.
     pub fn key(plan: &str) -> String {
         plan.replacen(Folder::Plans.name(), Folder::Approvals.name(), 1)
+    }
+
+    /// Its key: beside the plan. One of some resources has its run in its name, so that a plan can have many of them, each
+    /// of which leads back to itself.
+    pub fn own_key(&self) -> String {
+        let key = Self::key(&self.plan);
+        match key.strip_suffix(".json") {
+            Some(name) if !self.only.is_empty() => format!("{name}.{}.json", self.run),
+            _ => key,
+        }
+    }
+
+    /// Whether it covers the changes to the resource of this ARN.
+    pub fn covers(&self, arn: &str) -> bool {
+        self.only.is_empty() || self.only.contains(arn)
     }
 
     /// Whether it holds now for a plan of that digest.
@@ -232,5 +253,19 @@ mod tests {
     #[test]
     fn it_is_kept_beside_the_plan() {
         assert_eq!(Approval::key("plans/r/2026-01-02/x-1.json"), "approvals/r/2026-01-02/x-1.json");
+    }
+
+    #[test]
+    fn one_of_some_resources_covers_these_and_has_a_key_of_its_own() {
+        let all = Approval { plan: "plans/r/2026-01-02/x-1.json".into(), ..approval() };
+        assert_eq!((all.own_key(), all.covers("arn:one")), (Approval::key(&all.plan), true));
+        let some = Approval { only: ["arn:one".to_owned()].into(), ..all.clone() };
+        assert_eq!(some.own_key(), format!("approvals/r/2026-01-02/x-1.{}.json", some.run));
+        assert!(some.covers("arn:one") && !some.covers("arn:two"));
+        for approval in [all, some] {
+            let json = serde_json::to_string(&approval).unwrap();
+            assert_eq!(json.contains("only"), !approval.only.is_empty());
+            assert_eq!(Approval::from_json(json.as_bytes(), "open-door").unwrap(), approval);
+        }
     }
 }

@@ -220,6 +220,9 @@ pub struct Reported {
 pub struct ApprovedToWait {
     /// The key of the plan that was approved.
     pub plan: String,
+    /// The approval's key, where it is not that of the plan's first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
     /// When it expires.
     pub until: Timestamp,
     /// Who stored it, as [`Approved`](super::Approved) says.
