@@ -2,6 +2,7 @@
 
 mod access;
 mod interrupt;
+mod inbox;
 mod policy;
 
 use std::process::Stdio;

@@ -1,7 +1,8 @@
 //! The command line: a file for each subcommand, with its arguments, its help and what it does.
 //!
 //! Beside them: [`arguments`] and [`help`], which subcommands share; [`run`], which plan and apply share; [`pauses`], which
-//! pause and resume share; and [`results`], which is what came of findings, for every command that has reports.
+//! pause and resume share; [`selection`], which inbox, show, approve and reject share; [`moments`], which are times in
+//! arguments; and [`results`], which is what came of findings, for every command that has reports.
 
 mod apply;
 mod approve;
@@ -10,16 +11,21 @@ mod complete;
 pub(crate) mod completions;
 mod doctor;
 mod help;
-mod notify;
+mod inbox;
 mod interrupts;
+mod moments;
+mod notify;
 mod pause;
 mod pauses;
 mod plan;
 mod policy;
+mod reject;
 mod results;
 mod resume;
 mod rules;
 mod run;
+mod selection;
+mod show;
 mod undo;
 
 use clap::{Parser, Subcommand};
@@ -55,9 +61,18 @@ pub(crate) enum Command {
     /// Show how to put back what a run changed; with --yes, put it back and verify it.
     #[command(after_help = undo::help())]
     Undo(undo::UndoArgs),
-    /// Approve a stored plan as it stands. The changes in it that are waiting for approval are then made.
+    /// Show what is waiting for a person, or for a time: a grace, a change window.
+    #[command(after_help = inbox::help())]
+    Inbox(inbox::InboxArgs),
+    /// Show a plan, a run, a report or a resource, with its changes and what became of it.
+    #[command(after_help = show::help())]
+    Show(show::ShowArgs),
+    /// Approve stored plans as they stand, or some of their changes. These are then made.
     #[command(after_help = approve::help())]
     Approve(approve::ApproveArgs),
+    /// Reject changes that are waiting: they are not proposed again until they differ, or until the rejection ends.
+    #[command(after_help = reject::help())]
+    Reject(reject::RejectArgs),
     /// Stop writing, at once and for a time: everything, or what is of a rule, an account or a region.
     ///
     /// No write starts any more, not even in runs that are under way; a write that has begun still ends.
@@ -89,7 +104,10 @@ impl Command {
             Self::Plan(args) => args.run.output.format,
             Self::Apply(args) => args.run.output.format,
             Self::Undo(args) => args.output.format,
+            Self::Inbox(args) => args.output.format,
+            Self::Show(args) => args.output.format,
             Self::Approve(args) => args.output.format,
+            Self::Reject(args) => args.output.format,
             Self::Pause(args) => args.output.format,
             Self::Resume(args) => args.output.format,
             Self::Notify(args) => args.output.format,
@@ -132,7 +150,10 @@ pub(crate) fn run(command: Command, page: &mut Page<'_>) -> Result<Exit, Error> 
         Command::Plan(args) => runtime.block_on(plan::plan(&args, &bar, &Interrupts::listen(&bar)?, page)),
         Command::Apply(args) => runtime.block_on(apply::apply(&args, &bar, &Interrupts::listen(&bar)?, page)),
         Command::Undo(args) => runtime.block_on(undo::undo(&args, &bar, &Interrupts::listen(&bar)?, page)),
+        Command::Inbox(args) => runtime.block_on(inbox::inbox(&args, page)),
+        Command::Show(args) => runtime.block_on(show::show(&args, page)),
         Command::Approve(args) => runtime.block_on(approve::approve(&args, &bar, &Interrupts::listen(&bar)?, page)),
+        Command::Reject(args) => runtime.block_on(reject::reject(&args, page)),
         Command::Pause(args) => runtime.block_on(pause::pause(&args, page)),
         Command::Resume(args) => runtime.block_on(resume::resume(&args, page)),
         Command::Notify(args) => runtime.block_on(notify::notify(&args, page)),
@@ -155,7 +176,8 @@ fn help() -> String {
     autoremediate plan --findings batch.ndjson
     autoremediate apply --findings batch.ndjson
 
-  Approve a plan that is waiting for it; undo a run:
+  See what is waiting; approve a plan; undo a run:
+    autoremediate inbox --records s3://bucket
     autoremediate approve s3://bucket/plans/s3-public-bucket/2026-01-02/RUN-1.json --reason TICKET-4711
     autoremediate undo s3://bucket/reports/s3-public-bucket/2026-01-02/RUN-1.json
 

@@ -94,15 +94,34 @@ pub(crate) enum Error {
     NoRecordsRegion,
     #[error(
         "`{0}` is not a region that this version knows. Give a code such as eu-central-1, or `global` for what has no \
-         region, such as IAM users; a region newer than this version can be paused by its accounts or rules"
+         region, such as IAM users; what is in a region newer than this version can be named by its accounts or rules"
     )]
     PausedRegion(String),
     #[error(
         "`{0}` is not a time: give one with its zone, such as 2026-12-01T08:00:00Z, or a duration, such as 4h or 2d"
     )]
     Until(String),
-    #[error("`{0}` is over already, so nothing would be paused: give a time to come, or a duration, such as 4h or 2d")]
+    #[error("`{0}` is over already, so nothing would be changed: give a time to come, or a duration, such as 4h or 2d")]
     UntilPast(String),
+    #[error("`{0}` is not a length of time: give one such as 4h or 2d")]
+    Age(String),
+    #[error(
+        "where are the records? Give --records s3://<bucket>, or a folder; or name a plan or report with its place"
+    )]
+    NoRecordsPlace,
+    #[error("`{one}` and `{other}` are in different places: what is decided at once is in one bucket or folder")]
+    Places { one: String, other: String },
+    #[error("nothing that you asked for is waiting{place}; `autoremediate inbox` shows what is")]
+    NothingWaits { place: String },
+    #[error("no rejection that you asked for is in force in {0}")]
+    NothingRejected(String),
+    #[error(
+        "nothing is known of `{0}` in {place}: give a resource's ARN, or the name that a finding or the ARN calls it; a \
+         plan or report, s3://<bucket>/plans/<rule>/<date>/<run>-<batch>.json; or a run's ID", place = .1
+    )]
+    NothingKnown(String, String),
+    #[error("nothing was rejected: there is no terminal to ask on. Give --yes to reject without being asked")]
+    Unrejected,
     #[error("nothing was paused: {0}")]
     Pause(#[from] PauseError),
     #[error(

@@ -2,10 +2,15 @@
 //! nothing knows which command works with it.
 
 pub(crate) mod access;
+pub(crate) mod cards;
 pub(crate) mod connection;
 pub(crate) mod credentials;
+pub(crate) mod decisions;
 pub(crate) mod findings;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub(crate) mod identity;
+pub(crate) mod life;
 pub(crate) mod plans;
 pub(crate) mod policy;
 pub(crate) mod records;
@@ -13,4 +18,5 @@ pub(crate) mod rules;
 pub(crate) mod runs;
 pub(crate) mod tenant;
 pub(crate) mod typos;
+pub(crate) mod waiting;
 pub(crate) mod workplace;

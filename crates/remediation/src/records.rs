@@ -27,7 +27,7 @@ pub use card::{
     ApprovedToWait, CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, FoundUnmade, Rejected, Reported,
     Unmade, Violation, Waiting, WaitsFor, Write, kept,
 };
-pub use keys::{COMMAND_LINE, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, card_key, cards_of};
+pub use keys::{COMMAND_LINE, CardPlace, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, card_key, cards_of};
 pub use ledger::{HeldBack, LEDGER_SCHEMA, Ledger};
 pub use organization::{ORGANIZATION_KEY, ORGANIZATION_SCHEMA, OrganizationRecord};
 pub use pauses::{change_pauses, end_all_pauses, stored_pauses};

@@ -44,7 +44,8 @@ async fn records_in_another_region_say_which_one_to_give() {
             &["undo", &report],
             &["doctor", "--records", &place],
         ] {
-            let (code, shown, log) = desk.run(&[command, &["--region", region]].concat());
+            let flag = if command[0] == "approve" { "--records-region" } else { "--region" };
+            let (code, shown, log) = desk.run(&[command, &[flag, region]].concat());
             let said = format!("{shown} {log}");
             let hint = "the bucket is in us-east-1: on the command line, give --region us-east-1";
             assert!(code == 1 && said.contains(hint), "{command:?} {region}: {code} {said}");

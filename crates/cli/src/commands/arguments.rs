@@ -18,7 +18,15 @@ use crate::session::policy::Asked;
 use crate::session::records::Company;
 
 /// The role of each rule in the target accounts, as Terraform names it.
-const ROLE_NAME: &str = "autoremediate-{rule}";
+pub(crate) const ROLE_NAME: &str = "autoremediate-{rule}";
+
+/// What reaches AWS in the same way, as arguments of another command, which begin with a space.
+pub(crate) fn again(region: Option<&String>, profile: Option<&String>, role_name: &String) -> String {
+    let role_name = Some(role_name).filter(|name| *name != ROLE_NAME);
+    let given = [("--region", region), ("--profile", profile), ("--role-name", role_name)];
+    let given = given.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", quoted(value?))));
+    given.collect()
+}
 
 /// How AWS is reached.
 #[derive(Debug, Args)]
@@ -40,11 +48,7 @@ pub(crate) struct AccessArgs {
 impl AccessArgs {
     /// The same, as arguments of another command, which begin with a space. The external ID is not among them.
     pub(crate) fn again(&self) -> String {
-        let role_name = Some(&self.role_name).filter(|name| *name != ROLE_NAME);
-        let given =
-            [("--region", self.region.as_ref()), ("--profile", self.profile.as_ref()), ("--role-name", role_name)];
-        let given = given.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", quoted(value?))));
-        given.collect()
+        again(self.region.as_ref(), self.profile.as_ref(), &self.role_name)
     }
 
     /// What these arguments mean.

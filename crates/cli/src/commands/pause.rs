@@ -1,12 +1,13 @@
 //! `pause`: one more pause beside the policy, in effect before the next write of anybody.
 
 use clap::Args;
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
 use remediation::Pause;
 use remediation::records::change_pauses;
 
 use crate::commands::arguments::{OutputArgs, reason};
 use crate::commands::help::{self, SIMPLE_EXIT_CODES};
+use crate::commands::moments::until;
 use crate::commands::notify::{EventBusArgs, bucket_of};
 use crate::commands::pauses::{BucketArgs, Paused, StopsArgs, with_place};
 use crate::error::Error;
@@ -75,48 +76,4 @@ pub(crate) async fn pause(args: &PauseArgs, page: &mut Page<'_>) -> Result<Exit,
     let done = format!("Paused: {stops}. To end it: autoremediate resume --records {bucket} {id}");
     Paused::of(&connection, &pauses).print(&done, args.output.format, page)?;
     Ok(Exit::NothingLeft)
-}
-
-/// When a pause ends by itself.
-fn until(text: &str) -> Result<Timestamp, Error> {
-    let (now, no_time) = (ambient::now(), || Error::Until(text.to_owned()));
-    let at = match text.parse::<Timestamp>() {
-        Ok(at) => at,
-        Err(_) => {
-            let span: Span = text.parse().map_err(|_| no_time())?;
-            let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| no_time())?;
-            now.checked_add(length).map_err(|_| no_time())?
-        }
-    };
-    if at <= now { Err(Error::UntilPast(text.to_owned())) } else { Ok(at) }
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::SignedDuration;
-
-    use super::*;
-
-    #[test]
-    fn a_pause_ends_at_a_time_or_after_a_duration() {
-        for (text, seconds) in
-            [("4h", 14_400), ("2d", 172_800), ("90 minutes", 5_400), ("PT1H", 3_600), ("1w", 604_800)]
-        {
-            let from_now = until(text).unwrap().duration_since(ambient::now());
-            assert!((from_now - SignedDuration::from_secs(seconds)).abs() < SignedDuration::from_secs(10), "{text}");
-        }
-        assert_eq!(until("2999-01-02T08:00+01:00").unwrap(), "2999-01-02T07:00:00Z".parse().unwrap());
-    }
-
-    #[test]
-    fn what_is_over_or_is_no_time_is_refused_with_what_to_give() {
-        for text in ["2020-01-01T00:00:00Z", "-4h", "0s"] {
-            let error = until(text).unwrap_err().to_string();
-            assert!(error.contains(&format!("`{text}`")) && error.contains("is over"), "{error}");
-        }
-        for text in ["", "tomorrow", "4", "2999-01-01T00:00:00", "1mo", "99999999999h"] {
-            let error = until(text).unwrap_err().to_string();
-            assert!(error.contains(&format!("`{text}`")) && error.contains("such as 4h"), "{error}");
-        }
-    }
 }

@@ -115,8 +115,8 @@ fn bucket(text: &str) -> Result<RecordsPlace, Error> {
     }
 }
 
-/// A region that there is: one that there is not would be paused in vain.
-fn region(text: &str) -> Result<Region, Error> {
+/// A region that there is: one that there is not would be paused, or looked for, in vain.
+pub(crate) fn region(text: &str) -> Result<Region, Error> {
     match netskope::Region::parse(text) {
         netskope::Region::Global if !text.trim().is_empty() => Ok(Region::global()),
         known @ netskope::Region::Code(_) if known.is_known() => match known {

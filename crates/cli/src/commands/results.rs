@@ -354,7 +354,12 @@ mod tests {
             sightings: Vec::new(),
             notes: Vec::new(),
         };
-        let shown = Shown { id: results.reports[0].report.id.clone(), digest: "d".into(), resources: vec![planned] };
+        let shown = Shown {
+            id: results.reports[0].report.id.clone(),
+            digest: "d".into(),
+            resources: vec![planned],
+            parts: Vec::new(),
+        };
         results.diffs = vec![Diff { what: "to be changed:".into(), shown }];
         results
     }

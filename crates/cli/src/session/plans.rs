@@ -26,6 +26,18 @@ pub(crate) struct Shown {
     /// Computed from the plan that the rest is made of.
     pub(crate) digest: String,
     pub(crate) resources: Vec<PlannedResource<Value>>,
+    /// What cards know the resources' parts of the plan by, in the same order.
+    #[serde(skip)]
+    pub(crate) parts: Vec<Part>,
+}
+
+/// What a card knows a resource's part of a plan by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// [`PlannedResource::digest`].
+    pub(crate) digest: String,
+    /// [`PlannedResource::digest_of_changes`].
+    pub(crate) changes: String,
 }
 
 impl Shown {
@@ -47,7 +59,9 @@ impl Shown {
             })
         };
         let resources = plan.resources.iter().map(resource).collect::<serde_json::Result<_>>()?;
-        Ok(Self { id: plan.id.clone(), digest: plan.digest()?, resources })
+        let part = |of: &PlannedResource<C>| Ok(Part { digest: of.digest()?, changes: of.digest_of_changes()? });
+        let parts = plan.resources.iter().map(part).collect::<serde_json::Result<_>>()?;
+        Ok(Self { id: plan.id.clone(), digest: plan.digest()?, resources, parts })
     }
 }
 

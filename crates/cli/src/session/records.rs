@@ -1,5 +1,6 @@
 //! Where plans and reports are kept, as people write it.
 
+use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -73,6 +74,15 @@ impl FromStr for RecordsPlace {
     }
 }
 
+impl Display for RecordsPlace {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&match self {
+            Self::Bucket(bucket) => format!("s3://{bucket}"),
+            Self::Folder(folder) => folder.display().to_string(),
+        })
+    }
+}
+
 /// One record, and the place where it and those beside it are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RecordAt {
@@ -93,7 +103,7 @@ impl RecordAt {
 
     /// The ID of its rule.
     pub(crate) fn rule(&self) -> &str {
-        self.key.split('/').nth(1).unwrap_or_default()
+        rule_of(&self.key)
     }
 
     /// The last four parts are the key: `<kind>/<rule>/<date>/<run>-<batch>.json`.
@@ -107,6 +117,11 @@ impl RecordAt {
         };
         kinds.iter().any(|of| of.name() == kind).then(|| Self { place, key: format!("{kind}/{rule}/{date}/{file}") })
     }
+}
+
+/// The ID of the rule whose record has this key.
+pub(crate) fn rule_of(key: &str) -> &str {
+    key.split('/').nth(1).unwrap_or_default()
 }
 
 /// Where a person finds the record `key`.
@@ -125,6 +140,9 @@ mod tests {
     fn records_are_in_a_bucket_or_a_folder() {
         assert_eq!("s3://records/".parse::<RecordsPlace>().unwrap(), RecordsPlace::Bucket("records".into()));
         assert_eq!("records".parse::<RecordsPlace>().unwrap(), RecordsPlace::Folder("records".into()));
+        for text in ["s3://records", "./records"] {
+            assert_eq!(text.parse::<RecordsPlace>().unwrap().to_string(), text);
+        }
     }
 
     #[test]

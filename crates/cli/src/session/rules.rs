@@ -209,6 +209,12 @@ pub(crate) fn select(asked: &[String]) -> Result<Vec<LoadedRule>, Error> {
     Ok(rules)
 }
 
+/// That one of `rules` whose ID is `id`.
+pub(crate) fn by_id<'a>(rules: &'a [LoadedRule], id: &str) -> Result<&'a LoadedRule, Error> {
+    let rule = rules.iter().find(|rule| rule.manifest.id == id);
+    rule.ok_or_else(|| Error::Rule { rule: id.to_owned(), known: ids(rules) })
+}
+
 /// What the settings of `rules` are where a policy does not give them: the defaults that their schema publishes.
 pub(crate) fn setting_defaults(rules: &[LoadedRule]) -> SettingDefaults {
     let mut generator = SchemaSettings::draft2020_12().into_generator();

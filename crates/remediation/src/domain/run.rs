@@ -1,6 +1,7 @@
 //! Runs.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,14 @@ impl RunId {
     /// The UTC date on which the run started.
     pub fn date(&self) -> String {
         self.started().strftime("%Y-%m-%d").to_string()
+    }
+}
+
+impl FromStr for RunId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
     }
 }
 

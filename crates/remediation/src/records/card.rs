@@ -16,6 +16,7 @@ mod in_force;
 pub use in_force::{FoundUnmade, Unmade, kept};
 
 use super::BatchId;
+use super::keys::CardPlace;
 use super::schema::{Record, SchemaError, read};
 use crate::domain::{Outcome, Resource, RunId};
 use crate::policy::Fight;
@@ -302,12 +303,30 @@ impl Card {
     /// It is no card, of another version, or of something else.
     pub fn from_json(bytes: &[u8], rule: &str, resource: &Resource) -> Result<Self, CardError> {
         let card: Self = read(bytes)?;
-        let named = |rule: &str, resource: &str| format!("{resource} ({rule})");
         if (card.rule.as_str(), &card.resource) != (rule, &resource.arn) {
             let (found, expected) = (named(&card.rule, &card.resource), named(rule, &resource.arn));
             return Err(CardError::Other { found, expected });
         }
         Ok(card)
+    }
+
+    /// Reads the card that is kept at `place`, whatever resource it is of.
+    ///
+    /// # Errors
+    ///
+    /// It is no card, of another version, or is kept elsewhere than it says.
+    pub fn at(bytes: &[u8], place: &CardPlace) -> Result<Self, CardError> {
+        let card: Self = read(bytes)?;
+        if card.rule != place.rule || !place.is_of(&card.resource) {
+            let found = named(&card.rule, &card.resource);
+            return Err(CardError::Other { found, expected: "the resource that its key names".into() });
+        }
+        Ok(card)
+    }
+
+    /// The resource's canonical ARN.
+    pub fn resource(&self) -> &str {
+        &self.resource
     }
 
     /// The card's next version as JSON.
@@ -470,6 +489,11 @@ impl Card {
     }
 }
 
+/// How errors name a resource of a rule.
+fn named(rule: &str, resource: &str) -> String {
+    format!("{resource} ({rule})")
+}
+
 impl Violation {
     /// One that is seen at `now` for the first time.
     pub fn new(now: Timestamp, owner: Option<String>) -> Self {
@@ -509,6 +533,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::records::card_key;
 
     const RULE: &str = "open-door";
 
@@ -556,9 +581,16 @@ mod tests {
         let other = Card::from_json(&json, RULE, &resource("other")).unwrap_err().to_string();
         assert!(other.starts_with("it is the card of arn:aws:test:eu-central-1:222222222222:house/h ("), "{other}");
         assert!(Card::from_json(&json, "other", &resource("h")).is_err());
-        let newer = String::from_utf8(json).unwrap().replace("\"schema\":1", "\"schema\":2");
+        let newer = String::from_utf8(json.clone()).unwrap().replace("\"schema\":1", "\"schema\":2");
         let newer = Card::from_json(newer.as_bytes(), RULE, &resource("h")).unwrap_err().to_string();
         assert!(newer.contains("schema version 2, but this build reads 1"), "{newer}");
+        let place = CardPlace::of_key(&card_key(RULE, &resource("h"))).unwrap();
+        assert_eq!(Card::at(&json, &place).unwrap().resource(), resource("h").arn);
+        for elsewhere in [card_key(RULE, &resource("other")), card_key("other", &resource("h"))] {
+            let elsewhere = CardPlace::of_key(&elsewhere).unwrap();
+            let other = Card::at(&json, &elsewhere).unwrap_err().to_string();
+            assert!(other.contains("house/h (") && other.contains("that its key names"), "{other}");
+        }
         let long = vec![b' '; Card::MOST_BYTES + 1];
         assert!(Card::from_json(&long, RULE, &resource("h")).unwrap_err().to_string().contains("more than the"));
     }

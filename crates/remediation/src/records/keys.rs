@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{BatchId, hexadecimal};
+use crate::aws::{AccountId, Region};
 use crate::domain::{Resource, RunId};
 
 /// The key of the policy.
@@ -117,6 +118,66 @@ pub fn cards_of(rule: &str, account: &str) -> String {
 /// The key of a resource's card. An ARN can hold what a key cannot, so its digest stands for it.
 pub fn card_key(rule: &str, resource: &Resource) -> String {
     let Resource { owner, region, arn, .. } = resource;
-    let digest = hexadecimal(&Sha256::digest(arn));
-    format!("{}{region}/{digest}.json", cards_of(rule, owner.as_ref()))
+    format!("{}{region}/{}.json", cards_of(rule, owner.as_ref()), digest_of(arn))
+}
+
+fn digest_of(arn: &str) -> String {
+    hexadecimal(&Sha256::digest(arn))
+}
+
+/// What a card's key says of its resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardPlace {
+    /// The rule whose resource it is.
+    pub rule: String,
+    /// The account that owns it.
+    pub account: AccountId,
+    /// Its region.
+    pub region: Region,
+    /// The digest of its ARN.
+    digest: String,
+}
+
+impl CardPlace {
+    /// What `key` says; none where it is no card's.
+    pub fn of_key(key: &str) -> Option<Self> {
+        let mut parts = key.strip_prefix(Folder::Resources.name())?.strip_prefix('/')?.split('/');
+        let mut part = || parts.next().filter(|part| !part.is_empty());
+        let (rule, account, region) = (part()?.to_owned(), part()?.parse().ok()?, Region::code(part()?));
+        let digest = part()?.strip_suffix(".json")?.to_owned();
+        parts.next().is_none().then_some(Self { rule, account, region, digest })
+    }
+
+    /// Whether it is that of the resource with this ARN.
+    pub fn is_of(&self, arn: &str) -> bool {
+        digest_of(arn) == self.digest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_card_says_whose_it_is() {
+        let (arn, region) = ("arn:aws:s3:::data", Region::code("eu-west-1"));
+        let (owner, id) = ("222222222222".parse::<AccountId>().unwrap(), "data".to_owned());
+        let bucket = Resource { arn: arn.into(), owner: owner.clone(), region, id, names: Default::default() };
+        let place = CardPlace::of_key(&card_key("s3-public-bucket", &bucket)).unwrap();
+        assert_eq!((place.rule.as_str(), &place.account), ("s3-public-bucket", &owner));
+        assert_eq!(place.region, bucket.region);
+        assert!(place.is_of(arn) && !place.is_of("arn:aws:s3:::other"));
+        for key in [
+            "",
+            "resources",
+            "resources/r/222222222222/eu-west-1",
+            "resources/r/222222222222/eu-west-1/x",
+            "resources/r/22/eu-west-1/x.json",
+            "resources//222222222222/eu-west-1/x.json",
+            "resources/r/222222222222/eu-west-1/x/y.json",
+            "reports/r/222222222222/eu-west-1/x.json",
+        ] {
+            assert_eq!(CardPlace::of_key(key), None, "{key}");
+        }
+    }
 }
