@@ -25,7 +25,7 @@ test: (_needs "test") check-format test-all lint
 
 [parallel]
 [private]
-test-all: test-setup test-rust test-seeds test-terraform test-emulator
+test-all: test-setup test-rust test-seeds test-terraform test-emulator test-page
 
 # Build everything that tests run
 build: (_needs "build")
@@ -89,6 +89,14 @@ test-terraform: (_needs "test-terraform")
 # Tests of the emulator's own package
 test-emulator *arguments: (_needs "test-emulator")
     localstack/emulator test "$@"
+
+# Tests of the report page, in a real browser (arguments go to pytest)
+test-page *arguments: (_needs "test-page") _page build
+    tests/page/run test "$@"
+
+# The picture of the report page in the README
+picture: (_needs "test-page") _page build-binaries
+    tests/page/run picture
 
 # Tests of what says at once what is missing, and of which Python the emulator runs on
 test-setup: (_needs "test-setup")
@@ -172,6 +180,11 @@ _needs task:
 [private]
 _emulator:
     @[ "${AUTOREMEDIATE_EMULATOR:-process}" != process ] || localstack/emulator setup >/dev/null
+
+# The browser, before the build for the same reason.
+[private]
+_page:
+    @tests/page/run setup >/dev/null
 
 # Of the lock file, what our own crates say
 [private]

@@ -28,7 +28,7 @@ class Needs(unittest.TestCase):
 
     def test_a_complete_machine_lacks_nothing(self):
         self.machine.complete()
-        tasks = "demo test test-rust test-pipeline test-terraform lint package bench audit fuzz"
+        tasks = "demo test test-rust test-pipeline test-page test-terraform lint package bench audit fuzz"
         for task in tasks.split():
             self.assertEqual(self.missing(task), [], task)
 

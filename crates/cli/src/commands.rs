@@ -20,6 +20,7 @@ mod pauses;
 mod plan;
 mod policy;
 mod reject;
+mod report;
 mod results;
 mod resume;
 mod rules;
@@ -87,6 +88,9 @@ pub(crate) enum Command {
     /// Show the policy in effect, check one, or print the JSON Schema of policies.
     #[command(subcommand, after_help = policy::help())]
     Policy(policy::PolicyCommand),
+    /// Show what was found over a span of days, and what became of it: in numbers, as CSV, or as a page for a browser.
+    #[command(after_help = report::help())]
+    Report(report::ReportArgs),
     /// List the rules, their controls and their permissions.
     #[command(after_help = rules::help())]
     Rules(rules::RulesArgs),
@@ -112,6 +116,7 @@ impl Command {
             Self::Resume(args) => args.output.format,
             Self::Notify(args) => args.output.format,
             Self::Policy(command) => command.format(),
+            Self::Report(args) => args.output.format,
             Self::Rules(args) => args.output.format,
             Self::Doctor(args) => args.output.format,
             // A shell reads it.
@@ -158,6 +163,7 @@ pub(crate) fn run(command: Command, page: &mut Page<'_>) -> Result<Exit, Error> 
         Command::Resume(args) => runtime.block_on(resume::resume(&args, page)),
         Command::Notify(args) => runtime.block_on(notify::notify(&args, page)),
         Command::Policy(command) => runtime.block_on(policy::policy(&command, page)),
+        Command::Report(args) => runtime.block_on(report::report(&args, page)),
         Command::Rules(args) => rules::rules(&args, page),
         Command::Doctor(args) => runtime.block_on(doctor::doctor(&args, &bar, page)),
         Command::Completions(args) => completions::completions(&args, page),

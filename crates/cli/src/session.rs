@@ -9,6 +9,7 @@ pub(crate) mod decisions;
 pub(crate) mod findings;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod life;
 pub(crate) mod plans;

@@ -18,6 +18,7 @@ pub mod pages;
 pub mod paths;
 pub mod proxy;
 pub mod readme;
+pub mod samples;
 pub mod settings;
 pub mod subjects;
 pub mod violations;

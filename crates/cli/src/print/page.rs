@@ -48,6 +48,11 @@ impl<'a> Page<'a> {
         writeln!(self.0, "{}", escape::json(&serde_json::to_string_pretty(document)?))
     }
 
+    /// Prints CSV, whose cells are escaped already.
+    pub(crate) fn csv(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.0.write_all(lines)
+    }
+
     /// Prints a script of this build as it is.
     pub(crate) fn script(&mut self, script: &[u8]) -> io::Result<()> {
         self.0.write_all(script)

@@ -1,0 +1,258 @@
+//! The history of findings, from records that are added one by one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use remediation::records::Card;
+use remediation::{
+    AccountId, Approval, BatchId, Finding, Folder, Outcome, Plan, Region, Report, ReportedFinding, Resource,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::life::{Approver, Life, News, Proof, State, Step, Wait};
+use crate::summary::Summary;
+
+/// What a report is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Scope {
+    /// The first day, in UTC.
+    pub from: Date,
+    /// The last day, in UTC.
+    pub to: Date,
+    /// These rules; all of them where none is named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+    /// These accounts; all of them where none is named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountId>,
+    /// These regions; all of them where none is named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Region>,
+}
+
+impl Scope {
+    fn covers(&self, rule: &str, finding: &Finding) -> bool {
+        (self.rules.is_empty() || self.rules.iter().any(|of| of == rule))
+            && (self.accounts.is_empty() || self.accounts.contains(&finding.account))
+            && (self.regions.is_empty() || self.regions.contains(&finding.region))
+    }
+}
+
+/// Which finding it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    rule: String,
+    account: String,
+    region: String,
+    resource: String,
+    control: String,
+}
+
+impl Key {
+    fn of(rule: &str, Finding { control, account, region, resource, .. }: &Finding) -> Self {
+        Self {
+            rule: rule.to_owned(),
+            account: account.as_ref().to_owned(),
+            region: region.as_ref().to_owned(),
+            resource: resource.clone(),
+            control: control.clone(),
+        }
+    }
+}
+
+/// The lives of findings, as far as records have told them.
+#[derive(Debug)]
+pub struct History {
+    scope: Scope,
+    lives: BTreeMap<Key, Life>,
+    resources: BTreeMap<Key, Resource>,
+    /// The plans that reports name.
+    reported: BTreeSet<String>,
+    /// The approvals that reports name, by their plans.
+    carried_out: BTreeSet<String>,
+    problems: Vec<String>,
+}
+
+impl History {
+    /// A history without records.
+    pub fn new(scope: Scope) -> Self {
+        let (lives, resources) = (BTreeMap::new(), BTreeMap::new());
+        let (reported, carried_out, problems) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        Self { scope, lives, resources, reported, carried_out, problems }
+    }
+
+    /// Adds the report `key`, which is no older than those of its rule before it.
+    pub fn report(&mut self, key: &str, report: &Report) {
+        let own = report.id.report_key();
+        // A batch that was run again has a number of its own before the end.
+        if !own.strip_suffix("json").is_some_and(|own| key.starts_with(own)) {
+            return self.problem(format!("{key}: it says that it is the report of {own}"));
+        }
+        if let Some(error) = &report.error {
+            self.problem(format!("{key}: its batch could not be read: {error}"));
+        }
+        if !report.bad_lines.is_empty() {
+            let (many, first) = (report.bad_lines.len(), &report.bad_lines[0]);
+            self.problem(format!("{key}: {many} line(s) of its batch are no findings; the first: {first}"));
+        }
+        self.reported.extend(report.plan.iter().map(|plan| plan.key.clone()));
+        self.carried_out.extend(report.approval.iter().map(|of| of.approval.plan.clone()));
+        for row in &report.findings {
+            self.row(key, report, row);
+        }
+    }
+
+    fn row(&mut self, key: &str, report: &Report, row: &ReportedFinding) {
+        let rule = &report.id.rule;
+        if !self.scope.covers(rule, &row.finding) {
+            return;
+        }
+        let step = Step {
+            at: report.finished,
+            until: report.finished,
+            times: 1,
+            outcome: Some(row.outcome),
+            undo: report.undoes.is_some(),
+            state: State::Open,
+            detail: row.detail.clone(),
+            notes: row.notes.clone(),
+            changes: row.changes.clone(),
+            written: row.written,
+            proof: row.verification.as_ref().map(Proof::from),
+            approver: report.approval.as_ref().map(Approver::from),
+            plan: report.plan.as_ref().filter(|_| !row.changes.is_empty()).map(|plan| plan.key.clone()),
+            report: Some(key.to_owned()),
+        };
+        let id = Key::of(rule, &row.finding);
+        if let Some(resource) = &row.resource {
+            self.resources.insert(id, resource.clone());
+        }
+        self.go_on(rule, &row.finding, step, report.started);
+    }
+
+    fn go_on(&mut self, rule: &str, finding: &Finding, step: Step, started: Timestamp) {
+        self.life(rule, finding, started).go_on(News { step, first_seen: finding.first_seen, started });
+    }
+
+    /// The life of a finding, which begins at `started` if this is the first that is told of it.
+    fn life(&mut self, rule: &str, finding: &Finding, started: Timestamp) -> &mut Life {
+        let key = Key::of(rule, finding);
+        let arn = self.resources.get(&key).map(|resource| resource.arn.clone());
+        let life = self.lives.entry(key).or_insert_with(|| Life {
+            rule: rule.to_owned(),
+            control: finding.control.clone(),
+            account: finding.account.clone(),
+            region: finding.region.clone(),
+            resource: finding.resource.clone(),
+            arn: None,
+            state: State::Open,
+            outcome: None,
+            first_seen: None,
+            found: started,
+            last_listed: started,
+            fixes: Vec::new(),
+            waiting: None,
+            approved: None,
+            fought_over_since: None,
+            steps: Vec::new(),
+            violates_since: None,
+        });
+        life.arn = arn.or(life.arn.take());
+        life.first_seen = life.first_seen.or(finding.first_seen);
+        life
+    }
+
+    /// Whether no report names the plan `key`: its run has not come back yet, or never did.
+    pub fn is_unreported(&self, key: &str) -> bool {
+        !self.reported.contains(key)
+    }
+
+    /// Adds the plan `key`, which [no report names](Self::is_unreported).
+    pub fn plan(&mut self, key: &str, plan: &Plan<Value>) {
+        let rule = &plan.id.rule;
+        if BatchId::from_plan_key(key, rule).as_ref() != Some(&plan.id) {
+            return self.problem(format!("{key}: it says that it is the plan of {}", plan.id.plan_key()));
+        }
+        for planned in &plan.resources {
+            for finding in &planned.findings {
+                if !self.scope.covers(rule, finding) {
+                    continue;
+                }
+                let step = Step {
+                    at: plan.created,
+                    until: plan.created,
+                    times: 1,
+                    outcome: None,
+                    undo: false,
+                    state: State::Open,
+                    detail: Some("no report says what became of this plan".to_owned()),
+                    notes: planned.notes.clone(),
+                    changes: planned.changes.iter().map(|change| change.summary.clone()).collect(),
+                    written: 0,
+                    proof: None,
+                    approver: None,
+                    plan: Some(key.to_owned()),
+                    report: None,
+                };
+                self.resources.insert(Key::of(rule, finding), planned.resource.clone());
+                self.life(rule, finding, plan.created).interject(step);
+            }
+        }
+    }
+
+    /// Adds approvals, by their plans. One that a report has carried out says nothing new.
+    pub fn approvals(&mut self, approvals: &BTreeMap<String, Approval>) {
+        for life in self.lives.values_mut() {
+            let waits = |step: &&Step| {
+                matches!(step.outcome, Some(Outcome::Held | Outcome::Planned | Outcome::Deferred))
+            };
+            let plan = life.steps.last().filter(waits).and_then(|step| step.plan.as_ref());
+            let approval = plan.filter(|plan| !self.carried_out.contains(*plan)).and_then(|plan| approvals.get(plan));
+            life.approved = approval.cloned().map(Approver::from);
+        }
+    }
+
+    /// The resources of findings that are not solved, by their rules: their cards say more.
+    pub fn unsolved(&self) -> Vec<(String, Resource)> {
+        let is_unsolved = |key: &Key| self.lives.get(key).is_some_and(|life| life.state.is_unsolved());
+        let unsolved = self.resources.iter().filter(|(key, _)| is_unsolved(key));
+        let found: BTreeMap<_, _> =
+            unsolved.map(|(key, resource)| ((key.rule.as_str(), resource.arn.as_str()), resource)).collect();
+        found.into_iter().map(|((rule, _), resource)| (rule.to_owned(), resource.clone())).collect()
+    }
+
+    /// Adds the cards of [unsolved](Self::unsolved) resources, by their rules and ARNs.
+    pub fn cards(&mut self, cards: &BTreeMap<(String, String), Card>) {
+        for life in self.lives.values_mut().filter(|life| life.state.is_unsolved()) {
+            let Some(arn) = &life.arn else { continue };
+            let Some(card) = cards.get(&(life.rule.clone(), arn.clone())) else { continue };
+            life.waiting = card.waiting.as_ref().map(|of| Wait { plan: of.plan.clone(), since: of.since });
+            life.fought_over_since = card.fought_over.as_ref().map(|of| of.since);
+            if let Some(violation) = &card.violation {
+                life.found = life.found.min(violation.first_seen);
+            }
+        }
+    }
+
+    /// Adds what could not be read.
+    pub fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    /// What was found, in numbers, as it was at `made`.
+    pub fn summary(self, made: Timestamp) -> Summary {
+        Summary::of(self.scope, made, self.lives.into_values().collect(), self.problems)
+    }
+}
+
+/// Sorts keys by the time of their runs, which their names begin with; and of one run by their batches and attempts.
+pub fn in_order(keys: &mut [String], folder: Folder) {
+    keys.sort_by_cached_key(|key| {
+        let name = key.strip_prefix(folder.name()).unwrap_or(key);
+        let (run, rest) = name.rsplit_once('-').unwrap_or((name, ""));
+        let numbers: Vec<u32> = rest.split('.').filter_map(|part| part.parse().ok()).collect();
+        (run.to_owned(), numbers)
+    });
+}
