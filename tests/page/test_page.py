@@ -205,7 +205,7 @@ def test_a_life_tells_what_was_planned_approved_written_proved_and_undone(few, o
     page.keyboard.press("Escape")
     undone = next(finding for finding in findings if finding["state"] == "undone")
     text = open_one(page, undone).inner_text()
-    assert "Undo: undone" in text and text.index("Fixed") < text.index("Undo: undone")
+    assert text.index("Fixed") < text.index("Undone") < text.index("1 of 1 change taken back")
 
 
 def time_of(text):
@@ -302,11 +302,11 @@ def test_a_name_is_text_and_runs_nothing(hostile, open_page):
 def test_what_cannot_be_read_is_named_and_stops_nothing(hostile, open_page):
     page, said = open_page(hostile), hostile.said
     assert said["totals"]["findings"] == len(HOSTILE)
-    assert [problem[-120:].split("-")[-1].split(".")[0] for problem in said["problems"]] != []
+    page.locator(".problems summary").click()
     for which in ("-2.json", "-3.json"):
         assert any(which in problem for problem in said["problems"]), said["problems"]
-        page.locator(".problems summary").click()
         assert which in page.locator(".problems").inner_text()
+    assert len(said["problems"]) == 2
     table = browser.report(hostile.folder, code=1)
     assert "8 findings" in table and table.count("not read: ") == 2 and "\u202e" not in table
 
@@ -362,15 +362,17 @@ def test_nothing_is_fetched_even_if_a_script_ran(few, open_page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_no_violation(few, hostile, open_page, scheme, width):
+    def violations(page):
+        found = Axe().run(page).response["violations"]
+        return [(rule["id"], node["html"][:200], node["failureSummary"][:300]) for rule in found for node in rule["nodes"]]
+
     for made in (few, hostile):
         page = open_page(made, width=width, color_scheme=scheme)
         for summary in page.locator("summary").all():
             summary.click()
-        found = Axe().run(page).response["violations"]
-        assert found == [], json.dumps(found, indent=1)[:4000]
+        assert violations(page) == []
         page.locator("#rows .link").first.click()
-        found = Axe().run(page).response["violations"]
-        assert found == [], json.dumps(found, indent=1)[:4000]
+        assert violations(page) == []
 
 
 def test_the_page_is_no_wider_than_the_screen(few, open_page):

@@ -139,7 +139,9 @@ pub(crate) enum Error {
     NoSuchPause { asked: String, in_force: String },
     #[error("`{0}` is not a day: give one as YYYY-MM-DD, such as 2026-11-30")]
     Day(String),
-    #[error("the days from {from} to {to} cannot be reported: --from is no later than --to, and they are at most {most} days")]
+    #[error(
+        "the days from {from} to {to} cannot be reported: --from is no later than --to, and they are at most {most} days"
+    )]
     Days { from: jiff::civil::Date, to: jiff::civil::Date, most: u16 },
     #[error("cannot write the page {}: {source}", path.display())]
     PageFile { path: PathBuf, source: io::Error },

@@ -205,9 +205,8 @@ impl History {
     /// Adds approvals, by their plans. One that a report has carried out says nothing new.
     pub fn approvals(&mut self, approvals: &BTreeMap<String, Approval>) {
         for life in self.lives.values_mut() {
-            let waits = |step: &&Step| {
-                matches!(step.outcome, Some(Outcome::Held | Outcome::Planned | Outcome::Deferred))
-            };
+            let waits =
+                |step: &&Step| matches!(step.outcome, Some(Outcome::Held | Outcome::Planned | Outcome::Deferred));
             let plan = life.steps.last().filter(waits).and_then(|step| step.plan.as_ref());
             let approval = plan.filter(|plan| !self.carried_out.contains(*plan)).and_then(|plan| approvals.get(plan));
             life.approved = approval.cloned().map(Approver::from);

@@ -149,7 +149,11 @@ fn minute(at: Timestamp) -> String {
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let apart = |place: usize| place > 0 && (digits.len() - place).is_multiple_of(3);
-    digits.chars().enumerate().flat_map(|(place, digit)| apart(place).then_some(',').into_iter().chain([digit])).collect()
+    digits
+        .chars()
+        .enumerate()
+        .flat_map(|(place, digit)| apart(place).then_some(',').into_iter().chain([digit]))
+        .collect()
 }
 
 /// What the template calls.

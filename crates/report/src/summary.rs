@@ -199,8 +199,7 @@ fn groups<'a>(lives: &'a [Life], id: impl Fn(&'a Life) -> &'a str) -> Vec<Group>
 
 /// The days of the scope. What was before it counts on none of them, and what came after it on the last.
 fn days(scope: &Scope, lives: &[Life]) -> Vec<Day> {
-    let empty =
-        |day| Day { day, found: 0, fixed: 0, undone: 0, open_at_end: 0, held_at_end: 0, failed_at_end: 0 };
+    let empty = |day| Day { day, found: 0, fixed: 0, undone: 0, open_at_end: 0, held_at_end: 0, failed_at_end: 0 };
     let mut days: Vec<_> =
         scope.from.series(jiff::Span::new().days(1)).take_while(|day| *day <= scope.to).map(empty).collect();
     let place = |at: Timestamp| {

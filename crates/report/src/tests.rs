@@ -72,9 +72,10 @@ fn summary(reports: impl IntoIterator<Item = (String, Report)>) -> Summary {
 
 /// The life of the only finding, which had these outcomes one day after the other.
 fn life(outcomes: &[Outcome]) -> Life {
-    let reports = outcomes.iter().zip(1..).map(|(outcome, day)| {
-        report(at(&format!("{day:02}T12:00:00")), vec![row("a", *outcome)])
-    });
+    let reports = outcomes
+        .iter()
+        .zip(1..)
+        .map(|(outcome, day)| report(at(&format!("{day:02}T12:00:00")), vec![row("a", *outcome)]));
     let mut findings = summary(reports).findings;
     assert_eq!(findings.len(), 1);
     findings.remove(0)
@@ -141,8 +142,7 @@ fn a_fix_takes_from_the_first_sight_to_its_proof() {
 fn what_comes_back_is_counted_from_its_own_first_sight() {
     let mut again = row("a", Outcome::Fixed);
     again.finding.first_seen = Some(at("03T11:00:00"));
-    let reports =
-        [report(at("01T12:00:00"), vec![row("a", Outcome::Fixed)]), report(at("03T12:00:00"), vec![again])];
+    let reports = [report(at("01T12:00:00"), vec![row("a", Outcome::Fixed)]), report(at("03T12:00:00"), vec![again])];
     let life = summary(reports).findings.remove(0);
     let seconds: Vec<_> = life.fixes.iter().map(|fix| fix.seconds_since_first_seen()).collect();
     assert_eq!(seconds, [12 * 3_600 + 30, 3_630]);
@@ -177,8 +177,7 @@ fn the_numbers_are_those_of_the_lives() {
     assert_eq!(accounts, [("111111111111", 1), ("222222222222", 4)]);
     let days: Vec<_> = summary.days.iter().map(|day| [day.found, day.fixed]).collect();
     assert_eq!(days, [[0, 0], [5, 2], [0, 1], [0, 0]]);
-    let ends: Vec<_> =
-        summary.days.iter().map(|day| [day.open_at_end, day.held_at_end, day.failed_at_end]).collect();
+    let ends: Vec<_> = summary.days.iter().map(|day| [day.open_at_end, day.held_at_end, day.failed_at_end]).collect();
     assert_eq!(ends, [[0, 0, 0], [1, 1, 1], [0, 1, 1], [0, 1, 1]]);
 }
 
@@ -302,7 +301,10 @@ fn the_page_holds_each_name_as_text_alone() {
 fn json_and_csv_have_what_the_summary_has() {
     let summary = summary([report(at("01T12:00:00"), vec![row("a", Outcome::Held), row("=b", Outcome::Fixed)])]);
     let json = serde_json::to_value(&summary).unwrap();
-    assert_eq!((&json["from"], &json["totals"]["held"], &json["by_rule"][0]["fixed"]), (&json!("2026-01-01"), &json!(1), &json!(1)));
+    assert_eq!(
+        (&json["from"], &json["totals"]["held"], &json["by_rule"][0]["fixed"]),
+        (&json!("2026-01-01"), &json!(1), &json!(1))
+    );
     assert_eq!(json["findings"][1]["state"], "held");
     let mut lines = Vec::new();
     crate::csv::write(&summary, &mut lines).unwrap();

@@ -225,7 +225,7 @@
       const list = make("ul");
       for (const text of changes) list.append(make("li", texts[text]));
       rest.push(list);
-      if (step.written[at]) add(`${step.written[at]} of ${changes.length} change${changes.length > 1 ? "s" : ""} written`);
+      if (step.written[at]) add(`${step.written[at]} of ${changes.length} change${changes.length > 1 ? "s" : ""} ${undo ? "taken back" : "written"}`);
     }
     if (step.detail[at]) add(texts[step.detail[at]]);
     for (const note of lists[step.notes[at]]) add(`Note: ${texts[note]}`);
@@ -236,7 +236,7 @@
     for (const record of [step.plan[at], step.report[at]]) if (record) add(texts[record], "key");
     const again = step.times[at] > 1 ? ` – ${time(step.at[at] + step.more[at])}, ${number(step.times[at])} times` : "";
     const says = outcome ? SAYS[outcome] ?? outcome : "Planned";
-    return event(DOTS[outcome] ?? "open", time(step.at[at]) + again, undo ? `Undo: ${says.toLowerCase()}` : says, ...rest);
+    return event(DOTS[outcome] ?? "open", time(step.at[at]) + again, undo && outcome !== "undone" ? `Undo: ${says.toLowerCase()}` : says, ...rest);
   };
 
   const openLife = (row) => {

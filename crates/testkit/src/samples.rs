@@ -82,7 +82,9 @@ impl Samples {
         let account = chance.random_range(0..self.accounts).min(chance.random_range(0..self.accounts));
         let region = match manifest.scope {
             Scope::Global => Region::global(),
-            _ => Region::code(REGIONS[chance.random_range(0..REGIONS.len()).min(chance.random_range(0..REGIONS.len()))]),
+            _ => {
+                Region::code(REGIONS[chance.random_range(0..REGIONS.len()).min(chance.random_range(0..REGIONS.len()))])
+            }
         };
         let first_seen = self.noon(0)? - SignedDuration::from_hours(chance.random_range(10..900));
         Ok(Finding {
@@ -140,7 +142,11 @@ impl Samples {
         let has_changes = is_written || matches!(outcome, Outcome::Planned | Outcome::Held);
         let (change, action) = change(&manifest.id, number);
         let verification = (is_written && outcome != Outcome::Unverified).then(|| -> Result<_> {
-            Ok(Verification { at: self.noon(day)? + SignedDuration::from_secs(48), looks: 1, actions: vec![action.into()] })
+            Ok(Verification {
+                at: self.noon(day)? + SignedDuration::from_secs(48),
+                looks: 1,
+                actions: vec![action.into()],
+            })
         });
         let (service, kind) = arn(&manifest.id);
         let region = if finding.region.is_global() { "" } else { finding.region.as_ref() };
@@ -232,10 +238,16 @@ fn change(rule: &str, number: u32) -> (String, &'static str) {
         "security-group-open-admin-port" => {
             (format!("revoke sgr-0{number:016x}: tcp 22 from 0.0.0.0/0"), "ec2:DescribeSecurityGroupRules")
         }
-        "network-acl-open-ingress" => ("delete inbound entry 100: all traffic from 0.0.0.0/0".into(), "ec2:DescribeNetworkAcls"),
-        "vpc-without-flow-logs" => ("create a flow log of ALL traffic, kept for 365 days".into(), "ec2:DescribeFlowLogs"),
+        "network-acl-open-ingress" => {
+            ("delete inbound entry 100: all traffic from 0.0.0.0/0".into(), "ec2:DescribeNetworkAcls")
+        }
+        "vpc-without-flow-logs" => {
+            ("create a flow log of ALL traffic, kept for 365 days".into(), "ec2:DescribeFlowLogs")
+        }
         "iam-stale-access-key" => ("make the access key inactive, which is 143 days old".into(), "iam:ListAccessKeys"),
-        "rds-public-snapshot" => ("take `all` out of those who may restore it".into(), "rds:DescribeDBSnapshotAttributes"),
+        "rds-public-snapshot" => {
+            ("take `all` out of those who may restore it".into(), "rds:DescribeDBSnapshotAttributes")
+        }
         "redshift-public-cluster" => ("publicly accessible true → false".into(), "redshift:DescribeClusters"),
         "cloudtrail-unvalidated-logs" => ("log file validation off → on".into(), "cloudtrail:DescribeTrails"),
         _ => ("public access block none → ignore ACLs, restrict".into(), "s3:GetBucketPublicAccessBlock"),

@@ -189,7 +189,17 @@ fn print(summary: &Summary, args: &ReportArgs, page: &mut Page<'_>) -> Result<()
 /// A line for each group.
 fn numbers<'a>(of: &'static str, groups: impl IntoIterator<Item = &'a Group>) -> Table {
     let mut table = Table::new([
-        of, "findings", "open", "held", "failed", "fixed", "undone", "exempt", "closed", "median to fix", "p95",
+        of,
+        "findings",
+        "open",
+        "held",
+        "failed",
+        "fixed",
+        "undone",
+        "exempt",
+        "closed",
+        "median to fix",
+        "p95",
     ]);
     // An ID, to copy.
     table.keep_whole(0..1);
@@ -217,5 +227,142 @@ fn region(text: &str) -> Result<Region, Error> {
         netskope::Region::Global if !text.trim().is_empty() => Ok(Region::global()),
         netskope::Region::Code(code) => Ok(Region::code(code)),
         _ => Err(Error::Region(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use remediation::{Approval, Batch, BatchId, Finding, Outcome, Report, Resource, RunId, StoredPlan};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const RULE: &str = "s3-public-bucket";
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ReportArgs,
+    }
+
+    fn args(words: &[&str]) -> Result<ReportArgs, clap::Error> {
+        Ok(Line::try_parse_from(["x"].iter().chain(words))?.args)
+    }
+
+    fn date(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_span_has_a_first_day_and_a_last_and_is_bounded() {
+        let today = date("2026-03-04");
+        let days = |words: &[&str]| args(words).unwrap().scope(today).map(|scope| (scope.from, scope.to));
+        for (words, from, to) in [
+            (&[][..], "2026-02-26", "2026-03-04"),
+            (&["--days", "1"], "2026-03-04", "2026-03-04"),
+            (&["--days", "3", "--to", "2026-03-01"], "2026-02-27", "2026-03-01"),
+            (&["--from", "2025-03-04"], "2025-03-04", "2026-03-04"),
+        ] {
+            assert_eq!(days(words).unwrap(), (date(from), date(to)), "{words:?}");
+        }
+        for words in [&["--from", "2026-03-05"][..], &["--from", "2025-03-03"], &["--from", "0001-01-01"]] {
+            assert!(matches!(days(words), Err(Error::Days { most: 366, .. })), "{words:?}");
+        }
+        for words in
+            [&["--days", "0"][..], &["--days", "367"], &["--days", "2", "--from", "2026-03-01"], &["--csv", "--json"]]
+        {
+            assert!(args(words).is_err(), "{words:?}");
+        }
+        let error = args(&["--to", "30.11.2026"]).unwrap_err().to_string();
+        assert!(error.contains("`30.11.2026` is not a day") && error.contains("YYYY-MM-DD"), "{error}");
+    }
+
+    #[test]
+    fn a_region_is_a_code_a_name_or_global() {
+        for (text, code) in [("eu-west-1", "eu-west-1"), ("Europe (Ireland)", "eu-west-1"), ("global", "global")] {
+            assert_eq!(region(text).unwrap().as_ref(), code);
+        }
+        assert!(region("").is_err() && region("Atlantis").is_err());
+    }
+
+    /// Stores the report of a batch whose findings are held, with the resource `name`.
+    async fn store(records: &Records, name: &str) -> Report {
+        let finding = Finding {
+            control: "Ensure S3 Bucket is not publicly accessible.".into(),
+            account: "222222222222".parse().unwrap(),
+            region: Region::code("eu-west-1"),
+            resource: name.into(),
+            first_seen: None,
+            last_scanned: None,
+        };
+        let id = BatchId { rule: RULE.into(), run: RunId::start(), batch: 1 };
+        let plan = StoredPlan { key: id.plan_key(), digest: "d".into() };
+        let mut report = Report::untouched(Batch::new(id, vec![finding]), Outcome::Held, "a reason");
+        let arn = format!("arn:aws:s3:eu-west-1:222222222222:bucket/{name}");
+        report.findings[0].resource = Some(Resource::of_arn("x", arn, name).unwrap());
+        report.findings[0].changes = vec!["close it".into()];
+        report.plan = Some(plan);
+        records.store_report(&report).await.unwrap();
+        report
+    }
+
+    async fn printed(folder: &Path, words: &[&str]) -> (String, Exit) {
+        let place = ["--records", folder.to_str().unwrap()];
+        let mut out = Vec::new();
+        let args = args(&[&place, words].concat()).unwrap();
+        let exit = report(&args, &mut Page::new(&mut out)).await.unwrap();
+        (String::from_utf8(out).unwrap(), exit)
+    }
+
+    #[tokio::test]
+    async fn records_of_a_folder_are_told_in_each_form_alike() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::Folder(folder.path().into());
+        let held = store(&records, "=data\u{1b}[2J").await;
+        store(&records, "other").await;
+        let page = folder.path().join("page.html");
+        let (text, exit) = printed(folder.path(), &["--html", page.to_str().unwrap()]).await;
+        assert_eq!(exit, Exit::NothingLeft);
+        for part in ["2 findings", RULE, "222222222222", "page: "] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("not read") && std::fs::read_to_string(page).unwrap().contains("Remediation report"));
+        let json: Value = serde_json::from_str(&printed(folder.path(), &["--json"]).await.0).unwrap();
+        assert_eq!((&json["totals"]["held"], &json["findings"][0]["resource"]), (&json!(2), &json!("=data\u{1b}[2J")));
+        assert_eq!(json["findings"][0]["steps"][0]["report"], json!(held.id.report_key()));
+        let (lines, _) = printed(folder.path(), &["--csv"]).await;
+        assert!(lines.lines().count() == 3 && lines.contains(",'=data\\u{1b}[2J,"), "{lines}");
+        let none = printed(folder.path(), &["--json", "--account", "333333333333"]).await.0;
+        assert_eq!(serde_json::from_str::<Value>(&none).unwrap()["totals"]["findings"], 0);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_is_named_and_stops_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::Folder(folder.path().into());
+        let held = store(&records, "data").await;
+        let other = BatchId { rule: RULE.into(), run: RunId::start(), batch: 1 };
+        for key in [other.report_key(), other.plan_key(), Approval::key(&other.plan_key())] {
+            records.create(&key, b"{}".into()).await.unwrap();
+        }
+        let (text, exit) = printed(folder.path(), &[]).await;
+        assert_eq!((exit, text.matches("not read: ").count()), (Exit::Failed, 3), "{text}");
+        assert!(text.contains("1 finding") && text.contains(&other.report_key()), "{text}");
+        // An approval of what is held is told, too.
+        let plan = held.plan.unwrap().key;
+        let approval = Approval::new(&held.id, &plan, "d", "arn:aws:iam::111111111111:user/a".into(), "r".into());
+        records.create(&Approval::key(&plan), serde_json::to_vec(&approval).unwrap()).await.unwrap();
+        let json: Value = serde_json::from_str(&printed(folder.path(), &["--json"]).await.0).unwrap();
+        assert_eq!(json["findings"][0]["approved"]["by"], "arn:aws:iam::111111111111:user/a");
+        assert_eq!(json["problems"].as_array().unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_place_that_cannot_be_listed_at_all_is_an_error() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let args = args(&["--records", file.path().to_str().unwrap()]).unwrap();
+        let error = report(&args, &mut Page::new(&mut Vec::new())).await.unwrap_err();
+        assert!(matches!(error, Error::Unreadable(_)), "{error}");
     }
 }

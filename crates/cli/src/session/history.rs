@@ -81,7 +81,9 @@ async fn approvals(records: &Records, rules: &[String], days: &[Date], history: 
     let Keys { keys, problems } = keys(records, Folder::Approvals, rules, days).await;
     problems.iter().for_each(|problem| history.problem(problem.to_string()));
     let found: Vec<_> =
-        side_by_side(keys, AT_ONCE, |key: String| async move { records.get_as::<Approval>(&key).await }).collect().await;
+        side_by_side(keys, AT_ONCE, |key: String| async move { records.get_as::<Approval>(&key).await })
+            .collect()
+            .await;
     let mut approvals = BTreeMap::new();
     for found in found {
         match found {

@@ -13,8 +13,8 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = 194.0;
 /// So many days have their names below them at most.
 const MOST_NAMES: usize = 7;
-/// So many lines of the scale are above its foot.
-const LINES: usize = 4;
+/// So many lines of the scale are above its foot at most.
+const MOST_LINES: usize = 5;
 
 /// A drawing.
 pub(super) struct Chart {
@@ -79,8 +79,10 @@ impl Chart {
             Stand::OnEachOther => parts(day).iter().sum(),
             Stand::Beside => parts(day).into_iter().max().unwrap_or_default(),
         });
-        let step = round_step(highest.max().unwrap_or_default());
-        let scale = (BOTTOM - TOP) / as_float(step.saturating_mul(LINES));
+        let highest = highest.max().unwrap_or_default();
+        let step = round_step(highest);
+        let lines = highest.div_ceil(step).max(1);
+        let scale = (BOTTOM - TOP) / as_float(step.saturating_mul(lines));
         let line = |number: usize| {
             let value = step.saturating_mul(number);
             Line { y: place(BOTTOM - as_float(value) * scale), text: grouped(value) }
@@ -91,7 +93,8 @@ impl Chart {
         let column = |(number, day): (usize, &Day)| {
             let (start, parts) = (LEFT + wide * as_float(number), parts(day));
             let (first, mut foot) = (start + (wide - inner) / 2.0, BOTTOM);
-            let told: Vec<_> = keys.iter().zip(&parts).map(|(key, count)| format!("{} {key}", grouped(*count))).collect();
+            let told: Vec<_> =
+                keys.iter().zip(&parts).map(|(key, count)| format!("{} {key}", grouped(*count))).collect();
             let bar = |(of, (class, count)): (usize, (&&'static str, &usize))| {
                 let height = as_float(*count) * scale;
                 let (x, width) = match stand {
@@ -122,16 +125,16 @@ impl Chart {
             height: HEIGHT,
             left: LEFT,
             right: RIGHT,
-            lines: (0..=LINES).map(line).collect(),
+            lines: (0..=lines).map(line).collect(),
             columns: days.iter().enumerate().map(column).collect(),
             keys: keys.into(),
         }
     }
 }
 
-/// The step of a scale whose four steps reach `highest`: 1, 2 or 5 with noughts.
+/// The step of a scale of which five reach `highest`: 1, 2 or 5 with noughts.
 fn round_step(highest: usize) -> usize {
-    let least = highest.div_ceil(LINES).max(1);
+    let least = highest.div_ceil(MOST_LINES).max(1);
     let mut power = 1_usize;
     loop {
         for step in [1, 2, 5].map(|digit| power.saturating_mul(digit)) {
@@ -158,9 +161,11 @@ mod tests {
 
     #[test]
     fn a_scale_reaches_the_highest_with_round_steps() {
-        for (highest, step) in [(0, 1), (4, 1), (5, 2), (8, 2), (9, 5), (41, 20), (1_900, 500), (usize::MAX, usize::MAX)] {
+        for (highest, step) in
+            [(0, 1), (5, 1), (6, 2), (10, 2), (11, 5), (41, 10), (1_900, 500), (usize::MAX, usize::MAX)]
+        {
             let found = round_step(highest);
-            assert!(found.saturating_mul(LINES) >= highest);
+            assert!(found.saturating_mul(MOST_LINES) >= highest);
             assert!(found == step || highest == usize::MAX, "{highest}: {found}");
         }
     }
