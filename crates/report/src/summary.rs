@@ -110,7 +110,7 @@ impl Numbers {
             counts.count(life.state);
             fixes.extend(&life.fixes);
         }
-        let times = |of: fn(&Fix) -> i64| Times::of(fixes.iter().map(|fix| of(fix)).collect());
+        let times = |of: fn(&Fix) -> i64| Times::of(fixes.iter().copied().map(of).collect());
         Self {
             counts,
             fixes: fixes.len(),
