@@ -91,7 +91,7 @@ test-emulator *arguments: (_needs "test-emulator")
     localstack/emulator test "$@"
 
 # Tests of the report page, in a real browser (arguments go to pytest)
-test-page *arguments: (_needs "test-page") _page build
+test-page *arguments: (_needs "test-page") _page build-binaries
     tests/page/run test "$@"
 
 # The picture of the report page in the README

@@ -60,6 +60,7 @@ impl Home {
         let id = BatchId { rule: "s3-public-bucket".into(), run: RunId::start(), batch: 1 };
         let batch = Batch::new(id, findings.iter().flat_map(of).collect());
         std::fs::write(home.0.path().join("findings.ndjson"), batch.to_ndjson().unwrap()).unwrap();
+        std::fs::write(home.0.path().join("off.json"), r#"{"mode": "off"}"#).unwrap();
         home
     }
 
@@ -70,9 +71,9 @@ impl Home {
         home
     }
 
-    /// Plans for another account than that of the findings; gives the exit code, what was printed, and what was logged.
+    /// Plans with a policy that looks at nothing; gives the exit code, what was printed, and what was logged.
     fn plan(&self, environment: &[(&str, &str)], arguments: &[&str]) -> (i32, Value, String) {
-        let plan = ["plan", "--findings", "findings.ndjson", "--account", "999999999999", "--json"];
+        let plan = ["plan", "--findings", "findings.ndjson", "--policy", "off.json", "--json"];
         let Ran { code, out, log } = self.run(environment, &[&plan, arguments].concat());
         (code, serde_json::from_str(&out).unwrap_or(Value::Null), log)
     }
@@ -100,7 +101,7 @@ impl Home {
 
 #[test]
 fn a_region_comes_from_the_argument_then_the_environment_then_the_profile() {
-    // The number of findings that are passed over for their account alone says which region counts.
+    // The number of findings that are held says which region counts.
     let home = Home::new(&[("us-east-1", 1), ("eu-west-1", 2), ("eu-west-2", 3), ("eu-west-3", 4)]);
     let (argument, region) = (("--region", "us-east-1"), ("AWS_REGION", "eu-west-1"));
     let (default, profile) = (("AWS_DEFAULT_REGION", "eu-west-2"), ("AWS_PROFILE", "security"));
@@ -115,19 +116,21 @@ fn a_region_comes_from_the_argument_then_the_environment_then_the_profile() {
         (&[("AWS_PROFILE", "new-sso")], &by_name, 4),
     ] {
         let (code, shown, log) = home.plan(environment, arguments);
-        assert_eq!(code, 0, "{log}");
-        assert_eq!(shown["skipped"]["other_accounts"], expected, "{environment:?} {arguments:?} {log}");
+        assert_eq!(code, 2, "{log}");
+        assert_eq!(shown["counts"]["held"], expected, "{environment:?} {arguments:?} {log}");
     }
     let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
     let (code, _, log) = home.plan(&keys, &[]);
     assert!(code == 1 && log.contains("AWS_DEFAULT_REGION"), "{log}");
-    for (name, code, said) in
-        [("xx-south-9", 0, ""), ("Europe", 1, "`Europe` is not a region"), ("eu-west-1a", 1, "is not a region")]
-    {
+    for (name, said) in [
+        ("xx-south-9", "no finding is of the region xx-south-9"),
+        ("Europe", "`Europe` is not a region"),
+        ("eu-west-1a", "is not a region"),
+    ] {
         let ran = home.plan(&[&keys[..], &[("AWS_REGION", name)]].concat(), &[]);
-        assert!(ran.0 == code && ran.2.contains(said), "{name}: {}", ran.2);
+        assert!(ran.0 == 1 && ran.2.contains(said), "{name}: {}", ran.2);
         let ran = home.plan(&keys, &["--region", name]);
-        assert!(ran.0 == code && ran.2.contains(said), "{name}: {}", ran.2);
+        assert!(ran.0 == 1 && ran.2.contains(said), "{name}: {}", ran.2);
     }
 }
 

@@ -1,8 +1,8 @@
 //! `autoremediate` as a person or a script runs it.
 
 mod access;
-mod interrupt;
 mod inbox;
+mod interrupt;
 mod policy;
 
 use std::process::Stdio;

@@ -179,7 +179,7 @@ class Tasks(unittest.TestCase):
             self.assertIn("- the Terraform provider", done.stderr, task)
             self.assertEqual(done.returncode, 1)
         self.machine.script("cc", "exit 1")
-        for task in ("build", "lint", "package", "bench"):
+        for task in ("build", "lint", "package", "bench", "test-page"):
             done = self.machine.run("justw", task)
             self.assertIn("- a C compiler", done.stderr, task)
         calls = set(self.machine.cargo_calls().splitlines())

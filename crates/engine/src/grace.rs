@@ -69,7 +69,7 @@ impl<R: Rule> Engine<R> {
             let stored = stored.map(|condition| {
                 let is_kept = condition.is_some();
                 if let Some(condition) = condition {
-                    decided.known = Some(Known { card, condition, key: known.key.clone() });
+                    decided.known = Some(Known { card, condition, key: known.key.clone(), is_news: false });
                 }
                 is_kept
             });

@@ -330,7 +330,13 @@ impl<R: Rule> Engine<R> {
             Err(why) => {
                 let findings = waiting.flat_map(|planned| planned.findings).collect();
                 let report = Report::untouched(Batch::new(approval.id(), findings), Outcome::Held, &why);
-                Done { report, plan: None, approvals: BTreeSet::new(), waiting_since: None, told: Told::nothing(&self.records) }
+                Done {
+                    report,
+                    plan: None,
+                    approvals: BTreeSet::new(),
+                    waiting_since: None,
+                    told: Told::nothing(&self.records),
+                }
             }
         };
         let report = Report { approval: Some(approved), mode: Mode::Approve, ..done.report };

@@ -46,9 +46,10 @@ struct Next {
     card: Card,
 }
 
-/// What earlier reports say already: how many findings have which outcome in which report.
+/// What earlier reports say already: which findings have which outcome in which report, by when
+/// Netskope saw them first.
 #[derive(Debug, Default)]
-pub(crate) struct Counted(BTreeMap<(String, Outcome), usize>);
+pub(crate) struct Counted(BTreeMap<(String, Outcome), Vec<Option<Timestamp>>>);
 
 impl Told {
     /// Nothing.
@@ -89,12 +90,16 @@ async fn put(records: &Records, known: &Known, card: &Card) -> Result<Option<Con
 impl Counted {
     fn count(&mut self, report: &str, rows: &[Row]) {
         for row in rows {
-            *self.0.entry((report.to_owned(), row.row.outcome)).or_default() += 1;
+            let of = self.0.entry((report.to_owned(), row.row.outcome)).or_default();
+            of.push(row.row.finding.first_seen);
         }
     }
 
     pub(crate) fn into_report(self) -> Vec<Unchanged> {
-        let unchanged = |((report, outcome), findings)| Unchanged { report, outcome, findings };
+        let unchanged = |((report, outcome), seen): (_, Vec<_>)| {
+            let (findings, first_seen) = (seen.len(), seen.into_iter().flatten().min());
+            Unchanged { report, outcome, findings, first_seen }
+        };
         self.0.into_iter().map(unchanged).collect()
     }
 }

@@ -40,6 +40,9 @@ impl Scope {
     }
 }
 
+/// The most reports of before the span that are read: each resource is said in full once a week.
+const MOST_BEFORE: usize = 10_000;
+
 /// Which finding it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
@@ -73,6 +76,10 @@ pub struct History {
     /// The approvals that reports name, by their plans.
     carried_out: BTreeSet<String>,
     problems: Vec<String>,
+    /// The reports that were added.
+    added: BTreeSet<String>,
+    /// The reports that others name instead of saying the same again.
+    named: BTreeSet<String>,
 }
 
 impl History {
@@ -80,7 +87,8 @@ impl History {
     pub fn new(scope: Scope) -> Self {
         let (lives, resources) = (BTreeMap::new(), BTreeMap::new());
         let (reported, carried_out, problems) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-        Self { scope, lives, resources, reported, carried_out, problems }
+        let (added, named) = (BTreeSet::new(), BTreeSet::new());
+        Self { scope, lives, resources, reported, carried_out, problems, added, named }
     }
 
     /// Adds the report `key`, which is no older than those of its rule before it.
@@ -97,9 +105,27 @@ impl History {
             let (many, first) = (report.bad_lines.len(), &report.bad_lines[0]);
             self.problem(format!("{key}: {many} line(s) of its batch are no findings; the first: {first}"));
         }
+        self.added.insert(key.to_owned());
+        self.named.extend(report.unchanged.iter().map(|of| of.report.clone()));
         self.reported.extend(report.plan.iter().map(|plan| plan.key.clone()));
         self.carried_out.extend(report.approval.iter().map(|of| of.approval.plan.clone()));
         for row in &report.findings {
+            self.row(key, report, row);
+        }
+    }
+
+    /// The reports of before the span that those within it name: what they say was still so.
+    pub fn named_before(&self) -> Vec<String> {
+        let is_report = |key: &&String| key.starts_with(Folder::Reports.name()) && key.ends_with(".json");
+        self.named.difference(&self.added).filter(is_report).take(MOST_BEFORE).cloned().collect()
+    }
+
+    /// Adds what a report of before the span says of findings of which none within it has told more.
+    pub fn report_before(&mut self, key: &str, report: &Report) {
+        let is_news = |row: &&ReportedFinding| !self.lives.contains_key(&Key::of(&report.id.rule, &row.finding));
+        let news: Vec<_> = report.findings.iter().filter(is_news).cloned().collect();
+        self.reported.extend(report.plan.iter().map(|plan| plan.key.clone()));
+        for row in &news {
             self.row(key, report, row);
         }
     }

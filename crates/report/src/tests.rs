@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use remediation::records::Unchanged;
 use remediation::{
     Approval, Approved, BatchId, BatchLineError, Finding, Folder, Mode, Outcome, Region, Report, ReportedFinding,
     Resource, RunId, StoredPlan, Verification,
@@ -240,6 +241,21 @@ fn a_plan_without_a_report_is_a_step_in_its_place_by_time() {
     assert_eq!((a.steps[0].outcome, a.steps[1].outcome), (None, Some(Outcome::Fixed)));
     assert_eq!((a.state, b.state, b.outcome, a.found), (State::Fixed, State::Open, None, at("02T12:00:00")));
     assert_eq!(summary.problems, Vec::<String>::new());
+}
+
+#[test]
+fn what_a_report_of_before_the_span_says_still_counts_where_nothing_newer_is_told() {
+    let (before, mut old) = report(at("01T00:00:00"), vec![row("still", Outcome::Held), row("fixed", Outcome::Held)]);
+    old.started = "2025-12-30T00:00:00Z".parse().unwrap();
+    let (key, within) = report(at("02T00:00:00"), vec![row("fixed", Outcome::Fixed)]);
+    let named =
+        |report: &str| Unchanged { report: report.into(), outcome: Outcome::Held, findings: 1, first_seen: None };
+    let within = within.with_unchanged(vec![named(&before), named(&key), named("policy.json")]);
+    let mut history = history([(key, within)]);
+    assert_eq!(history.named_before(), [before.as_str()]);
+    history.report_before(&before, &old);
+    let Counts { findings, held, fixed, .. } = history.summary(NOW.parse().unwrap()).totals.counts;
+    assert_eq!((findings, held, fixed), (2, 1, 1));
 }
 
 #[test]

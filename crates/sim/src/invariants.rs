@@ -69,6 +69,8 @@ struct Seen {
     planned: BTreeMap<String, Shown>,
     /// The batches as they were stored.
     batches: BTreeMap<String, Vec<u8>>,
+    /// The reports as they were stored.
+    reports: BTreeMap<String, Report>,
     /// The cards as they were stored last, by their resources, and when.
     cards: BTreeMap<String, Value>,
     cards_stored: BTreeMap<String, Instant>,
@@ -593,6 +595,7 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
         Ok(report) => report,
         Err(error) => return world.breaks("5: a report can be read", format!("{key}: {error}")),
     };
+    lock(&world.watch.0).reports.insert(key.to_owned(), report.clone());
     let details: BTreeSet<_> = report.findings.iter().filter_map(|row| row.detail.as_deref()).collect();
     actor.tell(format!("stores the report {key}: {:?} {details:?}", report.counts));
     let session = session_name(&report.id.run.to_string());
@@ -627,9 +630,9 @@ fn each_has_one_outcome(world: &World, report: &Report, batch: &Batch) -> Result
         return Err(format!("{row:?} is of no finding, or of one that has an outcome"));
     }
     let mut places = Vec::new();
-    for Unchanged { report, outcome, findings } in &report.unchanged {
-        let bytes = world.store.peek(report).ok_or_else(|| format!("it names {report}, which is not there"))?;
-        let named: Report = remediation::records::read(&bytes).map_err(|error| format!("{report}: {error}"))?;
+    for Unchanged { report, outcome, findings, .. } in &report.unchanged {
+        let named = lock(&world.watch.0).reports.get(report).cloned();
+        let named = named.ok_or_else(|| format!("it names {report}, which is not there"))?;
         let rows = named.findings.into_iter().filter(|row| row.outcome == *outcome);
         places.push(Places { left: *findings, told: rows.map(|row| told(&row.finding)).collect() });
     }

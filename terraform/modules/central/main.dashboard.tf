@@ -76,4 +76,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   # Dashboards are the account's, not the region's
   dashboard_name = "${var.name_prefix}-${local.region}"
   dashboard_body = jsonencode(local.dashboard)
+
+  # It names the regions, of which another deployment may look after one
+  depends_on = [aws_iam_policy.region]
 }

@@ -13,7 +13,7 @@ use remediation::{Approval, Approved, Mode, Records, Report, RunId};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use crate::commands::arguments::{ROLE_NAME, CompanyArgs, OutputArgs, PolicyArgs, consent};
+use crate::commands::arguments::{CompanyArgs, OutputArgs, PolicyArgs, ROLE_NAME, consent};
 use crate::commands::help::{self, RUN_EXIT_CODES};
 use crate::commands::interrupts::Interrupts;
 use crate::commands::results::{Diff, Results, StoredReport};
@@ -118,7 +118,7 @@ struct Given {
 /// Where plans are read, and who carries them out.
 enum Reader {
     /// The rules' Lambdas carry them out.
-    Bucket(Connection),
+    Bucket(Box<Connection>),
     /// This command carries them out.
     Folder(Box<Workplace>),
 }
@@ -265,17 +265,12 @@ fn print_given(
 }
 
 impl Reader {
-    async fn open(
-        args: &ApproveArgs,
-        place: RecordsPlace,
-        bar: &Bar,
-        interrupts: &Interrupts,
-    ) -> Result<Self, Error> {
+    async fn open(args: &ApproveArgs, place: RecordsPlace, bar: &Bar, interrupts: &Interrupts) -> Result<Self, Error> {
         let is_bucket = matches!(place, RecordsPlace::Bucket(_));
         let roles = Roles { name: args.role_name.clone(), external_id: args.external_id.clone() };
         let connection = args.records.open(place, roles).await?;
         if is_bucket {
-            return Ok(Self::Bucket(connection));
+            return Ok(Self::Bucket(Box::new(connection)));
         }
         let policy = policy::in_force(&connection, args.policy.asked()).await?;
         let (progress, interrupt) = (Arc::new(bar.clone()), interrupts.interrupt());
@@ -365,8 +360,8 @@ impl Reader {
     async fn read(&self, key: &str, rules: &[LoadedRule], run: RunId) -> Result<Read, Error> {
         let rule = rules::by_id(rules, rule_of(key))?;
         match self {
-            Self::Bucket(Connection { records, .. }) => {
-                Ok(Read::ForLambda(rule.show(records, key).await.map_err(Box::new)?))
+            Self::Bucket(connection) => {
+                Ok(Read::ForLambda(rule.show(&connection.records, key).await.map_err(Box::new)?))
             }
             Self::Folder(workplace) => {
                 let engine = workplace.engine(rule, run, None)?;

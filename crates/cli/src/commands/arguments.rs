@@ -139,15 +139,22 @@ struct WrittenOutput {
     /// Print one JSON document: short for --output json.
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Print comma-separated values: short for --output csv.
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    csv: bool,
     /// Print a long result at once. On a terminal it is shown by the pager that AUTOREMEDIATE_PAGER or PAGER names, or less.
     #[arg(long)]
     no_pager: bool,
 }
 
 impl From<WrittenOutput> for OutputArgs {
-    fn from(WrittenOutput { format, json, no_pager }: WrittenOutput) -> Self {
+    fn from(WrittenOutput { format, json, csv, no_pager }: WrittenOutput) -> Self {
         Self {
-            format: if json { Format::Json } else { format },
+            format: match (json, csv) {
+                (true, _) => Format::Json,
+                (_, true) => Format::Csv,
+                _ => format,
+            },
             paging: if no_pager { Paging::Off } else { Paging::Allowed },
         }
     }

@@ -10,6 +10,7 @@ use crate::commands::selection::{RecordsArgs, Roles, WaitingArgs};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
+use crate::print::table::{Cell, Table};
 use crate::print::text::counted;
 use crate::print::time;
 use crate::session::cards;
@@ -94,6 +95,9 @@ impl Inbox {
         if format == Format::Json {
             return Ok(page.json(self)?);
         }
+        if format == Format::Csv {
+            return Ok(page.csv(&table(&self.waiting))?);
+        }
         for group in &self.waiting {
             for line in lines(group) {
                 page.line(line)?;
@@ -108,6 +112,20 @@ impl Inbox {
         }
         Ok(())
     }
+}
+
+/// A row for each resource.
+fn table(waiting: &[Together]) -> Table {
+    let mut table = Table::new(["since", "until", "rule", "account", "region", "resource", "waits because", "plan"]);
+    for Together { plan, rule, account, why, until, resources, .. } in waiting {
+        let (until, why) = (until.map(|until| until.to_string()).unwrap_or_default(), words(why));
+        for of in resources {
+            let since = of.since.to_string();
+            let cells = [&since, &until, rule, account.as_ref(), of.region.as_ref(), &of.resource, &why, plan];
+            table.row(cells.map(Cell::text));
+        }
+    }
+    table
 }
 
 /// A group, for people: what waits and where, why, the resources and the plan, each in one piece.

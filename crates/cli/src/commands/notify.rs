@@ -11,6 +11,7 @@ use crate::commands::pauses::BucketArgs;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
+use crate::print::table::{Cell, Table};
 use crate::print::text::counted;
 use crate::session::connection::Connection;
 
@@ -96,6 +97,7 @@ pub(crate) async fn notify(args: &NotifyArgs, page: &mut Page<'_>) -> Result<Exi
     let tested = Tested { event_bus: bus.name(), sent: messages.len(), taken: sent.taken, refused };
     match args.output.format {
         Format::Json => page.json(&tested)?,
+        Format::Csv => page.csv(&tested.table())?,
         Format::Table => tested.print(page)?,
     }
     Ok(if tested.taken == tested.sent { Exit::NothingLeft } else { Exit::Failed })
@@ -110,6 +112,14 @@ pub(crate) fn bucket_of(connection: &Connection) -> &str {
 }
 
 impl Tested<'_> {
+    fn table(&self) -> Table {
+        let mut table = Table::new(["event bus", "sent", "taken", "refused"]);
+        let counts = [self.sent, self.taken].map(|count| Cell::text(count.to_string()));
+        let [sent, taken] = counts;
+        table.row([Cell::text(self.event_bus), sent, taken, Cell::lines(&self.refused)]);
+        table
+    }
+
     fn print(&self, page: &mut Page<'_>) -> Result<(), Error> {
         let Self { event_bus, sent, taken, refused } = self;
         page.line(format!(

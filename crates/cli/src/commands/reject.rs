@@ -20,6 +20,7 @@ use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
 use crate::print::plan;
 use crate::print::question::{self, Consent};
+use crate::print::table::{Cell, Table};
 use crate::print::text::counted;
 use crate::print::time;
 use crate::session::cards::{self, AT_A_TIME, CardAt, Unchanged};
@@ -56,7 +57,7 @@ pub(crate) struct RejectArgs {
     withdraw: bool,
     /// Reject what is printed, without being asked first. Required without a terminal, and with --json.
     #[arg(long = "yes", action = ArgAction::SetTrue, value_parser = consent())]
-    consent: Consent,
+    pub(crate) consent: Consent,
     #[command(flatten)]
     records: RecordsArgs,
     #[command(flatten)]
@@ -331,6 +332,13 @@ impl Came {
             let (rejected, withdrawn) = if args.withdraw { (&[][..], &decided[..]) } else { (&decided[..], &[][..]) };
             let (schema, exit_code) = (OUTPUT_SCHEMA, exit.code());
             page.json(&Document { schema, exit_code, rejected, withdrawn, left, problems })?;
+        } else if args.output.format == Format::Csv {
+            let mut table = Table::new(["rule", "account", "region", "resource", "until"]);
+            for Decided { rule, account, region, resource, until, .. } in &self.decided {
+                let until = until.to_string();
+                table.row([rule, account.as_ref(), region.as_ref(), resource, &until].map(Cell::text));
+            }
+            page.csv(&table)?;
         } else {
             page.line(format!("{done}: {}", counted(self.decided.len(), "resource")))?;
         }

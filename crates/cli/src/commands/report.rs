@@ -62,9 +62,6 @@ pub(crate) struct ReportArgs {
     /// Only this region, by its code or name; global: what has no region, such as IAM users. Can be repeated.
     #[arg(long = "region", value_name = "REGION", value_parser = region)]
     regions: Vec<Region>,
-    /// Print the findings as CSV, a line each.
-    #[arg(long, conflicts_with = "format")]
-    csv: bool,
     /// Write the report as one page for a browser into this file.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -149,10 +146,10 @@ fn print(summary: &Summary, args: &ReportArgs, page: &mut Page<'_>) -> Result<()
     if args.output.format == Format::Json {
         return Ok(page.json(summary)?);
     }
-    if args.csv {
+    if args.output.format == Format::Csv {
         let mut lines = Vec::new();
         csv::write(summary, &mut lines)?;
-        return Ok(page.csv(&lines)?);
+        return Ok(page.csv_lines(&lines)?);
     }
     let Summary { scope, totals, by_rule, days, problems, .. } = summary;
     page.line(format!("{} to {} (UTC): {}", scope.from, scope.to, counted(totals.counts.findings, "finding")))?;

@@ -41,7 +41,10 @@ fn print(rules: &[LoadedRule], format: Format, page: &mut Page<'_>) -> Result<()
     if format == Format::Json {
         return Ok(page.json(&manifests)?);
     }
-    Ok(if format == Format::Csv { page.csv(&table(&manifests))? } else { page.table(&list(&manifests))? })
+    if format == Format::Csv {
+        return Ok(page.csv(&table(&manifests))?);
+    }
+    Ok(page.table(&list(&manifests))?)
 }
 
 fn table(manifests: &[&Manifest]) -> Table {

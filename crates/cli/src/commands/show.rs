@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
 use crate::print::plan;
+use crate::print::table::{Cell, Table};
 use crate::print::time;
 use crate::session::cards::{CardAt, Cards};
 use crate::session::connection::Connection;
@@ -217,6 +218,10 @@ impl Shower<'_> {
             page.json(&PlanDocument { schema, plan_at: &plan_at, shown: &shown, standing, life, problems: &problems })?;
             return Ok(exit(&problems));
         }
+        if self.format == Format::Csv {
+            page.csv(&life([(plan_at.as_str(), &events[..])]))?;
+            return Ok(exit(&problems));
+        }
         page.line(format!("plan: {plan_at}"))?;
         page.table(&plan::table(&shown.resources, &rules::manifests(self.rules)))?;
         for Stands { resource, stands } in &standing {
@@ -270,6 +275,10 @@ impl Shower<'_> {
             page.json(&ResourcesDocument { schema, resources, problems })?;
             return Ok(exit(problems));
         }
+        if self.format == Format::Csv {
+            page.csv(&life(resources.iter().map(|of| (of.resource.as_str(), &of.life[..]))))?;
+            return Ok(exit(&problems));
+        }
         for of in &resources {
             page.line(format!("{} ({}, account {}, {})", of.resource, of.rule, of.account, of.region))?;
             print_life(&of.life, page)?;
@@ -295,6 +304,19 @@ fn now(card: &Card) -> Vec<String> {
     let exempt = card.exempt.iter().filter(|exempt| at < exempt.until);
     let exempt = exempt.map(|of| format!("left alone until {}: {}", time::shown(of.until), of.reason));
     claim.chain(approved).chain(exempt).collect()
+}
+
+/// A row for each event in these lives.
+fn life<'a>(lives: impl IntoIterator<Item = (&'a str, &'a [Event])>) -> Table {
+    let mut table = Table::new(["of", "at", "event", "by", "detail", "changes", "record"]);
+    for (of, events) in lives {
+        for Event { at, event, by, detail, changes, record_at } in events {
+            let text = |text: &Option<String>| Cell::text(text.as_deref().unwrap_or_default());
+            let (at, event) = (Cell::text(at.to_string()), Cell::text(word(*event)));
+            table.row([Cell::text(of), at, event, text(by), text(detail), Cell::lines(changes), text(record_at)]);
+        }
+    }
+    table
 }
 
 fn print_life(events: &[Event], page: &mut Page<'_>) -> Result<(), Error> {

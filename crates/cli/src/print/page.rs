@@ -49,7 +49,7 @@ impl<'a> Page<'a> {
     }
 
     /// Prints CSV, whose cells are escaped already.
-    pub(crate) fn csv(&mut self, lines: &[u8]) -> io::Result<()> {
+    pub(crate) fn csv_lines(&mut self, lines: &[u8]) -> io::Result<()> {
         self.0.write_all(lines)
     }
 

@@ -90,7 +90,7 @@ pub(crate) async fn plans(
         }
     }
     let mut keys: Vec<_> = oldest.into_iter().collect();
-    keys.sort_by(|(_, one), (_, other)| one.cmp(other));
+    keys.sort_by_key(|(_, since)| *since);
     Ok(Plans { keys: keys.into_iter().map(|(key, _)| key).collect(), problems })
 }
 
@@ -402,7 +402,8 @@ mod tests {
         let plan = desk.plan(&[("claimed", true), ("dead", true), ("moved", true)]).await;
         let claim = |until| {
             let (holder, part) = ("a Lambda".to_owned(), "d".to_owned());
-            let claim = Claim { run: RunId::start(), batch: 1, since: hours_ago(2), until, holder, part, undoes: None };
+            let (run, batch, changes) = (RunId::start(), 1, Vec::new());
+            let claim = Claim { run, batch, since: hours_ago(2), until, holder, part, changes, undoes: None };
             move |card: &mut Card| card.claim = Some(claim)
         };
         desk.waits(&plan, "claimed", WaitsFor::Mode, claim(hours_ago(-1))).await;

@@ -149,11 +149,11 @@ impl Gathered {
         if findings().next().is_none() {
             return Ok(());
         }
-        for account in gates.accounts.iter().filter(|account| !findings().any(|of| of.account == **account)) {
+        if let Some(account) = gates.accounts.iter().find(|account| !findings().any(|of| of.account == **account)) {
             let found = some_of(findings().map(|of| of.account.to_string()).collect());
             return Err(Error::NoneMatches { gate: format!("--account {account}"), found });
         }
-        for resource in gates.resources.iter().filter(|wanted| !findings().any(|of| is_about(of, wanted))) {
+        if let Some(resource) = gates.resources.iter().find(|wanted| !findings().any(|of| is_about(of, wanted))) {
             let found = some_of(findings().map(|of| of.resource.clone()).collect());
             return Err(Error::NoneMatches { gate: format!("--resource {resource}"), found });
         }

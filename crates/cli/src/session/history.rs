@@ -59,6 +59,14 @@ async fn reports(records: &Records, rules: &[String], days: &[Date], history: &m
             Err(error) => history.problem(error.to_string()),
         }
     }
+    drop(found);
+    let before: Vec<_> = side_by_side(history.named_before(), AT_ONCE, read).collect().await;
+    for found in before {
+        match found {
+            Ok((key, report)) => history.report_before(&key, &report),
+            Err(error) => history.problem(error.to_string()),
+        }
+    }
     Ok(())
 }
 

@@ -496,6 +496,7 @@ mod tests {
                 batch: 1,
                 at: after(10),
                 ended: Ended::Proved,
+                changes: Vec::new(),
                 part: written.part("data").digest,
                 took: vec![0],
                 undone_by: Some(undo.id.run),

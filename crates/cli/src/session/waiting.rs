@@ -150,7 +150,7 @@ pub(crate) fn together(waits: impl IntoIterator<Item = Waits>) -> Vec<Together> 
     }
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.iter_mut().for_each(|group| group.resources.sort_unstable());
-    groups.sort_by(|one, other| one.since.cmp(&other.since));
+    groups.sort_by_key(|group| group.since);
     groups
 }
 

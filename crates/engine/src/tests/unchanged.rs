@@ -112,7 +112,7 @@ async fn what_a_report_says_is_only_counted_and_that_report_is_named() {
         let before = stored(&world);
         for _ in 0..3 {
             let next = poll(&mut world).await;
-            let unchanged = [Unchanged { report: first.id.report_key(), outcome, findings: 1 }];
+            let unchanged = [Unchanged { report: first.id.report_key(), outcome, findings: 1, first_seen: None }];
             assert_eq!((outcomes(&next), &next.unchanged[..]), (vec![], &unchanged[..]), "{what}: {next:?}");
             assert_eq!((next.counts, next.plan), (BTreeMap::from([(outcome, 1)]), None), "{what}");
         }
@@ -292,8 +292,16 @@ async fn the_card_of_what_somebody_else_has_claimed_is_left_alone() {
     poll(&mut world).await;
     let until = Timestamp::now() + SignedDuration::from_hours(1);
     let (run, holder, part) = (remediation::RunId::start(), "another".to_owned(), "part".to_owned());
-    let claim =
-        remediation::records::Claim { run, batch: 1, since: Timestamp::now(), until, holder, part, undoes: None };
+    let claim = remediation::records::Claim {
+        run,
+        batch: 1,
+        since: Timestamp::now(),
+        until,
+        holder,
+        part,
+        changes: Vec::new(),
+        undoes: None,
+    };
     edit(&world, &house, |card| card.claim = Some(claim));
     let card = world.card(&house);
     world.open_door(&house, 1);

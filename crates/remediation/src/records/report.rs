@@ -92,6 +92,9 @@ pub struct Unchanged {
     pub outcome: Outcome,
     /// How many they are.
     pub findings: usize,
+    /// When Netskope saw the first of them first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<Timestamp>,
 }
 
 /// The outcome of every finding of a batch.

@@ -142,7 +142,12 @@ mod tests {
     fn a_batch_of_which_an_earlier_report_says_something_has_not_failed_as_a_whole() {
         let alone = report(&[(Failed, NO_ROLE)], 1);
         assert_eq!(failures(&alone).len(), 1);
-        let unchanged = remediation::records::Unchanged { report: "reports/x".into(), outcome: Held, findings: 1 };
+        let unchanged = remediation::records::Unchanged {
+            report: "reports/x".into(),
+            outcome: Held,
+            findings: 1,
+            first_seen: None,
+        };
         assert_eq!(failures(&alone.with_unchanged(vec![unchanged])), [""; 0]);
     }
 

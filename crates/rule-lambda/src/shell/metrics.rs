@@ -57,7 +57,8 @@ impl Tally {
         self.stopped += report.findings.iter().filter(is_stopped).count() as u64;
         let open = report.findings.iter().filter(|row| is_open(row.outcome));
         let open_since = open.filter_map(|row| row.finding.first_seen).min();
-        self.open_since = earlier(self.open_since, open_since);
+        let unchanged = report.unchanged.iter().filter(|of| is_open(of.outcome)).filter_map(|of| of.first_seen).min();
+        self.open_since = earlier(self.open_since, earlier(open_since, unchanged));
         self.waiting_since = earlier(self.waiting_since, waiting_since);
     }
 

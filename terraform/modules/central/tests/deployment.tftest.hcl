@@ -577,7 +577,7 @@ run "everything_else_chosen" {
   assert {
     condition = {
       for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => one(rule.expiration[*].days) if strcontains(one(rule.filter[*].prefix) == null ? "" : one(rule.filter[*].prefix), "/")
-    } == { findings = 3, plans = 730, reports = 730, approvals = 730, resources = 730, ledgers = 30, overrides = 730 }
+    } == { findings = 3, plans = 737, reports = 737, approvals = 730, resources = 730, ledgers = 30, overrides = 730 }
     error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
   }
 
@@ -624,7 +624,7 @@ run "cards_outlive_records_that_are_kept_for_days" {
     condition = {
       for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => one(rule.expiration[*].days)
       if contains(["plans", "reports", "approvals", "resources"], rule.id)
-    } == { plans = 2, reports = 2, approvals = 2, resources = 30 }
+    } == { plans = 9, reports = 9, approvals = 2, resources = 30 }
     error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
   }
 }

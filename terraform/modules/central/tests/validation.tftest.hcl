@@ -125,8 +125,8 @@ run "refused_2" {
     tags                        = { "AWS:owner" = "x" }                           # a reserved key
     policy                      = { rules = { first-rule = { mode = "Apply" } } } # a capital
     poll_limits                 = { rows = 1000001 }                              # more than are counted
-    alarm_period = 100800 # a day and a bit
-    alarm_waiting_hours = 8761 # more than a year
+    alarm_period                = 100800                                          # a day and a bit
+    alarm_waiting_hours         = 8761                                            # more than a year
   }
 
   expect_failures = [

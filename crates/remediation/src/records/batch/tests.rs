@@ -90,7 +90,7 @@ fn keys_say_rule_day_run_and_batch() {
     let run = Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, 1_772_323_199, 0));
     let id = BatchId { rule: RULE.into(), run: RunId(run), batch: 7 };
     let name = format!("{RULE}/2026-02-28/{run}-7");
-    assert_eq!(id.findings_key(), format!("findings/{name}.ndjson"));
+    assert_eq!(id.findings_key(), format!("findings/{name}.ndjson.gz"));
     assert_eq!(id.plan_key(), format!("plans/{name}.json"));
     assert_eq!(id.report_key(), format!("reports/{name}.json"));
 }
