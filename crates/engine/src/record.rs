@@ -60,7 +60,7 @@ impl<R: Rule> Engine<R> {
         }
         let plan = Plan::new(id.clone(), mode, resources);
         let digest = plan.digest()?;
-        let key = self.records.put_new(&id.plan_key(), serde_json::to_vec_pretty(&plan)?).await?;
+        let key = self.records.put_new(&id.plan_key(), serde_json::to_vec(&plan)?).await?;
         tracing::info!(plan = %key, resources = plan.resources.len(), "plan stored");
         Ok(Some(Recorded { plan, stored: StoredPlan { key, digest } }))
     }

@@ -71,7 +71,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the plan is stored before the write",
         "crates/engine/src/record.rs",
-        "let key = self.records.put_new(&id.plan_key(), serde_json::to_vec_pretty(&plan)?).await?;",
+        "let key = self.records.put_new(&id.plan_key(), serde_json::to_vec(&plan)?).await?;",
         "let key = id.plan_key();",
     ),
     mutant(

@@ -269,7 +269,7 @@ impl Records {
     ///
     /// It could not be stored.
     pub async fn store_report(&self, report: &Report) -> Result<String, RecordError> {
-        self.put_new(&report.id.report_key(), serde_json::to_vec_pretty(report)?).await
+        self.put_new(&report.id.report_key(), serde_json::to_vec(report)?).await
     }
 
     /// The keys that begin with `prefix`, in their order.
