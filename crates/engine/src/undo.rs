@@ -87,6 +87,8 @@ struct Back<R: Rule> {
     state: State<R>,
 }
 
+/// What is reported of a resource that was opened and closed again after the run had closed it.
+const NOT_OURS: &str = "somebody has taken it back since, and what is in force now is not of this run";
 /// What is reported of a resource that was looked at again, and was not as before.
 const MOVED: &str = "it has changed since it was looked at: undo it again";
 
@@ -301,9 +303,10 @@ impl<R: Rule> Engine<R> {
         }
         let known = trip.cards.read(&seen.resource).await.map_err(unlisted)?;
         let part = planned.digest().map_err(|error| Verdict::new(Outcome::Failed, error.to_string()))?;
-        let written = written_by(planned, run, trip.report, &known.card);
-        if written.is_empty() {
-            return Err(Verdict::new(Outcome::Held, "the run wrote nothing of it, so there is nothing to take back"));
+        let mut written = written_by(planned, run, trip.report, &known.card);
+        let is_ours = !written.is_empty();
+        if !is_ours {
+            written = what_is_as_before::<R>(planned, trip.report, &seen)?;
         }
         let busy = self.at_work(&client, &seen.resource, &known).await;
         let busy = busy.map_err(|error| self.failed(finding, &self.in_session(finding, error), 1))?;
@@ -319,6 +322,9 @@ impl<R: Rule> Engine<R> {
             tokio::time::sleep(unsettled.min(trip.deadline.left())).await;
             Looked { seen, began, .. } = self.look_before_undo(finding, &planned.resource).await?;
             originals = to_take_back::<R>(&written, &seen, drifted)?;
+        }
+        if !is_ours && !originals.is_empty() {
+            return Err(Verdict::new(Outcome::Held, NOT_OURS));
         }
         // What the run that never let go of it had begun may have ended since the look.
         if known.card.claim.is_some() {
@@ -615,6 +621,26 @@ fn written_by<C: Clone + serde::Serialize>(
     places.sort_unstable();
     places.dedup();
     places.into_iter().filter_map(|place| planned.changes.get(place)).map(|planned| planned.change.clone()).collect()
+}
+
+/// What a run wrote of which nothing is in force because of it, where the resource is as it was before: that is taken back
+/// already.
+fn what_is_as_before<R: Rule>(
+    planned: &PlannedResource<R::Change>,
+    report: Option<&Report>,
+    seen: &Seen<R::State>,
+) -> Result<Vec<R::Change>, Verdict> {
+    let arn = &planned.resource.arn;
+    let rows = report.iter().flat_map(|report| &report.findings);
+    let rows = rows.filter(|row| row.resource.as_ref().is_some_and(|of| of.arn == *arn));
+    let places: BTreeSet<_> = rows.flat_map(|row| row.took.iter().copied()).collect();
+    let written: Vec<_> =
+        places.into_iter().filter_map(|place| planned.changes.get(place)).map(|of| of.change.clone()).collect();
+    if written.is_empty() {
+        return Err(Verdict::new(Outcome::Held, "the run wrote nothing of it, so there is nothing to take back"));
+    }
+    let is_before = written.iter().all(|change| R::side(change, &seen.state) == Side::Before);
+    if is_before { Ok(written) } else { Err(Verdict::new(Outcome::Held, NOT_OURS)) }
 }
 
 /// Which changes of its part of a plan a resource's card says that the run has put in force, or may have; none where the

@@ -188,7 +188,8 @@ impl<R: Rule> Shell<R> {
             failures.push(what);
         }
         for record in records.into_iter().take(MOST_OF_EVENT) {
-            self.process_all(Object::of(record), &invocation, &mut batches, &mut failures).await;
+            // Some of the SDK's futures are large.
+            Box::pin(self.process_all(Object::of(record), &invocation, &mut batches, &mut failures)).await;
         }
         let line = invocation.tally().line(&self.manifest.id, failures.is_empty());
         let answer = if failures.is_empty() { Ok(Answer { batches }) } else { Err(EventError { failures }) };

@@ -20,6 +20,8 @@
 //!
 //! The protocol of a resource's card is also a model of its own, which is checked exhaustively (`protocol`).
 
+// The futures of the whole product, one in the other, down to the SDK's.
+#![recursion_limit = "256"]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "it is for tests alone")]
 #![allow(clippy::result_large_err, reason = "the errors of the SDK are as large as they are")]
 

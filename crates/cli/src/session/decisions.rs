@@ -366,7 +366,7 @@ mod tests {
         assert_eq!((found.keys, found.problems.len()), (vec![old.key.clone(), new.key.clone()], 1));
         let older = || Asked { older_than: Some(SignedDuration::from_hours(24)), ..Asked::default() };
         assert!(keys(older(), Decision::Approval).await.keys.is_empty(), "what is in its grace needs no approval");
-        assert_eq!(keys(older(), Decision::Rejection).await.keys, [old.key.clone()]);
+        assert_eq!(keys(older(), Decision::Rejection).await.keys, std::slice::from_ref(&old.key));
         let named = Asked { plans: vec![new.key.clone(), old.key.clone(), new.key.clone()], ..Asked::default() };
         assert_eq!(keys(named, Decision::Approval).await.keys, [new.key, old.key]);
     }

@@ -168,7 +168,8 @@ impl Model {
             Step::Poll(turns) => {
                 let engine = self.world.engine_with(IMPATIENT, self.world.records());
                 let batch = self.world.batch();
-                let done = crashing(turns, engine.run(batch.clone(), Mode::Apply, Deadline::never())).await;
+                let run = engine.run(batch.clone(), Mode::Apply, Deadline::never());
+                let done = Box::pin(crashing(turns, run)).await;
                 self.polled(&before, &self.world.cloud.written()[written..], 1);
                 let report = done.map(|done| done.report);
                 if let Some(report) = &report {
@@ -202,7 +203,7 @@ impl Model {
                 let engine = self.world.engine_with(IMPATIENT, self.world.records());
                 let approved = Approved { approval, stored_by: None };
                 let run = engine.run_approved(approved, plan.clone(), Deadline::never());
-                let done = crashing(turns, run).await;
+                let done = Box::pin(crashing(turns, run)).await;
                 self.shown(&plan, &before, &self.world.cloud.written()[written..], Mode::Approve);
                 vec![done.map(|done| done.report)]
             }
@@ -417,7 +418,8 @@ async fn a_crash_anywhere_loses_nothing() {
     for turns in 0.. {
         let mut model = Model::new(&doors, Mode::Apply);
         let engine = model.world.engine_with(IMPATIENT, model.world.records());
-        let report = crashing(Some(turns), engine.run(model.world.batch(), Mode::Apply, Deadline::never())).await;
+        let run = engine.run(model.world.batch(), Mode::Apply, Deadline::never());
+        let report = Box::pin(crashing(Some(turns), run)).await;
         model.keep(report.as_ref().map(|done| &done.report));
         let half = model.world.doors();
         // The next run ends it once the claims of the first are over, and the plans of both take everything back. A record

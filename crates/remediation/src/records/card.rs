@@ -348,8 +348,13 @@ impl Card {
     /// undo left undone, the same undo does again; what it was taking back may be taken back.
     #[must_use]
     pub fn claim(mut self, claim: Claim, found: &FoundUnmade) -> Self {
-        if let Some(write) = self.cut_off() {
-            self.remember(write);
+        if let Some(mut write) = self.cut_off() {
+            if let Some(unmade) = found.of(&write) {
+                write.leave_out(unmade);
+            }
+            if write.is_in_force() {
+                self.remember(write);
+            }
         }
         self = self.without(found, |write| write.ended != Ended::Proved || found.is_certain_of(write));
         self = self.in_force_again();

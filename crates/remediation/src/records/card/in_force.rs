@@ -53,6 +53,12 @@ impl FoundUnmade {
         Self { looked: Timestamp::MIN, unmade: Vec::new() }
     }
 
+    /// What it says of this write.
+    pub(super) fn of(&self, write: &Write) -> Option<&Unmade> {
+        let is_it = |of: &&Unmade| (of.run, of.batch, &of.part) == (write.run, write.batch, &write.part);
+        self.unmade.iter().find(is_it)
+    }
+
     /// Whether the look cannot be one that does not see this write yet.
     pub(super) fn is_certain_of(&self, write: &Write) -> bool {
         self.looked.duration_since(write.at) > LONG_BEFORE
@@ -75,23 +81,23 @@ impl Card {
     /// The same with nothing in force of the changes that a look has found to be still to be made, of writes that count. What
     /// an undo has taken back is of course still to be made; it is in force again where that undo is taken back.
     pub(super) fn without(mut self, found: &FoundUnmade, counts: impl Fn(&Write) -> bool) -> Self {
-        let unmade_of = |write: &Write| {
-            let is_it =
-                |unmade: &&Unmade| (unmade.run, unmade.batch, &unmade.part) == (write.run, write.batch, &write.part);
-            found.unmade.iter().find(is_it).filter(|_| !write.is_undone())
-        };
-        self.writes.retain_mut(|write| {
-            let Some(unmade) = unmade_of(write).filter(|_| counts(write)) else { return true };
-            if write.ended != Ended::CutOff {
-                write.took.retain(|place| !unmade.places.contains(place));
-                return true;
+        for write in self.writes.iter_mut().filter(|write| !write.is_undone() && counts(write)) {
+            if let Some(unmade) = found.of(write) {
+                write.leave_out(unmade);
             }
-            // Of what is left, nobody knows more than that it may be in force.
-            write.ended = Ended::Unproved;
-            write.took = (0..unmade.of).filter(|place| !unmade.places.contains(place)).collect();
-            !write.took.is_empty()
-        });
+        }
         self
+    }
+}
+
+impl Write {
+    /// That these changes of it are not in force.
+    pub(super) fn leave_out(&mut self, unmade: &Unmade) {
+        if self.ended == Ended::CutOff {
+            // Of what is left, nobody knows more than that it may be in force.
+            (self.ended, self.took) = (Ended::Unproved, (0..unmade.of).collect());
+        }
+        self.took.retain(|place| !unmade.places.contains(place));
     }
 }
 
@@ -143,7 +149,7 @@ mod tests {
         assert_eq!(after(Ended::Proved, 300, &[1]), [(Ended::Proved, vec![0, 2])]);
         assert_eq!(after(Ended::Proved, 151, &[1]), [(Ended::Proved, vec![0, 1, 2])], "the look may be an old one");
         assert_eq!(after(Ended::CutOff, 151, &[1]), [(Ended::Unproved, vec![0, 2])], "the others may be in force");
-        assert_eq!(after(Ended::CutOff, 151, &[0, 1, 2]), [], "it has written nothing");
+        assert_eq!(after(Ended::CutOff, 151, &[0, 1, 2]), [(Ended::Unproved, vec![])], "nothing of it is in force");
         assert_eq!(after(Ended::Proved, 300, &[0, 1, 2]), [(Ended::Proved, vec![])], "it counts as a fix all the same");
     }
 
@@ -155,6 +161,8 @@ mod tests {
         assert_eq!(claimed.all_writes().last().map(|write| write.changes.len()), Some(3));
         let taken_over = claimed.clone().claim(claim(next), &found(dead, 151, &[0, 2]));
         assert_eq!(left(&taken_over), [(Ended::Proved, vec![0, 1, 2]), (Ended::Unproved, vec![1])]);
+        let wrote_nothing = claimed.clone().claim(claim(next), &found(dead, 151, &[0, 1, 2]));
+        assert_eq!(left(&wrote_nothing), [(Ended::Proved, vec![0, 1, 2])]);
         let nothing_known = claimed.claim(claim(next), &FoundUnmade::nothing());
         assert_eq!(left(&nothing_known)[1], (Ended::CutOff, vec![]));
     }
