@@ -123,6 +123,7 @@ fn seconds(from: Timestamp, to: Timestamp) -> u64 {
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
+    use remediation::records::Unchanged;
     use remediation::{BatchId, Finding, Mode, Region, Resource, RunId};
     use serde_json::Value;
 
@@ -182,6 +183,16 @@ mod tests {
         // Somebody's clock is ahead.
         assert_eq!(age(vec![row("a", Outcome::Held, -2, 0)]), 0);
         assert_eq!(age(Vec::new()), 0);
+        // What an earlier report says in full is open, too.
+        let of = |outcome, days: i64| Unchanged {
+            report: "reports/open-door/2026-01-01/a.json".into(),
+            outcome,
+            findings: 1,
+            first_seen: Some(Timestamp::now() - SignedDuration::from_hours(24 * days)),
+        };
+        let unchanged = report(vec![row("b", Outcome::Held, 30, 0)])
+            .with_unchanged(vec![of(Outcome::Exempt, 90), of(Outcome::Held, 60)]);
+        assert_eq!(document(&[(unchanged, None)])["OldestOpen"].as_u64().unwrap() / 86_400, 60);
     }
 
     #[test]
