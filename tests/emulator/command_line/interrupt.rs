@@ -10,6 +10,8 @@ use testkit::paths;
 
 use super::Desk;
 
+/// So often a second interrupt is sent.
+const ATTEMPTS: usize = 5;
 /// So often a run is interrupted.
 const TIMES: usize = 50;
 /// So many buckets: more than are worked on at once.
@@ -119,25 +121,33 @@ async fn a_run_that_is_interrupted_at_any_time_leaves_a_report_and_can_be_undone
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_interrupt_ends_it_at_once() {
-    let desk = Desk::new().await;
-    let mut buckets = Vec::new();
-    for number in 0..BUCKETS {
-        buckets.push(desk.bucket(&format!("twice-{number}"), None).await);
+    // The work may have ended well before the second one is heard: then it is tried again.
+    for attempt in 0..ATTEMPTS {
+        let desk = Desk::new().await;
+        let mut buckets = Vec::new();
+        for number in 0..BUCKETS {
+            buckets.push(desk.bucket(&format!("twice-{attempt}-{number}"), None).await);
+        }
+        let names: Vec<_> = buckets.iter().map(String::as_str).collect();
+        let findings = desk.findings(&desk.of.batch(&names));
+        let running = desk.start(&["apply", "--alone", "--yes", "--findings", &findings]);
+        // Its plan is there: it is at work.
+        let plans = desk.folder.path().join("autoremediate-records/plans");
+        let until = Instant::now() + Duration::from_secs(60);
+        while !plans.exists() && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for _ in 0..2 {
+            interrupt(&running);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let output = desk.end(running).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.code() == Some(130) {
+            assert!(said.contains("Ended at once"), "{output:?}");
+            return;
+        }
+        assert!(said.contains("Interrupted: no new write starts"), "{output:?}");
     }
-    let names: Vec<_> = buckets.iter().map(String::as_str).collect();
-    let findings = desk.findings(&desk.of.batch(&names));
-    let running = desk.start(&["apply", "--alone", "--yes", "--findings", &findings]);
-    // Its plan is there: it is at work.
-    let plans = desk.folder.path().join("autoremediate-records/plans");
-    let until = Instant::now() + Duration::from_secs(60);
-    while !plans.exists() && Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    for _ in 0..2 {
-        interrupt(&running);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let output = desk.end(running).await;
-    assert_eq!(output.status.code(), Some(130), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("Ended at once"), "{output:?}");
+    panic!("no second interrupt ended it at once");
 }
