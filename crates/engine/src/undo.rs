@@ -607,20 +607,15 @@ fn written_by<C: Clone + serde::Serialize>(
     report: Option<&Report>,
     card: &Card,
 ) -> Vec<C> {
-    let arn = &planned.resource.arn;
-    let rows = report.iter().flat_map(|report| &report.findings);
-    let rows: Vec<_> = rows.filter(|row| row.resource.as_ref().is_some_and(|of| of.arn == *arn)).collect();
     let by_card = by_card(planned, run, card);
-    let mut places: Vec<usize> = match (rows.is_empty(), by_card) {
-        (true, by_card) => by_card.unwrap_or_default(),
-        (false, by_card) => {
-            let by_report = rows.iter().flat_map(|row| row.took.iter().copied());
-            by_report.filter(|place| by_card.as_ref().is_none_or(|by_card| by_card.contains(place))).collect()
+    let places = match by_report(planned, report) {
+        None => by_card.unwrap_or_default().into_iter().collect(),
+        Some(mut places) => {
+            places.retain(|place| by_card.as_ref().is_none_or(|by_card| by_card.contains(place)));
+            places
         }
     };
-    places.sort_unstable();
-    places.dedup();
-    places.into_iter().filter_map(|place| planned.changes.get(place)).map(|planned| planned.change.clone()).collect()
+    changes_at(planned, &places)
 }
 
 /// What a run wrote of which nothing is in force because of it, where the resource is as it was before: that is taken back
@@ -630,17 +625,25 @@ fn what_is_as_before<R: Rule>(
     report: Option<&Report>,
     seen: &Seen<R::State>,
 ) -> Result<Vec<R::Change>, Verdict> {
-    let arn = &planned.resource.arn;
-    let rows = report.iter().flat_map(|report| &report.findings);
-    let rows = rows.filter(|row| row.resource.as_ref().is_some_and(|of| of.arn == *arn));
-    let places: BTreeSet<_> = rows.flat_map(|row| row.took.iter().copied()).collect();
-    let written: Vec<_> =
-        places.into_iter().filter_map(|place| planned.changes.get(place)).map(|of| of.change.clone()).collect();
+    let written = changes_at(planned, &by_report(planned, report).unwrap_or_default());
     if written.is_empty() {
         return Err(Verdict::new(Outcome::Held, "the run wrote nothing of it, so there is nothing to take back"));
     }
     let is_before = written.iter().all(|change| R::side(change, &seen.state) == Side::Before);
     if is_before { Ok(written) } else { Err(Verdict::new(Outcome::Held, NOT_OURS)) }
+}
+
+/// Which changes of its part of a plan a resource's rows say that the run has put in force; none where it has no row.
+fn by_report<C>(planned: &PlannedResource<C>, report: Option<&Report>) -> Option<BTreeSet<usize>> {
+    let rows = report.iter().flat_map(|report| &report.findings);
+    let is_of = |row: &&ReportedFinding| row.resource.as_ref().is_some_and(|of| of.arn == planned.resource.arn);
+    let mut rows = rows.filter(is_of).peekable();
+    rows.peek()?;
+    Some(rows.flat_map(|row| row.took.iter().copied()).collect())
+}
+
+fn changes_at<C: Clone>(planned: &PlannedResource<C>, places: &BTreeSet<usize>) -> Vec<C> {
+    places.iter().filter_map(|place| planned.changes.get(*place)).map(|planned| planned.change.clone()).collect()
 }
 
 /// Which changes of its part of a plan a resource's card says that the run has put in force, or may have; none where the

@@ -112,6 +112,17 @@ impl<W: Write> Write for Log<W> {
     }
 }
 
+/// What a formula begins with, in letters of either width.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+/// A cell of comma-separated values that no spreadsheet runs: with an apostrophe before it where it begins as a formula does.
+/// <https://owasp.org/www-community/attacks/CSV_Injection>
+#[must_use]
+pub fn csv_cell(escaped: String) -> String {
+    let is_formula = escaped.starts_with(['\t', '\r', '\n']) || escaped.trim_start().starts_with(FORMULA);
+    if is_formula { format!("'{escaped}") } else { escaped }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use escape::escaped;
+use escape::{csv_cell, escaped};
 use jiff::Timestamp;
 
 use crate::life::Life;
@@ -29,9 +29,6 @@ const COLUMNS: [&str; 15] = [
     "changes",
     "detail",
 ];
-/// What a formula begins with, in letters of either width.
-const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
-
 /// Writes the findings of a summary, below a line of names.
 ///
 /// # Errors
@@ -70,8 +67,7 @@ fn cells(life: &Life) -> [String; 15] {
 
 /// A cell that nothing runs: its control characters are escaped, a line end or tabulator at its start among them.
 fn harmless(text: &str) -> String {
-    let shown = escaped(text);
-    if shown.trim_start().starts_with(FORMULA) { format!("'{shown}") } else { shown }
+    csv_cell(escaped(text))
 }
 
 #[cfg(test)]

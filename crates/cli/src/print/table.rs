@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ColumnConstraint, ContentArrangement};
-use escape::escaped;
+use escape::{csv_cell, escaped};
 
 use crate::exit::Exit;
 use crate::print::colour;
@@ -51,20 +51,14 @@ impl Table {
     }
 
     /// Writes it as comma-separated values, each cell such that no spreadsheet takes it for a formula.
-    /// <https://owasp.org/www-community/attacks/CSV_Injection>
     pub(crate) fn write_csv(&self, to: impl Write) -> io::Result<()> {
         let mut csv = csv::Writer::from_writer(to);
         csv.write_record(&self.header)?;
         for row in self.table.row_iter() {
-            csv.write_record(row.cell_iter().map(|cell| harmless(cell.content())))?;
+            csv.write_record(row.cell_iter().map(|cell| csv_cell(cell.content())))?;
         }
         csv.flush()
     }
-}
-
-/// The text, with an apostrophe before it where it begins as a formula does.
-fn harmless(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{text}") } else { text }
 }
 
 impl Printed for Table {}
@@ -103,10 +97,10 @@ mod tests {
         table.row([Cell::text("=HYPERLINK(\"http://x\")"), Cell::text("a, b")]);
         table.row([Cell::text("-1+2"), Cell::lines(["@sum", "x\u{1b}"])]);
         table.row([Cell::text("+1"), Cell::text("plain = it")]);
+        table.row([Cell::text(" =1"), Cell::text("＝1")]);
         let mut csv = Vec::new();
         table.write_csv(&mut csv).unwrap();
-        let expected =
-            "resource,detail\n\"'=HYPERLINK(\"\"http://x\"\")\",\"a, b\"\n'-1+2,\"'@sum\nx\\u{1b}\"\n'+1,plain = it\n";
+        let expected = "resource,detail\n\"'=HYPERLINK(\"\"http://x\"\")\",\"a, b\"\n'-1+2,\"'@sum\nx\\u{1b}\"\n'+1,plain = it\n' =1,'＝1\n";
         assert_eq!(String::from_utf8(csv).unwrap(), expected);
     }
 }
