@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use remediation::{Error, Outcome, Proposal, Rule, Seen, SessionKind, Side, Verification};
+use remediation::{Error, ErrorKind, Outcome, Proposal, Rule, Seen, SessionKind, Side, Verification};
 use tokio::time::Instant;
 
 use crate::breaker::Effect;
@@ -162,6 +162,10 @@ impl Found {
 pub(crate) fn judge(found: Result<Verification, Found>, failure: Option<Error>) -> Judged {
     let (outcome, detail, effect) = match (&found, failure) {
         (Ok(_), None) => (Outcome::Fixed, None, Effect::Worked),
+        (Ok(_), Some(error)) if error.kind == ErrorKind::Unfinished => {
+            let detail = format!("the resource complies, and what was begun may still change it: {error}");
+            (Outcome::Unverified, Some(detail), Effect::Unknown)
+        }
         (Ok(_), Some(error)) => {
             let detail = format!("a write failed, and yet the resource complies: {error}");
             (Outcome::Fixed, Some(detail), Effect::Worked)
@@ -182,7 +186,8 @@ pub(crate) fn judge(found: Result<Verification, Found>, failure: Option<Error>) 
             (Outcome::Unverified, Some(format!("a fresh look failed: {error}")), effect_of(error))
         }
     };
-    Judged { outcome, detail, verification: found.ok(), effect }
+    let verification = found.ok().filter(|_| outcome != Outcome::Unverified);
+    Judged { outcome, detail, verification, effect }
 }
 
 /// The outcome of a write that failed and had no effect that can be seen.

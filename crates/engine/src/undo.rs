@@ -12,8 +12,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use remediation::records::{Ended, Exempt, FoundUnmade, Write, kept};
 use remediation::{
-    BatchId, Card, Finding, Mode, Outcome, Plan, PlannedChange, PlannedResource, Report, ReportedFinding, Resource,
-    Result, Rule, RunId, Seen, SessionKind, Side, Verification,
+    BatchId, Card, ErrorKind, Finding, Mode, Outcome, Plan, PlannedChange, PlannedResource, Report, ReportedFinding,
+    Resource, Result, Rule, RunId, Seen, SessionKind, Side, Verification,
 };
 
 use crate::cards::{Cards, CardsError, Known};
@@ -453,15 +453,17 @@ impl<R: Rule> Engine<R> {
         let (written, last) = self.while_claimed(claimed, deadline, Box::pin(self.take_back(&order, ready))).await;
         let took = in_force(last.sides.as_deref(), &written);
         let of = PartOf { id: &trip.run, part: &ready.part };
-        let came = CameOfUndo { of, is_taken_back: last.found.is_ok(), has_written: !took.is_empty() };
-        let kept = match written.may_still_come() {
+        let may_still_come = written.may_still_come();
+        let verdict = judged(&last, written.failure);
+        let is_taken_back = verdict.outcome == Outcome::Undone;
+        let came = CameOfUndo { of, is_taken_back, has_written: !took.is_empty() };
+        let kept = match may_still_come {
             None => claimed.release(Some(CameOfIt::Undo(came))).await,
             Some(_) => claimed.hold(Some(CameOfIt::Undo(came))).await,
         };
-        let verdict = judged(&last, written.failure);
         tracing::info!(outcome = %verdict.outcome, written = written.done, "taken back");
-        let came_of_it =
-            TookBack { written: written.done - written.unneeded.len(), took, verification: last.found.ok() };
+        let verification = last.found.ok().filter(|_| is_taken_back);
+        let came_of_it = TookBack { written: written.done - written.unneeded.len(), took, verification };
         let mut rows = back.rows(&verdict, &ready.changes, &came_of_it);
         if let Err(refused) = kept {
             for Row { row, .. } in &mut rows {
@@ -666,6 +668,10 @@ fn planned_changes<C: Clone + ToString>(changes: &[C]) -> Vec<PlannedChange<C>> 
 fn judged(LastLook { found, is_now, .. }: &LastLook, failure: Option<remediation::Error>) -> Verdict {
     match (found, failure) {
         (Ok(_), None) => Verdict::new(Outcome::Undone, is_now.clone()),
+        (Ok(_), Some(error)) if error.kind == ErrorKind::Unfinished => {
+            let detail = format!("it is taken back, and what was begun may still change it; {is_now}: {error}");
+            Verdict::new(Outcome::Unverified, detail)
+        }
         (Ok(_), Some(error)) => {
             Verdict::new(Outcome::Undone, format!("a write failed, and yet it is taken back; {is_now}: {error}"))
         }

@@ -56,8 +56,7 @@ pub(crate) struct Written {
 impl Written {
     /// The place of the change that was begun and may take yet: its end was not awaited, or nobody answered.
     pub(crate) fn may_still_come(&self) -> Option<usize> {
-        let unanswered = |error: &Error| error.kind == ErrorKind::Transient && error.code.is_none();
-        let goes_on = |error: &Error| error.kind == ErrorKind::Unfinished || unanswered(error);
+        let goes_on = |error: &Error| error.kind == ErrorKind::Unfinished || error.is_unanswered();
         (self.done < self.begun && self.failure.as_ref().is_some_and(goes_on)).then_some(self.done)
     }
 

@@ -174,8 +174,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a write to which nobody answered keeps its claim",
         "crates/engine/src/write.rs",
-        "let unanswered = |error: &Error| error.kind == ErrorKind::Transient && error.code.is_none();",
-        "let unanswered = |error: &Error| error.action.is_empty();",
+        "error.kind == ErrorKind::Unfinished || error.is_unanswered();",
+        "error.kind == ErrorKind::Unfinished || error.action.is_empty();",
     ),
     mutant(
         "what a name leads to by now is no proof",
@@ -218,6 +218,12 @@ pub const MUTANTS: &[Mutant] = &[
         "crates/engine/src/undo.rs",
         "self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await;",
         "if writes && trip.deadline.left().is_zero() { self.remember_undone(&known, PartOf { id: run, part: &part }, trip.by).await; }",
+    ),
+    mutant(
+        "what may still be changed is not taken back",
+        "crates/engine/src/undo.rs",
+        "(Ok(_), Some(error)) if error.kind == ErrorKind::Unfinished => {",
+        "(Ok(_), Some(error)) if error.kind == ErrorKind::Unneeded => {",
     ),
     mutant(
         "a grace",

@@ -149,6 +149,7 @@ async fn undone_means_that_a_fresh_look_found_it_taken_back() {
         (Script::WriteFails(AccessDenied), Outcome::Failed),
         (Script::WriteFails(NotNow), Outcome::Deferred),
         (Script::WriteFailsLate(Throttled), Outcome::Undone),
+        (Script::WriteFailsLate(Unfinished), Outcome::Unverified),
         (Script::LookFails(Throttled), Outcome::Deferred),
         (Script::LookFails(AccessDenied), Outcome::Failed),
         (Script::LookFails(Gone), Outcome::Gone),
@@ -159,7 +160,24 @@ async fn undone_means_that_a_fresh_look_found_it_taken_back() {
         world.script(&house, script);
         let report = undo(&world, &fixed).await;
         assert_eq!(outcomes(&report), [outcome], "{script:?}: {report:?}");
+        let proof = report.findings[0].verification.as_ref();
+        assert_eq!(proof.is_some(), outcome == Outcome::Undone, "{script:?}: {report:?}");
     }
+}
+
+/// What an undo had begun may have changed it after the last look, so it can be taken back once more.
+#[tokio::test]
+async fn what_may_still_be_changed_is_taken_back_again() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    let fixed = fixed(&mut world).await;
+    world.script(&house, Script::WriteFailsLate(Unfinished));
+    assert_eq!(outcomes(&undo(&world, &fixed).await), [Outcome::Unverified]);
+    world.script(&house, Script::Works);
+    world.set_door(&house, 0, false);
+    world.pass(3600);
+    assert_eq!(outcomes(&undo(&world, &fixed).await), [Outcome::Undone]);
+    assert!(!world.all_closed());
 }
 
 #[tokio::test]

@@ -45,7 +45,8 @@ pub enum ErrorKind {
     Permanent,
     /// The finding itself is at fault, not a call.
     InvalidFinding,
-    /// The write was begun, and the time to await its end is up.
+    /// The write was begun, and the time to await its end is up; or a step of it was to be taken back, and nobody
+    /// answered. What a look shows then may not stay so.
     Unfinished,
     /// The policy lets nothing be written any more.
     Stopped,
@@ -169,6 +170,11 @@ impl Error {
     /// Whether this says that the resource does not exist any more.
     pub fn is_gone(&self) -> bool {
         self.kind == ErrorKind::Gone
+    }
+
+    /// Whether nobody answered: what was asked for may still be done, at any time.
+    pub fn is_unanswered(&self) -> bool {
+        self.kind == ErrorKind::Transient && self.code.is_none()
     }
 
     /// Whether AWS says that the session with which the call was signed has ended.

@@ -189,8 +189,13 @@ impl Writer<'_> {
                      it unless the group is meant to let that in. Taking it back failed with {also})",
                     error.message
                 );
-                // What stays open is no matter of time.
-                let kind = if error.kind == ErrorKind::NotNow { also.kind } else { error.kind };
+                let kind = match error.kind {
+                    // It may still be revoked, after a look that shows it.
+                    _ if also.is_unanswered() => ErrorKind::Unfinished,
+                    // What stays open is no matter of time.
+                    ErrorKind::NotNow => also.kind,
+                    kind => kind,
+                };
                 Error { message, kind, ..error }
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use remediation::{Error, Finding, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target};
+use remediation::{Error, ErrorKind, Finding, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -157,7 +157,7 @@ async fn write(client: &Client, arn: &str, change: &Replace, applying: &Applying
     }
     if !missing.is_empty() && found.len() < change.take.len() {
         // Somebody else has closed what was to be narrowed, or what is put back would open it again.
-        let would_open = || Error::new(GET, remediation::ErrorKind::Permanent, REFUSED);
+        let would_open = || Error::new(GET, ErrorKind::Permanent, REFUSED);
         return if change.narrows() { Err(Error::unneeded(GET)) } else { Err(would_open()) };
     }
     let mut added = Vec::new();
@@ -166,7 +166,10 @@ async fn write(client: &Client, arn: &str, change: &Replace, applying: &Applying
         for entry in added {
             applying.takes_back();
             let back = client.call(REMOVE, Request::Remove { arn: arn.to_owned(), entry }).await;
-            back.or_else(unless("NoSuchEntry"))?;
+            back.or_else(unless("NoSuchEntry")).map_err(|error| match error.is_unanswered() {
+                true => Error { kind: ErrorKind::Unfinished, ..error },
+                false => error,
+            })?;
         }
     }
     done
@@ -201,7 +204,7 @@ async fn entries(client: &Client, arn: &str) -> Result<BTreeSet<String>> {
     let given = client.call(GET, Request::Get { kind: "gate", named: arn.to_owned() }).await;
     match given.map_err(|error| error.gone_if(GONE))? {
         crate::cloud::Given::Thing { state: Some(State::Gate(entries)), .. } => Ok(entries),
-        _ => Err(Error::new(GET, remediation::ErrorKind::Gone, "it does not exist any more")),
+        _ => Err(Error::new(GET, ErrorKind::Gone, "it does not exist any more")),
     }
 }
 

@@ -249,6 +249,19 @@ async fn what_cannot_be_taken_back_is_said() {
     assert_eq!(error.action, "ec2:ModifySecurityGroupRules");
 }
 
+#[tokio::test]
+async fn where_nobody_answers_to_a_step_back_it_may_still_come() {
+    for refused in [DENIED, "InternalError"] {
+        let looked = looks(&[&[WIDE], &[WIDE, ABOVE], &[BELOW_IN_ITS_PLACE]]);
+        let refused = modified(WIDE, (Some(0), Some(21)), Some(refused));
+        let also = mock!(Ec2::revoke_security_group_ingress)
+            .then_http_response(|| HttpResponse::new(500.try_into().unwrap(), SdkBody::empty()));
+        let error = apply(&client(&[&looked, &adds(&[None]), &refused, &also], &[]), &narrowed()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unfinished, "{error}");
+        assert!(error.message.contains("still there: tcp 23-65535 from 0.0.0.0/0"), "{error}");
+    }
+}
+
 fn unanswered() -> MockRule {
     mock!(Ec2::modify_security_group_rules)
         .then_http_response(|| HttpResponse::new(500.try_into().unwrap(), SdkBody::empty()))
