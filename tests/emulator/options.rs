@@ -217,8 +217,22 @@ impl Optional {
         assert!(error.code() == Some("AccessDenied") && says.contains("kms:Decrypt"), "{says}");
     }
 
-    /// Puts a batch with one open bucket of each account into the bucket, and waits for its report.
+    /// Has one open bucket of each account fixed, by as many batches as polls would put: on a busy machine a call may have
+    /// no answer in time, and what is deferred for that is the next poll's.
     async fn run(&self, name: &str) -> Report {
+        let findings = self.open_buckets(name).await;
+        let mut report = self.batch(findings.clone()).await;
+        for _ in 0..2 {
+            if report.count(Outcome::Deferred) > 0 {
+                report = self.batch(findings.clone()).await;
+            }
+        }
+        assert!(self.is(&self.outside, name, OPEN).await, "{report:?}");
+        report
+    }
+
+    /// Makes an open bucket in each account; gives the findings about them.
+    async fn open_buckets(&self, name: &str) -> Vec<Finding> {
         let mut findings = Vec::new();
         for account in [&self.inside, &self.outside] {
             let resource = format!("{name}-{}", account.id);
@@ -232,12 +246,15 @@ impl Optional {
                 last_scanned: None,
             });
         }
+        findings
+    }
+
+    /// Puts a batch into the bucket, and waits for its report.
+    async fn batch(&self, findings: Vec<Finding>) -> Report {
         let id = BatchId { rule: self.manifest.id.clone(), run: RunId::start(), batch: 1 };
         let batch = Batch::new(id, findings);
         self.put(&batch.id.findings_key(), String::from_utf8(batch.to_ndjson().unwrap()).unwrap()).await;
-        let report = self.home().report(&batch.id, PATIENCE).await.unwrap();
-        assert!(self.is(&self.outside, name, OPEN).await, "{report:?}");
-        report
+        self.home().report(&batch.id, PATIENCE).await.unwrap()
     }
 
     async fn put(&self, key: &str, text: String) {
