@@ -136,6 +136,19 @@ def test_flow_logs():
     ]
 
 
+def test_flow_logs_to_s3():
+    """https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-create-flow-log.html"""
+    arn = f"arn:aws:ec2:us-east-1:{ACCOUNT}:vpc-flow-log/"
+    assert needed("ec2", "CreateFlowLogs", LogDestinationType="s3") == [
+        ("ec2:CreateFlowLogs", f"{arn}*"), ("logs:CreateLogDelivery", "*"), ("logs:DeleteLogDelivery", "*"),
+    ]
+    asked = {"operation": "DeleteFlowLogs", "parameters": {"FlowLogIds": ["fl-1", "fl-2"]}}
+    call = Call("ec2", partition="aws", region="us-east-1", account=ACCOUNT, delivers_to_bucket="fl-2".__eq__, **asked)
+    assert [(each.action, each.resource) for each in permissions_for(call)] == [
+        ("ec2:DeleteFlowLogs", f"{arn}fl-1"), ("ec2:DeleteFlowLogs", f"{arn}fl-2"), ("logs:DeleteLogDelivery", "*"),
+    ]
+
+
 def test_tagged_rules_of_a_security_group():
     """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html"""
     group, rules = (f"arn:aws:ec2:us-east-1:{ACCOUNT}:security-group{kind}" for kind in ("/sg-1", "-rule/*"))

@@ -28,12 +28,16 @@ async fn apply(of: &Organization, vpc: &str) -> Report {
 
 /// Undoes the stored plan of a report.
 async fn undo(of: &Organization, report: &Report) {
+    try_undo(of, report).await.unwrap();
+}
+
+async fn try_undo(of: &Organization, report: &Report) -> remediation::Result<()> {
     let stored = of.central.json(&of.bucket, &report.plan.as_ref().unwrap().key).await.unwrap();
     let plan: Plan<<VpcWithoutFlowLogs as Rule>::Change> = serde_json::from_value(stored).unwrap();
     let client = of.undo_client::<VpcWithoutFlowLogs>().await.unwrap();
     let planned = &plan.resources[0];
     let undo = VpcWithoutFlowLogs::undo(&planned.changes[0].change);
-    VpcWithoutFlowLogs::apply(&client, &planned.resource, &undo).await.unwrap();
+    VpcWithoutFlowLogs::apply(&client, &planned.resource, &undo).await
 }
 
 /// What the rule makes, as it is described.
@@ -60,11 +64,116 @@ async fn the_flow_log_delivers_to_a_group_of_the_vpc_that_is_kept_for_a_year() {
 async fn the_settings_choose_traffic_and_retention() {
     let of = organization().await;
     let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
-    let settings = Settings { retention_days: 30, traffic: Traffic::Reject };
+    let settings = Settings { retention_days: 30, traffic: Traffic::Reject, ..Settings::default() };
     let report = of.run_with::<VpcWithoutFlowLogs>(settings, of.batch(&[&vpc]), Mode::Apply).await;
     assert_eq!(report.count(Outcome::Fixed), 1, "{report:?}");
     assert_eq!(vpcs(&of).described(&vpc).await.unwrap(), made(&of, &vpc, "REJECT"));
     assert_eq!(vpcs(&of).log_groups("/").await.unwrap(), [(group(&of, &vpc), Some(30))]);
+}
+
+/// A central bucket, and the settings that name it for the target account's region.
+async fn central_bucket(of: &Organization, name: &str) -> (String, Settings) {
+    let name = format!("{name}-{}", of.central.id);
+    let arn = Vpcs::of(&of.central).make_bucket(&format!("{name}-{}", of.target.region), &of.target).await.unwrap();
+    let place = format!("{}/{}", of.target.id, of.target.region);
+    let destinations = json!({place: format!("arn:aws:s3:::{name}-{{region}}/vpc/"), "eu-north-1": "cloud-watch-logs"});
+    let settings = json!({"destination": "arn:aws:s3:::no-such-bucket-{account}", "destinations": destinations});
+    (format!("{arn}/vpc/"), serde_json::from_value(settings).unwrap())
+}
+
+#[tokio::test]
+async fn the_settings_send_flow_logs_to_a_bucket_of_another_account_and_undo_takes_back_that_one_alone() {
+    let of = organization().await;
+    let (bucket, settings) = central_bucket(&of, "flow-logs").await;
+    let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
+    let planned = of.run_with::<VpcWithoutFlowLogs>(settings.clone(), of.batch(&[&vpc]), Mode::Plan).await;
+    let summary = format!("create a flow log of ALL traffic to {bucket}");
+    assert_eq!(planned.findings[0].changes[0], summary, "{planned:?}");
+    let report = of.run_with::<VpcWithoutFlowLogs>(settings.clone(), of.batch(&[&vpc]), Mode::Apply).await;
+    assert_eq!((report.count(Outcome::Unverified), report.findings[0].written), (1, 1), "{report:?}");
+    let detail = report.findings[0].detail.as_ref().unwrap();
+    assert!(detail.contains("is so new that a failure need not show yet"), "{detail}");
+    let [made] = &vpcs(&of).flow_logs(&vpc).await.unwrap()[..] else { panic!() };
+    assert_eq!((made.log_destination(), made.log_group_name()), (Some(bucket.as_str()), None), "{made:?}");
+    assert_eq!((made.deliver_logs_permission_arn(), made.deliver_logs_status()), (None, Some("SUCCESS")));
+    assert_eq!(vpcs(&of).log_groups("/").await.unwrap(), []);
+    // Whatever the settings say by now: nothing more is made, and it is the same flow log that an undo takes back.
+    let again = apply(&of, &vpc).await;
+    assert_eq!((again.count(Outcome::Unverified), again.findings[0].written), (1, 0), "{again:?}");
+    let theirs = vpcs(&of).make_flow_log(&vpc, "theirs", "missing").await.unwrap();
+    for _ in 0..2 {
+        undo(&of, &report).await;
+        let left = vpcs(&of).flow_logs(&vpc).await.unwrap();
+        assert_eq!(left.iter().filter_map(|of| of.flow_log_id()).collect::<Vec<_>>(), [&theirs]);
+    }
+}
+
+#[tokio::test]
+async fn to_a_bucket_the_role_needs_log_deliveries_and_no_log_group_or_role_of_ours() {
+    let of = organization().await;
+    let (_, settings) = central_bucket(&of, "rights").await;
+    let needless = ["iam:PassRole", "logs:CreateLogGroup", "logs:PutRetentionPolicy"];
+    for action in needless {
+        of.take_away(action).await.unwrap();
+    }
+    let run =
+        async |vpc: &str| of.run_with::<VpcWithoutFlowLogs>(settings.clone(), of.batch(&[vpc]), Mode::Apply).await;
+    for action in ["logs:CreateLogDelivery", "logs:DeleteLogDelivery"] {
+        let vpc = vpcs(&of).make_in_use(action).await.unwrap();
+        let taken = of.take_away(action).await.unwrap();
+        let report = run(&vpc).await;
+        assert_eq!(report.count(Outcome::Failed), 1, "{report:?}");
+        let detail = report.findings[0].detail.as_ref().unwrap();
+        assert!(detail.starts_with("ec2:CreateFlowLogs") && detail.contains(action), "{detail}");
+        of.give_back(taken).await.unwrap();
+    }
+    let vpc = vpcs(&of).make_in_use("whole").await.unwrap();
+    let report = run(&vpc).await;
+    assert_eq!((report.count(Outcome::Unverified), report.findings[0].written), (1, 1), "{report:?}");
+    let taken = of.target.take_away(&of.undo_role(), "logs:DeleteLogDelivery").await.unwrap();
+    let error = try_undo(&of, &report).await.unwrap_err().to_string();
+    assert!(error.contains("logs:DeleteLogDelivery"), "{error}");
+    of.target.give_back(&of.undo_role(), taken).await.unwrap();
+    undo(&of, &report).await;
+    let mut expected = of.actions();
+    expected.retain(|action| !needless.contains(&action.as_str()));
+    assert_eq!(of.used(&of.target_role()).await.unwrap(), expected);
+    assert!(of.used(&of.undo_role()).await.unwrap().is_superset(&of.undo_actions()));
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_or_takes_nothing_is_told_and_nothing_is_made() {
+    let of = organization().await;
+    let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
+    let name = format!("closed-{}", of.central.id);
+    for (there, says) in [(false, "does not exist"), (true, "Please check LogDestination permission")] {
+        if there {
+            of.central.make_private_bucket(&name).await.unwrap();
+        }
+        let settings = serde_json::from_value(json!({"destination": format!("arn:aws:s3:::{name}")})).unwrap();
+        let report = of.run_with::<VpcWithoutFlowLogs>(settings, of.batch(&[&vpc]), Mode::Apply).await;
+        assert_eq!((report.count(Outcome::Failed), report.findings[0].written), (1, 0), "{report:?}");
+        let detail = report.findings[0].detail.as_ref().unwrap();
+        let what_to_do = format!("{says} (arn:aws:s3:::{name} must be a bucket, and its policy");
+        assert!(detail.contains(&what_to_do), "{detail}");
+        assert_eq!(vpcs(&of).flow_logs(&vpc).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_flow_log_of_ours_to_a_bucket_that_takes_nothing_any_more_is_held_with_what_to_do() {
+    let of = organization().await;
+    let (bucket, settings) = central_bucket(&of, "shut").await;
+    let vpc = vpcs(&of).make_in_use("vpc").await.unwrap();
+    of.run_with::<VpcWithoutFlowLogs>(settings, of.batch(&[&vpc]), Mode::Apply).await;
+    let name = bucket.trim_start_matches("arn:aws:s3:::").trim_end_matches("/vpc/");
+    let s3 = aws_sdk_s3::Client::new(&of.central.config);
+    s3.delete_bucket_policy().bucket(name).send().await.unwrap();
+    let report = apply(&of, &vpc).await;
+    assert_eq!(report.count(Outcome::Held), 1, "{report:?}");
+    let detail = report.findings[0].detail.as_ref().unwrap();
+    let says = format!("to {bucket} delivers nothing: Access error. The bucket must exist, and its policy");
+    assert!(detail.contains(&says), "{detail}");
 }
 
 #[tokio::test]

@@ -27,6 +27,9 @@ pub trait Subject: 'static {
     /// The code by which the rule's service throttles, and the actions that the fix of the violating resource calls.
     const THROTTLED: (&str, &[&str]);
 
+    /// The actions that a fix or an undo calls under other settings alone. The rule's own tests take them away.
+    const WITH_OTHER_SETTINGS: &[&str] = &[];
+
     /// The rule's settings, as in a policy, under which the violating resource is fixed without a person's approval.
     fn settings() -> Value {
         json!({})

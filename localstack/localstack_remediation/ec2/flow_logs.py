@@ -6,7 +6,8 @@ ten minutes or more. No page says which state it is until then.
 
 What is delivered is of network interfaces, each into a stream of its own:
 https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html. Where none is in use, nothing ever is. There is no
-traffic here, so an interface's stream gets the record for none, NODATA, when somebody looks at the flow log.
+traffic here, so an interface's stream gets the record for none, NODATA, when somebody looks at the flow log. Into a
+bucket nothing is put.
 """
 
 import threading
@@ -21,27 +22,42 @@ from moto.utilities.utils import get_partition
 from .. import settings
 from ..iam import authorization
 from ..iam.resources import Call
+from . import flow_log_buckets
 from .filters import fits
 
 SERVICE = "vpc-flow-logs.amazonaws.com"
 STATUS_FILTER = "deliver-log-status"
+UNKNOWN_TYPE = "to be replaced"
 _creating = threading.Lock()  # moto looks for an equal one and then creates
 _delivering = threading.Lock()
 
 
 def create(context: RequestContext, request: dict) -> dict:
     if message := settings.of(context.account_id).flow_logs_error:
-        error = {"Code": "400", "Message": message}
-        return {
-            "FlowLogIds": [],
-            "Unsuccessful": [{"ResourceId": id_, "Error": error} for id_ in request["ResourceIds"]],
-        }
+        return _unsuccessful(request, message)
+    to_bucket = request.get("LogDestinationType") == "s3"
+    if to_bucket:
+        flow_log_buckets.check(request)
+        if message := flow_log_buckets.refusal(context, request["LogDestination"]):
+            return _unsuccessful(request, message)
+        # moto would look for the bucket among its own, which has none
+        request = {**request, "LogDestinationType": UNKNOWN_TYPE}
     with _creating:
-        answer = call_moto(context)
+        answer = call_moto_with_request(context, request) if to_bucket else call_moto(context)
         for id_ in answer.get("FlowLogIds", []):
             made = _backend(context).flow_logs[id_]
             made.made_at, made.delivered = time.monotonic(), set()
+            if to_bucket:
+                made.log_destination_type = "s3"
     return answer
+
+
+def _unsuccessful(request: dict, message: str) -> dict:
+    error = {"Code": "400", "Message": message}
+    return {
+        "FlowLogIds": [],
+        "Unsuccessful": [{"ResourceId": id_, "Error": error} for id_ in request["ResourceIds"]],
+    }
 
 
 def describe(context: RequestContext, request: dict) -> dict:
@@ -50,7 +66,7 @@ def describe(context: RequestContext, request: dict) -> dict:
     others = [each for each in filters if each["Name"] != STATUS_FILTER]
     answer = call_moto_with_request(context, {**request, "Filter": others}) if of_status else call_moto(context)
     for log in answer.get("FlowLogs", []):
-        if log["LogDestinationType"] == "cloud-watch-logs":
+        if log["LogDestinationType"] in ("cloud-watch-logs", "s3"):
             _say_whether_it_delivers(context, log)
     answer["FlowLogs"] = [
         log for log in answer.get("FlowLogs", []) if fits(of_status, {STATUS_FILTER: [log.get("DeliverLogsStatus")]})
@@ -65,7 +81,9 @@ def _say_whether_it_delivers(context: RequestContext, log: dict) -> None:
     made_at = _backend(context).flow_logs[log["FlowLogId"]].made_at
     if time.monotonic() < made_at + limits.flow_logs_delivery_seconds:
         log |= {"DeliverLogsStatus": limits.flow_logs_status_at_first} if limits.flow_logs_status_at_first else {}
-    elif _delivers(context, log):
+    elif log["LogDestinationType"] == "s3" and flow_log_buckets.takes_logs(context, log["LogDestination"]):
+        log["DeliverLogsStatus"] = "SUCCESS"
+    elif log["LogDestinationType"] != "s3" and _delivers(context, log):
         log["DeliverLogsStatus"] = "SUCCESS"
         _deliver(context, log)
     else:

@@ -32,6 +32,7 @@ def dependent_permissions(call: Call, action: str) -> list[Permission]:
             Permission("iam:CreateServiceLinkedRole", role),
             Permission("organizations:ListAWSServiceAccessForOrganization", "*"),
         ]
+    needed += _log_deliveries(call)
     needed += _keys_of_objects(call)
     if role := _passed_role(call):
         needed.append(Permission("iam:PassRole", role))
@@ -60,6 +61,20 @@ def _tags_of_what_is_made(call: Call) -> list[Permission]:
         for each in call.parameters.get("TagSpecifications") or []
         if each.get("Tags")
     ]
+
+
+def _log_deliveries(call: Call) -> list[Permission]:
+    """Of flow logs to S3. "The IAM principal that creates the flow log must have" both; that a deletion asks for the
+    second is inferred.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-create-flow-log.html
+    """
+    match f"{call.service}:{call.operation}":
+        case "ec2:CreateFlowLogs" if call.parameters.get("LogDestinationType") == "s3":
+            return [Permission(f"logs:{verb}LogDelivery", "*") for verb in ("Create", "Delete")]
+        case "ec2:DeleteFlowLogs" if any(map(call.delivers_to_bucket, call.parameters.get("FlowLogIds", []))):
+            return [Permission("logs:DeleteLogDelivery", "*")]
+    return []
 
 
 def _keys_of_objects(call: Call) -> list[Permission]:

@@ -156,6 +156,7 @@ def call_of(context: RequestContext) -> Call:
         secret_arn=lambda name: stored.secret_arn(account, region, name),
         access_key_owner=lambda key: stored.access_key_owner(account, partition, key),
         is_organization_trail=lambda name: stored.is_organization_trail(account, region, name),
+        delivers_to_bucket=lambda flow_log: stored.delivers_to_bucket(account, region, flow_log),
     )
 
 

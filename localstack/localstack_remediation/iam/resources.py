@@ -24,6 +24,8 @@ class Call:
     access_key_owner: Callable[[str], str | None] = field(default=lambda key: None)
     # is a trail, by its name or ARN, one of an organization?
     is_organization_trail: Callable[[str], bool] = field(default=lambda name: False)
+    # does a flow log, by its ID, deliver to a bucket?
+    delivers_to_bucket: Callable[[str], bool] = field(default=lambda flow_log: False)
     # the ARN of the customer's key by which a bucket encrypts what is put, or by which an object is encrypted
     bucket_key: Callable[[str], str | None] = field(default=lambda bucket: None)
     object_key: Callable[[str, str, str | None], str | None] = field(default=lambda bucket, key, version: None)

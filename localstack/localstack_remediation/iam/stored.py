@@ -90,6 +90,18 @@ def bucket_key(name: str) -> str | None:
     return _key_arn(default.get("KMSMasterKeyID"))
 
 
+def is_encrypted_by_key_id(name: str) -> bool:
+    """Whether the KMS key by which a bucket encrypts is named by its ID or an alias, and not by its ARN."""
+    bucket = _bucket(name)
+    default = ((bucket.encryption_rule if bucket else None) or {}).get("ApplyServerSideEncryptionByDefault") or {}
+    return not default.get("KMSMasterKeyID", "arn:").startswith("arn:")
+
+
+def delivers_to_bucket(account: str, region: str, flow_log: str) -> bool:
+    found = ec2_backends[account][region].flow_logs.get(flow_log)
+    return found is not None and found.log_destination_type == "s3"
+
+
 def object_key(bucket_name: str, key: str, version: str | None) -> str | None:
     """The KMS key of the account's own by which an object is encrypted, if it is there."""
     bucket = _bucket(bucket_name)

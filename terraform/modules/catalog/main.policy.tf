@@ -32,11 +32,18 @@ locals {
     }
   }
 
-  # The values that a setting may have, as a pattern: those that the schema lists, else those of its type
+  # The values that a setting may have, as a pattern: those that the schema lists, else those of its own pattern or of its
+  # type. Of a map, it is that of each entry, as KEY = VALUE.
   types = { boolean = "true|false", integer = "[1-9][0-9]*", string = ".*" }
   policy_settings = {
     for id, settings in local.setting_schemas : id => {
-      for name, schema in settings : name => join("|", try(schema.enum, schema.oneOf[*].const, [local.types[schema.type]]))
+      for name, schema in settings : name => join("|", try(
+        schema.enum,
+        schema.oneOf[*].const,
+        [trimsuffix(trimprefix(schema.pattern, "^"), "$")],
+        ["${trimsuffix(trimprefix(schema.propertyNames.pattern, "^"), "$")} = ${trimsuffix(trimprefix(schema.additionalProperties.pattern, "^"), "$")}"],
+        [local.types[schema.type]],
+      ))
     }
   }
 

@@ -26,8 +26,8 @@ locals {
   policy_rules = {
     for id, mode in local.modes : id => merge({ mode = mode }, {
       for key in ["settings"] : key => {
-        for name, value in local.policy.rules[id].settings : name => try(tonumber(value), tobool(value), value) if value != null
-      } if try(length(local.policy.rules[id].settings), 0) > 0
+        for name, value in var.policy.rules[id].settings : name => try(tonumber(value), tobool(value), value) if value != null
+      } if try(length(var.policy.rules[id].settings), 0) > 0
       }, {
       for key, value in { grace_days = try(local.policy.rules[id].grace_days, null) } : key => value if value != null
     })

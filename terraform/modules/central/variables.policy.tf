@@ -68,15 +68,19 @@ variable "policy" {
   validation {
     condition = alltrue(flatten(try([
       for id, rule in var.policy.rules : [
-        for name, value in try(rule.settings, {}) :
-        value == null ? true : can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", value))
+        for name, value in try(rule.settings, {}) : [
+          for text in try([for key, of in value : "${key} = ${of}"], value == null ? [] : [value]) :
+          can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", text))
+        ]
       ]
     ], [])))
     error_message = format("Unknown in the policy: %s.", join("; ", flatten(try([
       for id, rule in var.policy.rules : [
-        for name, value in try(rule.settings, {}) :
-        "rules.${id}.settings.${name} = ${jsonencode(value)} (known there: ${module.catalog.policy_settings[id][name]})"
-        if value == null ? false : !can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", value))
+        for name, value in try(rule.settings, {}) : [
+          for text in try([for key, of in value : "${key} = ${of}"], value == null ? [] : [value]) :
+          "rules.${id}.settings.${name} = ${jsonencode(text)} (known there: ${module.catalog.policy_settings[id][name]})"
+          if !can(regex("^(${try(module.catalog.policy_settings[id][name], ".*")})$", text))
+        ]
       ]
     ], []))))
   }

@@ -11,8 +11,8 @@ use ec2::{filter, name_tag};
 use jiff::Timestamp;
 use remediation::{Ec2Name, Error, ErrorKind, Finding, Resource, Result, Tags, call};
 
-use crate::state::{Delivery, FlowLog};
-use crate::{Change, Traffic};
+use crate::state::{Delivery, FlowLog, LETS_IN, Place};
+use crate::{NewFlowLog, Traffic};
 
 const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
 const DESCRIBE: &str = "ec2:DescribeFlowLogs";
@@ -63,18 +63,22 @@ pub(crate) async fn find_vpc(ec2: &Ec2, finding: &Finding) -> Result<Vpc> {
     Ok(Vpc { resource, tags })
 }
 
-/// Every flow log of a VPC, whoever made it. Those that are to `log_group` and have the rule's tag are its own.
+/// Every flow log of a VPC, whoever made it. Those that have the rule's tag and are to `log_group`, or to a bucket, are its
+/// own.
 pub(crate) async fn flow_logs(ec2: &Ec2, vpc: &str, log_group: &str) -> Result<Vec<FlowLog>> {
     filtered(ec2, vpc, log_group, vec![filter("resource-id", [vpc])]).await
 }
 
-/// The IDs of the VPC's flow logs to that group that the rule has made, in whatever run.
-pub(crate) async fn ours(ec2: &Ec2, vpc: &str, log_group: &str) -> Result<Vec<String>> {
+/// The IDs of the VPC's flow logs to the same place that the rule has made, in whatever run.
+pub(crate) async fn ours(ec2: &Ec2, vpc: &str, log_group: &str, flow_log: &NewFlowLog) -> Result<Vec<String>> {
+    let place = match flow_log {
+        NewFlowLog::ToLogGroup { log_group, .. } => filter("log-group-name", [log_group.as_str()]),
+        NewFlowLog::ToBucket { .. } => filter("log-destination-type", [LogDestinationType::S3.as_str()]),
+    };
     let tag = filter(&format!("tag:{}", TAG.0), [TAG.1]);
-    let filters = vec![filter("resource-id", [vpc]), filter("log-group-name", [log_group]), tag];
-    let found = filtered(ec2, vpc, log_group, filters).await?;
+    let found = filtered(ec2, vpc, log_group, vec![filter("resource-id", [vpc]), place, tag]).await?;
     // Whatever the filters let through: nothing is deleted that is not marked as ours.
-    Ok(found.into_iter().filter(|of| of.is_ours).map(|of| of.id).collect())
+    Ok(found.into_iter().filter(|of| of.is_ours && flow_log.is_to(&of.place)).map(|of| of.id).collect())
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeFlowLogs.html>
@@ -91,7 +95,13 @@ fn flow_log(of: aws_sdk_ec2::types::FlowLog, vpc: &str, log_group: &str) -> Resu
     if of.resource_id() != Some(vpc) {
         return Err(unusable("a flow log of something else than was asked for"));
     }
-    let is_ours = ec2::tag(of.tags(), TAG.0) == Some(TAG.1) && of.log_group_name() == Some(log_group);
+    let place = place(&of);
+    let can_be_ours = match &place {
+        Place::LogGroup(name) => name == log_group,
+        Place::Bucket(_) => true,
+        Place::Other(_) => false,
+    };
+    let is_ours = can_be_ours && ec2::tag(of.tags(), TAG.0) == Some(TAG.1);
     let reason = of.deliver_logs_error_message;
     let delivery = match of.deliver_logs_status.as_deref() {
         Some("FAILED") => Delivery::Failed(reason.unwrap_or_else(|| "AWS gives no reason".into())),
@@ -102,11 +112,22 @@ fn flow_log(of: aws_sdk_ec2::types::FlowLog, vpc: &str, log_group: &str) -> Resu
     Ok(FlowLog {
         id: of.flow_log_id.ok_or_else(|| unusable("a flow log without its ID"))?,
         made: made.ok_or_else(|| unusable("a flow log without the time of its creation"))?,
-        destination: of.log_group_name.or(of.log_destination).unwrap_or_else(|| "an unknown place".into()),
+        place,
         records_all: of.traffic_type == Some(TrafficType::All),
         is_ours,
         delivery,
     })
+}
+
+/// A log group has a name, a bucket an ARN.
+fn place(of: &aws_sdk_ec2::types::FlowLog) -> Place {
+    match (of.log_group_name(), of.log_destination()) {
+        (Some(name), _) => Place::LogGroup(name.to_owned()),
+        (None, Some(arn)) if of.log_destination_type() == Some(&LogDestinationType::S3) => {
+            Place::Bucket(arn.to_owned())
+        }
+        (None, arn) => Place::Other(arn.unwrap_or("an unknown place").to_owned()),
+    }
 }
 
 /// Whether a network interface of the VPC is in use: there is something to record.
@@ -128,23 +149,45 @@ pub(crate) async fn is_in_use(ec2: &Ec2, vpc: &str) -> Result<bool> {
 /// Makes the flow log. One that is there already, with the same configuration, is fine: whether the VPC complies, a
 /// fresh look says.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html>
-pub(crate) async fn create(ec2: &Ec2, vpc: &str, change: &Change, client_token: &str) -> Result<()> {
+pub(crate) async fn create(ec2: &Ec2, vpc: &str, flow_log: &NewFlowLog, client_token: &str) -> Result<()> {
     let tag = Tag::builder().key(TAG.0).value(TAG.1).build();
     let tags = TagSpecification::builder().resource_type(ResourceType::VpcFlowLog).tags(tag).build();
     let create = || {
-        ec2.create_flow_logs()
+        let create = ec2
+            .create_flow_logs()
             .client_token(client_token)
             .resource_type(FlowLogsResourceType::Vpc)
             .resource_ids(vpc)
-            .traffic_type(change.traffic.into())
-            .log_destination_type(LogDestinationType::CloudWatchLogs)
-            .log_group_name(&change.log_group)
-            .deliver_logs_permission_arn(&change.delivery_role)
-            .tag_specifications(tags.clone())
+            .tag_specifications(tags.clone());
+        match flow_log {
+            NewFlowLog::ToLogGroup { log_group, traffic, delivery_role, .. } => create
+                .traffic_type((*traffic).into())
+                .log_destination_type(LogDestinationType::CloudWatchLogs)
+                .log_group_name(log_group)
+                .deliver_logs_permission_arn(delivery_role),
+            // EC2 refuses a role or a log group here.
+            NewFlowLog::ToBucket { log_destination, traffic } => create
+                .traffic_type((*traffic).into())
+                .log_destination_type(LogDestinationType::S3)
+                .log_destination(log_destination),
+        }
     };
     let answer = call(CREATE, || create().send()).await.map_err(|error| error.gone_if(NO_VPC));
     let made = answer.and_then(|answer| successful(CREATE, answer.unsuccessful));
     made.or_else(|error| if error.code.as_deref() == Some(ALREADY_EXISTS) { Ok(()) } else { Err(error) })
+        .map_err(|error| of_bucket(flow_log, error))
+}
+
+/// EC2 finds out at once that a bucket is not there or does not let it write, and says little of why.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-troubleshooting.html>
+fn of_bucket(flow_log: &NewFlowLog, error: Error) -> Error {
+    match flow_log {
+        NewFlowLog::ToBucket { log_destination, .. } if error.message.contains("LogDestination") => {
+            let message = format!("{} ({log_destination} must be a bucket, and {LETS_IN})", error.message);
+            Error { message, ..error }
+        }
+        _ => error,
+    }
 }
 
 /// Deletes a flow log; one that is gone is deleted.

@@ -5,16 +5,23 @@
 //! vpc-2  fl-1 to s3://flows    SUCCESS   complies
 //! vpc-3  fl-2 to theirs        FAILED    held: mend or delete it
 //! vpc-4  fl-3, made by this rule         unverified until something of it arrives in the log group
+//! vpc-5                                  gets one to s3://flow-logs-<account>, where the settings say so
+//! vpc-6  fl-4, made by this rule         to a bucket: unverified for 15 minutes, in which a failure shows
 //! ```
+//!
+//! A VPC that has a flow log is left as it is, wherever that delivers to; the settings say where a new one does.
 //!
 //! The log group is named by the account and the VPC alone, so runs do not add groups, and EC2 itself refuses a second
 //! flow log to it. A retention that somebody chose is not changed. Undo deletes nothing but a flow log of that VPC, to
-//! that group, with the rule's tag, and never any logs. A flow log that turns out not to be needed, because somebody
-//! made one at the same time, stays, and a note says so. What shows that a flow log delivers is told in [`state`].
+//! that group or bucket, with the rule's tag, and never any logs. A flow log that turns out not to be needed, because
+//! somebody made one at the same time, stays, and a note says so. What shows that a flow log delivers is told in
+//! [`state`].
 //!
-//! Calls: compliant 2 by somebody's flow log, 3 by the rule's own; fixed 11 (look 5, write 3, proof 3); held 2.
+//! Calls: compliant 2 by somebody's flow log, 3 by the rule's own; fixed 11 (look 5, write 3, proof 3), to a bucket 8
+//! (look 5, write 1, proof 2); held 2.
 
 mod api;
+mod destination;
 mod settings;
 mod state;
 
@@ -25,8 +32,9 @@ use remediation::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use crate::destination::{Destination, Destinations};
 pub use crate::settings::{Settings, Traffic};
-use crate::state::Vpc;
+use crate::state::{Place, Vpc};
 
 /// The rule.
 #[derive(Debug)]
@@ -54,18 +62,50 @@ pub enum Presence {
 /// Makes the rule's flow log, and its log group if there is none yet; or deletes that flow log again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The log group's name.
-    pub log_group: String,
-    /// For how many days a log group without a retention keeps what is in it.
-    pub retention_days: i32,
-    /// What is recorded.
-    pub traffic: Traffic,
-    /// The role with which the logs are delivered.
-    pub delivery_role: String,
+    /// The flow log.
+    #[serde(flatten)]
+    pub flow_log: NewFlowLog,
     /// What was found.
     pub before: Presence,
     /// What is written.
     pub after: Presence,
+}
+
+/// The rule's own flow log of a VPC: what it records, and where it delivers to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum NewFlowLog {
+    /// To CloudWatch Logs.
+    ToLogGroup {
+        /// The log group's name.
+        log_group: String,
+        /// For how many days a log group without a retention keeps what is in it.
+        retention_days: i32,
+        /// What is recorded.
+        traffic: Traffic,
+        /// The role with which the logs are delivered.
+        delivery_role: String,
+    },
+    /// To S3.
+    ToBucket {
+        /// The ARN of the bucket, with the folder, if any, behind it.
+        log_destination: String,
+        /// What is recorded.
+        traffic: Traffic,
+    },
+}
+
+impl NewFlowLog {
+    /// Whether a flow log that is there delivers to the same place.
+    fn is_to(&self, place: &Place) -> bool {
+        match (self, place) {
+            (Self::ToLogGroup { log_group, .. }, Place::LogGroup(found)) => log_group == found,
+            (Self::ToBucket { log_destination, .. }, Place::Bucket(found)) => {
+                destination::is_same(log_destination, found)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The end of the session's name, which no other run's has, and the VPC: a token has at most 64 characters.
@@ -100,8 +140,9 @@ impl Rule for VpcWithoutFlowLogs {
         let at = ambient::now();
         let (mut retention_days, mut last_delivery, mut is_in_use) = (None, None, false);
         let to_prove = state::to_prove(&flow_logs);
-        // Also before there is a flow log, so that none is made that could not be proved to work.
-        if flow_logs.is_empty() || to_prove.is_some() {
+        // Also before there is a flow log, so that none is made that could not be proved to work. What is in a bucket is not
+        // ours to read.
+        if flow_logs.is_empty() || to_prove.is_some_and(|of| !of.is_to_bucket()) {
             last_delivery = api::last_delivery(logs, &log_group).await?;
         }
         if flow_logs.is_empty() || to_prove.is_some_and(|of| !of.has_delivered(last_delivery) && of.is_due(at)) {
@@ -120,15 +161,16 @@ impl Rule for VpcWithoutFlowLogs {
         if !vpc.flow_logs.is_empty() {
             return vpc.judge(*at);
         }
-        let change = Change {
-            log_group: vpc.log_group.clone(),
-            retention_days: settings.retention_days,
-            traffic: settings.traffic,
-            delivery_role: vpc.delivery_role.clone(),
-            before: Presence::Absent,
-            after: Presence::Present,
+        let Settings { retention_days, traffic, .. } = *settings;
+        let flow_log = match settings.bucket_for(&seen.resource) {
+            Some(log_destination) => NewFlowLog::ToBucket { log_destination, traffic },
+            None => {
+                let (log_group, delivery_role) = (vpc.log_group.clone(), vpc.delivery_role.clone());
+                NewFlowLog::ToLogGroup { log_group, retention_days, traffic, delivery_role }
+            }
         };
-        let notes = retention_stays(&change, vpc.retention_days).into_iter().collect();
+        let notes = retention_stays(&flow_log, vpc.retention_days).into_iter().collect();
+        let change = Change { flow_log, before: Presence::Absent, after: Presence::Present };
         Proposal { changes: vec![change], notes, ..Proposal::default() }
     }
 
@@ -137,19 +179,18 @@ impl Rule for VpcWithoutFlowLogs {
     }
 
     async fn apply(client: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
-        let (vpc, Change { log_group, .. }) = (&resource.id, change);
+        let (vpc, Change { flow_log, .. }) = (&resource.id, change);
         match change.after {
-            Presence::Present if *log_group != log_group_of(resource) => {
-                let message = format!("the log group {log_group} does not belong to {vpc}, so no flow log was created");
-                Err(Error::new(api::CREATE, ErrorKind::Permanent, message))
-            }
             Presence::Present => {
-                make_log_group(&client.logs, change).await?;
+                if let NewFlowLog::ToLogGroup { log_group, retention_days, .. } = flow_log {
+                    is_of(log_group, resource)?;
+                    make_log_group(&client.logs, log_group, *retention_days).await?;
+                }
                 // Of the run, because EC2 would answer a later one, after an undo, with the flow log that is deleted.
-                api::create(&client.ec2, vpc, change, &client_token(&client.session_name, vpc)).await
+                api::create(&client.ec2, vpc, flow_log, &client_token(&client.session_name, vpc)).await
             }
             Presence::Absent => {
-                for id in api::ours(&client.ec2, vpc, log_group).await? {
+                for id in api::ours(&client.ec2, vpc, &log_group_of(resource), flow_log).await? {
                     api::delete(&client.ec2, &id).await?;
                 }
                 Ok(())
@@ -162,7 +203,7 @@ impl Rule for VpcWithoutFlowLogs {
     }
 
     fn side(change: &Change, state: &Vpc) -> Side {
-        let is_there = state.flow_logs.iter().any(|of| of.is_ours);
+        let is_there = state.flow_logs.iter().any(|of| of.is_ours && change.flow_log.is_to(&of.place));
         let now = if is_there { Presence::Present } else { Presence::Absent };
         Side::of(&now, &change.before, &change.after)
     }
@@ -173,30 +214,44 @@ fn log_group_of(vpc: &Resource) -> String {
     format!("/autoremediate/vpc-flow-logs/{}/{}", vpc.owner, vpc.id)
 }
 
+/// No flow log delivers to another VPC's group.
+fn is_of(log_group: &str, vpc: &Resource) -> Result<()> {
+    if log_group == log_group_of(vpc) {
+        return Ok(());
+    }
+    let message = format!("the log group {log_group} does not belong to {}, so no flow log was created", vpc.id);
+    Err(Error::new(api::CREATE, ErrorKind::Permanent, message))
+}
+
 /// A group that exists may be one that another run made a moment ago and that has no retention yet. By its name it is
 /// the rule's own, so it gets one.
-async fn make_log_group(logs: &aws_sdk_cloudwatchlogs::Client, change: &Change) -> Result<()> {
-    let made = api::create_log_group(logs, &change.log_group).await?;
-    let kept = !made && api::log_group(logs, &change.log_group).await?.is_some_and(|of| of.retention_in_days.is_some());
-    if kept { Ok(()) } else { api::set_retention(logs, &change.log_group, change.retention_days).await }
+async fn make_log_group(logs: &aws_sdk_cloudwatchlogs::Client, name: &str, retention_days: i32) -> Result<()> {
+    let made = api::create_log_group(logs, name).await?;
+    let kept = !made && api::log_group(logs, name).await?.is_some_and(|of| of.retention_in_days.is_some());
+    if kept { Ok(()) } else { api::set_retention(logs, name, retention_days).await }
 }
 
 /// The note on a log group whose retention is not the one that the settings ask for.
-fn retention_stays(change: &Change, found: Option<i32>) -> Option<String> {
-    let days = found.filter(|days| *days != change.retention_days)?;
-    let Change { log_group, retention_days, .. } = change;
+fn retention_stays(flow_log: &NewFlowLog, found: Option<i32>) -> Option<String> {
+    let NewFlowLog::ToLogGroup { log_group, retention_days, .. } = flow_log else { return None };
+    let days = found.filter(|days| days != retention_days)?;
     Some(format!("the log group {log_group} exists and keeps its retention of {days} days, not {retention_days}"))
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { log_group, retention_days, traffic, .. } = self;
-        match self.after {
-            Presence::Present => {
+        match (self.after, &self.flow_log) {
+            (Presence::Present, NewFlowLog::ToLogGroup { log_group, retention_days, traffic, .. }) => {
                 write!(f, "create a flow log of {traffic} traffic to {log_group}, kept for {retention_days} days")
             }
-            Presence::Absent => {
+            (Presence::Present, NewFlowLog::ToBucket { log_destination, traffic }) => {
+                write!(f, "create a flow log of {traffic} traffic to {log_destination}")
+            }
+            (Presence::Absent, NewFlowLog::ToLogGroup { log_group, .. }) => {
                 write!(f, "delete this rule's flow log to {log_group}; the log group and its logs stay")
+            }
+            (Presence::Absent, NewFlowLog::ToBucket { log_destination, .. }) => {
+                write!(f, "delete this rule's flow log to {log_destination}; the logs that are there stay")
             }
         }
     }

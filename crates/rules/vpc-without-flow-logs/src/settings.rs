@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use remediation::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::destination::{Destination, Destinations};
 
 /// The retentions that CloudWatch Logs has.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
@@ -11,10 +14,14 @@ const RETENTIONS: [i32; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 /// The rule's part of the policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// For how many days the logs are kept; one of the numbers that CloudWatch Logs allows.
+    /// Where new flow logs go: `cloud-watch-logs`, or a bucket's ARN, with the VPC's `{account}` and `{region}` in it.
+    pub destination: Destination,
+    /// The same for single places, by `ACCOUNT`, `REGION` or `ACCOUNT/REGION`; the most exact counts.
+    pub destinations: Destinations,
+    /// For how many days CloudWatch Logs keeps the logs; one of the numbers that it allows.
     #[serde(deserialize_with = "retention")]
     #[schemars(extend("enum" = RETENTIONS))]
     pub retention_days: i32,
@@ -24,7 +31,15 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { retention_days: 365, traffic: Traffic::All }
+        let (destination, destinations) = <_>::default();
+        Self { destination, destinations, retention_days: 365, traffic: Traffic::All }
+    }
+}
+
+impl Settings {
+    /// The ARN of the bucket to which a VPC's flow log delivers; none where that is a log group.
+    pub(crate) fn bucket_for(&self, vpc: &Resource) -> Option<String> {
+        self.destinations.of(vpc).unwrap_or(&self.destination).bucket_for(vpc)
     }
 }
 

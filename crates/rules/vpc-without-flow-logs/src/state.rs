@@ -6,9 +6,14 @@
 //! then, it is not proved. A VPC of which no network interface is in use has nothing to record; there, a flow log for
 //! which no failure has shown after [`DUE_AFTER`] is all that can be had.
 //!
+//! A bucket can be anybody's, and what is in it is not ours to read. EC2 makes no flow log to a bucket that is not there or
+//! that does not let it write, so that much is proved when one is made; and after [`DUE_AFTER`], with an interface in use,
+//! `SUCCESS` is of a delivery that AWS has tried.
+//!
 //! Where other people's flow logs deliver to is not ours to read: of those, one that has not failed is enough.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use remediation::Proposal;
@@ -16,12 +21,18 @@ use remediation::Proposal;
 use crate::Change;
 
 /// After so long a flow log has delivered something, or its failure shows: records are gathered for ten minutes, and
-/// CloudWatch Logs has them some five minutes later.
+/// CloudWatch Logs has them some five minutes later; a bucket gets a file every five minutes.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-basics.html>
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3.html>
 const DUE_AFTER: SignedDuration = SignedDuration::from_mins(15);
 /// Failures that are CloudWatch Logs' own, and that end by themselves.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FlowLog.html>
 const PASSING: [&str; 2] = ["Rate limited", "Unknown error"];
+
+/// What a bucket must do that a flow log delivers to.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html>
+pub(crate) const LETS_IN: &str = "its policy, and that of a KMS key that encrypts it, must let \
+    delivery.logs.amazonaws.com write there for this account";
 
 /// How a VPC stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +55,29 @@ pub struct Vpc {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FlowLog {
     pub(crate) id: String,
-    pub(crate) destination: String,
+    pub(crate) place: Place,
     pub(crate) made: Timestamp,
     pub(crate) records_all: bool,
     pub(crate) is_ours: bool,
     pub(crate) delivery: Delivery,
+}
+
+/// Where a flow log delivers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// To the log group of this name.
+    LogGroup(String),
+    /// To the bucket of this ARN, with the folder, if any, behind it.
+    Bucket(String),
+    /// To something else, such as a stream of Data Firehose, or nobody knows where.
+    Other(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::LogGroup(place) | Self::Bucket(place) | Self::Other(place)) = self;
+        f.write_str(place)
+    }
 }
 
 /// What AWS says of a flow log's delivery.
@@ -76,9 +105,13 @@ impl FlowLog {
         !self.is_ours && self.failure().is_none()
     }
 
-    /// Whether something has arrived since it was made; `last` is when something last did.
+    pub(crate) fn is_to_bucket(&self) -> bool {
+        matches!(self.place, Place::Bucket(_))
+    }
+
+    /// Whether something has arrived in the rule's log group since it was made; `last` is when something last did.
     pub(crate) fn has_delivered(&self, last: Option<Timestamp>) -> bool {
-        last.is_some_and(|at| at >= self.made)
+        !self.is_to_bucket() && last.is_some_and(|at| at >= self.made)
     }
 
     /// Whether it is so old that it has delivered something, or its failure shows.
@@ -93,8 +126,8 @@ impl FlowLog {
     /// The note on it, where it records nothing beside one that does.
     fn note(&self) -> Option<String> {
         let reason = self.failure()?;
-        let Self { id, destination, .. } = self;
-        Some(format!("the flow log {id} to {destination} delivers nothing: {reason}"))
+        let Self { id, place, .. } = self;
+        Some(format!("the flow log {id} to {place} delivers nothing: {reason}"))
     }
 }
 
@@ -118,8 +151,9 @@ impl Vpc {
         match to_prove(&self.flow_logs) {
             _ if enough.is_some() => {}
             Some(of) if of.has_delivered(self.last_delivery) => {}
-            Some(of) if !of.is_due(now) => proposal.unproved.push(self.not_yet(of)),
+            Some(of) if !of.is_due(now) => proposal.unproved.push(not_yet(of)),
             Some(of) if !self.is_in_use => proposal.notes.push(nothing_to_record(of)),
+            Some(of) if of.is_to_bucket() && of.delivery == Delivery::NotFailed => {}
             Some(of) => proposal.unproved.push(self.nothing_delivered(of)),
             None => {
                 let (passing, lasting): (Vec<_>, Vec<_>) = self.flow_logs.iter().partition(|of| of.fails_for_a_time());
@@ -136,18 +170,17 @@ impl Vpc {
         proposal
     }
 
-    fn not_yet(&self, FlowLog { id, destination, made, .. }: &FlowLog) -> String {
-        format!(
-            "the flow log {id}, made at {made}, has not delivered anything to {destination} yet, which can take 15 \
-             minutes: the next poll will look again"
-        )
-    }
-
-    fn nothing_delivered(&self, FlowLog { id, destination, made, records_all, .. }: &FlowLog) -> String {
-        let role = &self.delivery_role;
+    fn nothing_delivered(&self, of: &FlowLog) -> String {
+        let (FlowLog { id, place, made, records_all, .. }, role) = (of, &self.delivery_role);
+        if of.is_to_bucket() {
+            return format!(
+                "AWS does not say whether the flow log {id}, made at {made}, delivers to {place}, although the VPC's \
+                 network interfaces are in use: look into the bucket; {LETS_IN}"
+            );
+        }
         let maybe = if *records_all { "" } else { ", unless there was none of the traffic that it records" };
         format!(
-            "the flow log {id} has not delivered anything to {destination} since it was made at {made}, although the \
+            "the flow log {id} has not delivered anything to {place} since it was made at {made}, although the \
              VPC's network interfaces are in use{maybe}: check whether its role {role} may write there"
         )
     }
@@ -155,7 +188,9 @@ impl Vpc {
     /// What is wrong with a flow log that fails, and what to do.
     fn to_mend(&self, of: &FlowLog) -> Option<String> {
         let (note, role) = (of.note()?, &self.delivery_role);
-        Some(if of.is_ours {
+        Some(if of.is_ours && of.is_to_bucket() {
+            format!("{note}. The bucket must exist, and {LETS_IN}")
+        } else if of.is_ours {
             format!(
                 "{note}. Its role {role} must exist, trust vpc-flow-logs.amazonaws.com and be allowed to write to the \
                  log group, by service control policies as well: apply the target module again"
@@ -169,12 +204,26 @@ impl Vpc {
     }
 }
 
-/// The note on a flow log of the rule's own that nobody needs.
-fn stays(FlowLog { id, destination, .. }: &FlowLog, enough: &FlowLog) -> String {
+fn not_yet(of: &FlowLog) -> String {
+    let FlowLog { id, place, made, .. } = of;
+    if of.is_to_bucket() {
+        return format!(
+            "the flow log {id} to {place}, made at {made}, is so new that a failure need not show yet, which can take 15 \
+             minutes: the next poll will look again"
+        );
+    }
     format!(
-        "this rule's flow log {id} to {destination} stays, although the flow log {} to {} records the traffic too: \
+        "the flow log {id}, made at {made}, has not delivered anything to {place} yet, which can take 15 minutes: the \
+         next poll will look again"
+    )
+}
+
+/// The note on a flow log of the rule's own that nobody needs.
+fn stays(FlowLog { id, place, .. }: &FlowLog, enough: &FlowLog) -> String {
+    format!(
+        "this rule's flow log {id} to {place} stays, although the flow log {} to {} records the traffic too: \
          undo the run that made it, or delete one of them",
-        enough.id, enough.destination
+        enough.id, enough.place
     )
 }
 

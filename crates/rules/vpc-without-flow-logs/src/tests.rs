@@ -19,8 +19,8 @@ use aws_sdk_ec2::operation::describe_network_interfaces::{
 use aws_sdk_ec2::operation::describe_vpcs::{DescribeVpcsError, DescribeVpcsOutput};
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{
-    FlowLog as Ec2FlowLog, FlowLogsResourceType, NetworkInterface, NetworkInterfaceStatus, ResourceType, Tag,
-    TrafficType, UnsuccessfulItem, UnsuccessfulItemError, Vpc as Ec2Vpc,
+    FlowLog as Ec2FlowLog, FlowLogsResourceType, LogDestinationType, NetworkInterface, NetworkInterfaceStatus,
+    ResourceType, Tag, TrafficType, UnsuccessfulItem, UnsuccessfulItemError, Vpc as Ec2Vpc,
 };
 use aws_smithy_mocks::{Rule as MockRule, RuleMode, mock, mock_client};
 use jiff::Timestamp;
@@ -29,12 +29,13 @@ use remediation::Manifest;
 use rule_testing::{ACCOUNT, REGION, World, finding, hold, poll};
 
 use super::*;
-use crate::state::{Delivery, FlowLog};
+use crate::state::{Delivery, FlowLog, Place};
 
 mod plan;
 
 const VPC: &str = "vpc-0123456789abcdef0";
 const GROUP: &str = "/autoremediate/vpc-flow-logs/222222222222/vpc-0123456789abcdef0";
+const BUCKET: &str = "arn:aws:s3:::flow-logs-222222222222/vpc/";
 const ROLE: &str = "arn:aws:iam::222222222222:role/autoremediate-vpc-without-flow-logs-service";
 
 const CONTROL: &str = "Baseline network operations and data flows: Ensure VPC flow logging is enabled in all VPCs";
@@ -96,15 +97,25 @@ const MADE: i64 = 1_750_000_000;
 /// Somebody's flow log to a bucket.
 fn theirs(id: &str) -> Ec2FlowLog {
     let log = Ec2FlowLog::builder().flow_log_id(id).resource_id(VPC).creation_time(DateTime::from_secs(MADE));
-    log.log_destination("arn:aws:s3:::flows").traffic_type(TrafficType::Reject).deliver_logs_status("SUCCESS").build()
+    let log = log.log_destination("arn:aws:s3:::flows").log_destination_type(LogDestinationType::S3);
+    log.traffic_type(TrafficType::Reject).deliver_logs_status("SUCCESS").build()
 }
 
 /// The rule's own flow log.
 fn ours(id: &str) -> Ec2FlowLog {
     with(theirs(id), |log| {
+        log.log_destination_type = Some(LogDestinationType::CloudWatchLogs);
         (log.log_destination, log.log_group_name) = (None, Some(GROUP.into()));
         (log.traffic_type, log.tags) =
             (Some(TrafficType::All), Some(vec![tag("autoremediate", "vpc-without-flow-logs")]));
+    })
+}
+
+/// The rule's own flow log to the bucket, as EC2 tells it: a slash at the end need not be there.
+fn ours_in_bucket(id: &str) -> Ec2FlowLog {
+    with(ours(id), |log| {
+        log.log_destination_type = Some(LogDestinationType::S3);
+        (log.log_destination, log.log_group_name) = (Some(BUCKET.trim_end_matches('/').into()), None);
     })
 }
 
@@ -190,15 +201,33 @@ async fn look(ec2: &[&MockRule], logs: &[&MockRule], resource: &str) -> Result<S
     VpcWithoutFlowLogs::look(&client(&ec2, &logs), &finding(CONTROL, resource)).await
 }
 
+fn to_log_group(log_group: &str) -> Change {
+    let (log_group, delivery_role) = (log_group.into(), ROLE.into());
+    let flow_log = NewFlowLog::ToLogGroup { log_group, retention_days: 365, traffic: Traffic::All, delivery_role };
+    Change { flow_log, before: Presence::Absent, after: Presence::Present }
+}
+
 fn change() -> Change {
-    Change {
-        log_group: GROUP.into(),
-        retention_days: 365,
-        traffic: Traffic::All,
-        delivery_role: ROLE.into(),
-        before: Presence::Absent,
-        after: Presence::Present,
-    }
+    to_log_group(GROUP)
+}
+
+fn change_to_bucket() -> Change {
+    let flow_log = NewFlowLog::ToBucket { log_destination: BUCKET.into(), traffic: Traffic::All };
+    Change { flow_log, ..change() }
+}
+
+/// The digest of a plan that an earlier version stored covers the order of the fields.
+#[test]
+fn changes_are_stored_as_they_were() {
+    let stored = format!(
+        r#"{{"log_group":"{GROUP}","retention_days":365,"traffic":"ALL","delivery_role":"{ROLE}","before":"absent","after":"present"}}"#
+    );
+    assert_eq!(serde_json::to_string(&change()).unwrap(), stored);
+    assert_eq!(serde_json::from_str::<Change>(&stored).unwrap(), change());
+    let stored = format!(r#"{{"log_destination":"{BUCKET}","traffic":"ALL","before":"absent","after":"present"}}"#);
+    assert_eq!(serde_json::to_string(&change_to_bucket()).unwrap(), stored);
+    assert_eq!(serde_json::from_str::<Change>(&stored).unwrap(), change_to_bucket());
+    assert!(serde_json::from_str::<Change>(r#"{"traffic":"ALL","before":"absent","after":"present"}"#).is_err());
 }
 
 #[tokio::test]
@@ -409,6 +438,58 @@ fn create(failure: Option<(&'static str, &'static str)>) -> MockRule {
     })
 }
 
+#[tokio::test]
+async fn to_a_bucket_no_log_group_and_no_role_are_needed() {
+    let create = || {
+        mock!(Ec2::create_flow_logs).match_requests(|request| {
+            request.log_destination_type() == Some(&LogDestinationType::S3)
+                && request.log_destination() == Some(BUCKET)
+                && (request.log_group_name(), request.deliver_logs_permission_arn()) == (None, None)
+                && (request.traffic_type(), request.resource_ids()) == (Some(&TrafficType::All), &[VPC.to_owned()][..])
+                && request.tag_specifications()[0].tags() == [tag("autoremediate", "vpc-without-flow-logs")]
+        })
+    };
+    let made = create().then_output(|| CreateFlowLogsOutput::builder().build());
+    apply(&[&made], &[], &change_to_bucket()).await.unwrap();
+    for (message, explained) in [
+        ("Access Denied for LogDestination: flow-logs. Please check LogDestination permission", true),
+        ("LogDestination: flow-logs does not exist.", true),
+        ("LogDestination flow-logs is undeliverable", true),
+        ("something else", false),
+    ] {
+        let refused = create().then_output(move || {
+            let error = UnsuccessfulItemError::builder().code("400").message(message).build();
+            let item = UnsuccessfulItem::builder().resource_id(VPC).error(error).build();
+            CreateFlowLogsOutput::builder().unsuccessful(item).build()
+        });
+        let error = apply(&[&refused], &[], &change_to_bucket()).await.unwrap_err();
+        assert!(error.to_string().starts_with(&format!("ec2:CreateFlowLogs: 400: {message}")), "{error}");
+        let what_to_do = format!("({BUCKET} must be a bucket, and its policy");
+        assert_eq!(error.message.contains(&what_to_do), explained, "{error}");
+    }
+    // A log group's refusal has nothing to do with a bucket.
+    let logs = [&made_group(), &retention()];
+    let error = apply(&[&self::create(Some(("400", "Access Denied for LogDestination")))], &logs, &change()).await;
+    assert!(!error.unwrap_err().message.contains("bucket"));
+}
+
+#[tokio::test]
+async fn a_flow_log_to_a_bucket_is_ours_by_its_tag_and_nothing_is_read_there() {
+    let theirs = with(ours_in_bucket("fl-theirs"), |log| log.tags = None);
+    let firehose = with(ours_in_bucket("fl-firehose"), |log| {
+        log.log_destination_type = Some(LogDestinationType::KinesisDataFirehose);
+    });
+    let failed = |log| with(log, |log: &mut Ec2FlowLog| log.deliver_logs_status = Some("FAILED".into()));
+    let found = vec![failed(theirs), failed(firehose), ours_in_bucket("fl-ours")];
+    let (streams, interfaces) = (streams(&[]), interfaces(None, &[NetworkInterfaceStatus::InUse], None));
+    let seen = look(&[&flow_logs(found), &interfaces], &[&streams], VPC).await.unwrap();
+    let whose: Vec<_> = seen.state.flow_logs.iter().map(|of| (of.is_ours, of.place.clone())).collect();
+    let bucket = BUCKET.trim_end_matches('/').to_owned();
+    let (place, other) = (Place::Bucket(bucket.clone()), Place::Other(bucket));
+    assert_eq!(whose, [(false, place.clone()), (false, other), (true, place)]);
+    assert_eq!((streams.num_calls(), interfaces.num_calls(), seen.state.is_in_use), (0, 1, true));
+}
+
 async fn apply(ec2: &[&MockRule], logs: &[&MockRule], change: &Change) -> Result<()> {
     VpcWithoutFlowLogs::apply(&client(ec2, logs), &edge(), change).await
 }
@@ -497,9 +578,33 @@ async fn undo_deletes_only_the_rules_own_flow_log() {
 }
 
 #[tokio::test]
+async fn undo_deletes_only_the_rules_own_flow_log_to_that_bucket() {
+    let undo = VpcWithoutFlowLogs::undo(&change_to_bucket());
+    let asked = mock!(Ec2::describe_flow_logs)
+        .match_requests(|request| {
+            filtered(request, "resource-id") == Some(VPC)
+                && filtered(request, "log-destination-type") == Some("s3")
+                && filtered(request, "tag:autoremediate") == Some("vpc-without-flow-logs")
+        })
+        .then_output(|| {
+            // More than was asked for: without the tag, to another bucket, and to the log group.
+            let untagged = with(ours_in_bucket("fl-theirs"), |log| log.tags = None);
+            let elsewhere = with(ours_in_bucket("fl-elsewhere"), |log| {
+                log.log_destination = Some("arn:aws:s3:::flow-logs-222222222222".into());
+            });
+            let logs = vec![untagged, elsewhere, ours("fl-group"), ours_in_bucket("fl-ours")];
+            DescribeFlowLogsOutput::builder().set_flow_logs(Some(logs)).build()
+        });
+    let delete = delete("fl-ours");
+    apply(&[&asked, &delete], &[], &undo).await.unwrap();
+    assert_eq!(delete.num_calls(), 1);
+    assert_eq!(undo.to_string(), format!("delete this rule's flow log to {BUCKET}; the logs that are there stay"));
+}
+
+#[tokio::test]
 async fn no_flow_log_delivers_to_another_vpcs_group() {
     let (create, group, retention) = (create(None), made_group(), retention());
-    let other = Change { log_group: GROUP.replace("f0", "f1"), ..change() };
+    let other = to_log_group(&GROUP.replace("f0", "f1"));
     let error = apply(&[&create], &[&group, &retention], &other).await.unwrap_err();
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Permanent, "ec2:CreateFlowLogs"), "{error}");
     assert_eq!((create.num_calls(), group.num_calls()), (0, 0));
@@ -563,8 +668,10 @@ fn the_manifest_can_be_read_and_serves_the_control() {
 #[test]
 fn settings_are_read_and_their_mistakes_refused() {
     let read = |text: &str| serde_json::from_str::<Settings>(text);
-    assert_eq!(read("{}").unwrap(), Settings { retention_days: 365, traffic: Traffic::All });
-    let expected = Settings { retention_days: 30, traffic: Traffic::Reject };
+    let all = Settings::default();
+    assert_eq!((all.retention_days, all.traffic, &all.destination), (365, Traffic::All, &Destination::LogGroup));
+    assert_eq!(read("{}").unwrap(), all);
+    let expected = Settings { retention_days: 30, traffic: Traffic::Reject, ..all };
     assert_eq!(read(r#"{"retention_days": 30, "traffic": "REJECT"}"#).unwrap(), expected);
     assert_eq!(read(r#"{"traffic": "ACCEPT"}"#).unwrap().traffic, Traffic::Accept);
     let error = read(r#"{"retention_days": 31}"#).unwrap_err().to_string();

@@ -35,6 +35,8 @@ impl Subject for Vpc {
             "logs:PutRetentionPolicy",
         ],
     );
+    /// Of flow logs to a bucket.
+    const WITH_OTHER_SETTINGS: &[&str] = &["logs:CreateLogDelivery", "logs:DeleteLogDelivery"];
 
     async fn violating(account: &Account, name: &str) -> Result<String> {
         Vpcs::of(account).make_in_use(name).await
@@ -157,6 +159,35 @@ impl Vpcs {
         let call = call.traffic_type(TrafficType::Reject).log_group_name(group).deliver_logs_permission_arn(role);
         let made = call.send().await?;
         Ok(made.flow_log_ids().first().ok_or("CreateFlowLogs made none")?.clone())
+    }
+
+    /// Makes a bucket of this account that takes the flow logs of another one, in the region of both. Gives its ARN.
+    /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html>
+    ///
+    /// # Errors
+    ///
+    /// S3 refuses.
+    pub async fn make_bucket(&self, name: &str, of: &Account) -> Result<String> {
+        self.account.make_private_bucket(name).await?;
+        let (arn, partition) = (format!("arn:{}:s3:::{name}", of.partition()), of.partition());
+        let source = format!("arn:{partition}:logs:{}:{}:*", of.region, of.id);
+        let statement = |action, resource, equals: Value| {
+            json!({
+                "Effect": "Allow", "Principal": {"Service": "delivery.logs.amazonaws.com"}, "Action": action,
+                "Resource": resource,
+                "Condition": {"StringEquals": equals, "ArnLike": {"aws:SourceArn": source}},
+            })
+        };
+        let acl = "bucket-owner-full-control";
+        let put = json!({"aws:SourceAccount": of.id, "s3:x-amz-acl": acl});
+        let statements = [
+            statement("s3:PutObject", format!("{arn}/*"), put),
+            statement("s3:GetBucketAcl", arn.clone(), json!({"aws:SourceAccount": of.id})),
+        ];
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let s3 = aws_sdk_s3::Client::new(&self.account.config);
+        s3.put_bucket_policy().bucket(name).policy(policy).send().await?;
+        Ok(arn)
     }
 
     /// The flow logs of a VPC.

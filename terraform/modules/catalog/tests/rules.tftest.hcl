@@ -86,6 +86,17 @@ run "the_keys_of_a_policy" {
     error_message = "The settings are ${jsonencode(output.policy_settings)}."
   }
 
+  # A setting with a pattern of its own, and a map, whose entries are checked as KEY = VALUE
+  assert {
+    condition = alltrue(flatten([
+      for name, texts in {
+        destination  = ["cloud-watch-logs", "arn:aws:s3:::flow-logs", "arn:aws:s3:::flow-{account}-{region}/vpc/"]
+        destinations = ["222222222222 = cloud-watch-logs", "eu-west-1 = arn:aws:s3:::flow-logs", "222222222222/eu-west-1 = arn:aws:s3:::flow-logs"]
+      } : [for text in texts : can(regex("^(${output.policy_settings.vpc-without-flow-logs[name]})$", text))]
+    ]))
+    error_message = "A destination of flow logs is not known: ${jsonencode(output.policy_settings.vpc-without-flow-logs)}."
+  }
+
   assert {
     condition     = length(setsubtract(keys(output.policy_settings), output.ids)) == 0
     error_message = "Settings are known of rules that there are not: ${join(", ", keys(output.policy_settings))}."

@@ -396,7 +396,7 @@ run "every_key_of_a_policy" {
       paused = true
       mode   = "approve"
       rules = {
-        first-rule  = { mode = "apply", settings = { days = 60, share = 0.5, ipv6 = false, traffic = "ALL", none = null }, grace_days = 7 }
+        first-rule  = { mode = "apply", settings = { days = 60, share = 0.5, ipv6 = false, traffic = "ALL", places = { eu-west-1 = "a-bucket" }, none = null }, grace_days = 7 }
         second-rule = { settings = { wide_rules = "hold" }, grace_days = 14 }
       }
       accounts = {
@@ -444,7 +444,7 @@ run "every_key_of_a_policy" {
       paused = true
       mode   = "approve"
       rules = {
-        first-rule  = { mode = "apply", settings = { days = 60, share = 0.5, ipv6 = false, traffic = "ALL" }, grace_days = 7 }
+        first-rule  = { mode = "apply", settings = { days = 60, share = 0.5, ipv6 = false, traffic = "ALL", places = { eu-west-1 = "a-bucket" } }, grace_days = 7 }
         second-rule = { mode = "approve", settings = { wide_rules = "hold" }, grace_days = 14 }
       }
       accounts = {

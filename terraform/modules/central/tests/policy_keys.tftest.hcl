@@ -92,6 +92,41 @@ run "a_retention_that_there_is_not" {
   expect_failures = [var.policy]
 }
 
+run "a_destination_of_flow_logs_that_is_no_bucket" {
+  command = plan
+
+  variables {
+    rules  = run.catalog.rules
+    policy = { rules = { vpc-without-flow-logs = { settings = { destination = "arn:aws:s3::flow-logs" } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "a_destination_of_a_place_that_is_no_bucket" {
+  command = plan
+
+  variables {
+    rules = run.catalog.rules
+    policy = { rules = { vpc-without-flow-logs = { settings = {
+      destinations = { "222222222222" = "cloud-watch-logs", eu-west-1 = "arn:aws:s3:::flow-{acount}" }
+    } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "a_place_of_a_destination_that_there_is_not" {
+  command = plan
+
+  variables {
+    rules  = run.catalog.rules
+    policy = { rules = { vpc-without-flow-logs = { settings = { destinations = { "2222" = "cloud-watch-logs" } } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
 run "a_setting_of_another_rule" {
   command = plan
 

@@ -1,5 +1,5 @@
 # The policy with everything that it leaves out. A type with defaults does that for a variable alone, and the caller's has none,
-# so as not to drop a key that is misspelt.
+# so as not to drop a key that is misspelt. It has no settings of rules: their values are of several types.
 
 terraform {
   required_version = ">= 1.11"
@@ -18,7 +18,6 @@ variable "policy" {
     rules = optional(map(object({
       mode       = optional(string)
       grace_days = optional(number)
-      settings   = optional(map(string), {}) # numbers and booleans, too: policy.json has them as such again
     })), {})
     accounts = optional(map(object({
       organizational_units = optional(list(string), [])

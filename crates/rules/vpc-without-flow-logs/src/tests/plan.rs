@@ -8,13 +8,18 @@ use super::*;
 
 /// A flow log to a log group of somebody else's, as AWS describes it so many minutes after it was made.
 fn theirs(id: &str, delivery: Delivery) -> FlowLog {
-    let (id, destination, made) = (id.into(), "theirs".into(), Timestamp::UNIX_EPOCH);
-    FlowLog { id, destination, made, records_all: false, is_ours: false, delivery }
+    let (id, place, made) = (id.into(), Place::LogGroup("theirs".into()), Timestamp::UNIX_EPOCH);
+    FlowLog { id, place, made, records_all: false, is_ours: false, delivery }
 }
 
 /// The rule's own flow log.
 fn ours(delivery: Delivery) -> FlowLog {
-    FlowLog { destination: GROUP.into(), records_all: true, is_ours: true, ..theirs("fl-ours", delivery) }
+    FlowLog { place: Place::LogGroup(GROUP.into()), records_all: true, is_ours: true, ..theirs("fl-ours", delivery) }
+}
+
+/// The rule's own flow log to a bucket.
+fn in_bucket(delivery: Delivery) -> FlowLog {
+    FlowLog { place: Place::Bucket(BUCKET.into()), ..ours(delivery) }
 }
 
 fn fails(reason: &str) -> Delivery {
@@ -37,6 +42,59 @@ fn vpc(flow_logs: &[FlowLog]) -> Vpc {
 fn plan(state: Vpc, minutes: i64) -> Proposal<Change> {
     let at = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes);
     VpcWithoutFlowLogs::plan(&Seen { resource: edge(), at, state }, &[&NoParameters {}], &Settings::default())
+}
+
+#[test]
+fn the_settings_say_where_a_new_flow_log_delivers_to() {
+    let settings = r#"{"destination": "arn:aws:s3:::flow-logs/vpc/", "traffic": "REJECT",
+        "destinations": {"333333333333": "cloud-watch-logs", "222222222222/eu-central-1": "arn:aws:s3:::flow-logs-{account}-{region}"}}"#;
+    let settings: Settings = serde_json::from_str(settings).unwrap();
+    let planned = |place: &str| {
+        let resource = Resource::of_arn("ec2:DescribeVpcs", format!("arn:aws:ec2:{place}:vpc/{VPC}"), VPC).unwrap();
+        // The retention of a log group that is there does not matter to a bucket.
+        let state = Vpc { retention_days: Some(7), ..vpc(&[]) };
+        let seen = Seen { resource, at: Timestamp::UNIX_EPOCH, state };
+        let proposal = VpcWithoutFlowLogs::plan(&seen, &[&NoParameters {}], &settings);
+        (proposal.changes[0].to_string(), proposal.notes.len())
+    };
+    for (place, expected, notes) in [
+        ("eu-central-1:222222222222", "arn:aws:s3:::flow-logs-222222222222-eu-central-1", 0),
+        ("eu-west-1:222222222222", "arn:aws:s3:::flow-logs/vpc/", 0),
+        ("eu-west-1:333333333333", &format!("{GROUP}, kept for 365 days"), 1),
+    ] {
+        assert_eq!(planned(place), (format!("create a flow log of REJECT traffic to {expected}"), notes), "{place}");
+    }
+}
+
+#[test]
+fn the_rules_own_flow_log_to_a_bucket_is_proved_by_what_aws_says_in_the_end() {
+    let not_yet = "is so new that a failure need not show yet";
+    let unknown =
+        "AWS does not say whether the flow log fl-ours, made at 1970-01-01T00:00:00Z, delivers to arn:aws:s3:::";
+    let nothing = "no network interface of the VPC is in use, so there is nothing to record";
+    for (delivery, minutes, is_in_use, unproved, noted) in [
+        (Delivery::NotFailed, 0, true, Some(not_yet), None),
+        (Delivery::NotFailed, 14, false, Some(not_yet), None),
+        (Delivery::NotFailed, 15, true, None, None),
+        (Delivery::NotFailed, 15, false, None, Some(nothing)),
+        (Delivery::Unknown, 15, true, Some(unknown), None),
+    ] {
+        // What arrives in the log group is another one's.
+        let last_delivery = Some(Timestamp::UNIX_EPOCH);
+        let found = plan(Vpc { is_in_use, last_delivery, ..vpc(&[in_bucket(delivery)]) }, minutes);
+        let case = format!("{minutes} {is_in_use}: {found:?}");
+        assert_eq!((found.changes.len(), found.held.len()), (0, 0), "{case}");
+        for (texts, expected) in [(found.unproved, unproved), (found.notes, noted)] {
+            assert_eq!(texts.len(), usize::from(expected.is_some()), "{case}");
+            assert!(texts.iter().all(|text| expected.is_some_and(|says| text.contains(says))), "{case}");
+        }
+    }
+    let held = plan(vpc(&[in_bucket(fails("Access error"))]), 60).held;
+    let expected = format!(
+        "the flow log fl-ours to {BUCKET} delivers nothing: Access error. The bucket must exist, and its policy, and that \
+         of a KMS key that encrypts it, must let delivery.logs.amazonaws.com write there for this account"
+    );
+    assert_eq!(held, [expected]);
 }
 
 #[test]
@@ -89,8 +147,20 @@ fn a_side_is_whether_the_rules_own_flow_log_is_there() {
         (&[theirs("fl-1", Delivery::NotFailed)], Side::Before),
         (&[ours(Delivery::Unknown)], Side::After),
         (&[theirs("fl-1", Delivery::NotFailed), ours(fails("Access error"))], Side::After),
+        (&[in_bucket(Delivery::NotFailed)], Side::Before),
     ] {
         assert_eq!(VpcWithoutFlowLogs::side(&change(), &vpc(flow_logs)), side, "{flow_logs:?}");
+    }
+    let elsewhere = FlowLog { place: Place::Bucket(format!("{BUCKET}-too")), ..in_bucket(Delivery::NotFailed) };
+    let somebodys = FlowLog { is_ours: false, ..in_bucket(Delivery::NotFailed) };
+    for (flow_logs, side) in [
+        (&[][..], Side::Before),
+        (&[ours(Delivery::NotFailed)], Side::Before),
+        (&[elsewhere], Side::Before),
+        (&[somebodys], Side::Before),
+        (&[in_bucket(Delivery::Unknown)], Side::After),
+    ] {
+        assert_eq!(VpcWithoutFlowLogs::side(&change_to_bucket(), &vpc(flow_logs)), side, "{flow_logs:?}");
     }
 }
 
@@ -176,15 +246,23 @@ fn flow_log() -> impl Strategy<Value = FlowLog> {
         fails("Access error"),
         fails("Rate limited"),
     ]);
-    (any::<bool>(), delivery).prop_map(|(is_ours, of)| if is_ours { ours(of) } else { theirs("fl-1", of) })
+    (0..3, delivery).prop_map(|(whose, of)| match whose {
+        0 => ours(of),
+        1 => in_bucket(of),
+        _ => theirs("fl-1", of),
+    })
 }
 
 impl World for VpcWithoutFlowLogs {
     /// The log group stays, and its retention: a look does not see them beside a flow log.
     fn write(state: &mut Vpc, change: &Change) {
-        state.flow_logs.retain(|of| !of.is_ours);
+        state.flow_logs.retain(|of| !(of.is_ours && change.flow_log.is_to(&of.place)));
         if change.after == Presence::Present {
-            state.flow_logs.push(ours(Delivery::NotFailed));
+            let place = match &change.flow_log {
+                NewFlowLog::ToLogGroup { log_group, .. } => Place::LogGroup(log_group.clone()),
+                NewFlowLog::ToBucket { log_destination, .. } => Place::Bucket(log_destination.clone()),
+            };
+            state.flow_logs.push(FlowLog { place, ..ours(Delivery::NotFailed) });
         }
     }
 
@@ -202,11 +280,16 @@ proptest! {
         let last_delivery = delivered.then_some(Timestamp::UNIX_EPOCH);
         let proposal = plan(Vpc { is_in_use, last_delivery, ..vpc(&flow_logs) }, minutes);
         prop_assert_eq!(proposal.changes.is_empty(), !flow_logs.is_empty());
+        let has_failed = |of: &&FlowLog| matches!(of.delivery, Delivery::Failed(_));
         let works = |of: &FlowLog| {
-            let shown = !of.is_ours || delivered || minutes >= 15 && !is_in_use;
-            shown && !matches!(of.delivery, Delivery::Failed(_))
+            let told = of.is_to_bucket() && of.delivery == Delivery::NotFailed;
+            !of.is_ours || delivered && !of.is_to_bucket() || minutes >= 15 && (!is_in_use || told)
         };
-        prop_assert_eq!(proposal.complies(), flow_logs.iter().any(works), "{:?}", proposal);
+        let mut working = flow_logs.iter().filter(|of| !has_failed(of));
+        // Somebody's is enough; of the rule's own, the first that does not fail must be shown to work.
+        let first = working.clone().find(|of| of.is_ours);
+        let complies = working.any(|of| !of.is_ours) || first.is_some_and(works);
+        prop_assert_eq!(proposal.complies(), complies, "{:?}", proposal);
     }
 
     /// With the flow log that the change makes, and a delivery of it, the VPC complies.
@@ -220,10 +303,13 @@ proptest! {
     fn the_laws_hold(
         flow_logs in prop::collection::vec(flow_log(), 0..3), is_in_use: bool, retention: Option<bool>,
         retention_days in prop::sample::select(vec![1, 30, 365]),
-        traffic in prop::sample::select(vec![Traffic::All, Traffic::Accept, Traffic::Reject]),
+        traffic in prop::sample::select(vec![Traffic::All, Traffic::Accept, Traffic::Reject]), to_bucket: bool,
     ) {
         let found = retention.map(|is_long| if is_long { 365 } else { 7 });
         let state = Vpc { is_in_use, retention_days: found, ..vpc(&flow_logs) };
-        hold::<VpcWithoutFlowLogs>(&edge(), &state, &[NoParameters {}], &Settings { retention_days, traffic });
+        let destination =
+            if to_bucket { Destination::Bucket(format!("{BUCKET}-{{account}}")) } else { Destination::LogGroup };
+        let settings = Settings { destination, retention_days, traffic, ..Settings::default() };
+        hold::<VpcWithoutFlowLogs>(&edge(), &state, &[NoParameters {}], &settings);
     }
 }
