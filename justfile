@@ -98,7 +98,7 @@ test-page *arguments: (_needs "test-page") _page build-binaries
 picture: (_needs "test-page") _page build-binaries
     tests/page/run picture
 
-# Tests of what says at once what is missing, and of which Python the emulator runs on
+# Tests of what says at once what is missing, of which Python the emulator runs on, and of the tables of costs
 test-setup: (_needs "test-setup")
     JUST={{ quote(just_executable()) }} "$(localstack/find-python)" -m unittest discover --start-directory tools/tests
 
@@ -139,13 +139,14 @@ format: (_needs "format")
     rustfmt --edition 2024 crates/testkit/src/subjects/*.rs fuzz/src/*.rs docs/own-rule/*/src/*.rs
     "$TERRAFORM" fmt -recursive terraform
 
-# Write what follows from the code: the lock file, the tables of the READMEs and the JSON Schemas of policies and messages
+# Write what follows from the code: the lock file, the tables of the READMEs and of the costs, the JSON Schemas of policies and messages
 generate: _lock build-binaries
     "$CARGO_TARGET_DIR/debug/autoremediate" policy schema > policy.schema.json.new
     mv policy.schema.json.new terraform/modules/catalog/policy.schema.json
     "$CARGO_TARGET_DIR/debug/autoremediate" notify --schema > messages.schema.json.new
     mv messages.schema.json.new terraform/modules/central/messages.schema.json
     "$CARGO_TARGET_DIR/debug/generate"
+    tools/costs
 
 # Release packages of the Lambdas in dist/ (--target for another architecture)
 package *arguments: (_needs "package")

@@ -37,6 +37,8 @@ mod netskope;
 mod people;
 #[cfg(test)]
 mod protocol;
+#[cfg(test)]
+mod requests;
 mod rules;
 mod run;
 mod scenario;

@@ -21,7 +21,18 @@ pub(crate) const BUCKET: &str = "records";
 #[derive(Debug)]
 pub(crate) struct Store {
     objects: Mutex<BTreeMap<String, Object>>,
+    asked: Mutex<Requests>,
     chance: Chance,
+}
+
+/// How many requests it has had, in the classes that S3 charges for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+pub(crate) struct Requests {
+    pub(crate) put: i64,
+    /// Listings, whose pages here are shorter than S3's: each counts once.
+    pub(crate) list: i64,
+    pub(crate) get: i64,
 }
 
 /// An object.
@@ -54,10 +65,26 @@ pub(crate) fn records() -> Records {
 
 impl Store {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { objects: Mutex::default(), chance: Chance::new(seed, "store") }
+        Self { objects: Mutex::default(), asked: Mutex::default(), chance: Chance::new(seed, "store") }
+    }
+
+    /// How many requests it has had so far.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> Requests {
+        *lock(&self.asked)
+    }
+
+    fn count(&self, request: &Arrived) {
+        let mut asked = lock(&self.asked);
+        match (request.query("prefix"), request.method.as_str()) {
+            (Some(_), _) => asked.list += i64::from(request.query("continuation-token").is_none()),
+            (None, "PUT") => asked.put += 1,
+            (None, _) => asked.get += 1,
+        }
     }
 
     pub(crate) fn answer(&self, actor: &Arc<Actor>, request: &Arrived) -> Answer {
+        self.count(request);
         let world = &actor.world;
         if world.strikes(Fault::Throttled, &self.chance) {
             return error(503, "SlowDown");

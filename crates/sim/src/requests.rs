@@ -1,0 +1,105 @@
+//! How often the bucket of records is asked, without faults: what `docs/costs.md` counts with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use remediation::Mode;
+use serde::Deserialize;
+use tokio::time::sleep;
+
+use crate::cloud::{State, Thing};
+use crate::fault::Faults;
+use crate::lambda::{self, RULES};
+use crate::people;
+use crate::scenario::{PolicyText, Scenario};
+use crate::store::Requests;
+use crate::world::World;
+
+const MEASURED: &str = include_str!("../../../docs/costs/measured.json");
+
+/// What `docs/costs/measured.json` says.
+#[derive(Deserialize)]
+struct Measured {
+    found: Poll,
+    unchanged: Poll,
+    fix: Requests,
+}
+
+/// What a poll asks for: for each batch, for each account that has findings in it, and for each finding.
+#[derive(Deserialize)]
+struct Poll {
+    batch: Requests,
+    account: Requests,
+    finding: Requests,
+}
+
+impl Poll {
+    fn of(&self, batches: i64, accounts: i64, findings: i64) -> Requests {
+        let sum = |of: fn(&Requests) -> i64| {
+            batches * of(&self.batch) + accounts * of(&self.account) + findings * of(&self.finding)
+        };
+        Requests { put: sum(|of| of.put), list: sum(|of| of.list), get: sum(|of| of.get) }
+    }
+}
+
+/// A world of so many gates, one a finding, in three accounts.
+fn world(findings: usize, batches: usize, mode: Mode) -> Arc<World> {
+    let thing = |number: usize| Thing {
+        account: ["111111111111", "222222222222", "333333333333"][number % 3].into(),
+        id: format!("gate-{number}"),
+        state: State::Gate(["a".to_owned()].into()),
+        by_name: false,
+    };
+    World::new(Scenario {
+        seed: 1,
+        things: (0..findings).map(thing).collect(),
+        policy: PolicyText { mode, ..PolicyText::APPLY },
+        faults: Faults::default(),
+        steps: Vec::new(),
+        batch_size: (findings / batches).max(1),
+        lambda_seconds: 900,
+        rush: false,
+    })
+}
+
+/// The requests of the first poll, and of one half an hour later.
+fn polls(findings: usize, batches: usize, mode: Mode) -> [Requests; 2] {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let world = world(findings, batches, mode);
+        people::set_policy(&world, Some(&world.scenario.policy));
+        let mut polls = [Requests::default(); 2];
+        for requests in &mut polls {
+            let before = world.store.asked();
+            world.tenant.scan(&world);
+            lambda::poll(&world, RULES[0]).await;
+            world.lambdas.until_idle().await;
+            *requests = minus(world.store.asked(), before);
+            sleep(Duration::from_secs(1_800)).await;
+        }
+        assert_eq!(world.broken(), None);
+        polls
+    })
+}
+
+fn minus(one: Requests, other: Requests) -> Requests {
+    Requests { put: one.put - other.put, list: one.list - other.list, get: one.get - other.get }
+}
+
+#[test]
+fn the_cost_table_counts_the_requests_that_are_made() {
+    let measured: Measured = serde_json::from_str(MEASURED).unwrap();
+    // Three accounts: in one batch, or each in one of its own.
+    for (findings, batches) in [(30, 1), (60, 1), (30, 3), (60, 3)] {
+        let count = i64::try_from(findings).unwrap();
+        let of = |poll: &Poll| poll.of(i64::try_from(batches).unwrap(), 3, count);
+        let plan = polls(findings, batches, Mode::Plan);
+        assert_eq!(plan, [of(&measured.found), of(&measured.unchanged)], "{findings} in {batches}");
+        let [fixed, nothing] = polls(findings, batches, Mode::Apply);
+        assert_eq!(nothing, Requests::default());
+        // A fix writes the card twice, and the policy is read again before it unless that was a moment ago.
+        let found = measured.found.of(i64::try_from(batches).unwrap(), 3, 0);
+        assert_eq!((fixed.put, fixed.list), (found.put + count * measured.fix.put, found.list), "{findings}");
+        assert!((found.get..=found.get + count * measured.fix.get).contains(&fixed.get), "{fixed:?}");
+    }
+}
