@@ -219,6 +219,45 @@ async fn findings_come_from_netskope_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_regions_are_worked_in_where_that_is_asked_for_and_an_empty_list_is_said() {
+    let desk = Desk::new().await;
+    let here = desk.bucket("here", None).await;
+    let there = format!("there-{}", desk.of.target.id);
+    desk.of.target.in_region("eu-west-1").make_bucket(&there, None).await.unwrap();
+    let netskope = FakeNetskope::start(TOKEN).await;
+    let (control, account) = (&desk.of.manifest.controls[0].rule_names[0], &desk.of.target.id);
+    let rows = [("US East(N. Virginia)", &here), ("EU(Ireland)", &there)];
+    netskope.set_rows(rows.map(|(region, bucket)| row(control, account, region, bucket)).into());
+    let url = netskope.url();
+    let run = |command: &str, more: &[&str]| {
+        let arguments = ["--netskope-endpoint", &url, "--rule", "s3-public-bucket"];
+        desk.run(&[&[command], &arguments[..], more].concat())
+    };
+    let (code, shown, log) = run("plan", &[]);
+    let skipped = &shown["skipped"]["other_regions"];
+    assert_eq!((code, &shown["counts"], skipped), (2, &json!({"planned": 1}), &json!(1)), "{log}");
+    let (code, shown, log) = run("plan", &["--all-regions"]);
+    assert_eq!((code, &shown["counts"]), (2, &json!({"planned": 2})), "{shown:#} {log}");
+    let (code, shown, log) = run("apply", &["--all-regions", "--alone", "--yes"]);
+    assert_eq!((code, &shown["counts"]), (0, &json!({"fixed": 2})), "{shown:#} {log}");
+    for (region, bucket) in [("us-east-1", &here), ("eu-west-1", &there)] {
+        let found = desk.of.target.in_region(region).public_access_block(bucket).await.unwrap();
+        assert_eq!(found, Some([false, true, false, true]), "{region}");
+    }
+
+    // Where Netskope lists nothing of the rule that is an answer, and no error: whatever the span.
+    netskope.set_rows(Vec::new());
+    for more in [&[][..], &["--all-regions"], &["--account", account], &["--rule", "rds-public-snapshot"]] {
+        let (code, shown, log) = run("plan", more);
+        let rules = shown["without_findings"].as_array().unwrap_or_else(|| panic!("{shown:#} {log}"));
+        assert!(code == 0 && rules.contains(&json!("s3-public-bucket")), "{more:?} {shown:#} {log}");
+        assert_eq!(rules.len(), 1 + usize::from(more.contains(&"rds-public-snapshot")), "{shown:#}");
+    }
+    let (code, shown, log) = run("apply", &["--alone", "--yes"]);
+    assert_eq!((code, &shown["without_findings"]), (0, &json!(["s3-public-bucket"])), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_exit_code_one_and_names_the_permission() {
     let desk = Desk::new().await;
     let bucket = desk.bucket("denied", None).await;
@@ -437,6 +476,39 @@ async fn a_group_that_two_runs_have_narrowed_is_given_back_the_later_run_first()
     assert_eq!((code, &shown["counts"]), (0, &json!({"undone": 2})), "{shown} {log}");
     let undone: Vec<_> = shown["reports"].as_array().unwrap().iter().map(|of| of["report"]["undoes"].clone()).collect();
     assert!(undone[0].as_str().unwrap().contains(later), "the later first: {undone:?}");
+    assert_eq!(groups.rules(&group).await.unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undo_takes_back_what_two_rules_have_changed() {
+    let desk = Desk::new().await;
+    let (central, target) = (desk.of.central.clone(), desk.of.target.clone());
+    let emulator = Emulator::shared().await.unwrap();
+    let other = Organization::with_accounts::<SecurityGroupOpenAdminPort>(emulator, central, target).await.unwrap();
+    let groups = SecurityGroups::of(&desk.of.target);
+    let before = ["tcp 0-65535 0.0.0.0/0"];
+    let (bucket, group) =
+        (desk.bucket("of-two", None).await, groups.make_in_other_vpc("of-two", &before).await.unwrap());
+    let mut reports = Vec::new();
+    for batch in [desk.of.batch(&[&bucket]), other.batch_of(0, &[&group])] {
+        let (code, shown, log) = desk.run(&["apply", "--alone", "--yes", "--findings", &desk.findings(&batch)]);
+        assert_eq!((code, outcome(&shown)), (0, "fixed"), "{shown:#} {log}");
+        reports.push(shown["reports"][0]["report_at"].as_str().unwrap().to_owned());
+    }
+    let undo = |more: &[&str]| desk.run(&[&["undo", &reports[0], &reports[1]], more].concat());
+    let narrowed = groups.rules(&group).await.unwrap();
+
+    // One of them where only that is asked for; a rule that is of neither is an error.
+    let (code, shown, log) = undo(&["--rule", "s3-public-bucket"]);
+    assert_eq!((code, &shown["counts"]), (2, &json!({"planned": 1})), "{shown:#} {log}");
+    let (code, _, log) = undo(&["--rule", "rds-public-snapshot", "--yes", "--alone"]);
+    assert!(code == 1 && log.contains("--rule rds-public-snapshot"), "{log}");
+    assert_eq!(desk.of.target.public_access_block(&bucket).await.unwrap(), Some([false, true, false, true]));
+
+    let (code, shown, log) = undo(&["--yes", "--alone"]);
+    assert_eq!((code, &shown["counts"]), (0, &json!({"undone": 2})), "{shown:#} {log}");
+    assert_eq!(desk.of.target.public_access_block(&bucket).await.unwrap(), None);
+    assert_ne!(groups.rules(&group).await.unwrap(), narrowed);
     assert_eq!(groups.rules(&group).await.unwrap(), before);
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Results {
     pub(crate) reports: Vec<StoredReport>,
     pub(crate) skipped: Skipped,
     pub(crate) problems: Vec<String>,
+    /// The rules of which Netskope lists no finding.
+    pub(crate) without_findings: Vec<String>,
     /// That the policy is not kept to: every report that is stored says so.
     pub(crate) policy_override: Option<PolicyOverride>,
     /// The arguments by which a further command reaches AWS and the records as this one does; they begin with a space.
@@ -71,6 +73,8 @@ struct Document<'a> {
     skipped: &'a Skipped,
     problems: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    without_findings: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     shown: &'a [Diff],
     reports: &'a [StoredReport],
 }
@@ -84,6 +88,7 @@ impl Results {
             reports: Vec::new(),
             skipped: Skipped::default(),
             problems: Vec::new(),
+            without_findings: Vec::new(),
             policy_override: None,
             reached_by: String::new(),
         }
@@ -144,6 +149,7 @@ impl Results {
             counts: self.counts(),
             skipped: &self.skipped,
             problems: &self.problems,
+            without_findings: &self.without_findings,
             shown: &self.diffs,
             reports: &self.reports,
         }
@@ -179,6 +185,9 @@ impl Results {
         }
         for line in reports().flat_map(report::accounts).chain(reports().flat_map(report::people)) {
             page.line(line)?;
+        }
+        if !self.without_findings.is_empty() {
+            page.line(format!("Netskope lists no findings of {}.", self.without_findings.join(", ")))?;
         }
         page.line(self.summary())?;
         for StoredReport { plan_at, report_at, .. } in &self.reports {
@@ -312,6 +321,18 @@ mod tests {
         let mut out = Vec::new();
         results.print(format, &rules::all().unwrap(), &mut Page::new(&mut out)).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn that_a_rule_has_no_findings_is_said_and_is_no_error() {
+        let without = Results { without_findings: vec!["rds-public-snapshot".into()], ..Results::of(Mode::Plan) };
+        assert_eq!(without.exit(), Exit::NothingLeft);
+        let text = printed(&without, Format::Table);
+        assert_eq!(text, "Netskope lists no findings of rds-public-snapshot.\n0 findings\n");
+        let document: Value = serde_json::from_str(&printed(&without, Format::Json)).unwrap();
+        assert_eq!(document["without_findings"], json!(["rds-public-snapshot"]));
+        let with = printed(&results(&["fixed"]), Format::Json);
+        assert!(!with.contains("without_findings"), "{with}");
     }
 
     #[test]

@@ -252,8 +252,9 @@ impl<'a> Runner<'a> {
 
     /// The batches, each with its engine. Batches of one run share it, and with it the assumed roles.
     async fn works(&self, gathered: Gathered, results: &mut Results) -> Vec<Work> {
-        let Gathered { batches, skipped, problems } = gathered;
+        let Gathered { batches, skipped, problems, without_findings } = gathered;
         results.skipped = skipped;
+        results.without_findings = without_findings;
         results.problems.extend(problems);
         let mut works = Vec::<Work>::new();
         for batch in batches {

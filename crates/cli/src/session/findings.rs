@@ -69,6 +69,8 @@ pub(crate) struct Gathered {
     pub(crate) skipped: Skipped,
     /// What kept a rule's findings from being read. The other rules are worked on.
     pub(crate) problems: Vec<String>,
+    /// The rules of which Netskope lists no finding in any region: that is no error, but nobody shall guess.
+    pub(crate) without_findings: Vec<String>,
 }
 
 /// How many rows and findings are not acted on, by the reason.
@@ -273,6 +275,9 @@ async fn from_netskope(poller: Poller, query: &Query<'_>, on: impl Fn(&str)) -> 
         on(&format!("{}: reading Netskope's list {number} of {}", manifest.id, query.rules.len()));
         match poll(&poller, &manifest.id).await {
             Ok(Polled { answer, batches }) => {
+                if has_none(&answer) {
+                    gathered.without_findings.push(manifest.id.clone());
+                }
                 gathered.skip(answer);
                 gathered.batches.extend(batches);
             }
@@ -284,6 +289,12 @@ async fn from_netskope(poller: Poller, query: &Query<'_>, on: impl Fn(&str)) -> 
         }
     }
     Ok(gathered)
+}
+
+/// Whether no row of the list was a finding of whatever region.
+fn has_none(answer: &Answer) -> bool {
+    let Answer { kept, left, other_regions, unknown_regions, invalid, .. } = answer;
+    [*kept, *left, *other_regions, *invalid].iter().all(|count| *count == 0) && unknown_regions.is_empty()
 }
 
 /// A rule's list.
