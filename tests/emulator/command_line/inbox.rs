@@ -178,3 +178,36 @@ async fn several_plans_are_approved_at_once_and_only_what_was_asked_for() {
     let (code, shown, log) = desk.run(&[&["show", run], &records[..]].concat());
     assert_eq!((code, shown["reports"].as_array().map(Vec::len)), (0, Some(1)), "{shown:#} {log}");
 }
+
+/// Nothing of AWS is needed to read a folder; who decides is asked of AWS, wherever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_records_needs_no_region() {
+    let mut desk = Desk::new().await;
+    let (one, two) = (desk.bucket("one", None).await, desk.bucket("two", None).await);
+    std::fs::write(desk.folder.path().join("policy.json"), r#"{"mode": "approve"}"#).unwrap();
+    let policy = ["--policy", "policy.json", "--alone", "--yes"];
+    for bucket in [&one, &two] {
+        let findings = desk.findings(&desk.of.batch(&[bucket]));
+        let (code, _, log) = desk.run(&[&["apply", "--findings", &findings], &policy[..]].concat());
+        assert_eq!(code, 2, "{log}");
+    }
+    desk.environment.retain(|(name, _)| !["AWS_REGION", "AWS_DEFAULT_REGION"].contains(&name.as_str()));
+    let records = ["--records", "./autoremediate-records"];
+    let inbox = |desk: &Desk| desk.run(&[&["inbox"], &records[..]].concat());
+    let (code, shown, log) = inbox(&desk);
+    let plans = waiting(&shown);
+    assert_eq!((code, plans.len()), (2, 2), "{log}");
+    let (code, _, log) = desk.run(&["reject", &plans[0], "--reason", "a ticket", "--yes"]);
+    assert_eq!(code, 0, "{log}");
+    let (code, shown, log) = desk.run(&[&["approve", &plans[1], "--reason", "a ticket"], &policy[..]].concat());
+    assert_eq!((code, &shown["counts"]), (0, &json!({"fixed": 1})), "{log}");
+
+    // Without credentials either, who only reads reads.
+    desk.environment.retain(|(name, _)| !name.starts_with("AWS_"));
+    let (code, shown, log) = inbox(&desk);
+    assert_eq!((code, waiting(&shown).len()), (0, 0), "{log}");
+    for subject in [&plans[0], &two] {
+        let (code, _, log) = desk.run(&[&["show", subject], &records[..]].concat());
+        assert_eq!(code, 0, "{log}");
+    }
+}

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::commands::arguments::OutputArgs;
 use crate::commands::help::{self, RUN_EXIT_CODES};
-use crate::commands::selection::{RecordsArgs, Roles, WaitingArgs};
+use crate::commands::selection::{RecordsArgs, WaitingArgs};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
@@ -59,8 +59,8 @@ struct Inbox {
 /// Shows what waits.
 pub(crate) async fn inbox(args: &InboxArgs, page: &mut Page<'_>) -> Result<Exit, Error> {
     let asked = args.waiting.asked(&[])?;
-    let connection = args.records.open(args.records.place(&[])?, Roles::default()).await?;
-    let inbox = Inbox::of(&connection.records, &asked).await?;
+    let records = args.records.read(args.records.place(&[])?).await?;
+    let inbox = Inbox::of(&records, &asked).await?;
     inbox.print(args.output.format, page)?;
     Ok(inbox.exit())
 }

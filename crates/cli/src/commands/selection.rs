@@ -1,10 +1,12 @@
 //! What `inbox`, `show`, `approve` and `reject` share: where the records are, and which of what waits is meant.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use jiff::SignedDuration;
-use remediation::{AccountId, Region};
+use remediation::{AccountId, Records, Region};
 
 use crate::commands::arguments::again;
+use crate::commands::complete;
 use crate::commands::moments::age;
 use crate::commands::pauses::region;
 use crate::error::Error;
@@ -16,6 +18,9 @@ use crate::session::decisions::Asked;
 use crate::session::records::{RecordAt, RecordsPlace};
 use crate::session::rules;
 
+/// Where AWS is asked who somebody is that works in a folder, where no region is set.
+const REGION_OF_FOLDERS: &str = "us-east-1";
+
 /// Where plans, reports and cards are, and how they are reached.
 #[derive(Debug, Args)]
 pub(crate) struct RecordsArgs {
@@ -23,10 +28,10 @@ pub(crate) struct RecordsArgs {
     #[arg(long, value_name = "PLACE")]
     records: Option<RecordsPlace>,
     /// The code of the bucket's region. Default: the region of the AWS configuration.
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", add = ArgValueCompleter::new(complete::region))]
     records_region: Option<String>,
     /// The profile of the AWS configuration to use.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::profile))]
     profile: Option<String>,
 }
 
@@ -58,20 +63,36 @@ impl RecordsArgs {
         again(self.records_region.as_ref(), self.profile.as_ref(), role_name)
     }
 
-    /// Connects to the records at `place`, as somebody who assumes these roles in the accounts, if any.
+    /// The records at `place`, to be read. A folder needs neither a region nor credentials.
     ///
     /// # Errors
     ///
-    /// There is no region, or there are no credentials.
+    /// There is no region of a bucket, or there are no credentials for it.
+    pub(crate) async fn read(&self, place: RecordsPlace) -> Result<Records, Error> {
+        match place {
+            RecordsPlace::Folder(folder) => Ok(Records::Folder(folder)),
+            bucket @ RecordsPlace::Bucket(_) => Ok(self.open(bucket, Roles::default()).await?.records),
+        }
+    }
+
+    /// Connects to the records at `place`, as somebody who assumes these roles in the accounts, if any. For a folder AWS is
+    /// asked only who that is, and for the roles: where no region is set, it is asked in the one that every account of
+    /// `aws` has.
+    ///
+    /// # Errors
+    ///
+    /// There is no region of a bucket, or there are no credentials.
     pub(crate) async fn open(&self, place: RecordsPlace, roles: Roles) -> Result<Connection, Error> {
         let (profile, region) = (self.profile.clone(), self.records_region.clone());
         let Roles { name: role_name, external_id } = roles;
         let access = Access { profile, region, ask: question::ask, role_name, external_id };
-        let connection = Connection::open(access, place).await;
-        connection.map_err(|error| match error {
-            Error::NoRegion => Error::NoRecordsRegion,
-            error => error,
-        })
+        match (Connection::open(access.clone(), place.clone()).await, &place) {
+            (Err(Error::NoRegion), RecordsPlace::Bucket(_)) => Err(Error::NoRecordsRegion),
+            (Err(Error::NoRegion), RecordsPlace::Folder(_)) => {
+                Connection::open(Access { region: Some(REGION_OF_FOLDERS.into()), ..access }, place).await
+            }
+            (connection, _) => connection,
+        }
     }
 }
 
@@ -79,13 +100,15 @@ impl RecordsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WhichArgs {
     /// Only what is of this rule, by its ID; can be repeated.
-    #[arg(long = "rule", value_name = "ID")]
+    #[arg(long = "rule", value_name = "ID", add = ArgValueCompleter::new(complete::rule))]
     rules: Vec<String>,
     /// Only what is in this account, by its twelve digits; can be repeated.
     #[arg(long = "account", value_name = "ID")]
     accounts: Vec<AccountId>,
     /// Only what is in this region, by its code or name; global: what has no region, such as IAM users. Can be repeated.
-    #[arg(long = "region", value_name = "REGION", value_parser = region)]
+    #[arg(
+        long = "region", value_name = "REGION", value_parser = region, add = ArgValueCompleter::new(complete::region)
+    )]
     regions: Vec<Region>,
     /// Only this resource, by its ARN or the name that the ARN ends with; can be repeated.
     #[arg(long = "resource", value_name = "ARN")]

@@ -4,13 +4,13 @@ use std::str::FromStr;
 
 use clap::Args;
 use remediation::records::CardPlace;
-use remediation::{AccountId, Card, Folder, Mode, Region, Report, RunId};
+use remediation::{AccountId, Card, Folder, Mode, Records, Region, Report, RunId};
 use serde::Serialize;
 
 use crate::commands::arguments::OutputArgs;
 use crate::commands::help::{self, SIMPLE_EXIT_CODES};
 use crate::commands::results::{Diff, Results, StoredReport};
-use crate::commands::selection::{RecordsArgs, Roles, WhichArgs};
+use crate::commands::selection::{RecordsArgs, WhichArgs};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
@@ -18,11 +18,10 @@ use crate::print::plan;
 use crate::print::table::{Cell, Table};
 use crate::print::time;
 use crate::session::cards::{CardAt, Cards};
-use crate::session::connection::Connection;
 use crate::session::decisions::{self, Stands};
 use crate::session::life::{Archive, Event, Life, RunRecords, What};
 use crate::session::plans::Shown;
-use crate::session::records::{RecordAt, rule_of};
+use crate::session::records::{RecordAt, locate, rule_of};
 use crate::session::rules;
 use crate::session::runs;
 
@@ -165,8 +164,8 @@ pub(crate) async fn show(args: &ShowArgs, page: &mut Page<'_>) -> Result<Exit, E
     };
     let place = args.records.place(&named)?;
     let rules = rules::select(&which.rules)?;
-    let connection = args.records.open(place, Roles::default()).await?;
-    let shower = Shower { connection: &connection, rules: &rules, format: args.output.format };
+    let records = args.records.read(place.clone()).await?;
+    let shower = Shower { records: &records, rules: &rules, format: args.output.format };
     match &args.subject {
         Subject::Record(record) if Folder::Plans.holds(&record.key) => shower.plan(&record.key, page).await,
         Subject::Record(record) => {
@@ -176,7 +175,7 @@ pub(crate) async fn show(args: &ShowArgs, page: &mut Page<'_>) -> Result<Exit, E
         Subject::Run { run, batch, .. } => {
             let found = shower.archive().of_run(*run, *batch).await?;
             if found.reports.is_empty() && found.plans.is_empty() && found.problems.is_empty() {
-                return Err(Error::NothingKnown(run.to_string(), connection.place.to_string()));
+                return Err(Error::NothingKnown(run.to_string(), place.to_string()));
             }
             shower.run(found, page)
         }
@@ -184,7 +183,7 @@ pub(crate) async fn show(args: &ShowArgs, page: &mut Page<'_>) -> Result<Exit, E
             let found = shower.archive().named(name, &which).await?;
             if found.cards.is_empty() {
                 found.problems.iter().for_each(|problem| complain(format!("error: {problem}")));
-                return Err(Error::NothingKnown(name.clone(), connection.place.to_string()));
+                return Err(Error::NothingKnown(name.clone(), place.to_string()));
             }
             shower.resources(found, page).await
         }
@@ -193,18 +192,18 @@ pub(crate) async fn show(args: &ShowArgs, page: &mut Page<'_>) -> Result<Exit, E
 
 /// What shows it.
 struct Shower<'a> {
-    connection: &'a Connection,
+    records: &'a Records,
     rules: &'a [rules::LoadedRule],
     format: Format,
 }
 
 impl Shower<'_> {
     fn archive(&self) -> Archive<'_> {
-        Archive { records: &self.connection.records, rules: self.rules }
+        Archive { records: self.records, rules: self.rules }
     }
 
     async fn plan(&self, key: &str, page: &mut Page<'_>) -> Result<Exit, Error> {
-        let (records, archive) = (&self.connection.records, self.archive());
+        let (records, archive) = (self.records, self.archive());
         let shown = rules::by_id(self.rules, rule_of(key))?.show(records, key).await.map_err(Box::new)?;
         let found = runs::find(records, key).await?;
         let report = found.plans.into_iter().find(|plan| plan.key == key).and_then(|plan| plan.report);
@@ -212,7 +211,7 @@ impl Shower<'_> {
         problems.extend(found.problems);
         let standing = decisions::standings(records, key, &shown, ambient::now()).await;
         tell(&problems);
-        let (plan_at, schema) = (self.connection.locate(key), OUTPUT_SCHEMA);
+        let (plan_at, schema) = (locate(records, key), OUTPUT_SCHEMA);
         if self.format == Format::Json {
             let (standing, life) = (&standing[..], &events[..]);
             page.json(&PlanDocument { schema, plan_at: &plan_at, shown: &shown, standing, life, problems: &problems })?;
@@ -249,7 +248,7 @@ impl Shower<'_> {
             page.line("There is no report yet: the run is still at work, or never came back.")?;
         }
         let diff = |(at, shown): (String, Shown)| Diff { what: format!("Planned, in {at}:"), shown };
-        let report = |(at, report): (String, Report)| StoredReport::of(report, &self.connection.records, Some(at));
+        let report = |(at, report): (String, Report)| StoredReport::of(report, self.records, Some(at));
         let (diffs, reports) = (plans.into_iter().map(diff).collect(), reports.into_iter().map(report).collect());
         Results { diffs, reports, problems, ..Results::of(Mode::Plan) }.print(self.format, self.rules, page)?;
         Ok(ended)
@@ -266,7 +265,7 @@ impl Shower<'_> {
             let life = self.archive().of_resource(&at).await;
             problems.extend(life.problems);
             let CardAt { key, place: CardPlace { rule, account, region, .. }, card } = at;
-            let (resource, card_at) = (card.resource().to_owned(), self.connection.locate(&key));
+            let (resource, card_at) = (card.resource().to_owned(), locate(self.records, &key));
             resources.push(ResourceLife { rule, account, region, resource, card_at, card, life: life.events });
         }
         tell(&problems);
