@@ -10,6 +10,7 @@ mod command_line;
 mod crash;
 mod doctor;
 mod each_account;
+mod failures;
 mod iam_stale_access_key;
 mod memory;
 mod network_acl_open_ingress;

@@ -10,6 +10,7 @@ mod arguments;
 mod complete;
 pub(crate) mod completions;
 mod doctor;
+mod failures;
 mod help;
 mod inbox;
 mod interrupts;
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     /// Reject changes that are waiting: they are not proposed again until they differ, or until the rejection ends.
     #[command(after_help = reject::help())]
     Reject(reject::RejectArgs),
+    /// Show what is in the failure queue, retry it, or drop it.
+    #[command(subcommand, after_help = failures::help())]
+    Failures(failures::FailuresCommand),
     /// Stop writing, at once and for a time: everything, or what is of a rule, an account or a region.
     ///
     /// No write starts any more, not even in runs that are under way; a write that has begun still ends.
@@ -112,6 +116,7 @@ impl Command {
             Self::Show(args) => args.output.format,
             Self::Approve(args) => args.output.format,
             Self::Reject(args) => args.output.format,
+            Self::Failures(command) => command.output().format,
             Self::Pause(args) => args.output.format,
             Self::Resume(args) => args.output.format,
             Self::Notify(args) => args.output.format,
@@ -134,6 +139,7 @@ impl Command {
             Self::Show(args) => args.output.paging,
             Self::Approve(args) => paging(args.consent, &args.output),
             Self::Reject(args) => paging(args.consent, &args.output),
+            Self::Failures(command) => command.paging(),
             Self::Notify(args) => args.output.paging,
             Self::Report(args) => args.output.paging,
             Self::Pause(args) => args.output.paging,
@@ -164,6 +170,7 @@ pub(crate) fn run(command: Command, page: &mut Page<'_>) -> Result<Exit, Error> 
         Command::Show(args) => runtime.block_on(show::show(&args, page)),
         Command::Approve(args) => runtime.block_on(approve::approve(&args, &bar, &Interrupts::listen(&bar)?, page)),
         Command::Reject(args) => runtime.block_on(reject::reject(&args, page)),
+        Command::Failures(command) => runtime.block_on(failures::failures(&command, page)),
         Command::Pause(args) => runtime.block_on(pause::pause(&args, page)),
         Command::Resume(args) => runtime.block_on(resume::resume(&args, page)),
         Command::Notify(args) => runtime.block_on(notify::notify(&args, page)),
@@ -223,9 +230,11 @@ mod tests {
     #[test]
     fn every_command_prints_json_and_takes_a_profile_and_a_region_where_it_calls_aws() {
         let has = |command: &clap::Command, name: &str| command.get_arguments().any(|arg| arg.get_id() == name);
+        let cli = Cli::command();
+        let failures = cli.find_subcommand("failures").unwrap();
         // Completions are a script in any case, and a schema JSON.
-        for command in Cli::command().get_subcommands() {
-            if ["completions", "policy"].contains(&command.get_name()) {
+        for command in cli.get_subcommands().chain(failures.get_subcommands()) {
+            if ["completions", "policy", "failures"].contains(&command.get_name()) {
                 continue;
             }
             assert!(has(command, "format"), "{}", command.get_name());
@@ -275,6 +284,9 @@ mod tests {
             ("apply --findings x --yes", Paging::Allowed),
             ("undo reports/r/2026-01-02/x-1.json", Paging::Asks),
             ("undo reports/r/2026-01-02/x-1.json --yes --no-pager", Paging::Off),
+            ("failures list --records s3://b", Paging::Allowed),
+            ("failures retry --records s3://b --all", Paging::Asks),
+            ("failures drop --records s3://b --all --yes", Paging::Allowed),
             ("completions bash", Paging::Off),
         ] {
             assert_eq!(paging(line), expected, "{line}");

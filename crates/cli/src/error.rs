@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use remediation::policy::PauseError;
-use remediation::{BatchError, ManifestError, PolicyError, RecordError};
+use remediation::{BatchError, Error as CallError, ErrorKind, ManifestError, PolicyError, RecordError};
 
 /// Why a command could not be carried out, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub(crate) enum Error {
     #[error("the environment variable OBJECT_LOCK: {0}")]
     Retention(#[from] remediation::InvalidRetention),
     #[error("nothing was changed: cannot find out who you are, and of which account: {0}")]
-    Caller(remediation::Error),
+    Caller(CallError),
     #[error("no report after {seconds} s. The approval is stored; the report will be at {report}")]
     NoReportYet { report: String, seconds: u64 },
     #[error("cannot use {place}: {source}")]
@@ -84,10 +84,23 @@ pub(crate) enum Error {
          bucket's policy"
     )]
     PolicyOfLambda,
+    #[error("`{0}` is not the bucket of a deployment: give s3://<bucket>")]
+    NoBucket(String),
     #[error(
-        "`{0}` holds no pauses: they are in the bucket of a deployment, where its Lambdas read them. Give s3://<bucket>"
+        "`{0}` is not what the names of a deployment begin with: give its name_prefix, of small letters, digits and hyphens"
     )]
-    PausesPlace(String),
+    NamePrefix(String),
+    #[error("cannot use the queue {queue}: {source}{}", of_queue(source))]
+    FailureQueue { queue: String, source: Box<CallError> },
+    #[error(
+        "nothing was done: {asked} is not among the {read} message(s) of the queue {queue} that were read; \
+         `autoremediate failures list` shows them. {}", more.join(" ")
+    )]
+    NoSuchFailure { asked: String, queue: String, read: usize, more: Vec<String> },
+    #[error("nothing was retried: there is no terminal to ask on. Give --yes to retry without being asked")]
+    Unretried,
+    #[error("nothing was dropped: there is no terminal to ask on. Give --yes to drop without being asked")]
+    Undropped,
     #[error(
         "no region is set: give --records-region, the region of the bucket, or set AWS_REGION or the profile's region"
     )]
@@ -225,6 +238,21 @@ impl Error {
     /// Whether it is only that nobody reads the result any more, as where `head` has seen enough.
     pub(crate) fn is_unread(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// What to do where the failure queue cannot be used.
+fn of_queue(error: &CallError) -> &'static str {
+    match (error.kind, error.code.as_deref()) {
+        (ErrorKind::AccessDenied, _) => {
+            ". Run this as a role with the policy autoremediate-retrier-<region> (retrier_policy_arn of \
+             terraform/deploy/central)"
+        }
+        (_, Some(code)) if code.ends_with("NonExistentQueue") || code.ends_with("QueueDoesNotExist") => {
+            ". Give --records-region, if the deployment is in another region, and --name-prefix, if its names begin with \
+             something else than autoremediate"
+        }
+        _ => "",
     }
 }
 

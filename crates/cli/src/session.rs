@@ -6,6 +6,7 @@ pub(crate) mod cards;
 pub(crate) mod connection;
 pub(crate) mod credentials;
 pub(crate) mod decisions;
+pub(crate) mod failures;
 pub(crate) mod findings;
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -14,7 +15,9 @@ pub(crate) mod identity;
 pub(crate) mod life;
 pub(crate) mod plans;
 pub(crate) mod policy;
+pub(crate) mod queue;
 pub(crate) mod records;
+pub(crate) mod retry;
 pub(crate) mod rules;
 pub(crate) mod runs;
 pub(crate) mod tenant;

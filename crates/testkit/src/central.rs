@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_sqs::types::MessageAttributeValue;
 use remediation::{BatchId, Report, ReportedFinding};
 use serde_json::Value;
 
@@ -123,6 +124,23 @@ impl Central {
     /// The emulator does not answer.
     pub async fn failed(&self) -> Result<String> {
         self.messages("failures").await
+    }
+
+    /// Sends a message to the queue of failures, as a service does that says the rest in attributes.
+    ///
+    /// # Errors
+    ///
+    /// SQS refuses.
+    pub async fn fail(&self, body: &str, attributes: &[(&str, &str)]) -> Result<()> {
+        let sqs = aws_sdk_sqs::Client::new(&self.account.config);
+        let queue = sqs.get_queue_url().queue_name(format!("{}-failures", self.prefix)).send().await?.queue_url;
+        let mut send = sqs.send_message().queue_url(queue.ok_or("GetQueueUrl gave none")?).message_body(body);
+        for (name, value) in attributes {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(*value).build()?;
+            send = send.message_attributes(*name, value);
+        }
+        send.send().await?;
+        Ok(())
     }
 
     /// What waits in the queue of overrides of the policy, as XML.

@@ -74,6 +74,7 @@ impl Named {
         match kind {
             "approver" => Self { path: "/people/", name: "approver" },
             "pauser" => Self { path: "/people/", name: "pauser" },
+            "retrier" => Self { path: "/people/", name: "retrier" },
             "reader" => Self { path: "/", name: "reader" },
             _ => Self { path: "/", name: "operator" },
         }

@@ -78,6 +78,11 @@ output "reader_policy_arn" {
   value       = module.central.reader_policy_arn
 }
 
+output "retrier_policy_arn" {
+  description = "ARN of the policy for people who see, retry and drop what is in the failure queue."
+  value       = module.central.retrier_policy_arn
+}
+
 output "modes" {
   description = "Mode of each rule, by rule ID, where no override sets another."
   value       = module.central.modes

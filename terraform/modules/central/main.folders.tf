@@ -12,7 +12,7 @@ locals {
     # Batches from Netskope, written by the poller. The poller reads, too: where the answer to a write was lost, it
     # compares what is stored with what it meant to store, so that a batch is stored once.
     findings = {
-      readers         = ["poller", "rule", "operator", "reader"]
+      readers         = ["poller", "rule", "operator", "reader", "retrier"]
       writers         = ["poller"]
       once            = true
       locked          = false
@@ -32,7 +32,7 @@ locals {
     }
 
     reports = {
-      readers         = ["rule", "approver", "operator", "reader"]
+      readers         = ["rule", "approver", "operator", "reader", "retrier"]
       writers         = ["rule", "operator"]
       once            = true
       locked          = true
@@ -41,7 +41,7 @@ locals {
     }
 
     approvals = {
-      readers         = ["rule", "approver", "operator", "reader"]
+      readers         = ["rule", "approver", "operator", "reader", "retrier"]
       writers         = ["approver"]
       once            = true
       locked          = true

@@ -1,5 +1,5 @@
 # What people may do with the bucket: policies to attach to their roles. Whoever may make and apply plans cannot approve
-# any: give one person both policies only on purpose.
+# any: give one person both policies only on purpose. Whoever retries what failed needs neither.
 
 locals {
   # The roles of Netskope's own stack, <name>_<region>: doctor says whether they are still here
@@ -13,6 +13,23 @@ locals {
     "CIS-1-2-0-2-9-VPCFlowLogsLambdaRole",
     "CIS-1-2-0-4-1-SecurityGroupsLambdaRole",
     "GetNetskopeCSPMResultsLFRole",
+  ]
+
+  # To read a message is to hide it for a while, and to give it back is to change that. A rule's Lambda works on what is in the
+  # bucket, whoever invokes it; the poller is invoked by its schedules alone
+  retry_statements = [
+    {
+      Sid      = "Queue"
+      Effect   = "Allow"
+      Action   = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"]
+      Resource = [local.queue_arns.failure]
+    },
+    {
+      Sid      = "Retry"
+      Effect   = "Allow"
+      Action   = ["lambda:InvokeFunction"]
+      Resource = [for id in keys(var.rules) : "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${local.function_names[id]}"]
+    },
   ]
 
   people = {
@@ -33,6 +50,11 @@ locals {
     }
     reader = {
       description = "autoremediate: reads findings, plans, reports and cards, and writes nothing"
+      bucket      = []
+      roles       = []
+    }
+    retrier = {
+      description = "autoremediate: sees, retries and drops what is in the failure queue"
       bucket      = []
       roles       = []
     }
@@ -75,7 +97,7 @@ resource "aws_iam_policy" "person" {
       } if length(keys) > 0
       ], [
       # Who only reads does not encrypt
-      for statement in local.key_statements.BucketKey :
+      for statement in each.key == "retrier" ? local.key_statements.Key : local.key_statements.BucketKey :
       merge(statement, length(concat(local.writable[each.key], local.replaceable[each.key])) > 0 ? {} : { Action = ["kms:Decrypt"] })
       ], [
       for action in each.value.bucket : {
@@ -94,6 +116,8 @@ resource "aws_iam_policy" "person" {
       ], [
       # A pause of everything is told by whoever pauses; and messages are tested
       for statement in local.message_statements : statement if contains(["operator", "pauser"], each.key)
+      ], [
+      for statement in local.retry_statements : statement if each.key == "retrier"
     ])
   })
 }

@@ -1,15 +1,19 @@
 # Queues that only people read. Each has an alarm that is on while there is a message in it.
 #
 # Failed invocations end up in the first: those of every Lambda, and polls that the scheduler could not start. The next poll
-# is the retry. So do messages that EventBridge could not pass on (main.messages.tf). What comes into the second, main.overrides.tf tells.
+# is the retry. So do messages that EventBridge could not pass on (main.messages.tf). `autoremediate failures` tells them apart, retries
+# and drops them. What comes into the second, main.overrides.tf tells.
 
 locals {
   queue_names = { for key in ["failure", "override"] : key => "${var.name_prefix}-${key}s" }
   queue_arns  = { for key, name in local.queue_names : key => "arn:${local.partition}:sqs:${local.region}:${local.account}:${name}" }
 
+  # What the command line has to be told where the names are others than it expects
+  failures_of = var.name_prefix == "autoremediate" ? "" : " --name-prefix ${var.name_prefix}"
+
   queues = {
     failure = {
-      alarm      = "an invocation failed. Its event and its error are in the queue ${local.queue_names.failure}; the next poll tries again."
+      alarm      = "an invocation failed, or a message could not be delivered. The queue ${local.queue_names.failure} says what and why: autoremediate failures list --records s3://${local.bucket}${local.failures_of}. The next poll tries again what is still listed; an approval needs autoremediate failures retry. What is settled: autoremediate failures drop."
       period     = 300
       statements = local.message_failures
     }

@@ -78,6 +78,11 @@ output "reader_policy_arn" {
   value       = aws_iam_policy.person["reader"].arn
 }
 
+output "retrier_policy_arn" {
+  description = "ARN of the policy for people who see, retry and drop what is in the failure queue."
+  value       = aws_iam_policy.person["retrier"].arn
+}
+
 output "modes" {
   description = "Mode of each rule, by rule ID, where no override sets another."
   value       = local.modes

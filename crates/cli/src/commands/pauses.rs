@@ -111,7 +111,7 @@ pub(crate) fn with_place(error: Error, connection: &Connection) -> Error {
 fn bucket(text: &str) -> Result<RecordsPlace, Error> {
     match text.parse()? {
         place @ RecordsPlace::Bucket(_) => Ok(place),
-        RecordsPlace::Folder(_) => Err(Error::PausesPlace(text.to_owned())),
+        RecordsPlace::Folder(_) => Err(Error::NoBucket(text.to_owned())),
     }
 }
 

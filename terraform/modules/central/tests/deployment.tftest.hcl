@@ -55,12 +55,12 @@ run "by_default" {
   }
 
   assert {
-    condition     = { for key, policy in aws_iam_policy.person : key => policy.name } == { approver = "autoremediate-approver-eu-west-1", operator = "autoremediate-operator-eu-west-1", pauser = "autoremediate-pauser-eu-west-1", reader = "autoremediate-reader-eu-west-1" }
+    condition     = { for key, policy in aws_iam_policy.person : key => policy.name } == { approver = "autoremediate-approver-eu-west-1", operator = "autoremediate-operator-eu-west-1", pauser = "autoremediate-pauser-eu-west-1", reader = "autoremediate-reader-eu-west-1", retrier = "autoremediate-retrier-eu-west-1" }
     error_message = "The policies for people are ${join(", ", [for policy in aws_iam_policy.person : policy.name])}."
   }
 
   assert {
-    condition     = output.approver_policy_arn == aws_iam_policy.person["approver"].arn && output.operator_policy_arn == aws_iam_policy.person["operator"].arn && output.pauser_policy_arn == aws_iam_policy.person["pauser"].arn
+    condition     = output.approver_policy_arn == aws_iam_policy.person["approver"].arn && output.operator_policy_arn == aws_iam_policy.person["operator"].arn && output.pauser_policy_arn == aws_iam_policy.person["pauser"].arn && output.retrier_policy_arn == aws_iam_policy.person["retrier"].arn
     error_message = "The outputs name other policies."
   }
 
@@ -208,6 +208,11 @@ run "by_default" {
       length(aws_cloudwatch_metric_alarm.queue["failure"].alarm_actions) == 0
     )
     error_message = "The alarm does not watch the queue."
+  }
+
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.queue["failure"].alarm_description, "autoremediate failures list --records s3://autoremediate-111111111111-eu-west-1. ")
+    error_message = "The alarm does not say what to do: ${aws_cloudwatch_metric_alarm.queue["failure"].alarm_description}"
   }
 
   # Overrides of the policy

@@ -29,7 +29,7 @@ run "by_default_the_bus_is_told_and_no_topic_listens" {
     condition = { for key, policy in merge({ poller = aws_iam_role_policy.function["poller"].policy }, { for key, policy in aws_iam_policy.person : key => policy.policy }) :
       key => [for statement in jsondecode(policy).Statement : statement.Resource if strcontains(jsonencode(statement), "events:")]
       } == {
-      poller   = [], approver = [], reader = []
+      poller   = [], approver = [], reader = [], retrier = []
       operator = [["arn:aws:events:eu-west-1:111111111111:event-bus/default"]]
       pauser   = [["arn:aws:events:eu-west-1:111111111111:event-bus/default"]]
     }

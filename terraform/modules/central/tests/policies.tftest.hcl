@@ -186,7 +186,27 @@ run "exact_policies" {
     error_message = "The policy is ${aws_iam_policy.person["reader"].policy}."
   }
 
-  # Nobody may delete anything, or list the bucket under a condition: a key that does not exist must answer 404
+  assert {
+    condition = jsondecode(aws_iam_policy.person["retrier"].policy) == {
+      Version = "2012-10-17"
+      Statement = [
+        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = [
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/approvals/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*",
+          "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
+        ] },
+        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
+        { Sid = "Queue", Effect = "Allow", Action = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
+        { Sid = "Retry", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = [
+          "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule",
+          "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-second-rule",
+        ] },
+      ]
+    }
+    error_message = "The policy is ${aws_iam_policy.person["retrier"].policy}."
+  }
+
+  # Nobody may delete anything but a message of the failure queue, or list the bucket under a condition: a key that does not exist must answer 404
   assert {
     condition = alltrue(flatten([
       for policy in concat(
@@ -195,7 +215,7 @@ run "exact_policies" {
         ) : [
         for statement in jsondecode(policy).Statement : [
           for action in statement.Action :
-          !strcontains(lower(action), "delete") && !strcontains(action, "*") && (action == "s3:ListBucket" ? !strcontains(jsonencode(statement), "s3:prefix") : true)
+          (action == "sqs:DeleteMessage" || !strcontains(lower(action), "delete")) && !strcontains(action, "*") && (action == "s3:ListBucket" ? !strcontains(jsonencode(statement), "s3:prefix") : true)
         ]
       ]
     ]))
@@ -295,6 +315,7 @@ run "customer_key" {
       operator    = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
       pauser      = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
       reader      = [jsonencode({ actions = ["kms:Decrypt"], through = ["s3.eu-west-1.*"] })]
+      retrier     = [jsonencode({ actions = ["kms:Decrypt"], through = ["s3.eu-west-1.*", "sqs.eu-west-1.*"] })]
       scheduler   = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["sqs.eu-west-1.*"] })]
     }
     error_message = "Somebody may not use the key, or may use it for more."
