@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use remediation::records::read;
+use remediation::records::{CardPlace, read};
 use remediation::{Batch, Folder, Outcome, Report};
 use serde_json::{Value, json};
 use testkit::lambda::Invocation;
@@ -365,7 +365,7 @@ fn check(cloud: &Cloud, scale: Scale, batches: &[String]) {
         assert_eq!(written.contains_key(&bucket), stands == Stands::Violating, "{bucket}");
         assert!(!written.contains_key(&bucket) || planned.contains(&bucket), "{bucket} was written without a plan");
     }
-    let cards = objects.keys().filter(|key| Folder::Resources.holds(key)).count();
+    let cards = objects.keys().filter(|key| CardPlace::of_key(key).is_some()).count();
     assert_eq!(cards, written.len(), "a card for each bucket that was written to");
     for (key, stored) in objects.iter() {
         assert!(!String::from_utf8_lossy(&stored.bytes).contains(TOKEN), "the token is in {key}");

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use remediation::records::{Claim, Condition, Exempt, FoundUnmade, Write};
-use remediation::{BatchId, Card, Outcome, RecordError, Records, Resource, Result, Rule, RunId};
+use remediation::records::{Claim, Condition, Ended, Exempt, FoundUnmade, Write};
+use remediation::{BatchId, Card, Finding, Outcome, RecordError, Records, Resource, Result, Rule, RunId};
 use serde_json::Value;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
@@ -41,7 +41,11 @@ pub(crate) struct PartOf<'a> {
 #[derive(Debug)]
 pub(crate) enum CameOfIt<'a> {
     /// The run has written.
-    Write(Write),
+    Write {
+        write: Write,
+        /// The findings that it was to end.
+        violated: Vec<Finding>,
+    },
     /// The undo has come so far.
     Undo(CameOfUndo<'a>),
 }
@@ -148,8 +152,12 @@ impl Claimed {
     fn told(&self, card: Card, came: Option<CameOfIt<'_>>) -> Card {
         match came {
             None => card,
-            Some(CameOfIt::Write(write)) if write.took.is_empty() => card.hold(write),
-            Some(CameOfIt::Write(write)) => card.made_again(&self.found).hold(write),
+            Some(CameOfIt::Write { write, .. }) if write.took.is_empty() => card.hold(write),
+            Some(CameOfIt::Write { write, violated }) => {
+                let (run, batch, proved) = (write.run, write.batch, write.ended == Ended::Proved);
+                let card = card.made_again(&self.found).hold(write);
+                if proved { card.fixed(run, batch, &violated) } else { card }
+            }
             Some(CameOfIt::Undo(CameOfUndo { of: PartOf { id, part }, is_taken_back, has_written })) => {
                 let card = if has_written { card.in_force_again() } else { card };
                 if is_taken_back { card.undone(id, part, self.run) } else { card }

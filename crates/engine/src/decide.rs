@@ -1,12 +1,12 @@
 //! The second station: what becomes of a resource's changes. What the policy, the resource's card, the guard and the
 //! limits say; or what a person was shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use remediation::domain::{FOUGHT_OVER, NEEDS_APPROVAL};
 use remediation::policy::{About as Covers, Closed, Names};
-use remediation::records::{Ended, FoughtOver, Grace, HeldBack, Rejected, WaitsFor, Write};
+use remediation::records::{Contested, Ended, FoughtOver, Grace, HeldBack, Rejected, WaitsFor, Write};
 use remediation::{
     Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, SessionKind, Side, Sighting, Tags,
 };
@@ -29,6 +29,8 @@ pub(crate) struct Decided<R: Rule> {
     /// That a change window is closed, where its changes wait for that alone.
     pub(crate) closed: Option<Closed>,
     pub(crate) decision: Decision<R::Change>,
+    /// That Netskope still fails what we have fixed, by the places of the findings.
+    pub(crate) contested: BTreeMap<usize, Contested>,
     /// The digest of what is reported of it, where a later poll need not say it again.
     pub(crate) says: Option<String>,
 }
@@ -104,7 +106,8 @@ impl<R: Rule> Engine<R> {
         let proposal = self.plan(&work.findings, &work.looked.seen);
         let decision = Decision::Settle(Verdict { outcome: Outcome::AlreadyCompliant, detail: None });
         let (sightings, known, grace, closed) = (Vec::new(), None, None, None);
-        let mut decided = Decided { work, proposal, sightings, known, grace, closed, decision, says: None };
+        let (contested, says) = (BTreeMap::new(), None);
+        let mut decided = Decided { work, proposal, sightings, known, grace, closed, decision, contested, says };
         decided.decision = match self.consider(&mut decided, job).await {
             Ok(decision) => decision,
             Err(verdict) => Decision::Settle(verdict),

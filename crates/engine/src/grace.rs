@@ -5,6 +5,8 @@
 //! A look that finds the resource compliant, or a proved fix, ends it; the next violation has its grace anew. What a
 //! person has approved waits for no grace.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::{ApprovedToWait, Condition, Grace, Violation};
 use remediation::{Approval, Card, Mode, Outcome, RecordError, Rule};
@@ -133,9 +135,9 @@ impl<R: Rule> Engine<R> {
         closed.is_none().then_some(WaitsNoMore { approval, stored_by })
     }
 
-    /// Forgets a violation that is over, so that the next one has its grace anew, and the plan that waited to fix it. Who
-    /// only plans at a command line forgets nothing.
-    pub(crate) async fn forget_what_is_over(&self, decided: &Decided<R>, job: &Job<R::Change>) {
+    /// Forgets a violation that is over, so that the next one has its grace anew, and the plan that waited to fix it; and
+    /// keeps that Netskope contests a fix. Who only plans at a command line forgets nothing.
+    pub(crate) async fn forget_what_is_over(&self, decided: &mut Decided<R>, job: &Job<R::Change>) {
         let work = &decided.work;
         if !decided.proposal.complies() || !(job.is_poll || job.mode_for(self, work.account()) == Mode::Apply) {
             return;
@@ -143,12 +145,17 @@ impl<R: Rule> Engine<R> {
         let Ok(known) = job.cards.read(work.resource()).await else { return };
         let mut card = known.card.clone();
         (card.violation, card.waiting, card.reported) = (None, None, None);
-        if card == known.card {
-            return;
+        let mut contested = if job.is_poll { self.contested(work, &mut card) } else { BTreeMap::new() };
+        if card != known.card {
+            let stored = self.keep_unclaimed(&known, &card).await;
+            if let Err(error) = &stored {
+                tracing::error!(%error, resource = work.resource().arn, "what is over could not be kept on its card");
+            }
+            // What its card does not have is told by the next poll.
+            let is_kept = matches!(stored, Ok(Some(_)));
+            contested.values_mut().for_each(|of| of.begins &= is_kept);
         }
-        if let Err(error) = self.keep_unclaimed(&known, &card).await {
-            tracing::error!(%error, resource = work.resource().arn, "its violation is over, and its card still has it");
-        }
+        decided.contested = contested;
     }
 }
 

@@ -22,6 +22,8 @@
 //! 5. **write**: change by change, while the policy still lets it and the claim holds.
 //! 6. **prove**: a fresh look must find nothing left to change. Then the card says what was written, and lets go.
 //!
+//! Once Netskope has scanned a fixed resource again, what it says of it is kept as well (`closure`).
+//!
 //! Undo goes the same way back, from a stored plan that is believed for its digest alone.
 //!
 //! Invariants, each with a test:
@@ -39,6 +41,7 @@ mod breaker;
 mod cards;
 mod claim;
 mod clock;
+mod closure;
 mod decide;
 mod grace;
 mod problems;
@@ -63,11 +66,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use remediation::domain::Controls;
-use remediation::records::{Ended, Write, kept};
+use remediation::records::{Ended, Write, fixed_by, kept};
 use remediation::{
-    AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Ledger, Manifest, ManifestError,
-    Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Regions, Report, ReportedFinding,
-    Rule, SessionKind, Sessions,
+    AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Finding, Ledger, Manifest,
+    ManifestError, Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Regions, Report,
+    ReportedFinding, Rule, SessionKind, Sessions,
 };
 use tokio::sync::Semaphore;
 
@@ -335,7 +338,7 @@ impl<R: Rule> Engine<R> {
                     plan: None,
                     approvals: BTreeSet::new(),
                     waiting_since: None,
-                    told: Told::nothing(&self.records),
+                    told: Told::nothing(&self.records, &self.manifest.id),
                 }
             }
         };
@@ -374,15 +377,21 @@ impl<R: Rule> Engine<R> {
         deadline: Deadline,
         is_poll: bool,
     ) -> Done<R::Change> {
-        let Batch { id, findings, bad_lines } = batch;
+        let Batch { id, findings, passed, bad_lines } = batch;
         let started = ambient::now();
         let cards = Cards::new(&self.records, &self.manifest.id);
         let job = Job { id, warrant, deadline, cards, is_poll };
-        let mode = findings.iter().map(|finding| job.mode_for(self, &finding.account)).max().unwrap_or_default();
+        let mode = findings
+            .iter()
+            .chain(&passed)
+            .map(|finding| job.mode_for(self, &finding.account))
+            .max()
+            .unwrap_or_default();
         let findings = findings.into_iter().enumerate().map(|(place, finding)| Placed { place, finding });
         let findings: Vec<_> = findings.collect();
 
-        self.list_cards(&findings, &job).await;
+        self.list_cards(findings.iter().map(|placed| &placed.finding).chain(&passed), &job).await;
+        let closed = self.close(passed, &job).await;
         let (works, mut rows) = self.resolve(findings, &job).await;
         let mut decided = self.for_each_bounded(works, |work| Box::pin(self.decide(work, &job))).await;
         self.keep_to_limits(&job, &mut decided).await;
@@ -400,16 +409,19 @@ impl<R: Rule> Engine<R> {
         rows.extend(finished);
         let told = self.told(&settled, None).and(told);
         let done = self.done(job.id, mode, started, rows, bad_lines, recorded);
-        Done { approvals, told, waiting_since, report: done.report.with_unchanged(unchanged.into_report()), ..done }
+        let mut report = done.report.with_unchanged(unchanged.into_report());
+        report.confirmed = closed.confirmed();
+        let told = told.with_closures(closed, fixed_by(&report));
+        Done { approvals, told, waiting_since, report, ..done }
     }
 
     /// Lists the cards before anything is looked at: what is written in between is then seen by the claims.
-    async fn list_cards(&self, findings: &[Placed], job: &Job<R::Change>) {
+    async fn list_cards<'a>(&self, findings: impl Iterator<Item = &'a Finding>, job: &Job<R::Change>) {
         if self.interrupt.is_interrupted() {
             return;
         }
-        let goes_on = findings.iter().filter(|placed| self.why_paused(&self.policy, &placed.finding, None).is_none());
-        let accounts: BTreeSet<_> = goes_on.map(|placed| &placed.finding.account).collect();
+        let goes_on = findings.filter(|finding| self.why_paused(&self.policy, finding, None).is_none());
+        let accounts: BTreeSet<_> = goes_on.map(|finding| &finding.account).collect();
         let accounts = accounts
             .into_iter()
             .filter(|account| job.mode_for(self, account) > Mode::Off && self.policy.may_include(account));
@@ -468,7 +480,7 @@ impl<R: Rule> Engine<R> {
                 let verdict = unstored(&error);
                 let given_up = self.for_each_bounded(planned, |decided| self.give_up(decided, &verdict)).await;
                 let rows = given_up.into_iter().flatten().collect();
-                return Finished { recorded: None, rows, told: Told::nothing(&self.records) };
+                return Finished { recorded: None, rows, told: Told::nothing(&self.records, &self.manifest.id) };
             }
         };
         let (written, mut unwritten): (Vec<_>, Vec<_>) =
@@ -566,11 +578,11 @@ impl<R: Rule> Engine<R> {
         let has_ended = written.may_still_come().is_none() && self.has_set_nothing_going(&decided, &written).await;
         let judged = judge(found, written.failure);
         self.count_effect(&job.id, decided.work.account(), judged.effect).await;
-        let write = (written.begun > 0).then(|| self.written(&job.id, claimed, judged.outcome, &took));
-        let kept = match write {
-            write if !has_ended => claimed.hold(write.map(CameOfIt::Write)).await,
-            write => claimed.release(write.map(CameOfIt::Write)).await,
-        };
+        let write = (written.begun > 0).then(|| CameOfIt::Write {
+            write: self.written(&job.id, claimed, judged.outcome, &took),
+            violated: self.violated(&decided),
+        });
+        let kept = if has_ended { claimed.release(write).await } else { claimed.hold(write).await };
         let mut rows = self.rows_of(&decided, &Verdict { outcome: judged.outcome, detail: judged.detail });
         for Row { row, .. } in &mut rows {
             row.written = written.done - written.unneeded.len();
@@ -690,10 +702,9 @@ impl<R: Rule> Engine<R> {
         };
         let notes: Vec<_> = sightings.iter().map(ToString::to_string).chain(proposal.notes.iter().cloned()).collect();
         let row = |placed: &Placed| {
-            let alone = std::slice::from_ref(placed);
             let complied = findings.len() > 1
                 && !matches!(verdict.outcome, Outcome::Exempt | Outcome::Gone)
-                && self.plan(alone, &looked.seen).complies();
+                && self.plan(std::slice::from_ref(placed), &looked.seen).complies();
             let (outcome, detail) = match complied {
                 true => (Outcome::AlreadyCompliant, None),
                 false => (verdict.outcome, verdict.detail.clone()),
@@ -701,10 +712,18 @@ impl<R: Rule> Engine<R> {
             let row = ReportedFinding::unwritten(placed.finding.clone(), outcome, detail);
             let resource = Some(looked.seen.resource.clone());
             let (notes, changes, grace) = (notes.clone(), changes.clone(), grace.clone());
-            let row = ReportedFinding { resource, notes, changes, grace, ..row };
+            let contested = decided.contested.get(&placed.place).cloned();
+            let row = ReportedFinding { resource, notes, changes, grace, contested, ..row };
             Row { place: placed.place, row }
         };
         findings.iter().map(row).collect()
+    }
+
+    /// The findings of a resource whose own control it violates.
+    fn violated(&self, decided: &Decided<R>) -> Vec<Finding> {
+        let Work { findings, looked } = &decided.work;
+        let violates = |placed: &&Placed| !self.plan(std::slice::from_ref(*placed), &looked.seen).complies();
+        findings.iter().filter(violates).map(|placed| placed.finding.clone()).collect()
     }
 
     fn done(
@@ -722,7 +741,13 @@ impl<R: Rule> Engine<R> {
         let (plan, stored) = recorded.map(|Recorded { plan, stored }| (plan, stored)).unzip();
         let (accounts, source_identity) = (self.account_problems(), self.sessions.other_identity());
         let report = Report { plan: stored, accounts, source_identity, ..report };
-        Done { report, plan, approvals: BTreeSet::new(), waiting_since: None, told: Told::nothing(&self.records) }
+        Done {
+            report,
+            plan,
+            approvals: BTreeSet::new(),
+            waiting_since: None,
+            told: Told::nothing(&self.records, &self.manifest.id),
+        }
     }
 
     /// What stopped all findings of an account, one line an account: in the report and in the log.

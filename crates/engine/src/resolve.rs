@@ -147,7 +147,11 @@ impl<R: Rule> Engine<R> {
     }
 
     /// The finding with its resource's region; or what is reported of it without a look.
-    fn without_a_call<'a>(&self, finding: &'a Finding, job: &Job<R::Change>) -> Result<Cow<'a, Finding>, Verdict> {
+    pub(crate) fn without_a_call<'a>(
+        &self,
+        finding: &'a Finding,
+        job: &Job<R::Change>,
+    ) -> Result<Cow<'a, Finding>, Verdict> {
         if let Some(why) = self.why_paused(&self.policy, finding, None) {
             return Err(Verdict::new(Outcome::Held, why));
         }

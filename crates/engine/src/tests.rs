@@ -2,6 +2,7 @@
 
 mod calls;
 mod cards;
+mod closure;
 mod interrupt;
 mod model;
 mod policy;

@@ -14,10 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use remediation::records::{Condition, Folder, Reported, Unchanged, Waiting, WaitsFor, digest};
-use remediation::{Card, Outcome, RecordError, Records, Rule, StoredPlan};
+use remediation::records::{AwaitedClosures, Condition, Folder, Reported, Unchanged, Waiting, WaitsFor, digest};
+use remediation::{Card, Finding, Outcome, RecordError, Records, Rule, StoredPlan};
 
 use crate::cards::Known;
+use crate::closure::{Closed, Closing};
 use crate::decide::{Awaits, Decided, Decision};
 use crate::resolve::{Row, Verdict};
 use crate::{Engine, Job};
@@ -32,11 +33,19 @@ const MOST_OF_KEY: usize = 1_024;
 /// So many cards are written at once.
 const AT_ONCE: usize = 16;
 
-/// What the cards of resources are to remember once the report of their findings is stored.
+/// What is to be remembered once the report of a batch is stored: on the cards of resources, and of the fixes that wait for
+/// Netskope.
 #[derive(Debug)]
 pub struct Told {
     records: Records,
+    rule: String,
     cards: Vec<Next>,
+    /// What Netskope has confirmed.
+    confirmed: Vec<Closing>,
+    /// What Netskope need not be asked about any more.
+    settled: Vec<Finding>,
+    /// What was fixed, and when.
+    fixed: Vec<(Finding, Timestamp)>,
 }
 
 /// A card as it was read, and as it is to be.
@@ -52,9 +61,10 @@ struct Next {
 pub(crate) struct Counted(BTreeMap<(String, Outcome), Vec<Option<Timestamp>>>);
 
 impl Told {
-    /// Nothing.
-    pub(crate) fn nothing(records: &Records) -> Self {
-        Self { records: records.clone(), cards: Vec::new() }
+    /// Nothing of the rule `rule`.
+    pub(crate) fn nothing(records: &Records, rule: &str) -> Self {
+        let (cards, confirmed, settled, fixed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { records: records.clone(), rule: rule.to_owned(), cards, confirmed, settled, fixed }
     }
 
     /// This, and `other`.
@@ -63,9 +73,39 @@ impl Told {
         self
     }
 
+    /// The same with what has become of fixes that waited, and with those that wait from now on.
+    pub(crate) fn with_closures(self, closed: Closed, fixed: Vec<(Finding, Timestamp)>) -> Self {
+        let Closed { confirmed, settled } = closed;
+        Self { confirmed, settled, fixed, ..self }
+    }
+
     /// Remembers it, after the report was stored as `report`. What cannot be remembered is said in full again by the next
     /// poll.
-    pub async fn remember(self, report: &str) {
+    pub async fn remember(mut self, report: &str) {
+        let (confirmed, mut settled) = (std::mem::take(&mut self.confirmed), std::mem::take(&mut self.settled));
+        self.remember_cards(report).await;
+        settled.extend(self.close(confirmed).await);
+        if let Err(error) = AwaitedClosures::update(&self.records, &self.rule, &self.fixed, &settled).await {
+            tracing::error!(%error, "which fixes wait for Netskope could not be kept");
+        }
+    }
+
+    /// Keeps what is confirmed on the cards, and gives the findings of which it could be kept: Netskope is asked again about
+    /// the others.
+    async fn close(&self, confirmed: Vec<Closing>) -> Vec<Finding> {
+        let store = |Closing { known, card, findings, .. }: Closing| async move {
+            match put(&self.records, &known, &card).await {
+                Ok(Some(_)) => return findings,
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, key = known.key, "what is confirmed could not be kept on a card"),
+            }
+            Vec::new()
+        };
+        let stored: Vec<_> = futures::stream::iter(confirmed).map(store).buffer_unordered(AT_ONCE).collect().await;
+        stored.into_iter().flatten().collect()
+    }
+
+    async fn remember_cards(&mut self, report: &str) {
         let records = &self.records;
         let store = |Next { known, mut card }: Next| async move {
             if let Some(reported) = &mut card.reported {
@@ -78,7 +118,7 @@ impl Told {
                 tracing::error!(%error, key = known.key, "what was reported could not be kept on a resource's card");
             }
         };
-        futures::stream::iter(self.cards).for_each_concurrent(AT_ONCE, store).await;
+        futures::stream::iter(std::mem::take(&mut self.cards)).for_each_concurrent(AT_ONCE, store).await;
     }
 }
 
@@ -178,7 +218,7 @@ impl<R: Rule> Engine<R> {
             card.reported = Some(Reported { report: String::new(), digest: says.clone(), outcome, at: now });
             Some(Next { known: known.clone(), card })
         };
-        Told { records: self.records.clone(), cards: decided.iter().filter_map(next).collect() }
+        Told { cards: decided.iter().filter_map(next).collect(), ..Told::nothing(&self.records, &self.manifest.id) }
     }
 
     /// Keeps on the card of a resource whose plan waits that it does. A poll does so once its report is stored.

@@ -37,11 +37,10 @@ pub(crate) fn batch(data: &[u8]) {
     assert!(batch.bad_lines.iter().all(|line| line.line > 1 && line.reason.chars().count() <= 1_000));
     let again = batch.to_ndjson().ok().and_then(|written| Batch::from_ndjson(&written, RULE).ok());
     // The lines that are no findings are not written again.
-    assert!(
-        again.is_some_and(|again| again.id == batch.id
-            && again.findings == batch.findings
-            && again.bad_lines.is_empty())
-    );
+    assert!(again.is_some_and(|again| again.id == batch.id
+        && again.findings == batch.findings
+        && again.passed == batch.passed
+        && again.bad_lines.is_empty()));
     assert!(batch.id.findings_key().starts_with("findings/s3-public-bucket/"));
 }
 

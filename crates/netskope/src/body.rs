@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use crate::list::Asked;
 use crate::page::{self, Place};
 use crate::redact::Forms;
 use crate::text::readable;
@@ -16,7 +17,8 @@ impl Page {
     /// It is no page, or the API says in it that it failed. What it says is as the server sent it.
     pub fn from_body(body: &[u8], rule_name: &str, token: &SecretString) -> Result<Self, PageError> {
         let text = readable(body.to_vec());
-        page::read(&text, rule_name, &Filter::default(), Place { number: 1, skip: 0 }, &Forms::of(token))
+        let asked = Asked::failed(rule_name);
+        page::read(&text, &asked, &Filter::default(), Place { number: 1, skip: 0 }, &Forms::of(token))
             .map(|(page, _)| page)
     }
 }

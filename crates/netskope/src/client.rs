@@ -20,6 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 use url::{Host, Url};
 
+use crate::list::Asked;
 use crate::page::{Envelope, Place};
 use crate::redact::Forms;
 use crate::text::readable;
@@ -205,7 +206,20 @@ impl Client {
     /// The violations of a control at the moment `as_of` (seconds since 1970), to be read until `until`.
     #[must_use]
     pub fn violations(&self, rule_name: &str, as_of: i64, until: Instant) -> Violations {
-        Violations::new(self.clone(), rule_name, as_of, until)
+        Violations::new(self.clone(), Asked::failed(rule_name), as_of, until)
+    }
+
+    /// What passes a control in one account, by its twelve digits, at the moment `as_of` (seconds since 1970), to be read
+    /// until `until`.
+    #[must_use]
+    pub fn passed(&self, rule_name: &str, account: &str, as_of: i64, until: Instant) -> Violations {
+        let asked = Asked { passed_in: Some(account.to_owned()), ..Asked::failed(rule_name) };
+        Violations::new(self.clone(), asked, as_of, until)
+    }
+
+    /// The same client, which tries nothing a second time.
+    pub(crate) fn without_retries(&self) -> Self {
+        Self { options: Options { retries: 0, ..self.options }, ..self.clone() }
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -215,7 +229,7 @@ impl Client {
     /// The body of one page of at most `limit` rows, with retries.
     pub(crate) async fn page(
         &self,
-        rule_name: &str,
+        asked: &Asked,
         filter: &Filter,
         as_of: i64,
         place: Place,
@@ -227,7 +241,7 @@ impl Client {
             .with_max_times(self.options.retries)
             .with_jitter();
         let mut unreached = 0;
-        (|| self.request(rule_name, filter, as_of, place.skip, limit))
+        (|| self.request(asked, filter, as_of, place.skip, limit))
             .retry(backoff)
             .when(|error| {
                 unreached += usize::from(error.is_unreachable());
@@ -258,7 +272,7 @@ impl Client {
     /// Netskope, "View Security Assessment Violations": the parameters and where the token goes.
     async fn request(
         &self,
-        rule_name: &str,
+        Asked { rule_name, passed_in }: &Asked,
         filter: &Filter,
         as_of: i64,
         skip: usize,
@@ -270,11 +284,14 @@ impl Client {
             path.pop_if_empty().extend(["api", "v1", "security_assessment"]);
         }
         let (as_of, rows, skip) = (as_of.to_string(), limit.to_string(), skip.to_string());
+        // What somebody has muted passes all the same.
+        let of_status = match passed_in {
+            None => [("status", "Failed"), ("muted", "No")],
+            Some(account) => [("status", "Passed"), ("account_id", account.as_str())],
+        };
         let query = [
             ("token", self.token.expose_secret()),
             ("cloud_provider", "aws"),
-            ("status", "Failed"),
-            ("muted", "No"),
             ("rule_name", rule_name),
             ("as_of", &as_of),
             ("limit", &rows),
@@ -282,7 +299,7 @@ impl Client {
         ];
         let names = [("profile_name", &filter.profile), ("policy_name", &filter.policy)];
         let names = names.into_iter().filter_map(|(key, name)| Some((key, name.as_deref()?)));
-        url.query_pairs_mut().extend_pairs(query.into_iter().chain(names));
+        url.query_pairs_mut().extend_pairs(query.into_iter().chain(of_status).chain(names));
         let request = Request::new(Method::GET, url);
         let answer = match &self.carrier {
             Carrier::Network { http, .. } => http.execute(request).await.map_err(|error| self.transport(error))?,

@@ -127,6 +127,9 @@ pub enum PageError {
         /// How many rows they had.
         rows: usize,
     },
+    /// As many requests were sent as may be, and the list goes on.
+    #[error("the list goes on after as many requests as may be sent for it")]
+    OutOfRequests,
     /// The time for reading the list is over, and the list is not.
     #[error(
         "no time was left to read the rest, after {pages} page(s) with {rows} row(s): the API is slow, or the list \

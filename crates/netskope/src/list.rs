@@ -13,6 +13,22 @@ use crate::{Client, Error, Filter, Page, PageError};
 /// A page that is too large is asked for again with an eighth of its rows.
 const FEWER_ROWS: u32 = 8;
 
+/// What a list is of.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// The exact name of the control.
+    pub(crate) rule_name: String,
+    /// The account's twelve digits, where it is a list of what passes there, and not of what fails anywhere.
+    pub(crate) passed_in: Option<String>,
+}
+
+impl Asked {
+    /// What fails a control.
+    pub(crate) fn failed(rule_name: &str) -> Self {
+        Self { rule_name: rule_name.to_owned(), passed_in: None }
+    }
+}
+
 /// The violations of one control at one moment, as they are being read.
 ///
 /// A list that comes wrong is known by its rows: rows that say the same, byte for byte, on two pages are one row that
@@ -21,7 +37,7 @@ const FEWER_ROWS: u32 = 8;
 #[derive(Debug)]
 pub struct Violations {
     client: Client,
-    rule_name: String,
+    asked: Asked,
     filter: Filter,
     as_of: i64,
     until: Instant,
@@ -34,16 +50,18 @@ pub struct Violations {
     hasher: RandomState,
     /// How many rows came that were on an earlier page.
     repeated: usize,
+    /// How many requests may still be sent, where that is bounded. A retry is one, too.
+    requests: Option<usize>,
     ended: bool,
 }
 
 impl Violations {
-    pub(crate) fn new(client: Client, rule_name: &str, as_of: i64, until: Instant) -> Self {
+    pub(crate) fn new(client: Client, asked: Asked, as_of: i64, until: Instant) -> Self {
         let limit = client.options().page_size;
         Self {
             client,
             limit,
-            rule_name: rule_name.to_owned(),
+            asked,
             filter: Filter::default(),
             as_of,
             until,
@@ -51,6 +69,7 @@ impl Violations {
             seen: HashSet::new(),
             hasher: RandomState::new(),
             repeated: 0,
+            requests: None,
             ended: false,
         }
     }
@@ -59,6 +78,17 @@ impl Violations {
     #[must_use]
     pub fn filtered(self, filter: Filter) -> Self {
         Self { filter, ..self }
+    }
+
+    /// The same list, for which at most so many requests are sent, and none a second time.
+    #[must_use]
+    pub fn within(self, requests: usize) -> Self {
+        Self { client: self.client.without_retries(), requests: Some(requests), ..self }
+    }
+
+    /// How many requests may still be sent; none where that is not bounded.
+    pub fn requests_left(&self) -> Option<usize> {
+        self.requests
     }
 
     /// Goes on with another token, with the page that was refused.
@@ -79,7 +109,7 @@ impl Violations {
         let page = self.next.number;
         let read = self.read().await.map_err(|source| {
             let source = source.cleaned(|text| self.client.redact(text));
-            Error::Page { page, rule_name: self.rule_name.clone(), source }
+            Error::Page { page, rule_name: self.asked.rule_name.clone(), source }
         });
         self.ended = match &read {
             Ok(page) => page.is_none(),
@@ -92,7 +122,7 @@ impl Violations {
         let body = self.body().await?;
         let bytes = body.len();
         let (text, forms) = (readable(body), self.client.forms());
-        let (page, rows) = page::read(&text, &self.rule_name, &self.filter, self.next, &forms)?;
+        let (page, rows) = page::read(&text, &self.asked, &self.filter, self.next, &forms)?;
         let page = Page { bytes, ..page };
         if page.received == 0 {
             return if self.repeated == 0 { Ok(None) } else { Err(PageError::Overlaps(self.repeated)) };
@@ -110,8 +140,11 @@ impl Violations {
     /// row does not cost the others.
     async fn body(&mut self) -> Result<Vec<u8>, PageError> {
         loop {
-            let asked = self.client.page(&self.rule_name, &self.filter, self.as_of, self.next, self.limit);
-            let Ok(body) = timeout_at(self.until, asked).await else {
+            if let Some(left) = &mut self.requests {
+                *left = left.checked_sub(1).ok_or(PageError::OutOfRequests)?;
+            }
+            let page = self.client.page(&self.asked, &self.filter, self.as_of, self.next, self.limit);
+            let Ok(body) = timeout_at(self.until, page).await else {
                 let Place { number, skip } = self.next;
                 return Err(PageError::OutOfTime { pages: number.saturating_sub(1), rows: skip });
             };

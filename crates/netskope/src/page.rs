@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::list::Asked;
 use crate::redact::Forms;
 use crate::violation::Row;
 use crate::{Filter, InvalidItem, MAX_PAGE_SIZE, PageError, Skipped, Violation};
@@ -155,14 +156,14 @@ fn text(value: &Value) -> Option<String> {
 /// What is wrong with a row that echoes the request.
 const ECHO: &str = "it holds the Netskope token: the API, or a proxy in front of it, echoes the request";
 
-/// The page that `text` is, of a list that was asked for the violations of `rule_name` behind `filter`, and the rows of it that say
+/// The page that `text` is, of a list that was `asked` for behind `filter`, and the rows of it that say
 /// something, as they stand there, to know them again: junk such as `null` is alike wherever it comes.
 ///
 /// A row that holds the token in any of `forms` cannot be used: the token must not get into a record, and what would be
 /// left of such a name is nobody's.
 pub(crate) fn read<'a>(
     text: &'a str,
-    rule_name: &str,
+    asked: &Asked,
     filter: &Filter,
     place: Place,
     forms: &Forms,
@@ -182,7 +183,7 @@ pub(crate) fn read<'a>(
     };
     let mut known = Vec::with_capacity(rows.len());
     for (position, row) in (place.skip.saturating_add(1)..).zip(rows.into_iter().map(RawValue::get)) {
-        match Row::from_json(row, rule_name, filter, position) {
+        match Row::from_json(row, asked, filter, position) {
             Row::Violation(row) if row.texts().into_iter().any(|text| forms.is_in(text)) => {
                 page.invalid.push(InvalidItem { position, reason: ECHO.into() });
             }

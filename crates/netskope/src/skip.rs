@@ -10,6 +10,8 @@ use serde::Serialize;
 pub enum Skip {
     /// The resource passes, or has another status than "Failed".
     NotFailed,
+    /// In a list of what passes: it does not say that it does, or is of another account.
+    NotPassed,
     /// Somebody muted it.
     Muted,
     /// It belongs to another rule.
@@ -29,6 +31,9 @@ pub enum Skip {
 pub struct Skipped {
     /// Rows of resources that pass, or have another status than "Failed".
     pub not_failed: usize,
+    /// Rows of a list of what passes that do not say so.
+    #[serde(skip)]
+    pub not_passed: usize,
     /// Muted rows.
     pub muted: usize,
     /// Rows of another rule than was asked for.
@@ -48,6 +53,7 @@ impl Skipped {
     pub fn add(&mut self, skip: Skip) {
         *match skip {
             Skip::NotFailed => &mut self.not_failed,
+            Skip::NotPassed => &mut self.not_passed,
             Skip::Muted => &mut self.muted,
             Skip::OtherRule => &mut self.other_rules,
             Skip::OtherCloud => &mut self.other_clouds,
@@ -60,7 +66,7 @@ impl Skipped {
     /// How many there are.
     pub fn total(&self) -> usize {
         let filtered = self.other_profiles + self.other_policies;
-        self.not_failed + self.muted + self.foreign() + filtered + self.remediated_by_netskope
+        self.not_failed + self.not_passed + self.muted + self.foreign() + filtered + self.remediated_by_netskope
     }
 
     /// How many are not of the control that was asked for.
@@ -72,6 +78,7 @@ impl Skipped {
 impl AddAssign for Skipped {
     fn add_assign(&mut self, other: Self) {
         self.not_failed += other.not_failed;
+        self.not_passed += other.not_passed;
         self.muted += other.muted;
         self.other_rules += other.other_rules;
         self.other_clouds += other.other_clouds;

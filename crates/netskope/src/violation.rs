@@ -4,6 +4,9 @@
 //! A value is read in whatever form it comes (text in any case, boolean, number), but means what it says: where a row
 //! names its rule, cloud or status, these must be what was asked for, and a flag that says neither yes nor no makes
 //! the row invalid, because it may be the reason to leave the resource alone.
+//!
+//! In a list of what passes, a row says so itself: one without a status is none. Who has muted it, or would remediate it,
+//! does not matter there.
 
 use escape::is_unsafe;
 use jiff::Timestamp;
@@ -13,6 +16,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
+use crate::list::Asked;
 use crate::text::UNREADABLE;
 use crate::{Filter, Region, Skip};
 
@@ -36,7 +40,7 @@ const IDLE: [&str; 5] = ["disabled", "notconfigured", "notenabled", "notattempte
 /// The names of the cloud that is asked for.
 const AWS: [&str; 2] = ["aws", "amazonwebservices"];
 
-/// A resource that fails a control.
+/// A resource that fails a control; or passes it, in a list of those.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The row's position in the whole list, from 1.
@@ -131,9 +135,9 @@ fn value(name: &str, json: Option<&RawValue>) -> Result<Value, String> {
 }
 
 impl Row {
-    /// Reads the row of a list that was asked for the violations of `rule_name` in AWS that `filter` lets through.
-    pub(crate) fn from_json(json: &str, rule_name: &str, filter: &Filter, position: usize) -> Self {
-        let read = Fields::from_json(json).and_then(|fields| match fields.skip(rule_name)?.or(filter.skip(json)?) {
+    /// Reads the row of a list that was asked for what has a status by `rule_name` in AWS and `filter` lets through.
+    pub(crate) fn from_json(json: &str, asked: &Asked, filter: &Filter, position: usize) -> Self {
+        let read = Fields::from_json(json).and_then(|fields| match fields.skip(asked)?.or(filter.skip(json)?) {
             Some(skip) => Ok(Self::Skip(skip)),
             None => fields.violation(position).map(Self::Violation),
         });
@@ -152,13 +156,18 @@ impl Fields {
     }
 
     /// Why this row is not one to act on, if it is not.
-    fn skip(&self, rule_name: &str) -> Result<Option<Skip>, String> {
+    fn skip(&self, Asked { rule_name, passed_in }: &Asked) -> Result<Option<Skip>, String> {
         let says_other = |value, is_asked: &dyn Fn(&str) -> bool| said(value).is_some_and(|said| !is_asked(&said));
         if says_other(&self.cloud_provider, &|cloud| AWS.contains(&folded(cloud).as_str())) {
             return Ok(Some(Skip::OtherCloud));
         }
         if says_other(&self.rule_name, &|rule| folded(rule) == folded(rule_name)) {
             return Ok(Some(Skip::OtherRule));
+        }
+        if let Some(account) = passed_in {
+            let passes = said(&self.status).is_some_and(|status| folded(&status) == "passed");
+            let of_another = says_other(&self.account_id, &|_| self::account(&self.account_id).as_ref() == Ok(account));
+            return Ok((!passes || of_another).then_some(Skip::NotPassed));
         }
         if says_other(&self.status, &|status| folded(status) == "failed") {
             return Ok(Some(Skip::NotFailed));

@@ -6,6 +6,8 @@ use netskope::{Filters, Skipped};
 use remediation::RunId;
 use serde::Serialize;
 
+use crate::Passed;
+
 /// The most names of unknown regions that are counted one by one.
 const MAX_NAMES: usize = 50;
 /// What stands for every further name.
@@ -38,6 +40,8 @@ pub struct Answer {
     pub duplicates: usize,
     /// Batches written.
     pub batches: u32,
+    /// What was asked about the fixes that wait for Netskope; its rows are in none of the counts above.
+    pub closures: Passed,
     /// The profiles and policies of which violations were asked for; none named: of any.
     pub filters: Filters,
     /// The controls asked for.
@@ -81,6 +85,7 @@ impl Answer {
             invalid: 0,
             duplicates: 0,
             batches: 0,
+            closures: Passed::default(),
             filters,
             controls: Vec::new(),
         }

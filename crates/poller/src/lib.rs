@@ -8,8 +8,9 @@
 //! - Findings that name the same resource are in one batch, as long as no more findings wait than the limit.
 //! - Where the deployment asks for it, the organization is read again before the list, when what is known of it is old. That
 //!   this fails stops no poll: it fails the invocation afterwards, so that somebody is told.
-//! - Every row is counted exactly once: kept, left, skipped, of another region, of an unknown region, invalid or a
-//!   duplicate.
+//! - What has passed is asked for only where a fix waits for it, and in no more requests than the limits say.
+//! - Every row of a list of violations is counted exactly once: kept, left, skipped, of another region, of an unknown
+//!   region, invalid or a duplicate.
 //! - A list that breaks off, repeats itself or does not end is an error before the Lambda's own end. The findings
 //!   before the break are written: each is true by itself, and a rule looks at the resource before it writes.
 
@@ -19,6 +20,7 @@ mod event;
 mod limits;
 mod metrics;
 mod organization;
+mod passed;
 mod poll;
 mod token;
 
@@ -37,6 +39,7 @@ pub use answer::{Answer, PolledControl};
 pub use event::EventError;
 pub use limits::{InvalidLimits, Limits};
 pub use organization::{OrganizationReader, RefreshError};
+pub use passed::Passed;
 pub use poll::{PollError, Poller};
 pub use token::{TokenError, TokenSource};
 

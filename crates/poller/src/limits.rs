@@ -12,6 +12,10 @@ const MOST_BYTES: usize = 16 * 1024 * 1024 * 1024;
 const MOST_BATCHES: u32 = 10_000;
 /// The most findings of a batch that can be allowed. A rule's Lambda reads batches of so many, and no longer ones.
 const MOST_OF_BATCH: usize = 1_000;
+/// The most requests for what has passed that can be allowed: with all else that a poll asks, some minutes in turns of its own.
+const MOST_PASSED_REQUESTS: usize = 100;
+/// The most days that can be allowed: what waits longer is forgotten.
+const MOST_PASSED_DAYS: u32 = 30;
 
 /// The limits of one poll. A poll that reaches one fails and says which; what it has read by then is handed on all the
 /// same, because each finding is true by itself and is looked at before anything is written.
@@ -26,6 +30,10 @@ pub struct Limits {
     pub batches: u32,
     /// Findings in a batch. Those of one resource stay together, even where they are more.
     pub batch_size: usize,
+    /// Requests for what has passed, where fixes wait for that. 0: Netskope is not asked.
+    pub passed_requests: usize,
+    /// For so many days after a fix it is asked whether the resource has passed.
+    pub passed_days: u32,
 }
 
 /// Limits that cannot be kept to.
@@ -49,7 +57,14 @@ pub enum InvalidLimits {
 impl Default for Limits {
     /// 100,000 findings fit into the batches, whatever accounts they are of: each but the last is more than half full.
     fn default() -> Self {
-        Self { rows: 200_000, bytes: 1024 * 1024 * 1024, batches: 1_000, batch_size: 200 }
+        Self {
+            rows: 200_000,
+            bytes: 1024 * 1024 * 1024,
+            batches: 1_000,
+            batch_size: 200,
+            passed_requests: 20,
+            passed_days: 7,
+        }
     }
 }
 
@@ -61,14 +76,15 @@ impl Limits {
     /// It is no JSON of limits, or one of them is too small or too large.
     pub fn from_json(text: &str) -> Result<Self, InvalidLimits> {
         let limits: Self = serde_json::from_str(text)?;
-        let batches = |most| usize::try_from(most).unwrap_or(usize::MAX);
-        for (name, found, most) in [
-            ("rows", limits.rows, MOST_ROWS),
-            ("bytes", limits.bytes, MOST_BYTES),
-            ("batches", batches(limits.batches), batches(MOST_BATCHES)),
-            ("batch_size", limits.batch_size, MOST_OF_BATCH),
+        let count = |most| usize::try_from(most).unwrap_or(usize::MAX);
+        for (name, found, allowed) in [
+            ("rows", limits.rows, 1..=MOST_ROWS),
+            ("bytes", limits.bytes, 1..=MOST_BYTES),
+            ("batches", count(limits.batches), 1..=count(MOST_BATCHES)),
+            ("batch_size", limits.batch_size, 1..=MOST_OF_BATCH),
+            ("passed_requests", limits.passed_requests, 0..=MOST_PASSED_REQUESTS),
+            ("passed_days", count(limits.passed_days), 1..=count(MOST_PASSED_DAYS)),
         ] {
-            let allowed = 1..=most;
             if !allowed.contains(&found) {
                 return Err(InvalidLimits::Range { name, found, allowed });
             }
@@ -84,8 +100,16 @@ mod tests {
     #[test]
     fn what_is_not_named_is_as_usual() {
         assert_eq!(Limits::from_json("{}").unwrap(), Limits::default());
-        let json = r#"{"rows": 1000000, "bytes": 17179869184, "batches": 10000, "batch_size": 1000}"#;
-        let most = Limits { rows: MOST_ROWS, bytes: MOST_BYTES, batches: MOST_BATCHES, batch_size: MOST_OF_BATCH };
+        let json = r#"{"rows": 1000000, "bytes": 17179869184, "batches": 10000, "batch_size": 1000,
+            "passed_requests": 100, "passed_days": 30}"#;
+        let most = Limits {
+            rows: MOST_ROWS,
+            bytes: MOST_BYTES,
+            batches: MOST_BATCHES,
+            batch_size: MOST_OF_BATCH,
+            passed_requests: MOST_PASSED_REQUESTS,
+            passed_days: MOST_PASSED_DAYS,
+        };
         assert_eq!(Limits::from_json(json).unwrap(), most);
         let one = Limits::from_json(r#"{"batch_size": 1}"#).unwrap();
         assert_eq!(one, Limits { batch_size: 1, ..Limits::default() });
@@ -102,6 +126,9 @@ mod tests {
             (r#"{"batches": 10001}"#, "`batches` is 10001"),
             (r#"{"batch_size": 0}"#, "`batch_size` is 0, but must be from 1 to 1000"),
             (r#"{"batch_size": 1001}"#, "`batch_size` is 1001"),
+            (r#"{"passed_requests": 101}"#, "`passed_requests` is 101, but must be from 0 to 100"),
+            (r#"{"passed_days": 0}"#, "`passed_days` is 0, but must be from 1 to 30"),
+            (r#"{"passed_days": 31}"#, "`passed_days` is 31"),
             (r#"{"batchs": 1}"#, "unknown field `batchs`"),
             (r#"{"rows": -1}"#, "invalid value: integer `-1`"),
             (r#"{"rows": 1.5}"#, "invalid type: floating point `1.5`"),

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use crate::batches::Batches;
 use crate::event::{self, Event, EventError, Polled};
-use crate::{Answer, Limits, OrganizationReader, PolledControl, RefreshError, TokenError, TokenSource};
+use crate::{Answer, Limits, OrganizationReader, Passed, PolledControl, RefreshError, TokenError, TokenSource};
 
 /// What a poll needs.
 #[derive(Debug)]
@@ -179,7 +179,15 @@ impl Poller {
             tracing::error!(%error, "the poll has reached its limit of batches");
             broken.push(error.to_string());
         }
-        let answer = Answer { batches, left, kept: sieve.answer.kept.saturating_sub(left), ..sieve.answer };
+        let kept = sieve.answer.kept.saturating_sub(left);
+        let mut answer = Answer { batches, left, kept, ..sieve.answer };
+        // Of lists that are not whole nobody knows what still fails.
+        if broken.is_empty() {
+            let is_listed = |finding: &Finding| sieve.seen.contains(&digest(finding));
+            let (closures, passed) = self.ask_passed(&client, polled, run, Moment { as_of, until }, is_listed).await;
+            let (batches, handed_on) = self.hand_on_passed(rule, run, batches, passed).await?;
+            (answer.batches, answer.closures) = (batches, Passed { passed: handed_on, ..closures });
+        }
         if !self.filters.is_empty() && answer.received == 0 && broken.is_empty() {
             let filters = serde_json::to_string(&self.filters).unwrap_or_default();
             tracing::warn!(
@@ -277,9 +285,9 @@ struct Time {
 
 /// The moment that a list describes, and until when it may be read.
 #[derive(Debug, Clone, Copy)]
-struct Moment {
-    as_of: i64,
-    until: Instant,
+pub(crate) struct Moment {
+    pub(crate) as_of: i64,
+    pub(crate) until: Instant,
 }
 
 /// The end of the first of `parts` equal shares of the time that is left, so that an endless list leaves time for the
@@ -321,12 +329,7 @@ impl Sieve<'_> {
 
     /// The violation's region, if it is for this deployment to act on.
     fn region(&mut self, violation: &Violation) -> Option<Region> {
-        let regions = &self.poller.regions;
-        // A code of a form that is newer than this build is still known where the deployment looks after it.
-        let own = match &violation.region {
-            netskope::Region::Global => regions.include_home().then(Region::global),
-            netskope::Region::Code(name) | netskope::Region::Unknown(name) => regions.find(name).map(Region::code),
-        };
+        let own = own_region(&self.poller.regions, &violation.region);
         match &violation.region {
             _ if own.is_some() => {}
             netskope::Region::Unknown(name) => {
@@ -368,6 +371,15 @@ impl Sieve<'_> {
         if self.answer.invalid <= MAX_LOGGED {
             tracing::warn!(position, reason, "a row cannot be used");
         }
+    }
+}
+
+/// A row's region, if it is for this deployment to act on. A code of a form that is newer than this build is still known
+/// where the deployment looks after it.
+pub(crate) fn own_region(regions: &Regions, region: &netskope::Region) -> Option<Region> {
+    match region {
+        netskope::Region::Global => regions.include_home().then(Region::global),
+        netskope::Region::Code(name) | netskope::Region::Unknown(name) => regions.find(name).map(Region::code),
     }
 }
 

@@ -1,9 +1,10 @@
-//! What is kept: batches, plans, reports, approvals, cards, ledgers, overrides, pauses, the policy and the organization, and
+//! What is kept: batches, plans, reports, approvals, cards, awaited closures, ledgers, overrides, pauses, the policy and the organization, and
 //! where.
 
 mod approval;
 mod batch;
 mod card;
+mod closures;
 mod keys;
 mod ledger;
 mod organization;
@@ -24,17 +25,22 @@ use sha2::{Digest as _, Sha256};
 pub use approval::{APPROVAL_SCHEMA, Approval, ApprovalError, Approved};
 pub use batch::{BATCH_SCHEMA, Batch, BatchError, BatchId, BatchLineError, MOST_OF_BATCH};
 pub use card::{
-    ApprovedToWait, CARD_SCHEMA, Card, CardError, Claim, Ended, Exempt, FoughtOver, FoundUnmade, Rejected, Reported,
-    Unmade, Violation, Waiting, WaitsFor, Write, kept,
+    ApprovedToWait, CARD_SCHEMA, Card, CardError, Claim, Closure, Ended, Exempt, FoughtOver, FoundUnmade, Rejected,
+    Reported, ScanSays, ScanVerdict, Unmade, Violation, Waiting, WaitsFor, Write, kept,
 };
-pub use keys::{COMMAND_LINE, CardPlace, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, card_key, cards_of};
+pub use closures::{AWAITED_SCHEMA, AwaitedClosure, AwaitedClosures, MOST_AWAITED, fixed_by, is_after_fix};
+pub use keys::{
+    COMMAND_LINE, CardPlace, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, card_key, cards_of, is_awaited_key,
+};
 pub use ledger::{HeldBack, LEDGER_SCHEMA, Ledger};
 pub use organization::{ORGANIZATION_KEY, ORGANIZATION_SCHEMA, OrganizationRecord};
 pub use pauses::{change_pauses, end_all_pauses, stored_pauses};
 pub use plan::{PLAN_SCHEMA, Plan, PlannedChange, PlannedResource, StoredPlan};
 pub use policy_override::{OVERRIDE_SCHEMA, PolicyOverride};
 pub use policy_record::PolicyRecord;
-pub use report::{AccountProblem, Grace, REPORT_SCHEMA, Report, ReportedFinding, Unchanged, Verification};
+pub use report::{
+    AccountProblem, Confirmed, Contested, Grace, REPORT_SCHEMA, Report, ReportedFinding, Unchanged, Verification,
+};
 pub use retention::{InvalidRetention, Retention};
 pub use schema::{Record, SchemaError, read};
 pub use store::{Condition, MOST_BYTES, RecordError, Records, Stored, Version};

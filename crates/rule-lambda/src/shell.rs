@@ -272,7 +272,7 @@ impl<R: Rule> Shell<R> {
     async fn remediate(&self, key: &str, invocation: &Invocation) -> Result<Done<R::Change>, Unusable> {
         let bytes = self.records.get_at_most(key, MOST_OF_BATCH).await.map_err(Unusable::without_batch)?;
         let batch = Batch::from_stored(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
-        let count = batch.findings.len();
+        let count = batch.findings.len().saturating_add(batch.passed.len());
         if count > MOST_FINDINGS {
             let error = format!(
                 "the batch has {count} findings, but at most {MOST_FINDINGS} are allowed: split it into several batches"

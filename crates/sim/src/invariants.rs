@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use remediation::records::Unchanged;
+use remediation::records::{CardPlace, Confirmed, Unchanged};
 use remediation::{
     Batch, Finding, Mode, Outcome, PAUSES_KEY, Pauses, Place, Plan, Region, Report, Resource, RunId, Side,
 };
@@ -521,7 +521,7 @@ pub(crate) fn stored(actor: &Actor, key: &str, before: Option<&[u8]>, bytes: &[u
         }
         "reports" => reported(actor, key, bytes),
         PAUSES_KEY => world.watch.pauses(serde_json::from_slice(bytes).ok()),
-        "resources" => card_stored(actor, key, before, &json),
+        "resources" if CardPlace::of_key(key).is_some() => card_stored(actor, key, before, &json),
         "findings" => batch_stored(actor, key, bytes),
         _ => {}
     }
@@ -530,7 +530,7 @@ pub(crate) fn stored(actor: &Actor, key: &str, before: Option<&[u8]>, bytes: &[u
 fn batch_stored(actor: &Actor, key: &str, bytes: &[u8]) {
     let rule = key.split('/').nth(1).unwrap_or_default();
     lock(&actor.world.watch.0).batches.insert(key.to_owned(), bytes.to_vec());
-    let findings = Batch::from_stored(bytes, rule).map(|batch| batch.findings.len());
+    let findings = Batch::from_stored(bytes, rule).map(|batch| batch.findings.len() + batch.passed.len());
     actor.tell(format!("stores the batch {key}: {findings:?}"));
     // The findings of one resource stay together.
     let most = actor.world.scenario.batch_size.max(2);
@@ -608,7 +608,13 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
     {
         world.breaks("5: one outcome a finding", format!("{key}: {how}"));
     }
+    for confirmed in &report.confirmed {
+        closed(actor, key, &session, confirmed);
+    }
     for row in &report.findings {
+        if row.contested.is_some() && row.outcome != Outcome::AlreadyCompliant {
+            world.breaks("closure: only a fix that is in force is contested", format!("{key}: {row:?}"));
+        }
         if matches!(row.outcome, Outcome::Failed | Outcome::Held | Outcome::Deferred) && row.detail.is_none() {
             world.breaks("8: an error says why", format!("{key}: {row:?}"));
         }
@@ -619,6 +625,20 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
             continue;
         };
         proved(world, key, &session, &row.finding.control, row.outcome, resource);
+    }
+}
+
+/// That Netskope has confirmed a fix is said of a proved fix of ours alone, by a scan after it, and where a look of this run
+/// has found it in force.
+fn closed(actor: &Actor, key: &str, session: &str, confirmed: &Confirmed) {
+    let (world, Confirmed { finding, resource, fixed, report, scanned }) = (&actor.world, confirmed);
+    actor.tell(format!("Netskope confirms the fix of {}", resource.arn));
+    proved(world, key, session, &finding.control, Outcome::AlreadyCompliant, resource);
+    let is_fix =
+        |write: &Value| write["ended"] == "proved" && write["run"].as_str().is_some_and(|run| report.contains(run));
+    let card = lock(&world.watch.0).cards.get(&resource.arn).cloned().unwrap_or_default();
+    if scanned <= fixed || !card["writes"].as_array().is_some_and(|writes| writes.iter().any(is_fix)) {
+        world.breaks("closure: only a proved fix of ours is confirmed", format!("{key}: {confirmed:?}"));
     }
 }
 

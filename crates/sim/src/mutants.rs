@@ -125,8 +125,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a claim is kept where a write has not ended",
         "crates/engine/src/lib.rs",
-        "write if !has_ended => claimed.hold(write.map(CameOfIt::Write)).await,",
-        "write if !has_ended && took.len() > 99 => claimed.hold(write.map(CameOfIt::Write)).await,",
+        "let kept = if has_ended { claimed.release(write).await }",
+        "let kept = if has_ended || took.len() < 99 { claimed.release(write).await }",
     ),
     mutant(
         "what a person was shown, at undo",

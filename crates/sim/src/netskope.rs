@@ -5,6 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use netskope::Transport;
 use reqwest::{Request, Response};
 use serde_json::{Value, json};
@@ -21,6 +22,8 @@ use crate::world::{World, lock};
 pub(crate) const TOKEN: &str = "the-tenants-token";
 /// Netskope's name of the region.
 const REGION_NAME: &str = "EU(Ireland)";
+const FAILED: &str = "Failed";
+const PASSED: &str = "Passed";
 
 /// The tenant.
 #[derive(Debug)]
@@ -43,13 +46,13 @@ impl Tenant {
             let called = if thing.by_name { &name } else { &thing.id };
             let Some(state) = state else { continue };
             let open = state.open();
-            for (control, way) in CONTROLS {
-                if open.contains(&way) && is_about(control, &state) {
-                    rows.push(row(control, &thing.account, called));
-                }
+            for (control, way) in CONTROLS.into_iter().filter(|(control, _)| is_about(control, &state)) {
+                let status = if open.contains(&way) { FAILED } else { PASSED };
+                rows.push(row(status, control, &thing.account, called, world.now()));
             }
         }
-        world.tell("netskope", format!("scans: {} violation(s)", rows.len()));
+        let failed = rows.iter().filter(|row| row["status"] == FAILED).count();
+        world.tell("netskope", format!("scans: {failed} violation(s)"));
         *lock(&self.rows) = rows;
     }
 
@@ -61,10 +64,13 @@ impl Tenant {
             return (429, json!({"status": "error", "errors": ["the simulation says so"]}));
         }
         let number = |name: &str| query.get(name).and_then(|text| text.parse::<usize>().ok()).unwrap_or_default();
-        let asked = query.get("rule_name").cloned().unwrap_or_default();
+        let filters = ["rule_name", "status", "account_id"];
+        let asked = filters.map(|name| query.get(name).cloned().unwrap_or_default()).join(" ");
+        let is_asked =
+            |row: &&Value| filters.iter().all(|name| query.get(*name).is_none_or(|asked| row[*name] == asked.as_str()));
         let rows: Vec<_> = {
             let rows = lock(&self.rows);
-            let of_it = rows.iter().filter(|row| row["rule_name"] == asked.as_str());
+            let of_it = rows.iter().filter(is_asked);
             of_it.skip(number("skip")).take(number("limit")).cloned().collect()
         };
         let repeats = number("skip") > 0 && world.strikes(Fault::RepeatedPage, &self.chance);
@@ -84,12 +90,12 @@ pub(crate) fn is_about(control: &str, state: &State) -> bool {
     (control == CONTROLS[2].0) == matches!(state, State::Pump(_))
 }
 
-fn row(rule_name: &str, account: &str, resource: &str) -> Value {
+fn row(status: &str, rule_name: &str, account: &str, resource: &str, scanned: Timestamp) -> Value {
     json!({
-        "status": "Failed", "account_name": "account", "account_id": account, "rule_name": rule_name,
+        "status": status, "account_name": "account", "account_id": account, "rule_name": rule_name,
         "resource_name": resource, "resource_id": resource, "resource_type": "S", "resource_category": "S",
         "severity": "High", "failing_since": 1_760_000_000, "cloud_provider": "AWS", "profiles": ["p"],
-        "policies": ["p"], "region_name": REGION_NAME, "error_msg": "", "last_scan_time": "2026-02-12 02:30:17AM",
+        "policies": ["p"], "region_name": REGION_NAME, "error_msg": "", "last_scan_time": scanned.strftime("%Y-%m-%d %I:%M:%S%p").to_string(),
         "tags": [], "compliance_standards": [],
     })
 }

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
@@ -103,6 +104,22 @@ pub fn row(rule_name: &str, account: &str, region: &str, resource: &str) -> Valu
     })
 }
 
+/// The same row by another scan.
+pub fn scanned(mut row: Value, at: Timestamp) -> Value {
+    row["last_scan_time"] = at.strftime("%Y-%m-%d %I:%M:%S%p").to_string().into();
+    row
+}
+
+/// The same row by a scan that the resource passes: then nothing says since when it fails.
+pub fn passed(row: Value, at: Timestamp) -> Value {
+    let mut row = scanned(row, at);
+    row["status"] = "Passed".into();
+    if let Some(fields) = row.as_object_mut() {
+        fields.remove("failing_since");
+    }
+    row
+}
+
 struct Serve(Arc<Mutex<List>>);
 
 impl Respond for Serve {
@@ -121,7 +138,7 @@ impl Respond for Serve {
             return error(200, "Internal Error", "an error of the tenant");
         }
         // A row that was never muted has no word of it.
-        let filters = [("rule_name", ""), ("status", ""), ("muted", "No"), ("cloud_provider", "")];
+        let filters = [("rule_name", ""), ("status", ""), ("muted", "No"), ("cloud_provider", ""), ("account_id", "")];
         // Letter by letter, because nothing says that the API is any kinder.
         let lists = [("profile_name", "profiles"), ("policy_name", "policies")];
         let is_asked = |row: &&Value| {

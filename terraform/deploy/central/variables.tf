@@ -135,13 +135,13 @@ variable "poller_reserved_concurrency" {
 
 variable "poll_limits" {
   type        = map(number)
-  description = "How much one poll of a rule takes at most, whatever Netskope sends: `rows` (200,000) and `bytes` (1 GiB) of its lists, `batches` that it writes (1,000), each of which starts the rule's Lambda, and findings in a batch (`batch_size`, 200). What is not named is as in brackets. A poll that reaches a limit fails, says which, and hands on what it has read."
+  description = "How much one poll of a rule takes at most, whatever Netskope sends: `rows` (200,000) and `bytes` (1 GiB) of its lists, `batches` that it writes (1,000), each of which starts the rule's Lambda, findings in a batch (`batch_size`, 200), and requests for what has passed (`passed_requests`, 20), for so many days after a fix (`passed_days`, 7). What is not named is as in brackets. A poll that reaches a limit fails, says which, and hands on what it has read."
   default     = {}
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.poll_limits), ["rows", "bytes", "batches", "batch_size"])) == 0
-    error_message = "poll_limits has no ${join(", ", setsubtract(keys(var.poll_limits), ["rows", "bytes", "batches", "batch_size"]))}: it has rows, bytes, batches and batch_size."
+    condition     = length(setsubtract(keys(var.poll_limits), ["rows", "bytes", "batches", "batch_size", "passed_requests", "passed_days"])) == 0
+    error_message = "poll_limits has no ${join(", ", setsubtract(keys(var.poll_limits), ["rows", "bytes", "batches", "batch_size", "passed_requests", "passed_days"]))}: it has rows, bytes, batches, batch_size, passed_requests and passed_days."
   }
 }
 

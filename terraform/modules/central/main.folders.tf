@@ -131,6 +131,10 @@ locals {
   rule_ledgers         = [for id in keys(var.rules) : "${local.prefixes.ledgers}${id}/"]
   command_line_ledgers = "${local.prefixes.ledgers}command-line/"
 
+  # Which fixes of a rule wait for Netskope to confirm them, beside the cards of its resources, and written by the same. The
+  # poller reads this one object of each rule, and no card.
+  awaited_closures = "${local.prefixes.resources}*/awaited-closures.json"
+
   # The name of each folder as a prefix. A folder that is not in the table is an error here.
   prefixes = { for folder in keys(local.folders) : folder => "${folder}/" }
 

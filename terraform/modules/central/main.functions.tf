@@ -27,11 +27,16 @@ locals {
               Resource = [aws_secretsmanager_secret.token.arn]
             },
             {
-              Sid      = "Read"
-              Effect   = "Allow"
-              Action   = ["s3:GetObject"]
-              Resource = [for prefix in local.readable.poller : "${local.bucket_arn}/${prefix}*"]
+              Sid    = "Read"
+              Effect = "Allow"
+              Action = ["s3:GetObject"]
+              Resource = concat(
+                [for prefix in local.readable.poller : "${local.bucket_arn}/${prefix}*"],
+                ["${local.bucket_arn}/${local.awaited_closures}"],
+              )
             },
+            # Where no fix waits, and where the organization was never read, there is no object
+            local.list_bucket,
             {
               Sid      = "Write"
               Effect   = "Allow"

@@ -21,8 +21,6 @@ locals {
   organization_statements = flatten([
     for organization in var.organization == null ? [] : [var.organization] : [
       [
-        # What is not there is told from what may not be read to those alone who may list
-        local.list_bucket,
         {
           Sid      = "OrganizationRecord"
           Effect   = "Allow"

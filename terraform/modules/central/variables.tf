@@ -237,8 +237,11 @@ variable "poll_limits" {
     bytes      = optional(number, 1073741824)
     batches    = optional(number, 1000)
     batch_size = optional(number, 200)
+
+    passed_requests = optional(number, 20)
+    passed_days     = optional(number, 7)
   })
-  description = "How much one poll of a rule takes at most, whatever Netskope sends: rows and bytes of its lists (1 GiB), batches that it writes, each of which starts the rule's Lambda, and findings in a batch. So it hands on at most batches × batch_size findings, and always at least 100,000 unless they are set, however full the batches are. A poll that reaches a limit fails, says which, and hands on what it has read."
+  description = "How much one poll of a rule takes at most, whatever Netskope sends: rows and bytes of its lists (1 GiB), batches that it writes, each of which starts the rule's Lambda, and findings in a batch. And how many requests for what has passed it sends (0: none), for so many days after a fix. So it hands on at most batches × batch_size findings, and always at least 100,000 unless they are set, however full the batches are. A poll that reaches a limit fails, says which, and hands on what it has read."
   default     = {}
   nullable    = false
 
@@ -260,6 +263,16 @@ variable "poll_limits" {
   validation {
     condition     = var.poll_limits.batch_size >= 1 && var.poll_limits.batch_size <= 1000 && floor(var.poll_limits.batch_size) == var.poll_limits.batch_size
     error_message = "poll_limits.batch_size must be a whole number from 1 to 1,000."
+  }
+
+  validation {
+    condition     = var.poll_limits.passed_requests >= 0 && var.poll_limits.passed_requests <= 100 && floor(var.poll_limits.passed_requests) == var.poll_limits.passed_requests
+    error_message = "poll_limits.passed_requests must be a whole number from 0 to 100."
+  }
+
+  validation {
+    condition     = var.poll_limits.passed_days >= 1 && var.poll_limits.passed_days <= 30 && floor(var.poll_limits.passed_days) == var.poll_limits.passed_days
+    error_message = "poll_limits.passed_days must be a whole number from 1 to 30."
   }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use remediation::records::{AwaitedClosures, fixed_by};
 use remediation::{Mode, Outcome, PolicyOverride, Records, Report};
 use serde::Serialize;
 
@@ -79,6 +80,16 @@ struct Document<'a> {
     reports: &'a [StoredReport],
 }
 
+/// Lets what was fixed wait for Netskope to confirm it, where a deployment's poller asks for that. The report is stored
+/// whatever comes of this.
+async fn await_netskope(report: &Report, records: &Records) {
+    let Records::Bucket { .. } = records else { return };
+    let fixed = fixed_by(report);
+    if let Err(error) = AwaitedClosures::update(records, &report.id.rule, &fixed, &[]).await {
+        complain(format!("warning: Netskope will not be asked to confirm what was fixed: {error}"));
+    }
+}
+
 impl Results {
     /// Of no finding yet.
     pub(crate) fn of(mode: Mode) -> Self {
@@ -98,8 +109,11 @@ impl Results {
     pub(crate) async fn store(&mut self, report: Report, records: &Records) {
         let report = Report { policy_override: self.policy_override.clone(), ..report };
         let stored = records.store_report(&report).await.map(|key| locate(records, &key));
-        if let Err(error) = &stored {
-            self.problems.push(format!("cannot store the report {}: {error}", report.id.report_key()));
+        match &stored {
+            Ok(_) => await_netskope(&report, records).await,
+            Err(error) => {
+                self.problems.push(format!("cannot store the report {}: {error}", report.id.report_key()));
+            }
         }
         self.reports.push(StoredReport::of(report, records, stored.ok()));
     }

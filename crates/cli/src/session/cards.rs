@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use remediation::records::{CardPlace, Condition, Record as _, Stored, cards_of};
+use remediation::records::{CardPlace, Condition, Record as _, Stored, cards_of, is_awaited_key};
 use remediation::{AccountId, Card, Folder, RecordError, Records, Region};
 use tokio::time::sleep;
 
@@ -90,6 +90,7 @@ pub(crate) async fn read(records: &Records, which: &Which) -> Result<Cards, Erro
             match CardPlace::of_key(&key) {
                 Some(place) if which.may_hold(&place) => wanted.push((key, place)),
                 Some(_) => {}
+                None if is_awaited_key(&key) => {}
                 None => found.problems.push(format!("{key} is not the key of a card")),
             }
         }

@@ -181,11 +181,7 @@ impl Model {
             Step::TwoPolls(later) => {
                 let (one, two) = (self.world.engine(), self.world.engine_with(IMPATIENT, self.world.records()));
                 let first = self.world.batch();
-                let second = Batch {
-                    id: BatchId { batch: 2, ..first.id.clone() },
-                    findings: first.findings.clone(),
-                    bad_lines: Vec::new(),
-                };
+                let second = Batch::new(BatchId { batch: 2, ..first.id.clone() }, first.findings.clone());
                 let second = async {
                     turns(later).await;
                     two.run(second, Mode::Apply, Deadline::never()).await.report

@@ -11,7 +11,7 @@ const ROW: &str = r#"{"account_id":"222222222222","region_name":"EU(Frankfurt)",
     "cloud_provider":"AWS","rule_name":"Ensure S3 Bucket is not publicly accessible."}"#;
 
 fn read(json: &str) -> Row {
-    Row::from_json(json, RULE, &Filter::default(), 7)
+    Row::from_json(json, &Asked::failed(RULE), &Filter::default(), 7)
 }
 
 /// A good row with these fields set.
@@ -245,4 +245,35 @@ proptest! {
         let id = violation(with(json!({"account_id": number}))).account_id;
         prop_assert_eq!((id.len(), id.parse()), (12, Ok(number)));
     }
+}
+
+#[test]
+fn in_a_list_of_what_passes_a_row_says_itself_that_it_does_and_where() {
+    let asked = Asked { passed_in: Some("222222222222".into()), ..Asked::failed(RULE) };
+    let read = |fields: Value| {
+        let mut row: Value = serde_json::from_str(ROW).unwrap();
+        row.as_object_mut().unwrap().append(&mut fields.as_object().unwrap().clone());
+        Row::from_json(&row.to_string(), &asked, &Filter::default(), 7)
+    };
+    for fields in [
+        json!({"status": "Passed"}),
+        json!({"status": " passed "}),
+        json!({"status": "Passed", "muted": "Yes"}),
+        json!({"status": "Passed", "mute": "perhaps", "remediated_by": "Netskope"}),
+    ] {
+        let passed = violation(read(fields.clone()));
+        assert!(passed.last_scan_time.is_some() && passed.resource == "data", "{fields}");
+    }
+    for fields in [
+        json!({"status": "Failed"}),
+        json!({"status": null}),
+        json!({"status": ""}),
+        json!({"status": 1}),
+        json!({"status": "Passed", "account_id": "333333333333"}),
+    ] {
+        assert_eq!(read(fields.clone()), Row::Skip(Skip::NotPassed), "{fields}");
+    }
+    assert_eq!(read(json!({"status": "Passed", "rule_name": "another"})), Row::Skip(Skip::OtherRule));
+    assert!(reason(read(json!({"status": "Passed", "account_id": null}))).contains("account_id"));
+    assert_eq!(with(json!({"status": "Passed"})), Row::Skip(Skip::NotFailed));
 }

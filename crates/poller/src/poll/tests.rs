@@ -12,10 +12,11 @@ use aws_smithy_mocks::{MockResponse, Rule as MockRule, RuleMode, mock, mock_clie
 use netskope::Skipped;
 use proptest::prelude::*;
 use remediation::Batch;
+use remediation::records::AwaitedClosures;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::netskope::{FakeNetskope, Quirks, row};
+use testkit::netskope::{FakeNetskope, Quirks, passed, row};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
@@ -753,4 +754,89 @@ proptest! {
         let (run, batches, controls) = (answer.run, answer.batches, answer.controls.clone());
         prop_assert_eq!(answer, Answer { run, batches, controls, ..expected });
     }
+}
+
+/// What was asked about fixes: the accounts, by the requests for what has passed.
+async fn asked_passed(netskope: &FakeNetskope) -> Vec<String> {
+    let requests = netskope.requests().await.into_iter();
+    let passed = requests.filter(|query| query["status"] == "Passed");
+    passed.map(|query| query["account_id"].clone()).collect()
+}
+
+/// Fixes of half an hour ago that wait.
+async fn await_fixes(folder: &Path, resources: &[&str]) -> jiff::Timestamp {
+    let fixed = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(30);
+    let finding = |resource: &&str| Finding {
+        control: CONTROL.into(),
+        account: ACCOUNT.parse().unwrap(),
+        region: Region::code("us-east-1"),
+        resource: (*resource).to_owned(),
+        first_seen: None,
+        last_scanned: None,
+    };
+    let fixes: Vec<_> = resources.iter().map(finding).map(|finding| (finding, fixed)).collect();
+    let records = Records::Folder(folder.into());
+    AwaitedClosures::update(&records, "open-door", &fixes, &[]).await.unwrap();
+    fixed
+}
+
+#[tokio::test]
+async fn what_has_passed_since_its_fix_is_asked_for_and_handed_on_in_a_batch_of_its_own() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    let poller = poller(&netskope.url(), 2, folder.path());
+    let of = |resource: &str| row(CONTROL, ACCOUNT, HERE, resource);
+    let now = jiff::Timestamp::now();
+    netskope.set_rows(vec![of("x"), passed(of("a"), now)]);
+    assert_eq!(poll(&poller).await.unwrap().closures, Passed::default());
+    assert_eq!(asked_passed(&netskope).await, [""; 0], "no fix waits");
+
+    let fixed = await_fixes(folder.path(), &["a", "b", "c", "x"]).await;
+    netskope.set_rows(vec![
+        of("x"),
+        passed(of("x"), now),
+        passed(of("another"), now),
+        passed(row(CONTROL, "333333333333", HERE, "b"), now),
+        passed(of("a"), now),
+        passed(of("a"), now),
+        passed(of("b"), fixed),
+    ]);
+    let answer = poll(&poller).await.unwrap();
+    let asked = asked_passed(&netskope).await;
+    assert!(asked.iter().all(|account| account == ACCOUNT) && asked.len() == answer.closures.requests, "{asked:?}");
+    assert_eq!((answer.closures.waiting, answer.closures.passed, answer.kept), (3, 1, 1), "x is listed as Failed");
+    let batches = batches(folder.path());
+    let passed: Vec<_> = batches.iter().filter(|batch| !batch.passed.is_empty()).collect();
+    let [batch] = &passed[..] else { panic!("{passed:?}") };
+    assert_eq!((batch.findings.len(), batch.id.batch, answer.batches), (0, 2, 2));
+    let [finding] = &batch.passed[..] else { panic!("{batch:?}") };
+    let scanned = finding.last_scanned.map(|at| at.as_second());
+    assert_eq!((finding.resource.as_str(), scanned), ("a", Some(now.as_second())));
+}
+
+#[tokio::test]
+async fn no_more_requests_are_sent_for_what_has_passed_than_a_poll_may() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    let rows = (0..50).map(|number| passed(row(CONTROL, ACCOUNT, HERE, &number.to_string()), jiff::Timestamp::now()));
+    netskope.set_rows(rows.collect());
+    await_fixes(folder.path(), &["never listed"]).await;
+    for (most, sent) in [(0, 0), (1, 1), (3, 3), (20, 11)] {
+        let before = asked_passed(&netskope).await.len();
+        let limits = Limits { passed_requests: most, ..Limits::default() };
+        let answer = poll(&Poller { limits, ..poller(&netskope.url(), 5, folder.path()) }).await.unwrap();
+        assert_eq!((asked_passed(&netskope).await.len() - before, answer.closures.requests), (sent, sent), "{most}");
+    }
+}
+
+#[tokio::test]
+async fn that_nobody_answers_what_has_passed_fails_no_poll() {
+    let (server, folder) = (MockServer::start().await, TempDir::new().unwrap());
+    await_fixes(folder.path(), &["a"]).await;
+    answer_to(&server, &[("status", "Passed")], ResponseTemplate::new(500)).await;
+    answer_to(&server, &[("status", "Failed")], page(&[])).await;
+    let answer = poll(&poller(&server.uri(), 5, folder.path())).await.unwrap();
+    assert_eq!(answer.closures, Passed { waiting: 1, requests: 1, passed: 0 });
+
+    std::fs::write(folder.path().join("resources/open-door/awaited-closures.json"), "{").unwrap();
+    let answer = poll(&poller(&server.uri(), 5, folder.path())).await.unwrap();
+    assert_eq!(answer.closures, Passed::default());
 }

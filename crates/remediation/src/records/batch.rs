@@ -1,5 +1,7 @@
 //! The batches in which the poller hands findings to a rule: newline-delimited JSON, one header line, then one finding a
 //! line, compressed by gzip.
+//!
+//! A line with `passed` asks for no fix: it is what Netskope says of a finding that an earlier run has fixed.
 
 use std::io::{Read as _, Write as _};
 
@@ -8,6 +10,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::domain::{Finding, RunId};
 use crate::text::utf8;
@@ -47,6 +50,22 @@ struct Header {
     #[serde(flatten)]
     id: BatchId,
     findings: usize,
+    /// None in batches of before there were such lines.
+    #[serde(default, skip_serializing_if = "is_none")]
+    passed: usize,
+}
+
+/// What of a line says that it is no finding.
+#[derive(Deserialize)]
+struct Marked<'a> {
+    #[serde(borrow, default)]
+    passed: Option<&'a RawValue>,
+}
+
+/// A line that asks for no fix.
+#[derive(Serialize)]
+struct PassedLine<'a> {
+    passed: &'a Finding,
 }
 
 /// Findings of one rule, as the poller wrote them.
@@ -56,6 +75,8 @@ pub struct Batch {
     pub id: BatchId,
     /// Its findings.
     pub findings: Vec<Finding>,
+    /// Findings of before, which Netskope lists as Passed: nothing is fixed because of them.
+    pub passed: Vec<Finding>,
     /// The lines that are not findings.
     pub bad_lines: Vec<BatchLineError>,
 }
@@ -103,7 +124,12 @@ pub enum BatchError {
 impl Batch {
     /// A batch of `findings`, all of them good.
     pub fn new(id: BatchId, findings: Vec<Finding>) -> Self {
-        Self { id, findings, bad_lines: Vec::new() }
+        Self { id, findings, passed: Vec::new(), bad_lines: Vec::new() }
+    }
+
+    /// A batch without findings, of what Netskope lists as Passed.
+    pub fn of_passed(id: BatchId, passed: Vec<Finding>) -> Self {
+        Self { passed, ..Self::new(id, Vec::new()) }
     }
 
     /// The batch as newline-delimited JSON.
@@ -112,11 +138,16 @@ impl Batch {
     ///
     /// A finding that JSON cannot carry; none is known.
     pub fn to_ndjson(&self) -> serde_json::Result<Vec<u8>> {
-        let header = Header { schema: BATCH_SCHEMA, id: self.id.clone(), findings: self.findings.len() };
+        let (findings, passed) = (self.findings.len(), self.passed.len());
+        let header = Header { schema: BATCH_SCHEMA, id: self.id.clone(), findings, passed };
         let mut text = serde_json::to_vec(&header)?;
         text.push(b'\n');
         for finding in &self.findings {
             serde_json::to_writer(&mut text, finding)?;
+            text.push(b'\n');
+        }
+        for passed in &self.passed {
+            serde_json::to_writer(&mut text, &PassedLine { passed })?;
             text.push(b'\n');
         }
         Ok(text)
@@ -164,8 +195,9 @@ impl Batch {
         let (mut last, mut bad) = (1, 0_usize);
         for (line, text) in (2..).zip(lines).filter(|(_, text)| !text.trim_ascii().is_empty()) {
             last = line;
-            match finding(text) {
-                Ok(finding) => batch.findings.push(finding),
+            match row(text) {
+                Ok(Row::Finding(finding)) => batch.findings.push(finding),
+                Ok(Row::Passed(finding)) => batch.passed.push(finding),
                 Err(reason) => {
                     bad += 1;
                     if bad <= MOST_BAD_LINES {
@@ -178,9 +210,10 @@ impl Batch {
             let reason = format!("{} more lines, up to this one, are not findings", bad - MOST_BAD_LINES);
             batch.bad_lines.push(BatchLineError { line: last, reason });
         }
-        let read = batch.findings.len().saturating_add(bad);
-        if read != header.findings {
-            let reason = format!("the header promises {} findings, but the batch ends after {read}", header.findings);
+        let read = batch.findings.len().saturating_add(batch.passed.len()).saturating_add(bad);
+        let promised = header.findings.saturating_add(header.passed);
+        if read != promised {
+            let reason = format!("the header promises {promised} findings, but the batch ends after {read}");
             batch.bad_lines.push(BatchLineError { line: last + 1, reason });
         }
         Ok(batch)
@@ -197,7 +230,30 @@ impl Batch {
     }
 }
 
-/// The finding that a line is. A name longer than any is none: what comes of it would be as long.
+/// What a line below the header is.
+enum Row {
+    Finding(Finding),
+    Passed(Finding),
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What a line is. What Netskope lists as Passed says nothing without the time of the scan.
+fn row(line: &[u8]) -> Result<Row, String> {
+    let error = |error: serde_json::Error| brief(&error.to_string());
+    let Some(passed) = serde_json::from_slice::<Marked<'_>>(line).map_err(error)?.passed else {
+        return finding(line).map(Row::Finding);
+    };
+    let passed = finding(passed.get().as_bytes())?;
+    if passed.last_scanned.is_none() {
+        return Err("it has passed, but nobody says when it was scanned".into());
+    }
+    Ok(Row::Passed(passed))
+}
+
+/// The finding that JSON is. A name longer than any is none: what comes of it would be as long.
 fn finding(line: &[u8]) -> Result<Finding, String> {
     let finding: Finding = serde_json::from_slice(line).map_err(|error| brief(&error.to_string()))?;
     for (name, text, most) in [

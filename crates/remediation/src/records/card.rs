@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+mod closure;
 mod in_force;
 
+pub use closure::{Closure, ScanSays, ScanVerdict};
 pub use in_force::{FoundUnmade, Unmade, kept};
 
 use super::BatchId;
@@ -65,6 +67,9 @@ pub struct Card {
     /// Since when it violates, where its fix has a grace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub violation: Option<Violation>,
+    /// The findings that our fixes have ended, and what Netskope says of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closures: Vec<Closure>,
     /// What no other version of this card has, so that its ETag never comes back.
     nonce: Uuid,
 }
@@ -292,6 +297,7 @@ impl Card {
             approved: None,
             exempt: None,
             violation: None,
+            closures: Vec::new(),
             nonce: ambient::uuid_v4(),
         }
     }

@@ -110,6 +110,20 @@ pub(super) fn ledger_key(name: &str, run: RunId) -> String {
     format!("{}{}.json", Folder::Ledgers.of(name), run.date())
 }
 
+/// The name of the object that says which fixes of a rule wait for Netskope, beside the cards of its resources.
+const AWAITED: &str = "awaited-closures.json";
+
+/// The key of the fixes of a rule that wait.
+pub(super) fn awaited_key(rule: &str) -> String {
+    format!("{}{AWAITED}", Folder::Resources.of(rule))
+}
+
+/// Whether `key` is that of the fixes of some rule that wait, and so of no card.
+pub fn is_awaited_key(key: &str) -> bool {
+    matches!(key.split('/').collect::<Vec<_>>()[..], [folder, rule, AWAITED]
+        if folder == Folder::Resources.name() && !rule.is_empty())
+}
+
 /// How the keys of the cards of an account's resources begin.
 pub fn cards_of(rule: &str, account: &str) -> String {
     format!("{}{account}/", Folder::Resources.of(rule))
@@ -178,6 +192,18 @@ mod tests {
             "reports/r/222222222222/eu-west-1/x.json",
         ] {
             assert_eq!(CardPlace::of_key(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn the_fixes_of_a_rule_that_wait_are_beside_its_cards_and_are_none() {
+        let key = awaited_key("s3-public-bucket");
+        assert_eq!(key, "resources/s3-public-bucket/awaited-closures.json");
+        assert!(is_awaited_key(&key) && CardPlace::of_key(&key).is_none());
+        for other in
+            ["resources/awaited-closures.json", "resources/r/a/awaited-closures.json", "plans/r/awaited-closures.json"]
+        {
+            assert!(!is_awaited_key(other), "{other}");
         }
     }
 }

@@ -39,6 +39,36 @@ pub struct Grace {
     pub begins: bool,
 }
 
+/// That Netskope still lists a fixed finding as Failed, by a scan after the fix, although a fresh look finds the fix in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contested {
+    /// When the fix was proved.
+    pub fixed: Timestamp,
+    /// The key of the report of the fix.
+    pub report: String,
+    /// When Netskope scanned it.
+    pub scanned: Timestamp,
+    /// Since when it is contested.
+    pub since: Timestamp,
+    /// Whether it begins with this report: it is told once.
+    pub begins: bool,
+}
+
+/// That Netskope lists a fixed finding as Passed, by a scan after the fix, and that a fresh look finds the fix in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// The finding that was fixed, with the time of the scan.
+    pub finding: Finding,
+    /// What its resource is.
+    pub resource: Resource,
+    /// When the fix was proved.
+    pub fixed: Timestamp,
+    /// The key of the report of the fix.
+    pub report: String,
+    /// When Netskope scanned it.
+    pub scanned: Timestamp,
+}
+
 /// What became of one finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedFinding {
@@ -70,6 +100,9 @@ pub struct ReportedFinding {
     /// What proved that it complies now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
+    /// That Netskope still lists it as Failed, by a scan after our fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contested: Option<Contested>,
 }
 
 /// What stopped every finding of an account, such as a role that is missing there.
@@ -141,6 +174,9 @@ pub struct Report {
     /// and resource.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchanged: Vec<Unchanged>,
+    /// What Netskope has confirmed of earlier runs' fixes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confirmed: Vec<Confirmed>,
     /// The lines of the batch that are no findings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bad_lines: Vec<BatchLineError>,
@@ -155,8 +191,8 @@ impl ReportedFinding {
     /// A finding for which nothing was written.
     pub fn unwritten(finding: Finding, outcome: Outcome, detail: Option<String>) -> Self {
         let (changes, notes, took) = (Vec::new(), Vec::new(), Vec::new());
-        let (resource, grace, verification) = (None, None, None);
-        Self { finding, resource, outcome, detail, grace, notes, changes, written: 0, took, verification }
+        let (resource, grace, verification, contested) = (None, None, None, None);
+        Self { finding, resource, outcome, detail, grace, notes, changes, written: 0, took, verification, contested }
     }
 }
 
@@ -195,6 +231,7 @@ impl Report {
             accounts,
             findings,
             unchanged: Vec::new(),
+            confirmed: Vec::new(),
             bad_lines,
         }
     }

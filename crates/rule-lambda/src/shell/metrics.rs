@@ -23,6 +23,11 @@ pub(crate) struct Tally {
     changes: u64,
     /// Findings that a breaker has deferred.
     stopped: u64,
+    /// Findings that Netskope still fails after our fix, and fixes that it has confirmed.
+    contested: u64,
+    confirmed: u64,
+    /// Whether any batch was about findings, and not only about what Netskope says of earlier fixes.
+    has_findings: bool,
     open_since: Option<Timestamp>,
     waiting_since: Option<Timestamp>,
 }
@@ -39,6 +44,9 @@ impl Tally {
             outcomes: BTreeMap::new(),
             changes: 0,
             stopped: 0,
+            contested: 0,
+            confirmed: 0,
+            has_findings: false,
             open_since: None,
             waiting_since: None,
         }
@@ -55,6 +63,9 @@ impl Tally {
         self.changes += changes(&report.findings);
         let is_stopped = |row: &&ReportedFinding| row.detail.as_deref().is_some_and(engine::is_by_breaker);
         self.stopped += report.findings.iter().filter(is_stopped).count() as u64;
+        self.contested += report.findings.iter().filter(|row| row.contested.is_some()).count() as u64;
+        self.confirmed += report.confirmed.len() as u64;
+        self.has_findings |= report.error.is_some() || !report.counts.is_empty();
         let open = report.findings.iter().filter(|row| is_open(row.outcome));
         let open_since = open.filter_map(|row| row.finding.first_seen).min();
         let unchanged = report.unchanged.iter().filter(|of| is_open(of.outcome)).filter_map(|of| of.first_seen).min();
@@ -68,15 +79,22 @@ impl Tally {
         let count = |outcome| self.outcomes.get(&outcome).copied().unwrap_or_default();
         let age = |since: Option<Timestamp>| since.map_or(0, |since| seconds(since, now));
         let Traffic { requests, throttled } = Traffic::now().since(self.before);
-        let line = Line::of(rule)
-            .metric(Of::Both, "Failed", Unit::Count, count(Outcome::Failed))
-            .metric(Of::Both, "OldestWaiting", Unit::Seconds, age(self.waiting_since))
-            .metric(Of::Rule, "Fixed", Unit::Count, count(Outcome::Fixed))
-            .metric(Of::Rule, "Changes", Unit::Count, self.changes)
-            .metric(Of::Rule, "OldestOpen", Unit::Seconds, age(self.open_since))
-            .metric(Of::Rule, "Throttles", Unit::Count, throttled)
-            .metric(Of::Deployment, "StoppedByBreaker", Unit::Count, self.stopped)
-            .field("outcomes", json!(self.outcomes))
+        let line = Line::of(rule).metric(Of::Rule, "Throttles", Unit::Count, throttled);
+        // What Netskope says of earlier fixes is no run that has fixed nothing.
+        let line = match self.has_findings || self.batches == 0 {
+            false => line,
+            true => line
+                .metric(Of::Both, "Failed", Unit::Count, count(Outcome::Failed))
+                .metric(Of::Both, "OldestWaiting", Unit::Seconds, age(self.waiting_since))
+                .metric(Of::Rule, "Fixed", Unit::Count, count(Outcome::Fixed))
+                .metric(Of::Rule, "Changes", Unit::Count, self.changes)
+                .metric(Of::Rule, "OldestOpen", Unit::Seconds, age(self.open_since))
+                .metric(Of::Deployment, "StoppedByBreaker", Unit::Count, self.stopped)
+                .metric(Of::Deployment, "Contested", Unit::Count, self.contested)
+                .field("outcomes", json!(self.outcomes)),
+        };
+        let line = line
+            .field("confirmed", self.confirmed)
             .field("batches", self.batches)
             .field("unusable_batches", self.unusable)
             .field("requests", requests)
@@ -196,9 +214,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_contested_counts_at_each_poll_and_a_batch_of_what_has_passed_is_no_run_that_fixed_nothing() {
+        use remediation::records::{Confirmed, Contested};
+
+        let now = Timestamp::now();
+        let contested = Contested { fixed: now, report: "r".into(), scanned: now, since: now, begins: false };
+        let listed = row("a", Outcome::AlreadyCompliant, 1, 0);
+        let contested = ReportedFinding { contested: Some(contested), ..listed.clone() };
+        let document_of = |report: Report| document(&[(report, None)]);
+        let of_findings = document_of(report(vec![contested, listed.clone()]));
+        assert_eq!((&of_findings["Contested"], &of_findings["confirmed"]), (&json!(1), &json!(0)));
+        let (finding, resource) = (listed.finding, listed.resource.unwrap());
+        let confirmed = Confirmed { finding, resource, fixed: now, report: "r".into(), scanned: now };
+        let passed = document_of(Report { confirmed: vec![confirmed], ..report(Vec::new()) });
+        assert_eq!((&passed["confirmed"], &passed["batches"]), (&json!(1), &json!(1)));
+        for name in ["Fixed", "OldestOpen", "OldestWaiting", "Contested", "outcomes"] {
+            assert!(passed.get(name).is_none() && of_findings.get(name).is_some(), "{name}: {passed}");
+        }
+    }
+
+    #[test]
     fn the_finding_that_waits_the_longest_counts_whichever_batch_it_is_in() {
         let hours = |hours| Some(Timestamp::now() - SignedDuration::from_hours(hours));
-        let reports = [hours(5), hours(70), None].map(|since| (report(Vec::new()), since));
+        let rows = || vec![row("a", Outcome::Held, 1, 0)];
+        let reports = [hours(5), hours(70), None].map(|since| (report(rows()), since));
         assert_eq!(document(&reports)["OldestWaiting"].as_u64().unwrap() / 3600, 70);
         assert_eq!(document(&[])["OldestWaiting"], 0);
     }

@@ -81,7 +81,7 @@ run "by_default" {
       BUCKET_OWNER                 = "111111111111"
       NETSKOPE_TENANT              = "acme.goskope.com"
       TOKEN_SECRET_ARN             = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
-      POLL_LIMITS                  = jsonencode({ rows = 200000, bytes = 1073741824, batches = 1000, batch_size = 200 })
+      POLL_LIMITS                  = jsonencode({ rows = 200000, bytes = 1073741824, batches = 1000, batch_size = 200, passed_requests = 20, passed_days = 7 })
       REGIONS                      = "eu-west-1"
       HOME_REGION                  = "us-east-1"
       METRICS_NAMESPACE            = "autoremediate"
@@ -560,7 +560,7 @@ run "everything_else_chosen" {
   }
 
   assert {
-    condition     = jsondecode(aws_lambda_function.function["poller"].environment[0].variables.POLL_LIMITS) == { rows = 1000, bytes = 1073741824, batches = 7, batch_size = 200 }
+    condition     = jsondecode(aws_lambda_function.function["poller"].environment[0].variables.POLL_LIMITS) == { rows = 1000, bytes = 1073741824, batches = 7, batch_size = 200, passed_requests = 20, passed_days = 7 }
     error_message = "The limits of a poll are ${aws_lambda_function.function["poller"].environment[0].variables.POLL_LIMITS}."
   }
 

@@ -11,7 +11,8 @@ run "exact_policies" {
       Version = "2012-10-17"
       Statement = [
         { Sid = "Token", Effect = "Allow", Action = ["secretsmanager:GetSecretValue"], Resource = ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
-        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
+        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*", "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*/awaited-closures.json"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
+        { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
         { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
         { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-poller:*"] },
         { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
@@ -292,7 +293,7 @@ run "customer_key" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_iam_role_policy.function["poller"].policy).Statement) == 7
+    condition     = length(jsondecode(aws_iam_role_policy.function["poller"].policy).Statement) == 8
     error_message = "The policy is ${aws_iam_role_policy.function["poller"].policy}."
   }
 

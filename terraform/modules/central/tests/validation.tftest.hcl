@@ -330,30 +330,33 @@ run "refused_16" {
   command = plan
 
   variables {
-    policy = { overrides = [{ rules = [], mode = "plan" }] } # everywhere
+    poll_limits = { passed_requests = 101 }
+    policy      = { overrides = [{ rules = [], mode = "plan" }] } # everywhere
   }
 
-  expect_failures = [var.policy]
+  expect_failures = [var.policy, var.poll_limits]
 }
 
 run "refused_17" {
   command = plan
 
   variables {
-    policy = { exemptions = [{ expires = "2027-01-31", reason = "why", owner = "who" }] } # everything
+    poll_limits = { passed_days = 0 }
+    policy      = { exemptions = [{ expires = "2027-01-31", reason = "why", owner = "who" }] } # everything
   }
 
-  expect_failures = [var.policy]
+  expect_failures = [var.policy, var.poll_limits]
 }
 
 run "refused_18" {
   command = plan
 
   variables {
-    policy = { limits = { changes_per_run = 0 } } # zero
+    poll_limits = { passed_days = 31 }
+    policy      = { limits = { changes_per_run = 0 } } # zero
   }
 
-  expect_failures = [var.policy]
+  expect_failures = [var.policy, var.poll_limits]
 }
 
 run "refused_19" {

@@ -43,13 +43,26 @@ fn arbitrary_id() -> impl Strategy<Value = BatchId> {
     })
 }
 
+fn arbitrary_passed() -> impl Strategy<Value = Finding> {
+    (arbitrary_finding(), 0..4_000_000_000_i64).prop_map(|(finding, second)| {
+        let last_scanned = Some(Timestamp::from_second(second).unwrap());
+        Finding { last_scanned, ..finding }
+    })
+}
+
 proptest! {
     #[test]
-    fn a_batch_is_read_back_as_it_was_written(id in arbitrary_id(), findings in prop::collection::vec(arbitrary_finding(), 0..8)) {
-        let written = Batch::new(id.clone(), findings.clone()).to_ndjson().unwrap();
-        prop_assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), findings.len() + 1);
+    fn a_batch_is_read_back_as_it_was_written(
+        id in arbitrary_id(),
+        findings in prop::collection::vec(arbitrary_finding(), 0..8),
+        passed in prop::collection::vec(arbitrary_passed(), 0..4),
+    ) {
+        let batch = Batch { passed: passed.clone(), ..Batch::new(id.clone(), findings.clone()) };
+        let written = batch.to_ndjson().unwrap();
+        let lines = findings.len() + passed.len() + 1;
+        prop_assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), lines);
         let read = Batch::from_ndjson(&written, &id.rule).unwrap();
-        prop_assert_eq!((read.id, read.findings, read.bad_lines), (id, findings, vec![]));
+        prop_assert_eq!((read.id, read.findings, read.passed, read.bad_lines), (id, findings, passed, vec![]));
     }
 
     #[test]
@@ -278,4 +291,28 @@ fn what_is_cut_short_follows_or_is_longer_than_it_looks_is_refused() {
     assert!(bomb.len() < MOST_OF_BATCH / 32, "{}", bomb.len());
     let error = Batch::from_stored(&bomb, RULE).unwrap_err();
     assert!(matches!(error, BatchError::TooLong), "{error}");
+}
+
+#[test]
+fn what_has_passed_is_no_finding_and_says_when_it_was_scanned() {
+    let finding = |last_scanned| Finding { last_scanned, ..Finding::of(ACCOUNT, "us-east-1", "h") };
+    let passed = finding(Some(Timestamp::UNIX_EPOCH));
+    let batch = Batch::of_passed(batch_of(0).id, vec![passed.clone()]);
+    let read = reread(&batch, |_| ()).unwrap();
+    assert_eq!((read.findings, read.passed, read.bad_lines), (vec![], vec![passed], vec![]));
+    let unscanned = Batch { passed: vec![finding(None)], ..batch.clone() };
+    let read = reread(&unscanned, |_| ()).unwrap();
+    assert!(read.passed.is_empty() && read.bad_lines[0].reason.contains("nobody says when"), "{:?}", read.bad_lines);
+    let read = reread(&batch, |lines| lines.truncate(1)).unwrap();
+    assert!(read.bad_lines[0].reason.contains("promises 1 findings"), "{:?}", read.bad_lines);
+    let long = json!({"passed": {"control": "c", "account": ACCOUNT, "region": "r", "resource": "x".repeat(2_049),
+        "last_scanned": "2026-01-01T00:00:00Z"}});
+    let read = reread(&batch, |lines| lines[1] = long.to_string()).unwrap();
+    assert!(read.bad_lines[0].reason.starts_with("its resource has 2049 bytes"), "{:?}", read.bad_lines);
+}
+
+#[test]
+fn a_batch_without_such_lines_is_as_it_was_before_there_were_any() {
+    let text = String::from_utf8(batch_of(1).to_ndjson().unwrap()).unwrap();
+    assert!(!text.contains("passed"), "{text}");
 }
