@@ -2,6 +2,7 @@
 //! of two regions and one of its own alone.
 //! One deployment serves every check, because applying it takes most of the time.
 
+mod closure;
 mod messages;
 mod metrics;
 mod policy;
@@ -53,6 +54,7 @@ async fn everything_from_the_schedule_to_the_proof() {
     pipeline.asks_for_the_shortest_sessions().await;
     pipeline.writes_one_valid_line_of_metrics_for_each_invocation().await;
     pipeline.has_no_alarm().await;
+    pipeline.closes_what_netskope_confirms_and_tells_what_it_contests().await;
     pipeline.raises_each_alarm_when_its_cause_is_made().await;
     let deployed = pipeline.policy().await;
     pipeline.fails_without_any_single_permission_of_the_manifest().await;

@@ -28,6 +28,8 @@ pub enum Kind {
     Failed,
     /// Resources that were fixed again and again violate again: their changes wait for a person's approval.
     FoughtOver,
+    /// Netskope still fails resources, by a scan after their fix, although the fix is in force.
+    Contested,
     /// The grace of resources begins: they are fixed when it is over.
     GraceBegins,
     /// A person has paused everything.
@@ -36,8 +38,15 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::PlanWaits, Self::Fixed, Self::Failed, Self::FoughtOver, Self::GraceBegins, Self::Paused];
+    pub const ALL: [Self; 7] = [
+        Self::PlanWaits,
+        Self::Fixed,
+        Self::Failed,
+        Self::FoughtOver,
+        Self::Contested,
+        Self::GraceBegins,
+        Self::Paused,
+    ];
 
     /// The event's detail-type.
     pub fn detail_type(self) -> &'static str {
@@ -46,6 +55,7 @@ impl Kind {
             Self::Fixed => "Run Has Fixed",
             Self::Failed => "Run Has Failed",
             Self::FoughtOver => "Resource Is Fought Over",
+            Self::Contested => "Fix Is Contested",
             Self::GraceBegins => "Grace Begins",
             Self::Paused => "Everything Is Paused",
         }

@@ -47,6 +47,9 @@ pub(crate) fn make(report: &Report, bucket: &str, key: &str, test: bool) -> Vec<
 /// What is told of a row of the report.
 fn kind_of(row: &ReportedFinding, report: &Report) -> Option<Kind> {
     let waits = row.detail.as_deref().and_then(|detail| detail.strip_prefix(NEEDS_APPROVAL));
+    if row.contested.as_ref().is_some_and(|contested| contested.begins) {
+        return Some(Kind::Contested);
+    }
     match row.outcome {
         Outcome::Fixed => Some(Kind::Fixed),
         Outcome::Failed | Outcome::Unverified => Some(Kind::Failed),
@@ -158,6 +161,10 @@ impl About<'_> {
         let detail = row.detail.as_deref();
         match self.kind {
             Kind::Fixed => (!row.changes.is_empty()).then(|| row.changes.join("; ")),
+            Kind::Contested => row
+                .contested
+                .as_ref()
+                .map(|of| format!("fixed at {}, and listed as Failed by the scan at {}", at(of.fixed), at(of.scanned))),
             Kind::PlanWaits | Kind::FoughtOver => detail.map(|of| of.trim_start_matches(NEEDS_APPROVAL).to_owned()),
             _ => detail.map(str::to_owned),
         }
@@ -182,6 +189,7 @@ impl About<'_> {
             Kind::Failed if self.is_unproved() => format!("{rule}: {of} changed, but not proved"),
             Kind::Failed => format!("{rule}: {of} not fixed"),
             Kind::FoughtOver => format!("{rule}: {of} {is} fought over"),
+            Kind::Contested => format!("{rule}: Netskope contests the fix of {of}"),
             Kind::GraceBegins => format!("{rule}: the grace of {of} begins"),
             Kind::Paused => "Everything is paused".into(),
         };
@@ -200,6 +208,10 @@ impl About<'_> {
             Kind::FoughtOver => format!(
                 "{findings} of {of}: fixed several times, and violating again. Somebody or something changes it back, so \
                  nothing is written until a person approves."
+            ),
+            Kind::Contested => format!(
+                "{findings} of {of}: a fresh look finds the fix in force, but Netskope has scanned since and still lists \
+                 it as Failed. Compare the resource with what Netskope's console says, and tell Netskope's support."
             ),
             Kind::GraceBegins => format!(
                 "{findings} of {of} will be fixed without being asked when the grace is over, the first at {}.",

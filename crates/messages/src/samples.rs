@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use remediation::domain::{FOUGHT_OVER, NEEDS_APPROVAL};
-use remediation::records::Grace;
+use remediation::records::{Contested, Grace};
 use remediation::{
     AccountId, BatchId, Error, Finding, Mode, Outcome, Pause, Region, Report, ReportedFinding, Resource, Result, RunId,
     Stops, StoredPlan,
@@ -25,6 +25,8 @@ pub fn samples(bucket: &str) -> Result<Vec<Message>> {
     let now = ambient::now();
     let account: AccountId = ACCOUNT.parse().map_err(|_| Error::unusable("test", "no account"))?;
     let grace = Grace { first_seen: now, until: after(now, 7 * 24), owner: Some("team-web".into()), begins: true };
+    let (fixed, report) = (now - SignedDuration::from_hours(3), "reports/example.json".into());
+    let contested = Contested { fixed, report, scanned: now, since: now, begins: true };
     let fought = format!("{NEEDS_APPROVAL}{FOUGHT_OVER}it was fixed 3 times and violates again");
     let approve = format!("{NEEDS_APPROVAL}the mode is approve");
     let rows = [
@@ -32,6 +34,7 @@ pub fn samples(bucket: &str) -> Result<Vec<Message>> {
         (Outcome::Fixed, None),
         (Outcome::Failed, Some("s3:PutBucketPublicAccessBlock: AccessDenied: not authorized".into())),
         (Outcome::Held, Some(fought)),
+        (Outcome::AlreadyCompliant, None),
         (Outcome::Deferred, Some(format!("grace until {}", grace.until))),
     ];
     let mut findings = Vec::new();
@@ -55,6 +58,7 @@ pub fn samples(bucket: &str) -> Result<Vec<Message>> {
         findings.push(ReportedFinding {
             resource: Some(resource),
             grace: (outcome == Outcome::Deferred).then(|| grace.clone()),
+            contested: (outcome == Outcome::AlreadyCompliant).then(|| contested.clone()),
             changes: vec!["public access block: IgnorePublicAcls false → true".into()],
             ..ReportedFinding::unwritten(finding, outcome, detail)
         });

@@ -21,7 +21,7 @@ variable "alarm_waiting_hours" {
 
 variable "disabled_alarms" {
   type        = set(string)
-  description = "Alarms that are not made: no-whole-poll, nothing-listed, failed-findings, waiting, breaker, throttled."
+  description = "Alarms that are not made: no-whole-poll, nothing-listed, failed-findings, waiting, contested, breaker, throttled."
   default     = []
   nullable    = false
 }

@@ -8,7 +8,7 @@ variable "event_bus_name" {
 
 variable "chat_messages" {
   type = object({
-    kinds = optional(set(string), ["plan_waits", "fixed", "failed", "fought_over", "grace_begins", "paused"])
+    kinds = optional(set(string), ["plan_waits", "fixed", "failed", "fought_over", "contested", "grace_begins", "paused"])
   })
   description = "An SNS topic with messages in the form of Amazon Q Developer in chat applications, for Slack and Teams, and which kinds of messages go there: {} for all of them. Give its ARN, the output chat_topic_arn, to the channel's configuration there. Null makes no such topic."
   default     = null
@@ -17,7 +17,7 @@ variable "chat_messages" {
 variable "email_messages" {
   type = object({
     addresses = optional(set(string), [])
-    kinds     = optional(set(string), ["plan_waits", "fixed", "failed", "fought_over", "grace_begins", "paused"])
+    kinds     = optional(set(string), ["plan_waits", "fixed", "failed", "fought_over", "contested", "grace_begins", "paused"])
   })
   description = "An SNS topic with messages as text, the addresses that get them by e-mail, each of which has to confirm that once, and which kinds of messages go there. Null makes no such topic."
   default     = null

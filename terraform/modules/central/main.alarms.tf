@@ -43,6 +43,14 @@ locals {
       threshold   = var.alarm_waiting_hours * 3600
       missing     = "notBreaching"
     }
+    contested = {
+      description = "Netskope has scanned resources since they were fixed, and still lists them as Failed, although a fresh look finds the fix in force. The reports have them in rows with `contested`; `autoremediate report` lists them. Compare such a resource with what Netskope's console says of it, and ask Netskope's support. It ends when a scan passes them."
+      metric      = "Contested"
+      statistic   = "Sum"
+      comparison  = "GreaterThanThreshold"
+      threshold   = 0
+      missing     = "notBreaching"
+    }
     breaker = {
       description = "too many fixes failed, so the breaker has deferred the others of the account or of the run. See why they fail in the saved query ${var.name_prefix}/errors before the next poll tries again; `autoremediate pause` stops all writes meanwhile."
       metric      = "StoppedByBreaker"

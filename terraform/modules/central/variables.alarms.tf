@@ -36,13 +36,13 @@ variable "alarm_waiting_hours" {
 
 variable "disabled_alarms" {
   type        = set(string)
-  description = "Alarms that are not made: no-whole-poll, nothing-listed, failed-findings, waiting, breaker, throttled."
+  description = "Alarms that are not made: no-whole-poll, nothing-listed, failed-findings, waiting, contested, breaker, throttled."
   default     = []
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(var.disabled_alarms, ["no-whole-poll", "nothing-listed", "failed-findings", "waiting", "breaker", "throttled"])) == 0
-    error_message = "disabled_alarms knows no-whole-poll, nothing-listed, failed-findings, waiting, breaker and throttled, not: ${join(", ", setsubtract(var.disabled_alarms, ["no-whole-poll", "nothing-listed", "failed-findings", "waiting", "breaker", "throttled"]))}."
+    condition     = length(setsubtract(var.disabled_alarms, ["no-whole-poll", "nothing-listed", "failed-findings", "waiting", "contested", "breaker", "throttled"])) == 0
+    error_message = "disabled_alarms knows no-whole-poll, nothing-listed, failed-findings, waiting, contested, breaker and throttled, not: ${join(", ", setsubtract(var.disabled_alarms, ["no-whole-poll", "nothing-listed", "failed-findings", "waiting", "contested", "breaker", "throttled"]))}."
   }
 }
 

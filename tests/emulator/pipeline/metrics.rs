@@ -16,7 +16,8 @@ use super::{PATIENCE, Pipeline, TOKEN, log_lines};
 /// Metrics of CloudWatch's that are paid for, of one rule at most.
 const MOST_OF_RULE: usize = 8;
 /// The alarms of every deployment over its metrics.
-const ALARMS: [&str; 6] = ["no-whole-poll", "nothing-listed", "failed-findings", "waiting", "breaker", "throttled"];
+const ALARMS: [&str; 7] =
+    ["no-whole-poll", "nothing-listed", "failed-findings", "waiting", "contested", "breaker", "throttled"];
 /// The alarms look back for a minute here: what was before must have left it.
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -160,7 +161,7 @@ async fn not_whole(region: &Central, expected: usize) {
 }
 
 /// Waits until the alarms of a deployment are in these states.
-async fn becomes(region: &Central, expected: &[(&str, &str)]) {
+pub(super) async fn becomes(region: &Central, expected: &[(&str, &str)]) {
     // SQS tells CloudWatch of a queue once a minute.
     let end = Instant::now() + PATIENCE + WINDOW;
     loop {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::{fs, iter};
 
 use jiff::{SignedDuration, Timestamp};
-use remediation::records::Grace;
+use remediation::records::{Contested, Grace};
 use remediation::{BatchId, BatchLineError, Finding, Mode, Region, Resource, RunId, Stops, StoredPlan};
 use serde_json::Value;
 
@@ -141,6 +141,28 @@ fn findings_of_a_resource_name_it_once() {
     let message = &of_report(&report(rows), "b", KEY)[0];
     assert_eq!((message.detail.findings, message.detail.resources.len(), message.resources.len()), (2, 1, 1));
     assert!(message.detail.text.what.starts_with("2 findings of 1 resource:"), "{:?}", message.detail.text);
+}
+
+#[test]
+fn that_a_fix_is_contested_is_told_once_and_says_by_which_scan() {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let contested = |begins| ReportedFinding {
+        contested: Some(Contested {
+            fixed: at("2026-01-02T03:00:00Z"),
+            report: "reports/r".into(),
+            scanned: at("2026-01-02T04:00:00Z"),
+            since: at("2026-01-02T05:00:00Z"),
+            begins,
+        }),
+        ..row("222222222222", 1, Outcome::AlreadyCompliant, "")
+    };
+    assert_eq!(kinds(&report(vec![contested(false)])), []);
+    let told = report(vec![contested(true), contested(true), contested(false)]);
+    assert_eq!(kinds(&told), [(Kind::Contested, 2)], "one event, whatever the number");
+    let message = of_report(&told, "records", KEY).remove(0).detail;
+    assert_eq!(message.text.title, "open-door: Netskope contests the fix of 1 resource");
+    let why = "fixed at 2026-01-02 03:00:00 UTC, and listed as Failed by the scan at 2026-01-02 04:00:00 UTC";
+    assert_eq!(message.resources[0].why.as_deref(), Some(why));
 }
 
 /// EventBridge takes 256 KB an entry, and SNS passes on as much.

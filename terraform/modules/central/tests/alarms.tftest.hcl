@@ -15,6 +15,7 @@ run "alarms" {
       nothing-listed  = ["autoremediate-nothing-listed", "Listed", "Sum", "LessThanThreshold", 1, "ignore"]
       failed-findings = ["autoremediate-failed-findings", "Failed", "Sum", "GreaterThanThreshold", 0, "notBreaching"]
       waiting         = ["autoremediate-waiting", "OldestWaiting", "Maximum", "GreaterThanThreshold", 259200, "notBreaching"]
+      contested       = ["autoremediate-contested", "Contested", "Sum", "GreaterThanThreshold", 0, "notBreaching"]
       breaker         = ["autoremediate-breaker", "StoppedByBreaker", "Sum", "GreaterThanThreshold", 0, "notBreaching"]
     }
     error_message = "The alarms are ${jsonencode(aws_cloudwatch_metric_alarm.deployment)}."
@@ -50,7 +51,7 @@ run "alarms" {
   }
 
   assert {
-    condition     = output.alarm_names == { for key in ["no-whole-poll", "nothing-listed", "failed-findings", "waiting", "breaker", "throttled"] : key => "autoremediate-${key}" }
+    condition     = output.alarm_names == { for key in ["no-whole-poll", "nothing-listed", "failed-findings", "waiting", "contested", "breaker", "throttled"] : key => "autoremediate-${key}" }
     error_message = "The names are ${jsonencode(output.alarm_names)}."
   }
 }
@@ -69,7 +70,7 @@ run "other_alarms" {
   assert {
     condition = {
       for key, alarm in aws_cloudwatch_metric_alarm.deployment : key => [alarm.period, alarm.evaluation_periods, alarm.datapoints_to_alarm]
-    } == { no-whole-poll = [86400, 2, 2], failed-findings = [86400, 2, 1], waiting = [86400, 2, 1], breaker = [86400, 2, 1] }
+    } == { no-whole-poll = [86400, 2, 2], failed-findings = [86400, 2, 1], waiting = [86400, 2, 1], contested = [86400, 2, 1], breaker = [86400, 2, 1] }
     error_message = "The periods are ${jsonencode(aws_cloudwatch_metric_alarm.deployment)}."
   }
 
@@ -114,7 +115,7 @@ run "dashboard" {
   }
 
   assert {
-    condition     = length([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : widget if widget.type == "alarm"][0].properties.alarms) == 9
+    condition     = length([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : widget if widget.type == "alarm"][0].properties.alarms) == 10
     error_message = "An alarm is not on the dashboard."
   }
 

@@ -71,7 +71,7 @@ run "two_topics" {
         detail = { bucket = ["autoremediate-111111111111-eu-west-1"], kind = ["failed", "paused"] }, source = ["autoremediate"]
       })]
       email = ["autoremediate-email", "security", jsonencode({
-        detail = { bucket = ["autoremediate-111111111111-eu-west-1"], kind = ["failed", "fixed", "fought_over", "grace_begins", "paused", "plan_waits"] }, source = ["autoremediate"]
+        detail = { bucket = ["autoremediate-111111111111-eu-west-1"], kind = ["contested", "failed", "fixed", "fought_over", "grace_begins", "paused", "plan_waits"] }, source = ["autoremediate"]
       })]
     }
     error_message = "The rules are ${jsonencode(aws_cloudwatch_event_rule.messages)}."
