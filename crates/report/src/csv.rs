@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::life::Life;
 use crate::summary::Summary;
 
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 17] = [
     "rule",
     "control",
     "account",
@@ -28,6 +28,8 @@ const COLUMNS: [&str; 15] = [
     "seconds_from_first_seen_to_fixed",
     "changes",
     "detail",
+    "netskope",
+    "scanned",
 ];
 /// Writes the findings of a summary, below a line of names.
 ///
@@ -43,7 +45,7 @@ pub fn write(summary: &Summary, to: impl Write) -> io::Result<()> {
     lines.flush()
 }
 
-fn cells(life: &Life) -> [String; 15] {
+fn cells(life: &Life) -> [String; 17] {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
     let (fix, last) = (life.fixes.last(), life.steps.last());
     [
@@ -62,6 +64,8 @@ fn cells(life: &Life) -> [String; 15] {
         fix.map(|fix| fix.seconds_since_first_seen().to_string()).unwrap_or_default(),
         last.map(|step| step.changes.join("; ")).unwrap_or_default(),
         last.and_then(|step| step.detail.clone()).unwrap_or_default(),
+        life.closure.map(|closure| closure.words().to_owned()).unwrap_or_default(),
+        time(life.closure.map(|closure| closure.scanned)),
     ]
 }
 

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use remediation::records::Card;
+use remediation::records::{Card, Confirmed};
 use remediation::{
     AccountId, Approval, BatchId, Finding, Folder, Outcome, Plan, Region, Report, ReportedFinding, Resource,
 };
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::life::{Approver, Life, News, Proof, State, Step, Wait};
+use crate::life::{Approver, Closure, Life, News, Proof, State, Step, Wait};
 use crate::summary::Summary;
 
 /// What a report is about.
@@ -65,6 +65,15 @@ impl Key {
     }
 }
 
+/// That a report says that Netskope has confirmed a fix.
+#[derive(Debug)]
+struct Told {
+    report: String,
+    rule: String,
+    at: Timestamp,
+    confirmed: Confirmed,
+}
+
 /// The lives of findings, as far as records have told them.
 #[derive(Debug)]
 pub struct History {
@@ -76,6 +85,8 @@ pub struct History {
     /// The approvals that reports name, by their plans.
     carried_out: BTreeSet<String>,
     problems: Vec<String>,
+    /// What Netskope has confirmed.
+    confirmed: Vec<Told>,
     /// The reports that were added.
     added: BTreeSet<String>,
     /// The reports that others name instead of saying the same again.
@@ -87,8 +98,8 @@ impl History {
     pub fn new(scope: Scope) -> Self {
         let (lives, resources) = (BTreeMap::new(), BTreeMap::new());
         let (reported, carried_out, problems) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-        let (added, named) = (BTreeSet::new(), BTreeSet::new());
-        Self { scope, lives, resources, reported, carried_out, problems, added, named }
+        let (added, named, confirmed) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        Self { scope, lives, resources, reported, carried_out, problems, confirmed, added, named }
     }
 
     /// Adds the report `key`, which is no older than those of its rule before it.
@@ -112,6 +123,43 @@ impl History {
         for row in &report.findings {
             self.row(key, report, row);
         }
+        let (rule, at) = (&report.id.rule, report.finished);
+        let told = |of: &Confirmed| Told { report: key.to_owned(), rule: rule.clone(), at, confirmed: of.clone() };
+        self.confirmed.extend(report.confirmed.iter().map(told));
+    }
+
+    /// Adds what Netskope has confirmed. A fix of before the span has no other step in it.
+    fn confirm(&mut self) {
+        for Told { report, rule, at, confirmed } in std::mem::take(&mut self.confirmed) {
+            if !self.scope.covers(&rule, &confirmed.finding) {
+                continue;
+            }
+            let id = Key::of(&rule, &confirmed.finding);
+            let is_new = !self.lives.contains_key(&id);
+            self.resources.entry(id).or_insert_with(|| confirmed.resource.clone());
+            let life = self.life(&rule, &confirmed.finding, confirmed.fixed);
+            if is_new {
+                (life.state, life.outcome) = (State::Fixed, Some(Outcome::Fixed));
+            }
+            life.confirm(Step {
+                at,
+                until: at,
+                times: 1,
+                outcome: None,
+                undo: false,
+                state: State::Fixed,
+                detail: None,
+                notes: Vec::new(),
+                changes: Vec::new(),
+                written: 0,
+                proof: None,
+                approver: None,
+                closure: Some(Closure::from(&confirmed)),
+                plan: None,
+                report: Some(report),
+            });
+        }
+        self.lives.values_mut().for_each(Life::close);
     }
 
     /// The reports of before the span that those within it name: what they say was still so.
@@ -148,6 +196,7 @@ impl History {
             written: row.written,
             proof: row.verification.as_ref().map(Proof::from),
             approver: report.approval.as_ref().map(Approver::from),
+            closure: row.contested.as_ref().map(Closure::from),
             plan: report.plan.as_ref().filter(|_| !row.changes.is_empty()).map(|plan| plan.key.clone()),
             report: Some(key.to_owned()),
         };
@@ -181,6 +230,7 @@ impl History {
             fixes: Vec::new(),
             waiting: None,
             approved: None,
+            closure: None,
             fought_over_since: None,
             steps: Vec::new(),
             violates_since: None,
@@ -219,6 +269,7 @@ impl History {
                     written: 0,
                     proof: None,
                     approver: None,
+                    closure: None,
                     plan: Some(key.to_owned()),
                     report: None,
                 };
@@ -267,7 +318,8 @@ impl History {
     }
 
     /// What was found, in numbers, as it was at `made`.
-    pub fn summary(self, made: Timestamp) -> Summary {
+    pub fn summary(mut self, made: Timestamp) -> Summary {
+        self.confirm();
         Summary::of(self.scope, made, self.lives.into_values().collect(), self.problems)
     }
 }

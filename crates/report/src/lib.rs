@@ -1,7 +1,7 @@
 //! What was found, and what became of it, over a span of days: from stored records to numbers, CSV and one page.
 //!
 //! A [`History`] takes records one by one, the oldest first, and keeps one [`Life`] a finding: when Netskope saw it first,
-//! when we did, what was planned, who approved it, what was written, what proved it, what was taken back. A [`Summary`] is
+//! when we did, what was planned, who approved it, what was written, what proved it, what Netskope says of it, what was taken back. A [`Summary`] is
 //! that history in numbers, and it alone is printed: as JSON, as [`csv`], and as the [`page`]. So all three say the same.
 //!
 //! Nothing here reads a store or a clock: which records there are, and what time it is, is said by the caller. Names in
@@ -16,5 +16,5 @@ mod summary;
 mod tests;
 
 pub use history::{History, Scope, in_order};
-pub use life::{Approver, Fix, Life, Proof, State, Step, Wait};
+pub use life::{Approver, Closure, Fix, Life, Proof, State, Step, Wait};
 pub use summary::{Counts, Day, Group, Numbers, Summary, Times, duration};

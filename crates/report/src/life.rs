@@ -1,6 +1,7 @@
 //! The life of a finding: what each record says of it, one step after the other, and how it stands after each.
 
 use jiff::Timestamp;
+use remediation::records::{Confirmed, Contested, ScanVerdict};
 use remediation::{AccountId, Approval, Approved, Outcome, Region, Verification};
 use serde::Serialize;
 
@@ -116,6 +117,39 @@ impl From<&Verification> for Proof {
     }
 }
 
+/// What Netskope says of a fix, by a scan after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Closure {
+    /// Whether the scan passes the finding.
+    pub verdict: ScanVerdict,
+    /// When Netskope scanned it.
+    pub scanned: Timestamp,
+    /// When the fix was proved.
+    pub fixed: Timestamp,
+}
+
+impl Closure {
+    /// The words for it.
+    pub fn words(&self) -> &'static str {
+        match self.verdict {
+            ScanVerdict::Confirmed => "confirmed",
+            ScanVerdict::Contested => "contested",
+        }
+    }
+}
+
+impl From<&Contested> for Closure {
+    fn from(Contested { fixed, scanned, .. }: &Contested) -> Self {
+        Self { verdict: ScanVerdict::Contested, scanned: *scanned, fixed: *fixed }
+    }
+}
+
+impl From<&Confirmed> for Closure {
+    fn from(Confirmed { fixed, scanned, .. }: &Confirmed) -> Self {
+        Self { verdict: ScanVerdict::Confirmed, scanned: *scanned, fixed: *fixed }
+    }
+}
+
 /// What one record says of a finding, or what several in a row say alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
@@ -149,6 +183,9 @@ pub struct Step {
     /// Who approved them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver: Option<Approver>,
+    /// What Netskope says of an earlier fix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closure: Option<Closure>,
     /// The plan's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
@@ -161,7 +198,9 @@ impl Step {
     /// Whether `next` says no more than this one says: what a poll finds that finds nothing new.
     fn says_the_same(&self, next: &Self) -> bool {
         let of = |step: &Self| (step.outcome, step.undo, step.state, step.written);
+        let verdict = |step: &Self| step.closure.map(|closure| closure.verdict);
         let is_alike = of(self) == of(next) && (&self.detail, &self.notes) == (&next.detail, &next.notes);
+        let is_alike = is_alike && verdict(self) == verdict(next);
         is_alike && self.changes == next.changes && self.approver == next.approver && self.is_news_once()
     }
 
@@ -240,6 +279,9 @@ pub struct Life {
     /// Who has approved what waits, where no report says yet that it was carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approver>,
+    /// What Netskope says of its last fix, where it is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closure: Option<Closure>,
     /// Since when its fixes are taken back again and again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fought_over_since: Option<Timestamp>,
@@ -287,6 +329,25 @@ impl Life {
         step.state = place.checked_sub(1).map_or(State::Open, |before| self.steps[before].state);
         (self.found, self.last_listed) = (self.found.min(step.at), self.last_listed.max(step.at));
         self.steps.insert(place, step);
+    }
+
+    /// Puts in its place by time that Netskope confirms a fix, which changes nothing of how the finding stands.
+    pub(crate) fn confirm(&mut self, mut step: Step) {
+        let place = self.steps.partition_point(|other| other.at <= step.at);
+        step.state = place.checked_sub(1).map_or(State::Fixed, |before| self.steps[before].state);
+        self.steps.insert(place, step);
+    }
+
+    /// What Netskope said last of the fix that is in force.
+    pub(crate) fn close(&mut self) {
+        self.closure = None;
+        for step in &self.steps {
+            if step.state != State::Fixed || step.outcome == Some(Outcome::Fixed) {
+                self.closure = None;
+            } else if step.closure.is_some() {
+                self.closure = step.closure;
+            }
+        }
     }
 
     /// Keeps since when it violates, and the fix that ends that.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use remediation::records::ScanVerdict;
 use serde::Serialize;
 
 use crate::history::Scope;
@@ -97,6 +98,10 @@ pub struct Numbers {
     pub counts: Counts,
     /// How many fixes were proved; one finding can have several.
     pub fixes: usize,
+    /// Findings whose fix Netskope has confirmed.
+    pub confirmed: usize,
+    /// Findings whose fix it contests.
+    pub contested: usize,
     /// Seconds from the first sight, by Netskope or else by us, to the fix.
     pub first_seen_to_fixed: Times,
     /// Seconds from our own first sight to the fix.
@@ -105,15 +110,22 @@ pub struct Numbers {
 
 impl Numbers {
     fn of<'a>(lives: impl IntoIterator<Item = &'a Life>) -> Self {
-        let (mut counts, mut fixes) = (Counts::default(), Vec::new());
+        let (mut counts, mut fixes, mut confirmed, mut contested) = (Counts::default(), Vec::new(), 0, 0);
         for life in lives {
             counts.count(life.state);
+            match life.closure.map(|closure| closure.verdict) {
+                Some(ScanVerdict::Confirmed) => confirmed += 1,
+                Some(ScanVerdict::Contested) => contested += 1,
+                None => {}
+            }
             fixes.extend(&life.fixes);
         }
         let times = |of: fn(&Fix) -> i64| Times::of(fixes.iter().copied().map(of).collect());
         Self {
             counts,
             fixes: fixes.len(),
+            confirmed,
+            contested,
             first_seen_to_fixed: times(Fix::seconds_since_first_seen),
             found_to_fixed: times(Fix::seconds_since_found),
         }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use remediation::records::Unchanged;
+use remediation::records::{Confirmed, Contested, Unchanged};
 use remediation::{
     Approval, Approved, BatchId, BatchLineError, Finding, Folder, Mode, Outcome, Region, Report, ReportedFinding,
     Resource, RunId, StoredPlan, Verification,
 };
 use serde_json::{Value, json};
 
-use crate::{Counts, History, Life, Scope, State, Summary, Times, in_order, page};
+use crate::{Closure, Counts, History, Life, Scope, State, Summary, Times, in_order, page};
 
 const RULE: &str = "open-door";
 const NOW: &str = "2026-01-05T00:00:00Z";
@@ -327,4 +327,65 @@ fn json_and_csv_have_what_the_summary_has() {
     let text = String::from_utf8(lines).unwrap();
     assert_eq!(text.lines().count(), 3);
     assert!(text.contains(",'=b,") && text.contains(",held,held,"), "{text}");
+}
+
+/// A report that Netskope has confirmed the fix of a resource, by a scan of an hour before.
+fn confirms(started: Timestamp, resource: &str) -> (String, Report) {
+    let (key, report) = report(started, Vec::new());
+    let fixed = row(resource, Outcome::Fixed);
+    let scanned = started - SignedDuration::from_hours(1);
+    let (finding, resource) = (fixed.finding, fixed.resource.unwrap());
+    let confirmed = Confirmed { finding, resource, fixed: at("01T12:00:00"), report: "r".into(), scanned };
+    (key, Report { confirmed: vec![confirmed], ..report })
+}
+
+fn contests(started: Timestamp, resource: &str) -> (String, Report) {
+    let (fixed, scanned) = (at("01T12:00:00"), started - SignedDuration::from_hours(1));
+    let contested = Contested { fixed, report: "r".into(), scanned, since: started, begins: true };
+    let row = ReportedFinding { contested: Some(contested), ..row(resource, Outcome::AlreadyCompliant) };
+    report(started, vec![row])
+}
+
+#[test]
+fn a_fix_is_confirmed_or_contested_by_the_newest_scan_until_something_else_becomes_of_it() {
+    let fixed = || report(at("01T12:00:00"), vec![row("a", Outcome::Fixed)]);
+    let of = |day: &str, outcome| report(at(&format!("{day}T12:00:00")), vec![row("a", outcome)]);
+    let verdict = |reports: Vec<(String, Report)>| {
+        let summary = summary(reports);
+        let [life] = &summary.findings[..] else { panic!("{:?}", summary.findings) };
+        let numbers = (summary.totals.confirmed, summary.totals.contested);
+        (life.closure.as_ref().map(Closure::words), life.state, numbers)
+    };
+    let (confirmed, contested) = (
+        |day: &str| confirms(at(&format!("{day}T12:00:00")), "a"),
+        |day: &str| contests(at(&format!("{day}T12:00:00")), "a"),
+    );
+    assert_eq!(verdict(vec![fixed()]), (None, State::Fixed, (0, 0)));
+    assert_eq!(verdict(vec![fixed(), confirmed("02")]), (Some("confirmed"), State::Fixed, (1, 0)));
+    assert_eq!(verdict(vec![fixed(), contested("02")]), (Some("contested"), State::Fixed, (0, 1)));
+    let later = vec![fixed(), contested("02"), confirmed("03")];
+    assert_eq!(verdict(later), (Some("confirmed"), State::Fixed, (1, 0)));
+    let again = vec![fixed(), confirmed("02"), of("03", Outcome::Held)];
+    assert_eq!(verdict(again), (None, State::Held, (0, 0)), "it violates again");
+    let again = vec![fixed(), confirmed("02"), of("03", Outcome::Fixed)];
+    assert_eq!(verdict(again), (None, State::Fixed, (0, 0)), "of the new fix nothing is known");
+    let before = vec![confirmed("02")];
+    assert_eq!(verdict(before), (Some("confirmed"), State::Fixed, (1, 0)), "it was fixed before these days");
+}
+
+#[test]
+fn what_netskope_says_is_a_step_of_the_life_and_in_every_output() {
+    let fixed = report(at("01T12:00:00"), vec![row("a", Outcome::Fixed)]);
+    let summary = summary([fixed, confirms(at("02T12:00:00"), "a")]);
+    let [_, step] = &summary.findings[0].steps[..] else { panic!("{:?}", summary.findings) };
+    assert_eq!((step.at, step.outcome, step.state), (at("02T12:01:00"), None, State::Fixed));
+    let json = serde_json::to_value(&summary).unwrap();
+    assert_eq!(json["findings"][0]["closure"]["verdict"], "confirmed");
+    assert_eq!((&json["totals"]["confirmed"], &json["totals"]["contested"]), (&json!(1), &json!(0)));
+    let mut lines = Vec::new();
+    crate::csv::write(&summary, &mut lines).unwrap();
+    let text = String::from_utf8(lines).unwrap();
+    assert!(text.trim_end().ends_with(",confirmed,2026-01-02T11:00:00Z"), "{text}");
+    let page = page::write(&summary).unwrap();
+    assert!(page.contains(r#"<dd id="confirmed">1</dd>"#) && page.contains(r#""says":[1]"#), "{page}");
 }

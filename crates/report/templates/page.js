@@ -40,7 +40,8 @@
   // Which findings, and in which order
 
   const columns = { rule: life.rule, account: life.account, region: life.region, outcome: outcomes };
-  const filters = ["state", "rule", "account", "region", "outcome"];
+  const NETSKOPE = ["", "confirmed", "contested"];
+  const filters = ["state", "rule", "account", "region", "outcome", "netskope"];
   const fill = (name, values) => {
     for (const [value, text] of values) {
       const option = make("option", text);
@@ -56,6 +57,8 @@
     values.sort((a, b) => (texts[a] < texts[b] ? -1 : 1));
     fill(name, values.map((value) => [value, shown(value)]));
   }
+
+  fill("netskope", NETSKOPE.map((word, place) => [place, word]).slice(1));
 
   let ranks;
   const rank = (text) => {
@@ -106,6 +109,7 @@
       if (asked.account !== null && life.account[row] !== asked.account) continue;
       if (asked.region !== null && life.region[row] !== asked.region) continue;
       if (asked.outcome !== null && outcomes[row] !== asked.outcome) continue;
+      if (asked.netskope !== null && life.says[row] !== asked.netskope) continue;
       if (text && !searched[row].includes(text)) continue;
       rows.push(row);
     }
@@ -149,7 +153,9 @@
     open.type = "button";
     open.title = texts[life.resource[row]];
     open.setAttribute("aria-haspopup", "dialog");
-    cell(stateOf(life.state[row]));
+    const stands = stateOf(life.state[row]);
+    if (life.says[row]) stands.append(make("small", NETSKOPE[life.says[row]], "says-so"));
+    cell(stands);
     cell(open, "resource");
     for (const column of ["rule", "account", "region"]) cell(texts[life[column][row]]);
     cell(time(firstSeen(row)));
@@ -235,8 +241,13 @@
     }
     for (const record of [step.plan[at], step.report[at]]) if (record) add(texts[record], "key");
     const again = step.times[at] > 1 ? ` – ${time(step.at[at] + step.more[at])}, ${number(step.times[at])} times` : "";
-    const says = outcome ? SAYS[outcome] ?? outcome : "Planned";
-    return event(DOTS[outcome] ?? "open", time(step.at[at]) + again, undo && outcome !== "undone" ? `Undo: ${says.toLowerCase()}` : says, ...rest);
+    if (step.says[at]) {
+      const scanned = `by its scan at ${time(step.scanned[at])}`;
+      if (step.says[at] === 1) return event("fixed", time(step.at[at]), "Confirmed by Netskope", make("p", `Passed ${scanned}`), ...rest);
+      rest.unshift(make("p", `The fix is in force, but Netskope lists it as Failed ${scanned}`));
+    }
+    const says = step.says[at] ? "Contested by Netskope" : outcome ? SAYS[outcome] ?? outcome : "Planned";
+    return event(step.says[at] ? "failed" : DOTS[outcome] ?? "open", time(step.at[at]) + again, undo && outcome !== "undone" ? `Undo: ${says.toLowerCase()}` : says, ...rest);
   };
 
   const openLife = (row) => {
@@ -254,6 +265,7 @@
     fact("ARN", texts[life.arn[row]]);
     fact("Last listed", time(life.listed[row]));
     fact("Waits for a person", life.waits[row] === null ? "" : `since ${time(life.waits[row])}`);
+    fact("Netskope says", life.says[row] ? `the fix is ${NETSKOPE[life.says[row]]}` : "");
     fact("Fought over", life.fought[row] === null ? "" : `since ${time(life.fought[row])}`);
     if (life.took[row] !== null) fact("Time to fix", duration(life.took[row]));
     const steps = [];

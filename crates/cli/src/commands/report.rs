@@ -162,6 +162,10 @@ fn print(summary: &Summary, args: &ReportArgs, page: &mut Page<'_>) -> Result<()
         if let Some(more) = accounts.len().checked_sub(MOST_ACCOUNTS).filter(|more| *more > 0) {
             page.line(format!("and {}: --json and --html have all", counted(more, "more account")))?;
         }
+        if totals.confirmed + totals.contested > 0 {
+            let (confirmed, contested) = (totals.confirmed, totals.contested);
+            page.line(format!("Netskope has confirmed the fixes of {confirmed}, and contests those of {contested}."))?;
+        }
         let mut table = Table::new(["day", "found", "fixed", "undone", "open at its end", "held", "failed"]);
         for day in days {
             let counts =

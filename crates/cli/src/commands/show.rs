@@ -342,6 +342,8 @@ fn word(what: What) -> &'static str {
         What::Reported => "reported",
         What::Undone => "undone",
         What::FoughtOver => "fought over",
+        What::Confirmed => "confirmed by Netskope",
+        What::Contested => "contested by Netskope",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use remediation::records::{Ended, Write};
+use remediation::records::{Ended, ScanVerdict, Write};
 use remediation::{Approval, BatchId, Card, Folder, Outcome, PlannedResource, Records, Report, ReportedFinding, RunId};
 use serde::Serialize;
 use serde_json::Value;
@@ -38,6 +38,10 @@ pub(crate) enum What {
     Reported,
     Undone,
     FoughtOver,
+    /// Netskope passes what was fixed, by a scan after the fix.
+    Confirmed,
+    /// It still fails that.
+    Contested,
 }
 
 /// Something that happened.
@@ -199,6 +203,15 @@ impl Archive<'_> {
             let detail = Some(format!("its fixes are taken back again and again: {}", fought_over.reports.join(", ")));
             events.push(Event { detail, ..Event::new(fought_over.since, What::FoughtOver) });
         }
+        let said = card.closures.iter().filter_map(|closure| Some((closure, closure.said.as_ref()?)));
+        events.extend(said.map(|(closure, said)| {
+            let what = match said.verdict {
+                ScanVerdict::Confirmed => What::Confirmed,
+                ScanVerdict::Contested => What::Contested,
+            };
+            let detail = Some(format!("{}, by its scan at {}", closure.control, said.scanned));
+            Event { detail, ..Event::new(said.since, what) }
+        }));
         if let Some(reported) = &card.reported {
             let (detail, record_at) = (Some(reported.outcome.to_string()), Some(self.locate(&reported.report)));
             events.push(Event { detail, record_at, ..Event::new(reported.at, What::Reported) });

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use escape::escaped;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use remediation::records::ScanVerdict;
 use serde::Serialize;
 
-use crate::life::{Life, State, Step};
+use crate::life::{Closure, Life, State, Step};
 use crate::summary::Summary;
 
 /// Everything. A number of a text is its place in `texts`, 0 where there is none; one of texts, its place in `lists`; a
@@ -43,6 +44,8 @@ struct Lives {
     took: Vec<Option<i64>>,
     waits: Vec<Option<i64>>,
     fought: Vec<Option<i64>>,
+    /// What Netskope says of its fix, as the steps' `says`.
+    says: Vec<u8>,
     /// The place in `people` and one, or 0.
     approved: Vec<usize>,
     /// The place of its first step.
@@ -66,6 +69,9 @@ struct Steps {
     approver: Vec<usize>,
     plan: Vec<u32>,
     report: Vec<u32>,
+    /// What Netskope says of a fix: 1 where it is confirmed, 2 where it is contested, else 0; and when it scanned it.
+    says: Vec<u8>,
+    scanned: Vec<Option<i64>>,
 }
 
 /// The data of a page that is made.
@@ -125,6 +131,7 @@ impl Making {
         of.took.push(fix.map(|fix| fix.seconds_since_first_seen()));
         of.waits.push(waits);
         of.fought.push(fought);
+        of.says.push(says(life.closure));
         of.approved.push(approved);
         of.steps.push(first);
         for step in &life.steps {
@@ -140,6 +147,7 @@ impl Making {
         let approver = step.approver.as_ref().map_or(0, |approver| self.person(approver));
         let [plan, report] = [&step.plan, &step.report].map(|key| key.as_ref().map_or(0, |key| self.text(key)));
         let (at, proved) = (self.data.time(Some(step.at)), self.data.time(step.proof.as_ref().map(|proof| proof.at)));
+        let scanned = self.data.time(step.closure.map(|closure| closure.scanned));
         let of = &mut self.data.step;
         of.at.push(at);
         of.more.push(step.until.duration_since(step.at).as_secs());
@@ -155,6 +163,8 @@ impl Making {
         of.approver.push(approver);
         of.plan.push(plan);
         of.report.push(report);
+        of.says.push(says(step.closure));
+        of.scanned.push(scanned);
     }
 
     /// The number of a text, as a person is shown it.
@@ -194,6 +204,14 @@ impl Making {
 impl Data {
     fn time(&self, at: Option<Timestamp>) -> Option<i64> {
         at.map(|at| at.as_second().saturating_sub(self.zero))
+    }
+}
+
+fn says(closure: Option<Closure>) -> u8 {
+    match closure.map(|closure| closure.verdict) {
+        None => 0,
+        Some(ScanVerdict::Confirmed) => 1,
+        Some(ScanVerdict::Contested) => 2,
     }
 }
 
