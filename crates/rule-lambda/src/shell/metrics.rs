@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(age(vec![row("a", Outcome::Fixed, 90, 1)]), 0);
         // Somebody's clock is ahead.
         assert_eq!(age(vec![row("a", Outcome::Held, -2, 0)]), 0);
-        assert_eq!(age(Vec::new()), 0);
+        assert_eq!(age(vec![row("a", Outcome::Gone, 9, 0)]), 0);
         // What an earlier report says in full is open, too.
         let of = |outcome, days: i64| Unchanged {
             report: "reports/open-door/2026-01-01/a.json".into(),

@@ -238,7 +238,7 @@ run "every_choice" {
   }
 
   assert {
-    condition     = output.alarm_names == { for key in ["no-whole-poll", "nothing-listed", "failed-findings", "waiting"] : key => "acme-${key}" } && output.dashboard_name == null
+    condition     = output.alarm_names == { for key in ["no-whole-poll", "nothing-listed", "failed-findings", "waiting", "contested"] : key => "acme-${key}" } && output.dashboard_name == null
     error_message = "The alarms are ${jsonencode(output.alarm_names)}, the dashboard ${jsonencode(output.dashboard_name)}."
   }
 
