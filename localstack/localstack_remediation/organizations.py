@@ -9,6 +9,9 @@ https://docs.aws.amazon.com/organizations/latest/userguide/orgs_delegate_policie
 Accounts have a State and no Status, which AWS has retired, and lists have pages of at most 20.
 https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html
 https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccountsForParent.html
+
+The role that CreateAccount makes in the new account, which trusts the management account, may do everything there.
+https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_access.html
 """
 
 import json
@@ -21,6 +24,7 @@ from localstack.aws.spec import load_service
 from localstack.services.moto import call_moto
 from localstack.services.plugins import Service, aws_provider
 from localstack.utils.patch import patch
+from moto.iam import iam_backends
 from moto.organizations.models import FakeAccount, OrganizationsBackend, organizations_backends
 from moto.utilities.utils import get_partition
 
@@ -34,6 +38,13 @@ FOR_MEMBERS = ("DescribeOrganization",)
 FOR_ANYBODY = ("CreateOrganization",)
 
 _delegation_policies: dict[str, str] = {}  # by management account
+
+
+@patch(FakeAccount.__init__)
+def _make(fn, self, organization, **asked) -> None:
+    fn(self, organization, **asked)
+    role = asked.get("RoleName", "OrganizationAccountAccessRole")
+    iam_backends[self.id]["global"].attach_role_policy("arn:aws:iam::aws:policy/AdministratorAccess", role)
 
 
 @patch(FakeAccount.describe)

@@ -97,6 +97,18 @@ class TestWhoIsAnswered:
         assert code(lists, ParentId="ou-ab12-11111111") == "ParentNotFoundException"
 
 
+def test_the_management_account_may_do_everything_in_an_account_that_it_has_made(
+    emulator, account, other_account, organization, make_role, session_of
+):
+    """https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_access.html"""
+    role = f"arn:aws:iam::{organization.member}:role/OrganizationAccountAccessRole"
+    ours = emulator.client("sts", session_of(make_role(account, "r", ANYONE, allow("sts:AssumeRole"))))
+    session = ours.assume_role(RoleArn=role, RoleSessionName="s1")["Credentials"]
+    emulator.client("iam", session).create_user(UserName="u")
+    stranger = emulator.client("sts", session_of(make_role(other_account, "r", ANYONE, allow("sts:AssumeRole"))))
+    assert code(stranger.assume_role, RoleArn=role, RoleSessionName="s1") == "AccessDenied"
+
+
 class TestServiceControlPolicies:
     """https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html"""
 

@@ -58,8 +58,10 @@ impl Optional {
         let manifest = Manifest::from_json(S3PublicBucket::MANIFEST).unwrap();
         let central = Account::fresh(emulator);
         let inside = Account::new(emulator, &central.make_organization(emulator).await.unwrap());
-        // The emulator makes it with the account, as Organizations does, but without its policy. The deployment makes its own.
-        inside.iam.delete_role().role_name("OrganizationAccountAccessRole").send().await.unwrap();
+        // Organizations makes it with the account, for the management account. The deployment makes its own.
+        let (role, all) = ("OrganizationAccountAccessRole", "arn:aws:iam::aws:policy/AdministratorAccess");
+        inside.iam.detach_role_policy().role_name(role).policy_arn(all).send().await.unwrap();
+        inside.iam.delete_role().role_name(role).send().await.unwrap();
         let organization = central.organization_id(emulator).await.unwrap();
         let outside = Account::fresh(emulator);
         let key = central.make_key(emulator).await.unwrap();
