@@ -12,11 +12,16 @@ use testkit::paths;
 const TERRAFORM: &str = r#"#!/bin/sh
 [ "$1" != init ] || exit 0
 if [ "$1" = workspace ]; then echo "$TF_WORKSPACE: $*" >>"$NOTES"; exit 0; fi
-echo "begin $TF_WORKSPACE $*" >>"$NOTES"
+printf '%s\n' "GOGC=$GOGC" "begin $TF_WORKSPACE $*" >>"$NOTES"
 sleep 0.3
 echo "end $TF_WORKSPACE" >>"$NOTES"
 if [ "$TF_WORKSPACE" = 333333333333 ]; then
   printf '%s\n' '' 'Error: reading role' '' '  on main.tf line 1:' '   1: resource {' '' 'AccessDenied: not you' '' 'Error: another' >&2
+  exit 1
+fi
+if [ "$TF_WORKSPACE" = 666666666666 ]; then
+  printf '%s\n' 'Error: No valid credential sources found' '' '  on main.tf line 10:' '' 'Please see …' '' \
+    'Error: failed to refresh cached credentials, no such host' '' 'Error: another' >&2
   exit 1
 fi
 echo "the whole plan of $TF_WORKSPACE"
@@ -85,7 +90,11 @@ impl Said {
     /// How many accounts were under way at a time, at most.
     fn at_once(&self) -> i32 {
         let step = |now: &mut i32, note: &String| {
-            *now += if note.starts_with("begin") { 1 } else { -1 };
+            *now += match note.split(' ').next() {
+                Some("begin") => 1,
+                Some("end") => -1,
+                _ => 0,
+            };
             Some(*now)
         };
         self.notes.iter().scan(0, step).max().unwrap_or_default()
@@ -106,6 +115,26 @@ fn accounts_are_under_way_side_by_side_and_one_that_fails_stops_no_other() {
     assert!(said.error.contains("plan of 4 accounts") && said.error.contains("3 done, 1 failed: 333333333333"));
     let asked = "begin 222222222222 plan -no-color -input=false -var account_id=222222222222 -var=x=ACCOUNT {account}";
     assert!(said.notes.iter().any(|note| note == asked), "{:?}", said.notes);
+}
+
+#[test]
+fn why_there_are_no_credentials_is_said_on_the_accounts_own_line() {
+    let said = Here::new().run("666666666666\n", &["plan", "FILE"], &[]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.lines[0].contains("failed: failed to refresh cached credentials, no such host"), "{:?}", said.lines);
+    assert!(!said.lines[0].contains("No valid") && !said.lines[0].contains("another"), "{:?}", said.lines);
+}
+
+/// A sixth of the CPU time of 500 accounts.
+#[test]
+fn terraform_collects_garbage_less_often_unless_it_is_told_how_often() {
+    let asked = |environment: &[(&str, &str)]| {
+        let here = Here::new();
+        let said = here.run("222222222222\n", &["plan", "FILE"], environment);
+        said.notes.into_iter().find(|note| note.starts_with("GOGC")).unwrap()
+    };
+    assert_eq!(asked(&[]), "GOGC=400");
+    assert_eq!(asked(&[("GOGC", "100")]), "GOGC=100");
 }
 
 #[test]
