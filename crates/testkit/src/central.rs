@@ -7,6 +7,7 @@ use remediation::{BatchId, Report, ReportedFinding};
 use serde_json::Value;
 
 use crate::account::Account;
+use crate::deployment::PREFIX;
 use crate::{ANSWER_WITHIN, Result, get};
 
 /// The deployment of one region.
@@ -43,6 +44,11 @@ impl Done {
 }
 
 impl Central {
+    /// The deployment in an account and a region, under the names that Terraform gives it by default.
+    pub fn of(account: Account) -> Self {
+        Self::new(account, PREFIX)
+    }
+
     pub(crate) fn new(account: Account, prefix: &'static str) -> Self {
         let bucket = format!("{prefix}-{}-{}", account.id, account.region);
         Self { account, bucket, prefix }

@@ -20,7 +20,7 @@ const DEPLOY_ROLE: &str = "OrganizationAccountAccessRole";
 /// The role of the central account that Terraform runs as. Its sessions do not tell its path.
 const TERRAFORM_ROLE: Named = Named { path: "/ci/", name: "terraform" };
 /// The names' first part: the modules' own default.
-const PREFIX: &str = "autoremediate";
+pub(crate) const PREFIX: &str = "autoremediate";
 /// What both sides send and expect.
 const EXTERNAL_ID: &str = "an-external-id-of-a-deployment";
 
@@ -127,9 +127,8 @@ impl Deployment {
         let more = variables.iter().map(|(name, value)| (format!("TF_VAR_{name}"), (*value).to_owned()));
         terraform_variables.extend(more);
         let deployment = Self { settings, folder, product_variables, terraform_variables, regions };
-        let package = deployment.package();
         let roles = deployment.make_deploy_roles(emulator);
-        tokio::try_join!(package, roles)?;
+        tokio::try_join!(package(deployment.folder.path()), roles)?;
         // The targets first: a schedule fires as soon as it is made, and the roles must be there by then.
         tokio::try_join!(deployment.init_central(), deployment.each_target("apply", &["-auto-approve"]))?;
         deployment.each_region(&["apply", "-input=false", "-auto-approve"]).await?;
@@ -208,8 +207,7 @@ impl Deployment {
     }
 
     /// The environment of a person's command line: that of the role `kind` of the central account, in the home region,
-    /// with the managed policy that Terraform has made for an `approver` or an `operator`, who may assume the target
-    /// roles beside.
+    /// with the managed policy that Terraform has made for these people, and nothing else.
     ///
     /// # Errors
     ///
@@ -223,13 +221,6 @@ impl Deployment {
         let made = made.send().await?;
         let policy = format!("arn:aws:iam::{id}:policy/{PREFIX}-{kind}-{region}");
         iam.attach_role_policy().role_name(kind).policy_arn(policy).send().await?;
-        if kind == "operator" {
-            let allowed = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
-                "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
-                "Resource": format!("arn:aws:iam::*:role/{PREFIX}-*")}]});
-            let put = iam.put_role_policy().role_name(kind).policy_name("targets");
-            put.policy_document(allowed.to_string()).send().await?;
-        }
         let arn = made.role.ok_or("CreateRole gave no role")?.arn;
         let mut environment = self.home().account.session(&arn).await?;
         environment.extend(self.product_variables.clone());
@@ -257,18 +248,6 @@ impl Deployment {
             iam.attach_role_policy().role_name("stranger").policy_arn(policy).send().await?;
         }
         Ok(made.role.ok_or("CreateRole gave no role")?.arn)
-    }
-
-    async fn package(&self) -> Result<()> {
-        let (package, out) = (paths::binary("package")?, self.folder.path().join("dist"));
-        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-        let output = Command::new(package)
-            .args(["--profile", profile, "--no-build", "--out"])
-            .arg(out)
-            .current_dir(paths::repository())
-            .output()
-            .await?;
-        succeeded("packaging the Lambdas", &output)
     }
 
     async fn make_deploy_roles(&self, emulator: &Emulator) -> Result<()> {
@@ -358,6 +337,28 @@ impl Deployment {
             .env("TF_VAR_deploy_role_name", DEPLOY_ROLE);
         command
     }
+}
+
+/// Lays out in a folder what a person has who has cloned the repository and packaged the Lambdas: its Terraform, and `dist`.
+///
+/// # Errors
+///
+/// A file cannot be written, or a Lambda is not built.
+pub async fn lay_out(folder: &Path) -> Result<()> {
+    copy_terraform(folder)?;
+    package(folder).await
+}
+
+/// Packages the built Lambdas into `dist` of a folder.
+async fn package(folder: &Path) -> Result<()> {
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let output = Command::new(paths::binary("package")?)
+        .args(["--profile", profile, "--no-build", "--out"])
+        .arg(folder.join("dist"))
+        .current_dir(paths::repository())
+        .output()
+        .await?;
+    succeeded("packaging the Lambdas", &output)
 }
 
 /// A session of a role that may do everything, as the variables of an environment.

@@ -1,5 +1,6 @@
-# What people may do with the bucket: policies to attach to their roles. Whoever may make and apply plans cannot approve
-# any: give one person both policies only on purpose. Whoever retries what failed needs neither.
+# What people may do with the bucket, and whose roles they may take in the target accounts: policies to attach to their own
+# roles. Whoever may make and apply plans cannot approve any: give one person both policies only on purpose. Whoever retries
+# what failed needs neither.
 
 locals {
   # The roles of Netskope's own stack, <name>_<region>: doctor says whether they are still here
@@ -37,26 +38,34 @@ locals {
       description = "autoremediate: reads plans, reports and cards, and approves plans"
       bucket      = []
       roles       = []
+      targets     = []
     }
     operator = {
       description = "autoremediate: plans, applies and undoes from the command line"
       bucket      = ["s3:GetBucketNotification"] # for doctor
       roles       = local.netskope_roles         # for doctor
+      targets = concat(
+        flatten([for id in keys(var.rules) : ["${var.name_prefix}-${id}", "${var.name_prefix}-${id}-undo"]]),
+        ["${var.name_prefix}-doctor"],
+      )
     }
     pauser = {
       description = "autoremediate: pauses and resumes, and sees what is in effect"
       bucket      = []
       roles       = []
+      targets     = []
     }
     reader = {
       description = "autoremediate: reads findings, plans, reports and cards, and writes nothing"
       bucket      = []
       roles       = []
+      targets     = [for id in keys(var.rules) : "${var.name_prefix}-${id}-reader"]
     }
     retrier = {
       description = "autoremediate: sees, retries and drops what is in the failure queue"
       bucket      = []
       roles       = []
+      targets     = []
     }
   }
 }
@@ -112,6 +121,14 @@ resource "aws_iam_policy" "person" {
         Effect   = "Allow"
         Action   = ["iam:GetRole"]
         Resource = [for name in names : "arn:${local.partition}:iam::${local.account}:role/${name}_*"]
+      } if length(names) > 0
+      ], [
+      # Which of them lets the caller in is said by each account's own roles: operator_role_arns and reader_role_arns there
+      for names in [each.value.targets] : {
+        Sid      = "Targets"
+        Effect   = "Allow"
+        Action   = ["sts:AssumeRole", "sts:SetSourceIdentity"]
+        Resource = [for name in names : "arn:${local.partition}:iam::*:role/${name}"]
       } if length(names) > 0
       ], [
       # A pause of everything is told by whoever pauses; and messages are tested

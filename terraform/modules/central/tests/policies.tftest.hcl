@@ -144,6 +144,13 @@ run "exact_policies" {
           "arn:aws:iam::111111111111:role/CIS-1-2-0-4-1-SecurityGroupsLambdaRole_*",
           "arn:aws:iam::111111111111:role/GetNetskopeCSPMResultsLFRole_*",
         ] },
+        { Sid = "Targets", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = [
+          "arn:aws:iam::*:role/autoremediate-first-rule",
+          "arn:aws:iam::*:role/autoremediate-first-rule-undo",
+          "arn:aws:iam::*:role/autoremediate-second-rule",
+          "arn:aws:iam::*:role/autoremediate-second-rule-undo",
+          "arn:aws:iam::*:role/autoremediate-doctor",
+        ] },
         { Sid = "Messages", Effect = "Allow", Action = ["events:PutEvents"], Resource = ["arn:aws:events:eu-west-1:111111111111:event-bus/default"] },
       ]
     }
@@ -182,6 +189,10 @@ run "exact_policies" {
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*",
         ] },
         { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
+        { Sid = "Targets", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = [
+          "arn:aws:iam::*:role/autoremediate-first-rule-reader",
+          "arn:aws:iam::*:role/autoremediate-second-rule-reader",
+        ] },
       ]
     }
     error_message = "The policy is ${aws_iam_policy.person["reader"].policy}."
