@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use remediation::records::{Card, Confirmed};
+use remediation::records::{Card, Confirmed, Unchanged};
 use remediation::{
     AccountId, Approval, BatchId, Finding, Folder, Outcome, Plan, Region, Report, ReportedFinding, Resource,
 };
@@ -89,8 +89,12 @@ pub struct History {
     confirmed: Vec<Told>,
     /// The reports that were added.
     added: BTreeSet<String>,
-    /// The reports that others name instead of saying the same again.
-    named: BTreeSet<String>,
+    /// The reports that others name instead of saying the same again, and when the last one did.
+    named: BTreeMap<String, Timestamp>,
+    /// The reports of the last look at each finding.
+    looked: BTreeMap<Key, String>,
+    /// Findings of which something was told after that without a look, such as that they were paused.
+    unseen: BTreeSet<Key>,
 }
 
 impl History {
@@ -98,8 +102,9 @@ impl History {
     pub fn new(scope: Scope) -> Self {
         let (lives, resources) = (BTreeMap::new(), BTreeMap::new());
         let (reported, carried_out, problems) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-        let (added, named, confirmed) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-        Self { scope, lives, resources, reported, carried_out, problems, confirmed, added, named }
+        let (added, named, confirmed) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
+        let (looked, unseen) = (BTreeMap::new(), BTreeSet::new());
+        Self { scope, lives, resources, reported, carried_out, problems, confirmed, added, named, looked, unseen }
     }
 
     /// Adds the report `key`, which is no older than those of its rule before it.
@@ -117,7 +122,7 @@ impl History {
             self.problem(format!("{key}: {many} line(s) of its batch are no findings; the first: {first}"));
         }
         self.added.insert(key.to_owned());
-        self.named.extend(report.unchanged.iter().map(|of| of.report.clone()));
+        self.named.extend(report.unchanged.iter().map(|of| (of.report.clone(), report.finished)));
         self.reported.extend(report.plan.iter().map(|plan| plan.key.clone()));
         self.carried_out.extend(report.approval.iter().map(|of| of.approval.plan.clone()));
         for row in &report.findings {
@@ -126,6 +131,25 @@ impl History {
         let (rule, at) = (&report.id.rule, report.finished);
         let told = |of: &Confirmed| Told { report: key.to_owned(), rule: rule.clone(), at, confirmed: of.clone() };
         self.confirmed.extend(report.confirmed.iter().map(told));
+        for unchanged in &report.unchanged {
+            self.still_so(report, unchanged);
+        }
+    }
+
+    /// A report that names an earlier one has looked again. Where that was the last look at a finding, and something was
+    /// told since without one, the finding is as it was found then.
+    fn still_so(&mut self, report: &Report, unchanged: &Unchanged) {
+        let own: BTreeSet<_> = report.findings.iter().map(|row| Key::of(&report.id.rule, &row.finding)).collect();
+        let is_meant = |key: &&Key| self.looked.get(*key) == Some(&unchanged.report) && !own.contains(*key);
+        let again: Vec<_> = self.unseen.iter().filter(is_meant).cloned().collect();
+        for key in again {
+            let Some(life) = self.lives.get_mut(&key) else { continue };
+            let seen = life.steps.iter().rfind(|step| step.outcome == Some(unchanged.outcome)).cloned();
+            let Some(seen) = seen else { continue };
+            let step = Step { at: report.finished, until: report.finished, times: 1, closure: None, ..seen };
+            life.go_on(News { step, first_seen: life.first_seen, started: report.started });
+            self.unseen.remove(&key);
+        }
     }
 
     /// Adds what Netskope has confirmed. A fix of before the span has no other step in it.
@@ -165,16 +189,31 @@ impl History {
     /// The reports of before the span that those within it name: what they say was still so.
     pub fn named_before(&self) -> Vec<String> {
         let is_report = |key: &&String| key.starts_with(Folder::Reports.name()) && key.ends_with(".json");
-        self.named.difference(&self.added).filter(is_report).take(MOST_BEFORE).cloned().collect()
+        self.named
+            .keys()
+            .filter(|key| !self.added.contains(*key))
+            .filter(is_report)
+            .take(MOST_BEFORE)
+            .cloned()
+            .collect()
     }
 
     /// Adds what a report of before the span says of findings of which none within it has told more.
     pub fn report_before(&mut self, key: &str, report: &Report) {
-        let is_news = |row: &&ReportedFinding| !self.lives.contains_key(&Key::of(&report.id.rule, &row.finding));
-        let news: Vec<_> = report.findings.iter().filter(is_news).cloned().collect();
+        let named = self.named.get(key).copied();
         self.reported.extend(report.plan.iter().map(|plan| plan.key.clone()));
-        for row in &news {
-            self.row(key, report, row);
+        for row in &report.findings {
+            let id = Key::of(&report.id.rule, &row.finding);
+            let last = self.lives.get(&id).and_then(|life| life.steps.last()).map(|step| step.until);
+            match (last, named) {
+                (None, _) => self.row(key, report, row),
+                // What was told within the span was without a look, and the look came after it
+                (Some(last), Some(named)) if !self.looked.contains_key(&id) && last < named => {
+                    let step = Step { at: named, until: named, ..Self::step(key, report, row) };
+                    self.go_on(&report.id.rule, &row.finding, step, named);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -183,7 +222,19 @@ impl History {
         if !self.scope.covers(rule, &row.finding) {
             return;
         }
-        let step = Step {
+        let id = Key::of(rule, &row.finding);
+        if let Some(resource) = &row.resource {
+            self.resources.insert(id.clone(), resource.clone());
+            self.looked.insert(id.clone(), key.to_owned());
+            self.unseen.remove(&id);
+        } else if self.looked.contains_key(&id) {
+            self.unseen.insert(id);
+        }
+        self.go_on(rule, &row.finding, Self::step(key, report, row), report.started);
+    }
+
+    fn step(key: &str, report: &Report, row: &ReportedFinding) -> Step {
+        Step {
             at: report.finished,
             until: report.finished,
             times: 1,
@@ -199,12 +250,7 @@ impl History {
             closure: row.contested.as_ref().map(Closure::from),
             plan: report.plan.as_ref().filter(|_| !row.changes.is_empty()).map(|plan| plan.key.clone()),
             report: Some(key.to_owned()),
-        };
-        let id = Key::of(rule, &row.finding);
-        if let Some(resource) = &row.resource {
-            self.resources.insert(id, resource.clone());
         }
-        self.go_on(rule, &row.finding, step, report.started);
     }
 
     fn go_on(&mut self, rule: &str, finding: &Finding, step: Step, started: Timestamp) {

@@ -258,6 +258,44 @@ fn what_a_report_of_before_the_span_says_still_counts_where_nothing_newer_is_tol
     assert_eq!((findings, held, fixed), (2, 1, 1));
 }
 
+/// A row that no look has told: the resource is not known.
+fn paused(resource: &str) -> ReportedFinding {
+    ReportedFinding::unwritten(finding(resource), Outcome::Held, Some("paused by a person".into()))
+}
+
+#[test]
+fn what_was_paused_is_again_as_it_was_found_before_once_a_report_says_that_it_is_unchanged() {
+    let rows = ["planned", "fixed", "paused-still"].map(|name| row(name, Outcome::Planned));
+    let (before, seen) = report(at("01T00:00:00"), rows.to_vec());
+    let pause = report(at("02T00:00:00"), ["planned", "fixed", "paused-still"].map(paused).to_vec());
+    let states = |reports: Vec<(String, Report)>| {
+        let findings = summary(reports).findings;
+        findings.into_iter().map(|life| (life.resource, life.state)).collect::<BTreeMap<_, _>>()
+    };
+    let in_the_pause = states(vec![(before.clone(), seen.clone()), pause.clone()]);
+    assert!(in_the_pause.values().all(|state| *state == State::Held), "{in_the_pause:?}");
+    let named = Unchanged { report: before.clone(), outcome: Outcome::Planned, findings: 1, first_seen: None };
+    let (key, after) = report(at("03T00:00:00"), vec![row("fixed", Outcome::Fixed), paused("paused-still")]);
+    let after = (key, after.with_unchanged(vec![named.clone()]));
+    let expected = [("fixed", State::Fixed), ("paused-still", State::Held), ("planned", State::Open)];
+    let expected = BTreeMap::from(expected.map(|(name, state)| (name.to_owned(), state)));
+    assert_eq!(states(vec![(before.clone(), seen.clone()), pause.clone(), after.clone()]), expected);
+
+    // The look was before the span.
+    let (key, only) = report(at("03T00:00:00"), Vec::new());
+    let again = (key, only.with_unchanged(vec![named]));
+    let mut history = history([report(at("02T00:00:00"), vec![paused("planned")]), again]);
+    history.report_before(&before, &seen);
+    let findings = history.summary(NOW.parse().unwrap()).findings;
+    let planned = findings.iter().find(|life| life.resource == "planned").unwrap();
+    assert_eq!((planned.state, planned.steps.last().unwrap().at), (State::Open, at("03T00:01:00")));
+    // And nothing is told of it after a pause that no report has ended.
+    let mut history = self::history([report(at("02T00:00:00"), vec![paused("planned")])]);
+    history.report_before(&before, &seen);
+    let findings = history.summary(NOW.parse().unwrap()).findings;
+    assert_eq!(findings.iter().find(|life| life.resource == "planned").unwrap().state, State::Held);
+}
+
 #[test]
 fn only_what_is_asked_for_is_in_it() {
     let reports = || [report(at("01T12:00:00"), vec![row("a", Outcome::Held)])];
