@@ -49,7 +49,7 @@ pub(crate) fn organization(data: &[u8]) {
     for account in accounts {
         assert!(organization.path(&account).is_some_and(|path| path.starts_with("o-") && path.ends_with('/')));
         assert!(unknown.mode(RULE, &account) <= known.mode(RULE, &account));
-        assert!(!unknown.may_include(&account) || known.may_include(&account) || known.scope_of_iam().is_none());
+        assert!(!unknown.may_include(&account) || known.may_include(&account) || policy.scope_of_iam().is_none());
         drop(known.unsure(RULE, &account));
     }
 }

@@ -295,9 +295,11 @@ impl Policy {
         self.why_not_in_scope(account).is_none()
     }
 
-    /// What the scope leaves to IAM: of which organization an account must be, or of which of its units.
+    /// What the scope leaves to IAM: of which organization an account must be, or of which of its units. Nothing where
+    /// that is known.
     pub fn scope_of_iam(&self) -> Option<String> {
-        self.each().find_map(|policy| policy.scope.of_iam())
+        let is_left = matches!(self.places, Places::Typed);
+        self.each().filter(|_| is_left).find_map(|policy| policy.scope.of_iam())
     }
 
     /// What the rule `rule` may do in an account for which no override says anything else.

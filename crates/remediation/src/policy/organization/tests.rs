@@ -224,7 +224,10 @@ fn a_scope_knows_its_accounts() {
     let unknown = || Places::Unknown("nobody has read it".into());
     assert!(scoped(json!({"accounts": [SANDBOX]}), unknown())[0].is_empty());
     assert!(scoped(organization.clone(), unknown()).iter().all(|why| why.contains("nobody has read it")));
-    // Without the organization it is left to IAM.
+    // Without the organization it is left to IAM, and to nobody else with it.
+    let left = |places| policy(&json!({"scope": organization.clone()}), places).scope_of_iam();
+    assert_eq!(left(Places::Typed).unwrap(), "the organization o-a1b2c3d4e5");
+    assert_eq!((left(known()), left(unknown())), (None, None));
     assert!(scoped(organization, Places::Typed).iter().all(String::is_empty));
 }
 
