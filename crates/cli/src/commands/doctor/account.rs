@@ -353,7 +353,10 @@ impl<'a> Visit<'a> {
     /// How the person who runs this gets to assume the roles.
     fn admit(&self, account: &AccountId) -> String {
         let apply = self.apply(account);
-        format!("set EXTERNAL_ID to its external_id, add your role to its operator_role_arns, and {apply}")
+        format!(
+            "set EXTERNAL_ID to its external_id, attach the central deployment's operator_policy_arn to your role, add \
+             the role to operator_role_arns, and {apply}"
+        )
     }
 
     fn close(&self, account: &AccountId) -> String {

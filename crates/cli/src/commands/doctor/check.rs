@@ -95,6 +95,12 @@ impl Check {
     pub(super) fn skipped(self, why: impl Into<String>) -> Self {
         Self { result: CheckResult::Skipped, found: Some(why.into()), ..self }
     }
+
+    /// A text with `{rule}` in the place of the rule's ID, as `--role-name` has it.
+    fn of_any_rule(&self, text: Option<&String>) -> Option<String> {
+        let text = text?;
+        Some(self.rule.as_ref().map_or_else(|| text.clone(), |rule| text.replace(rule, "{rule}")))
+    }
 }
 
 impl CheckResult {
@@ -218,7 +224,8 @@ fn counts(checks: &[&Check]) -> String {
 fn alike<'a>(checks: &[&'a Check]) -> Vec<Vec<&'a Check>> {
     let mut groups = Vec::<Vec<&Check>>::new();
     for check in checks.iter().filter(|check| matches!(check.result, CheckResult::Failed | CheckResult::Warn)) {
-        let said = |of: &Check| (of.check, of.result, of.found.clone(), of.fix.clone());
+        let said =
+            |of: &Check| (of.check, of.result, of.of_any_rule(of.found.as_ref()), of.of_any_rule(of.fix.as_ref()));
         match groups.iter_mut().find(|group| group.first().is_some_and(|first| said(first) == said(check))) {
             Some(group) => group.push(check),
             None => groups.push(vec![check]),
@@ -233,8 +240,9 @@ fn entry(checks: &[&Check]) -> Entry {
     let rules: Vec<_> = checks.iter().filter_map(|check| check.rule.as_deref()).collect();
     let of = if rules.is_empty() { String::new() } else { format!(" ({})", rules.join(", ")) };
     let head = Line::default().judged(first.result.word(), how).words(format!("{}{of}", first.check));
-    let fix = first.fix.iter().map(|fix| format!("fix: {fix}"));
-    let body = first.found.iter().cloned().chain(fix).map(|text| Line::default().words(text)).collect();
+    let said = |text: &Option<String>| if rules.len() > 1 { first.of_any_rule(text.as_ref()) } else { text.clone() };
+    let fix = said(&first.fix).map(|fix| format!("fix: {fix}"));
+    let body = said(&first.found).into_iter().chain(fix).map(|text| Line::default().words(text)).collect();
     Entry { head, body }
 }
 
@@ -270,6 +278,23 @@ mod tests {
         let text = shown(checks.clone(), Format::Table, ShownChecks::All).1;
         assert_eq!(text.matches("111111111111").count(), 202);
         assert_eq!(printed(checks, Format::Csv).1.lines().count(), 203);
+    }
+
+    #[test]
+    fn what_differs_in_the_rules_own_name_alone_is_shown_once() {
+        let refused = |rule: &str| {
+            let found = format!("not authorized to assume role/autoremediate-{rule}");
+            check().for_rule(rule).failed(found, "apply it")
+        };
+        let checks = vec![refused("open-door"), refused("open-window")];
+        let text = printed(checks.clone(), Format::Table).1;
+        let expected =
+            "  failed  role (open-door, open-window)\n    not authorized to assume role/autoremediate-{rule}\n";
+        assert!(text.contains(expected), "{text}");
+        let text = printed(checks[..1].to_vec(), Format::Table).1;
+        assert!(text.contains("assume role/autoremediate-open-door\n"), "{text}");
+        let text = shown(checks, Format::Table, ShownChecks::All).1;
+        assert!(!text.contains("{rule}"), "{text}");
     }
 
     #[test]
