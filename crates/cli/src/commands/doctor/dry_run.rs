@@ -132,8 +132,7 @@ impl Question {
 
     /// The one place that asks. EC2 answers a dry run with an error in any case.
     async fn send(self, asks: &Target, id: &str) -> Result<(), Error> {
-        let config = aws_sdk_ec2::config::Builder::from(&asks.config).interceptor(OnlyDryRuns).build();
-        let ec2 = Client::from_conf(config);
+        let ec2 = client(asks);
         match self {
             Self::AddRule => {
                 let nobody = IpRange::builder().cidr_ip(NOBODY).build();
@@ -229,6 +228,11 @@ fn tagged(of: ResourceType, rule: &str) -> TagSpecification {
     TagSpecification::builder().resource_type(of).tags(tag).build()
 }
 
+/// A client from which nothing goes out but dry runs.
+fn client(asks: &Target) -> Client {
+    Client::from_conf(aws_sdk_ec2::config::Builder::from(&asks.config).interceptor(OnlyDryRuns).build())
+}
+
 /// Stops every request that is not a dry run, whatever the code above makes.
 #[derive(Debug)]
 struct OnlyDryRuns;
@@ -320,9 +324,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_dry_run_never_leaves() {
         let line = line(WOULD);
-        let target = rule_testing::target("eu-west-1", line.clone());
-        let ec2 =
-            Client::from_conf(aws_sdk_ec2::config::Builder::from(&target.config).interceptor(OnlyDryRuns).build());
+        let ec2 = client(&rule_testing::target("eu-west-1", line.clone()));
         for dry in [None, Some(false)] {
             let call = ec2.create_flow_logs().set_dry_run(dry).resource_ids("vpc-1").log_group_name("DryRun=true");
             call.send().await.unwrap_err();
