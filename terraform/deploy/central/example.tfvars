@@ -13,13 +13,13 @@ policy = {
   scope = { organization = "o-a1b2c3d4e5" }
 
   rules = {
-    s3-public-bucket     = { mode = "apply" }
+    # s3-public-bucket   = { mode = "apply" } # when you like what its reports say
     iam-stale-access-key = { settings = { days = 60 } }
   }
 
   # What is known of accounts, and where other modes hold: the last override that matches wins
-  accounts  = { "222222222222" = { tags = { env = "prod" } } }
-  overrides = [{ account_tags = { env = "prod" }, mode = "approve" }]
+  accounts = { "222222222222" = { tags = { env = "prod" } } }
+  # overrides = [{ account_tags = { env = "prod" }, mode = "approve" }] # as soon as other accounts are in mode apply
 
   exemptions = [{
     rules     = ["s3-public-bucket"]
