@@ -93,8 +93,9 @@ pub struct History {
     named: BTreeMap<String, Timestamp>,
     /// The reports of the last look at each finding.
     looked: BTreeMap<Key, String>,
-    /// Findings of which something was told after that without a look, such as that they were paused.
-    unseen: BTreeSet<Key>,
+    /// Findings of which something was told after that without a look, such as that they were paused, and how they stood
+    /// by the look.
+    unseen: BTreeMap<Key, State>,
 }
 
 impl History {
@@ -103,7 +104,7 @@ impl History {
         let (lives, resources) = (BTreeMap::new(), BTreeMap::new());
         let (reported, carried_out, problems) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         let (added, named, confirmed) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
-        let (looked, unseen) = (BTreeMap::new(), BTreeSet::new());
+        let (looked, unseen) = (BTreeMap::new(), BTreeMap::new());
         Self { scope, lives, resources, reported, carried_out, problems, confirmed, added, named, looked, unseen }
     }
 
@@ -141,14 +142,14 @@ impl History {
     fn still_so(&mut self, report: &Report, unchanged: &Unchanged) {
         let own: BTreeSet<_> = report.findings.iter().map(|row| Key::of(&report.id.rule, &row.finding)).collect();
         let is_meant = |key: &&Key| self.looked.get(*key) == Some(&unchanged.report) && !own.contains(*key);
-        let again: Vec<_> = self.unseen.iter().filter(is_meant).cloned().collect();
+        let again: Vec<_> = self.unseen.keys().filter(is_meant).cloned().collect();
         for key in again {
             let Some(life) = self.lives.get_mut(&key) else { continue };
             let seen = life.steps.iter().rfind(|step| step.outcome == Some(unchanged.outcome)).cloned();
             let Some(seen) = seen else { continue };
             let step = Step { at: report.finished, until: report.finished, times: 1, closure: None, ..seen };
-            life.go_on(News { step, first_seen: life.first_seen, started: report.started });
-            self.unseen.remove(&key);
+            let seen_as = self.unseen.remove(&key);
+            life.go_on(News { step, seen_as, first_seen: life.first_seen, started: report.started });
         }
     }
 
@@ -210,7 +211,8 @@ impl History {
                 // What was told within the span was without a look, and the look came after it
                 (Some(last), Some(named)) if !self.looked.contains_key(&id) && last < named => {
                     let step = Step { at: named, until: named, ..Self::step(key, report, row) };
-                    self.go_on(&report.id.rule, &row.finding, step, named);
+                    let news = News { step, seen_as: None, first_seen: row.finding.first_seen, started: named };
+                    self.life(&report.id.rule, &row.finding, named).go_on(news);
                 }
                 _ => {}
             }
@@ -223,14 +225,21 @@ impl History {
             return;
         }
         let id = Key::of(rule, &row.finding);
+        let mut seen_as = None;
         if let Some(resource) = &row.resource {
             self.resources.insert(id.clone(), resource.clone());
             self.looked.insert(id.clone(), key.to_owned());
-            self.unseen.remove(&id);
-        } else if self.looked.contains_key(&id) {
-            self.unseen.insert(id);
+            seen_as = self.unseen.remove(&id);
+        } else if let (true, Some(life)) = (self.looked.contains_key(&id), self.lives.get(&id)) {
+            self.unseen.entry(id).or_insert(life.state);
         }
-        self.go_on(rule, &row.finding, Self::step(key, report, row), report.started);
+        let news = News {
+            step: Self::step(key, report, row),
+            seen_as,
+            first_seen: row.finding.first_seen,
+            started: report.started,
+        };
+        self.life(rule, &row.finding, report.started).go_on(news);
     }
 
     fn step(key: &str, report: &Report, row: &ReportedFinding) -> Step {
@@ -251,10 +260,6 @@ impl History {
             plan: report.plan.as_ref().filter(|_| !row.changes.is_empty()).map(|plan| plan.key.clone()),
             report: Some(key.to_owned()),
         }
-    }
-
-    fn go_on(&mut self, rule: &str, finding: &Finding, step: Step, started: Timestamp) {
-        self.life(rule, finding, started).go_on(News { step, first_seen: finding.first_seen, started });
     }
 
     /// The life of a finding, which begins at `started` if this is the first that is told of it.

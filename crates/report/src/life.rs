@@ -295,6 +295,8 @@ pub struct Life {
 /// A step, before it is known how the finding stands after it.
 pub(crate) struct News {
     pub(crate) step: Step,
+    /// How the finding stood by the last look, where something was told since without one, such as a pause.
+    pub(crate) seen_as: Option<State>,
     /// Since when the finding fails, as the list had it then.
     pub(crate) first_seen: Option<Timestamp>,
     /// When its batch was taken up.
@@ -303,8 +305,8 @@ pub(crate) struct News {
 
 impl Life {
     /// Takes up what a record says.
-    pub(crate) fn go_on(&mut self, News { mut step, first_seen, started }: News) {
-        let before = self.steps.last().map(|step| step.state);
+    pub(crate) fn go_on(&mut self, News { mut step, seen_as, first_seen, started }: News) {
+        let before = seen_as.or_else(|| self.steps.last().map(|step| step.state));
         step.state = match step.outcome {
             None => before.unwrap_or(State::Open),
             Some(outcome) if step.undo => State::after_undo(before, outcome),

@@ -281,6 +281,16 @@ fn what_was_paused_is_again_as_it_was_found_before_once_a_report_says_that_it_is
     let expected = BTreeMap::from(expected.map(|(name, state)| (name.to_owned(), state)));
     assert_eq!(states(vec![(before.clone(), seen.clone()), pause.clone(), after.clone()]), expected);
 
+    // What was fixed before a pause, and is listed still, is not closed by anybody else.
+    let rows = [
+        vec![row("a", Outcome::Fixed)],
+        vec![paused("a")],
+        vec![paused("a")],
+        vec![row("a", Outcome::AlreadyCompliant)],
+    ];
+    let days = rows.into_iter().zip(1..).map(|(rows, day)| report(at(&format!("{day:02}T00:00:00")), rows));
+    assert_eq!(states(days.collect()), BTreeMap::from([("a".to_owned(), State::Fixed)]));
+
     // The look was before the span.
     let (key, only) = report(at("03T00:00:00"), Vec::new());
     let again = (key, only.with_unchanged(vec![named]));
