@@ -24,6 +24,7 @@ mod readme;
 mod redshift_public_cluster;
 mod rings;
 mod roles;
+mod roll_out;
 mod s3_public_bucket;
 mod security_group_open_admin_port;
 mod sessions;
