@@ -37,7 +37,7 @@ class Costs(unittest.TestCase):
 
     def test_the_code_is_read(self) -> None:
         self.assertEqual((self.code.rules, self.code.memory_mb, self.code.every_minutes), (8, 256, 30))
-        self.assertEqual((self.code.metrics, self.code.alarms, self.code.batch_size), (69, 9, 200))
+        self.assertEqual((self.code.metrics, self.code.alarms, self.code.batch_size), (70, 10, 200))
         self.assertEqual(self.code.polls, 8 * 48 * 30)
 
     def test_more_accounts_cost_more_and_nothing_costs_less(self) -> None:

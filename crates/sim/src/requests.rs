@@ -20,20 +20,26 @@ const MEASURED: &str = include_str!("../../../docs/costs/measured.json");
 /// What `docs/costs/measured.json` says.
 #[derive(Deserialize)]
 struct Measured {
-    found: Poll,
-    unchanged: Poll,
+    /// Each poll of a rule, whatever it finds.
+    poll: Requests,
+    found: Handled,
+    unchanged: Handled,
     fix: Requests,
+    /// Each batch in which something is fixed: that it waits for Netskope is kept.
+    batch_of_fixes: Requests,
+    /// What Netskope has confirmed.
+    closed: Handled,
 }
 
-/// What a poll asks for: for each batch, for each account that has findings in it, and for each finding.
+/// What findings ask for: for each batch, for each account that has findings in it, and for each finding.
 #[derive(Deserialize)]
-struct Poll {
+struct Handled {
     batch: Requests,
     account: Requests,
     finding: Requests,
 }
 
-impl Poll {
+impl Handled {
     fn of(&self, batches: i64, accounts: i64, findings: i64) -> Requests {
         let sum = |of: fn(&Requests) -> i64| {
             batches * of(&self.batch) + accounts * of(&self.account) + findings * of(&self.finding)
@@ -82,6 +88,10 @@ fn polls(findings: usize, batches: usize, mode: Mode) -> [Requests; 2] {
     })
 }
 
+fn plus(one: Requests, other: Requests) -> Requests {
+    Requests { put: one.put + other.put, list: one.list + other.list, get: one.get + other.get }
+}
+
 fn minus(one: Requests, other: Requests) -> Requests {
     Requests { put: one.put - other.put, list: one.list - other.list, get: one.get - other.get }
 }
@@ -89,17 +99,26 @@ fn minus(one: Requests, other: Requests) -> Requests {
 #[test]
 fn the_cost_table_counts_the_requests_that_are_made() {
     let measured: Measured = serde_json::from_str(MEASURED).unwrap();
-    // Three accounts: in one batch, or each in one of its own.
-    for (findings, batches) in [(30, 1), (60, 1), (30, 3), (60, 3)] {
+    // Three accounts: in one batch, or each in one of its own. More fixes need more polls to be confirmed.
+    for (findings, batches) in [(30, 1), (45, 1), (30, 3), (45, 3)] {
         let count = i64::try_from(findings).unwrap();
-        let of = |poll: &Poll| poll.of(i64::try_from(batches).unwrap(), 3, count);
+        let batches_of = i64::try_from(batches).unwrap();
+        let of = |handled: &Handled| plus(measured.poll, handled.of(batches_of, 3, count));
         let plan = polls(findings, batches, Mode::Plan);
         assert_eq!(plan, [of(&measured.found), of(&measured.unchanged)], "{findings} in {batches}");
-        let [fixed, nothing] = polls(findings, batches, Mode::Apply);
-        assert_eq!(nothing, Requests::default());
+        let [fixed, closed] = polls(findings, batches, Mode::Apply);
+        // Batches that end at once write one after the other which fixes wait: so often each may have to try again at most.
+        let again = batches_of * (batches_of - 1);
+        let least = of(&measured.closed);
+        assert!((least.put..=least.put + again).contains(&closed.put), "{closed:?}");
+        assert!((least.get..=least.get + 2 * again).contains(&closed.get), "{closed:?}");
+        assert_eq!(closed.list, least.list, "{findings} in {batches}");
         // A fix writes the card twice, and the policy is read again before it unless that was a moment ago.
-        let found = measured.found.of(i64::try_from(batches).unwrap(), 3, 0);
-        assert_eq!((fixed.put, fixed.list), (found.put + count * measured.fix.put, found.list), "{findings}");
-        assert!((found.get..=found.get + count * measured.fix.get).contains(&fixed.get), "{fixed:?}");
+        let found = plus(measured.poll, measured.found.of(batches_of, 3, 0));
+        let own = count * measured.fix.put + batches_of * measured.batch_of_fixes.put;
+        assert!((found.put + own..=found.put + own + again).contains(&fixed.put), "{fixed:?}");
+        let most = count * measured.fix.get + batches_of * measured.batch_of_fixes.get + again;
+        assert!((found.get..=found.get + most).contains(&fixed.get), "{fixed:?}");
+        assert_eq!(fixed.list, found.list, "{findings} in {batches}");
     }
 }
