@@ -19,7 +19,7 @@ const MOST_OF_RULE: usize = 8;
 const ALARMS: [&str; 7] =
     ["no-whole-poll", "nothing-listed", "failed-findings", "waiting", "contested", "breaker", "throttled"];
 /// The alarms look back for a minute here: what was before must have left it.
-const WINDOW: Duration = Duration::from_secs(60);
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
 
 impl Pipeline {
     /// Each invocation ends with one line, by the specification, and a rule has no more metrics than are paid for.
