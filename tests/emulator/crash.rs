@@ -125,9 +125,9 @@ async fn calls(of: &Organization, id: &BatchId) -> Vec<(String, String, usize)> 
     calls
 }
 
-/// At each call between reading the batch and what comes after the report, before it is carried out: which is after the
-/// one before it was. Half of the killed runs are tried again by the service; after the others a run of its own comes, and
-/// another one when the claim is over. Whichever it was, the resource is fixed in the end, and is put back as it was.
+/// At each call between reading the batch and storing the report, before it is carried out: which is after the one before
+/// it was. Half of the killed runs are tried again by the service; after the others a run of its own comes, and another
+/// one when the claim is over. Whichever it was, the resource is fixed in the end, and is put back as it was.
 ///
 /// 50 Lambdas are killed; another number of them where the variable KILLS has one: `KILLS=1000 cargo nextest run --profile long -E
 /// 'test(crash::)'` takes a quarter of an hour.
@@ -136,11 +136,13 @@ async fn killed_at_any_call_nothing_is_lost() {
     let of = organization().await;
     let first = format!("calls-{}", of.target.id);
     of.target.make_bucket(&first, Some(OPEN)).await.unwrap();
-    let calls = calls(&of, &put(&of, &[&first]).await).await;
+    let mut calls = calls(&of, &put(&of, &[&first]).await).await;
     let count = |action: &str| calls.iter().filter(|(_, of, _)| of == action).count();
     assert_eq!(count("s3:PutBucketPublicAccessBlock"), 1, "{calls:?}");
     let writes = "the ledger, a claim, a plan, what was written, a report, and that it waits for Netskope";
     assert_eq!(count("s3:PutObject"), 6, "{writes}: {calls:?}");
+    // With the report the run has come to its end: only what Netskope is asked about comes after it.
+    calls.retain(|(_, action, before)| action != "s3:PutObject" || *before < 5);
 
     let kills = std::env::var(KILLS.0).map_or(KILLS.1, |number| number.parse().unwrap());
     assert!(kills >= 2 * calls.len(), "{kills} kills are too few for two at each of {} calls", calls.len());
