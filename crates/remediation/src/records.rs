@@ -1,6 +1,7 @@
 //! What is kept: batches, plans, reports, approvals, cards, awaited closures, ledgers, overrides, pauses, the policy and the organization, and
 //! where.
 
+mod again;
 mod approval;
 mod batch;
 mod card;

@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::again::{Refused, again};
 use super::keys::awaited_key;
 use super::schema::{Record, read};
 use super::{Condition, RecordError, Records, Report};
@@ -63,13 +63,6 @@ impl Record for AwaitedClosures {
     const KIND: &'static str = "list of fixes that wait for Netskope";
     const SCHEMA: u32 = AWAITED_SCHEMA;
     const MOST_BYTES: usize = 1024 * 1024;
-}
-
-/// Why they could not be written.
-enum Refused {
-    /// Another batch was faster.
-    Taken,
-    Failed(RecordError),
 }
 
 /// Whether a scan at `scanned` has seen what was fixed at `fixed`, as far as clocks tell at `now`.
@@ -125,30 +118,16 @@ impl AwaitedClosures {
             return Ok(());
         }
         let (key, now) = (awaited_key(rule), ambient::now());
-        let backoff = ExponentialBuilder::default()
-            .with_jitter()
-            .with_min_delay(Duration::from_millis(20))
-            .with_max_delay(Duration::from_secs(2))
-            .without_max_times()
-            .with_total_delay(Some(PATIENCE));
         let attempt = || async {
-            let (before, condition) = Self::read(records, &key).await.map_err(Refused::Failed)?;
+            let (before, condition) = Self::read(records, &key).await?;
             let after = before.clone().with(fixed, settled, now);
             if after == before {
                 return Ok(());
             }
-            let bytes = after.to_json().map_err(|error| Refused::Failed(error.into()))?;
-            match records.put_if(&condition, &key, bytes).await {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) => Err(Refused::Taken),
-                Err(error) => Err(Refused::Failed(error)),
-            }
+            let stored = records.put_if(&condition, &key, after.to_json().map_err(RecordError::from)?).await?;
+            if stored.is_some() { Ok(()) } else { Err(Refused::Taken) }
         };
-        let updated = attempt.retry(backoff).when(|refused| matches!(refused, Refused::Taken)).await;
-        updated.map_err(|refused| match refused {
-            Refused::Taken => RecordError::Taken { key: key.clone() },
-            Refused::Failed(error) => error,
-        })
+        again(PATIENCE, attempt, || RecordError::Taken { key: key.clone() }).await
     }
 
     async fn read(records: &Records, key: &str) -> Result<(Self, Condition), RecordError> {

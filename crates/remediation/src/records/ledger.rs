@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::again::{Refused, again};
 use super::keys::ledger_key;
 use super::schema::{Record, read};
 use super::{Condition, RecordError, Records};
@@ -72,14 +72,6 @@ impl Record for Day {
     const MOST_BYTES: usize = 16 * 1024 * 1024;
 }
 
-/// Why a ledger could not be written.
-#[derive(Debug)]
-enum Refused {
-    /// Another batch was faster.
-    Taken(String),
-    Failed(RecordError),
-}
-
 impl Ledger {
     /// The ledger of the run `run` of `name`: a rule, or whatever runs several.
     pub fn new(records: Records, name: &str, run: RunId) -> Self {
@@ -120,32 +112,19 @@ impl Ledger {
     }
 
     async fn update<T>(&self, change: impl Fn(&mut Day) -> T) -> Result<T, RecordError> {
-        let backoff = ExponentialBuilder::default()
-            .with_jitter()
-            .with_min_delay(Duration::from_millis(20))
-            .with_max_delay(Duration::from_secs(2))
-            .without_max_times()
-            .with_total_delay(Some(PATIENCE));
         let attempt = || async {
-            let (before, condition) = self.read().await.map_err(Refused::Failed)?;
+            let (before, condition) = self.read().await?;
             let mut day = before.clone();
             let result = change(&mut day);
             if day == before {
                 return Ok(result);
             }
             day.nonce = ambient::uuid_v4();
-            let bytes = serde_json::to_vec(&day).map_err(|error| Refused::Failed(error.into()))?;
-            match self.records.put_if(&condition, &self.key, bytes).await {
-                Ok(Some(_)) => Ok(result),
-                Ok(None) => Err(Refused::Taken(self.key.clone())),
-                Err(error) => Err(Refused::Failed(error)),
-            }
+            let bytes = serde_json::to_vec(&day).map_err(RecordError::from)?;
+            let stored = self.records.put_if(&condition, &self.key, bytes).await?;
+            if stored.is_some() { Ok(result) } else { Err(Refused::Taken) }
         };
-        let updated = attempt.retry(backoff).when(|refused| matches!(refused, Refused::Taken(_))).await;
-        updated.map_err(|refused| match refused {
-            Refused::Taken(key) => RecordError::Taken { key },
-            Refused::Failed(error) => error,
-        })
+        again(PATIENCE, attempt, || RecordError::Taken { key: self.key.clone() }).await
     }
 
     async fn read(&self) -> Result<(Day, Condition), RecordError> {

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::again::{Refused, again};
 use super::keys::PAUSES_KEY;
 use super::schema::{Record, read};
 use super::{Condition, RecordError, Records, Stored, Version};
@@ -114,17 +114,12 @@ pub async fn stored_pauses(records: &Records) -> Result<Pauses, RecordError> {
     Ok(stored(records).await?.0)
 }
 
-/// Why pauses could not be changed.
-enum Refused<E> {
-    /// Somebody else was faster.
-    Taken,
-    Failed(Box<RecordError>),
-    /// The change itself is refused.
-    Changed(E),
+fn failed<E: From<Box<RecordError>>>(error: RecordError) -> Refused<E> {
+    Refused::Failed(Box::new(error).into())
 }
 
-fn failed<E>(error: RecordError) -> Refused<E> {
-    Refused::Failed(Box::new(error))
+fn taken<E: From<Box<RecordError>>>() -> E {
+    Box::new(RecordError::Taken { key: PAUSES_KEY.to_owned() }).into()
 }
 
 /// Changes the pauses, on condition that they are still those that were read. Gives what `change` gave, and the pauses as
@@ -140,13 +135,13 @@ pub async fn change_pauses<T, E: From<Box<RecordError>>>(
     let attempt = || async {
         let (mut pauses, condition) = stored(records).await.map_err(failed)?;
         let before = pauses.clone();
-        let came = change(&mut pauses).map_err(Refused::Changed)?;
+        let came = change(&mut pauses).map_err(Refused::Failed)?;
         if pauses != before {
             put(records, &pauses, &condition).await?;
         }
         Ok((came, pauses))
     };
-    again(attempt).await
+    again(PATIENCE, attempt, taken).await
 }
 
 /// Ends every pause, also where what is stored there cannot be read.
@@ -162,7 +157,7 @@ pub async fn end_all_pauses(records: &Records) -> Result<Pauses, Box<RecordError
         put(records, &pauses, &Condition::Unchanged(version.clone())).await?;
         Ok(pauses)
     };
-    again(attempt).await
+    again(PATIENCE, attempt, taken).await
 }
 
 /// The pauses as they are stored, with the condition on which they may be replaced.
@@ -174,7 +169,11 @@ async fn stored(records: &Records) -> Result<(Pauses, Condition), RecordError> {
     Ok((pauses, Condition::Unchanged(stored.version)))
 }
 
-async fn put<E>(records: &Records, pauses: &Pauses, condition: &Condition) -> Result<(), Refused<E>> {
+async fn put<E: From<Box<RecordError>>>(
+    records: &Records,
+    pauses: &Pauses,
+    condition: &Condition,
+) -> Result<(), Refused<E>> {
     let bytes = serde_json::to_vec_pretty(pauses).map_err(|error| failed(RecordError::from(error)))?;
     if bytes.len() > Pauses::MOST_BYTES {
         let (key, most) = (PAUSES_KEY.to_owned(), Pauses::MOST_BYTES);
@@ -185,24 +184,6 @@ async fn put<E>(records: &Records, pauses: &Pauses, condition: &Condition) -> Re
         Ok(None) => Err(Refused::Taken),
         Err(error) => Err(failed(error)),
     }
-}
-
-/// Tries again while somebody else is faster.
-async fn again<T, E: From<Box<RecordError>>, F: Future<Output = Result<T, Refused<E>>>>(
-    attempt: impl FnMut() -> F,
-) -> Result<T, E> {
-    let backoff = ExponentialBuilder::default()
-        .with_jitter()
-        .with_min_delay(Duration::from_millis(20))
-        .with_max_delay(Duration::from_secs(2))
-        .without_max_times()
-        .with_total_delay(Some(PATIENCE));
-    let ended = attempt.retry(backoff).when(|refused| matches!(refused, Refused::Taken)).await;
-    ended.map_err(|refused| match refused {
-        Refused::Taken => Box::new(RecordError::Taken { key: PAUSES_KEY.to_owned() }).into(),
-        Refused::Failed(error) => error.into(),
-        Refused::Changed(error) => error,
-    })
 }
 
 #[cfg(test)]
