@@ -53,24 +53,12 @@ impl Rings {
     async fn deploy() -> Self {
         let emulator = Emulator::shared().await.unwrap();
         let management = Account::fresh(emulator);
-        let call = |operation, input| management.organizations(emulator, operation, input);
-        call("CreateOrganization", json!({"FeatureSet": "ALL"})).await.unwrap();
-        let root = text(&call("ListRoots", json!({})).await.unwrap()["Roots"][0]["Id"]);
-        let mut units: Vec<String> = Vec::new();
-        for (name, parent) in UNITS {
-            let parent = parent.map_or(&root, |place| &units[place]);
-            let made = call("CreateOrganizationalUnit", json!({"ParentId": parent, "Name": name})).await.unwrap();
-            units.push(text(&made["OrganizationalUnit"]["Id"]));
-        }
+        let (root, units) = management.make_units(emulator, &UNITS).await.unwrap();
         let mut members = Vec::new();
         for (number, place) in PLACES.into_iter().enumerate() {
             // The role of the usual name is the deployment's to make.
-            let account = json!({"AccountName": format!("account-{number}"), "RoleName": "MadeByOrganizations",
-                "Email": format!("a{number}@example.org")});
-            let made = call("CreateAccount", account).await.unwrap();
-            let id = text(&made["CreateAccountStatus"]["AccountId"]);
-            let moves = json!({"AccountId": id, "SourceParentId": root, "DestinationParentId": units[place]});
-            call("MoveAccount", moves).await.unwrap();
+            let (role, to) = (Some("MadeByOrganizations"), (root.as_str(), units[place].as_str()));
+            let id = management.make_member(emulator, number, role, to).await.unwrap();
             members.push(Account::new(emulator, &id));
         }
         let central = members[CENTRAL].id.clone();
@@ -215,8 +203,4 @@ async fn make_reader(management: &Account, central: &str) {
         {"Effect": "Allow", "Action": ["organizations:ListTagsForResource"], "Resource": [of("account")]},
     ]);
     management.make_role(READER, &trust, &allowed).await.unwrap();
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap().to_owned()
 }

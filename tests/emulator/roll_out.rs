@@ -66,23 +66,12 @@ impl RollOut {
     async fn found() -> Self {
         let emulator = Emulator::shared().await.unwrap();
         let management = Account::fresh(emulator);
-        let call = |operation, input| management.organizations(emulator, operation, input);
-        call("CreateOrganization", json!({"FeatureSet": "ALL"})).await.unwrap();
+        let (root, units) = management.make_units(emulator, &UNITS).await.unwrap();
         let scope = management.organization_id(emulator).await.unwrap();
-        let root = text(&call("ListRoots", json!({})).await.unwrap()["Roots"][0]["Id"]);
-        let mut units: Vec<String> = Vec::new();
-        for (name, parent) in UNITS {
-            let parent = parent.map_or(&root, |place| &units[place]);
-            let made = call("CreateOrganizationalUnit", json!({"ParentId": parent, "Name": name})).await.unwrap();
-            units.push(text(&made["OrganizationalUnit"]["Id"]));
-        }
         let netskope = FakeNetskope::start(TOKEN).await;
         let (mut accounts, mut rows) = (Vec::new(), Vec::new());
         for (number, place) in PLACES.into_iter().enumerate() {
-            let asked = json!({"AccountName": format!("account-{number}"), "Email": format!("a{number}@example.org")});
-            let id = text(&call("CreateAccount", asked).await.unwrap()["CreateAccountStatus"]["AccountId"]);
-            let moves = json!({"AccountId": id, "SourceParentId": root, "DestinationParentId": units[place]});
-            call("MoveAccount", moves).await.unwrap();
+            let id = management.make_member(emulator, number, None, (&root, &units[place])).await.unwrap();
             let account = Account::new(emulator, &id).in_region(REGIONS[number % REGIONS.len()]);
             account.make_bucket(&bucket(&account), Some(OPEN)).await.unwrap();
             rows.push(row(CONTROL, &id, display_name(&account.region).unwrap(), &bucket(&account)));

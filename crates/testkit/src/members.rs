@@ -21,6 +21,56 @@ impl Account {
         Ok(made["CreateAccountStatus"]["AccountId"].as_str().ok_or("CreateAccount gave no ID")?.to_owned())
     }
 
+    /// Makes an organization, whose management account this is, with these units, each with the place of the one that it is
+    /// in. Gives the IDs of its root and of the units.
+    /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_CreateOrganizationalUnit.html>
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses.
+    pub async fn make_units(
+        &self,
+        emulator: &Emulator,
+        units: &[(&str, Option<usize>)],
+    ) -> Result<(String, Vec<String>)> {
+        self.organizations(emulator, "CreateOrganization", json!({"FeatureSet": "ALL"})).await?;
+        let roots = self.organizations(emulator, "ListRoots", json!({})).await?;
+        let root = roots["Roots"][0]["Id"].as_str().ok_or("ListRoots gave no ID")?.to_owned();
+        let mut made: Vec<String> = Vec::new();
+        for (name, parent) in units {
+            let asked = json!({"ParentId": parent.map_or(&root, |place| &made[place]), "Name": name});
+            let unit = self.organizations(emulator, "CreateOrganizationalUnit", asked).await?;
+            made.push(
+                unit["OrganizationalUnit"]["Id"].as_str().ok_or("CreateOrganizationalUnit gave no ID")?.to_owned(),
+            );
+        }
+        Ok((root, made))
+    }
+
+    /// Makes a member account of this number, and moves it from the root to the unit. Its role is called as Organizations
+    /// calls it, or `role`. Gives its ID.
+    ///
+    /// # Errors
+    ///
+    /// The emulator refuses.
+    pub async fn make_member(
+        &self,
+        emulator: &Emulator,
+        number: usize,
+        role: Option<&str>,
+        (root, unit): (&str, &str),
+    ) -> Result<String> {
+        let mut asked = json!({"AccountName": format!("account-{number}"), "Email": format!("a{number}@example.org")});
+        if let Some(role) = role {
+            asked["RoleName"] = role.into();
+        }
+        let made = self.organizations(emulator, "CreateAccount", asked).await?;
+        let id = made["CreateAccountStatus"]["AccountId"].as_str().ok_or("CreateAccount gave no ID")?;
+        let moves = json!({"AccountId": id, "SourceParentId": root, "DestinationParentId": unit});
+        self.organizations(emulator, "MoveAccount", moves).await?;
+        Ok(id.to_owned())
+    }
+
     /// The ID of the account's organization.
     /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeOrganization.html>
     ///
