@@ -157,8 +157,12 @@ async fn object(desk: &Desk, what: &What) -> Option<Object> {
         Ok(Some(_)) if matches!(what, What::Approval { .. }) => "an approval".to_owned(),
         Ok(Some(stored)) => match Batch::from_stored(&stored.bytes, object.rule) {
             Ok(batch) => {
+                let passed = match batch.passed.len() {
+                    0 => String::new(),
+                    passed => format!(", and {} that Netskope has passed", counted(passed, "finding")),
+                };
                 let bad = batch.bad_lines.first().map(|line| format!("; {line}")).unwrap_or_default();
-                counted(batch.findings.len(), "finding") + &bad
+                counted(batch.findings.len(), "finding") + &passed + &bad
             }
             Err(error) => error.to_string(),
         },
