@@ -149,11 +149,11 @@ impl<R: Rule> Engine<R> {
         Ok(if order.deadline.is_set() { claimed.min(to_deadline) } else { to_deadline })
     }
 
-    /// Whether the policy, as it is now, still lets this be written.
+    /// Whether the policy, as it was a second ago or later, still lets this be written.
     async fn is_still_allowed(&self, order: &Order<'_, R::Change>) -> Result<()> {
         let Some(record) = &self.policy_record else { return self.is_in_window(order, &self.policy) };
         let Order { finding, resource, needs, .. } = *order;
-        let policy = record.read().await.map_err(|error| match error.passes() {
+        let policy = record.watched().await.map_err(|error| match error.passes() {
             true => Error::new("policy", ErrorKind::Transient, error.to_string()),
             false => Error::stopped(error.to_string()),
         })?;

@@ -1,4 +1,4 @@
-//! The operator's policy: one JSON file that Terraform writes to the bucket, read at each run and before each write.
+//! The operator's policy: one JSON file that Terraform writes to the bucket, read at each run, and once a second while something is written.
 //!
 //! Its JSON Schema is generated from these types; each rule's part, its settings, comes from the rule.
 

@@ -20,6 +20,8 @@ mod store;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod stopped_clock;
 
 use sha2::{Digest as _, Sha256};
 

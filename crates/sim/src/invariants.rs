@@ -27,8 +27,9 @@ use crate::world::{World, lock};
 const FRESH: SignedDuration = SignedDuration::from_secs(30);
 /// Two clocks are at most so far apart.
 const APART: SignedDuration = SignedDuration::from_secs(41);
-/// So long before a write the policy that let it through may have been read: one try of a read, and the way to the call.
-const READ_BEFORE: Duration = Duration::from_secs(21);
+/// So long before a write the policy that let it through may have been read: a second for which an answer serves, one try
+/// of a read, and the way to the call.
+const READ_BEFORE: Duration = Duration::from_secs(22);
 /// What is exempt is decided on at a run's beginning.
 const DECIDED_BEFORE: Duration = Duration::from_secs(3_600);
 /// So many resources of an account are at work at once.

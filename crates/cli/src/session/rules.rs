@@ -69,7 +69,7 @@ pub(crate) struct EngineParts {
     pub(crate) interrupt: Interrupt,
 }
 
-/// The policy in force, and where it is read again before each write.
+/// The policy in force, and where it is read again while something is written.
 #[derive(Debug, Clone)]
 pub(crate) struct PolicyInForce {
     pub(crate) policy: Policy,

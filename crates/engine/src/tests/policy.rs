@@ -6,6 +6,9 @@ use super::*;
 use crate::fake::manifest;
 use remediation::{Approval, Guard, POLICY_KEY};
 
+/// So long after it is stored, a policy holds for writes.
+const WATCHED: Duration = Duration::from_millis(1_100);
+
 /// A policy in which every rule applies, with these keys beside.
 fn policy(keys: serde_json::Value) -> Policy {
     let mut policy = json!({"schema": 1, "mode": "apply"});
@@ -72,7 +75,7 @@ async fn a_policy_that_pauses_changes_its_mode_or_breaks_stops_a_run_between_two
         let mut world = World::new();
         world.house(ONE, REGION, &[true, true], Script::Works);
         world.house(ONE, REGION, &[true], Script::Works);
-        world.slow(ONE, Write, Wait::Time(Duration::from_millis(100)));
+        world.slow(ONE, Write, Wait::Time(WATCHED));
         let path = world.folder.path().join(POLICY_KEY);
         std::fs::write(&path, r#"{"schema": 1, "mode": "apply"}"#).unwrap();
         world.policy_record = Some(PolicyRecord::new(world.records(), POLICY_KEY));
@@ -132,7 +135,7 @@ async fn a_pause_stops_a_run_under_way_where_it_is_of_and_ends_when_it_is_ended(
     world.house(ONE, REGION, &[true, true], Script::Works);
     world.house(TWO, REGION, &[true, true], Script::Works);
     for account in [ONE, TWO] {
-        world.slow(account, Write, Wait::Time(Duration::from_millis(100)));
+        world.slow(account, Write, Wait::Time(WATCHED));
     }
     let write = |key, text: &str| std::fs::write(world.folder.path().join(key), text).unwrap();
     write(POLICY_KEY, r#"{"schema": 1, "mode": "apply"}"#);

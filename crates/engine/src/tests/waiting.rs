@@ -165,7 +165,8 @@ async fn in_a_freeze_changes_are_planned_and_wait() {
 async fn a_freeze_that_begins_stops_a_run_between_two_changes() {
     let mut world = World::new();
     world.house(ONE, REGION, &[true, true], Script::Works);
-    world.slow(ONE, Write, Wait::Time(Duration::from_millis(100)));
+    // For longer than what was read of the policy serves.
+    world.slow(ONE, Write, Wait::Time(Duration::from_millis(1_100)));
     let path = world.folder.path().join(POLICY_KEY);
     std::fs::write(&path, r#"{"schema": 1, "mode": "apply"}"#).unwrap();
     world.policy_record = Some(PolicyRecord::new(world.records(), POLICY_KEY));

@@ -92,20 +92,8 @@ mod tests {
     use super::*;
     use crate::domain::Mode;
     use crate::records::policy_record::PLACES_KEPT;
+    use crate::records::stopped_clock::StoppedClock;
     use crate::{POLICY_KEY, PolicyRecord};
-
-    #[derive(Debug)]
-    struct StoppedClock(Timestamp);
-
-    impl ambient::Surroundings for StoppedClock {
-        fn now(&self) -> Timestamp {
-            self.0
-        }
-
-        fn random(&self) -> [u8; 16] {
-            [0; 16]
-        }
-    }
 
     fn record(read_at: Timestamp, unit: &str) -> Vec<u8> {
         json!({"schema": 1, "refreshing_until": null, "organization": {

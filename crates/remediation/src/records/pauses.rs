@@ -1,6 +1,6 @@
 //! Where the pauses are kept: beside the policy, in an object that Terraform never writes.
 //!
-//! They are read whenever the policy is, so before each write, and written by compare and swap: of two people who pause or
+//! They are read whenever the policy is, so once a second while something is written, and written by compare and swap: of two people who pause or
 //! resume at once, one reads again, and nothing of either is lost.
 
 use std::sync::Arc;

@@ -1,7 +1,8 @@
-//! Where the policy is kept, to be read anew before each write; with what is paused, and an operator's own beside it, which
-//! narrows it.
+//! Where the policy is kept, to be read anew while writes are under way; with what is paused, and an operator's own beside
+//! it, which narrows it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -15,6 +16,8 @@ use crate::policy::{Policy, PolicyError, SettingDefaults};
 
 /// An answer that comes later than this is asked for again: the process stood still meanwhile, or the machine slept.
 const FRESH: SignedDuration = SignedDuration::from_secs(30);
+/// For so long an answer serves all writes of a process. So long after a pause is stored, and one read, no write starts.
+const WATCHED: Duration = Duration::from_secs(1);
 /// For so long the places of accounts are taken as they were read: they are read anew every few hours anyway.
 pub(super) const PLACES_KEPT: SignedDuration = SignedDuration::from_mins(5);
 /// So often it is asked for before it counts as unread.
@@ -33,6 +36,17 @@ pub struct PolicyRecord {
     placed: Arc<Mutex<Option<Placed>>>,
     pauses: Option<PausesRecord>,
     narrowing: Option<Arc<Narrowing>>,
+    /// What was read last for writes.
+    watched: Arc<Mutex<Option<Watched>>>,
+}
+
+/// What the policy, and all that is laid over it, was at a moment.
+#[derive(Debug)]
+struct Watched {
+    /// When its read began, by both clocks: the one stands still while a machine sleeps, the other can be set.
+    began: Instant,
+    at: Timestamp,
+    policy: Arc<Policy>,
 }
 
 /// What narrows a policy.
@@ -78,6 +92,7 @@ impl PolicyRecord {
             placed: Arc::default(),
             pauses: None,
             narrowing: None,
+            watched: Arc::default(),
         }
     }
 
@@ -133,6 +148,24 @@ impl PolicyRecord {
         Err(PolicyError::Unread { passes: true, why })
     }
 
+    /// The policy as it was a second ago or later: one read serves all that are asked for within that time, and those that
+    /// had to wait for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`PolicyRecord::read`].
+    pub async fn watched(&self) -> Result<Arc<Policy>, PolicyError> {
+        let asked = Instant::now();
+        let mut last = self.watched.lock().await;
+        if let Some(watched) = last.as_ref().filter(|watched| watched.serves(asked)) {
+            return Ok(Arc::clone(&watched.policy));
+        }
+        let (began, at) = (Instant::now(), ambient::now());
+        let policy = self.read().await?;
+        *last = Some(Watched { began, at, policy: Arc::clone(&policy) });
+        Ok(policy)
+    }
+
     async fn read_alone(&self) -> Result<Arc<Policy>, PolicyError> {
         let asked = Instant::now();
         let mut last = self.last.lock().await;
@@ -179,6 +212,15 @@ impl PolicyRecord {
     }
 }
 
+impl Watched {
+    /// Whether it serves who asked then and has waited until now.
+    fn serves(&self, asked: Instant) -> bool {
+        let age = ambient::now().duration_since(self.at).abs();
+        let is_recent = self.began.elapsed() < WATCHED && age < SignedDuration::try_from(WATCHED).unwrap_or_default();
+        is_recent || (self.began > asked && age <= FRESH)
+    }
+}
+
 impl Narrowing {
     async fn narrow(&self, policy: Arc<Policy>) -> Result<Arc<Policy>, PolicyError> {
         let own = self.own.read_alone().await?;
@@ -206,6 +248,7 @@ mod tests {
 
     use super::*;
     use crate::domain::Mode;
+    use crate::records::stopped_clock::StoppedClock;
 
     #[tokio::test]
     async fn a_version_is_parsed_once_however_often_it_is_read() {
@@ -225,6 +268,39 @@ mod tests {
         assert!(record.read().await.is_err());
         store(r#"{"schema": 1, "mode": "off"}"#);
         assert!(!Arc::ptr_eq(&record.read().await.unwrap(), &second));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_read_serves_the_writes_of_a_second_and_no_later_one() {
+        let folder = TempDir::new().unwrap();
+        let store = |text: &str| std::fs::write(folder.path().join("policy.json"), text).unwrap();
+        let record = PolicyRecord::new(Records::Folder(folder.path().into()), "policy.json");
+        store(r#"{"schema": 1, "mode": "apply"}"#);
+        let first = record.watched().await.unwrap();
+        store(r#"{"schema": 1, "paused": true}"#);
+        tokio::time::advance(WATCHED - Duration::from_millis(10)).await;
+        assert!(Arc::ptr_eq(&record.watched().await.unwrap(), &first), "it was read again within the second");
+        assert!(record.read().await.unwrap().paused, "who asks for it as it is now gets that");
+        tokio::time::advance(Duration::from_millis(10)).await;
+        let many = futures::future::try_join_all((0..20).map(|_| record.watched())).await.unwrap();
+        assert!(many.iter().all(|policy| policy.paused && Arc::ptr_eq(policy, &many[0])));
+        // What cannot be read serves nobody.
+        store("{");
+        tokio::time::advance(WATCHED).await;
+        assert!(record.watched().await.is_err());
+        store(r#"{"schema": 1, "mode": "apply"}"#);
+        assert!(!record.watched().await.unwrap().paused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_from_before_the_machine_slept_serves_nobody() {
+        let folder = TempDir::new().unwrap();
+        let record = PolicyRecord::new(Records::Folder(folder.path().into()), "policy.json");
+        std::fs::write(folder.path().join("policy.json"), "{}").unwrap();
+        assert!(!record.watched().await.unwrap().paused);
+        std::fs::write(folder.path().join("policy.json"), r#"{"paused": true}"#).unwrap();
+        let later = StoppedClock(ambient::now() + SignedDuration::from_secs(2));
+        assert!(ambient::within(Arc::new(later), record.watched()).await.unwrap().paused);
     }
 
     /// A clock on the wall that has jumped by a minute at each of the first looks but the first.
