@@ -428,8 +428,11 @@ impl Rule for OpenDoor {
     async fn look(client: &Client, finding: &Finding) -> Result<Seen<Doors>> {
         client.assert_session("READ", &finding.account).await;
         let house = client.cloud.house(finding);
-        client.cloud.call(Call::Look, &house).await;
-        call("test:GetDoors", || async { Ok::<_, SdkError<GetObjectError, HttpResponse>>(()) }).await?;
+        let looked = || async {
+            client.cloud.call(Call::Look, &house).await;
+            Ok::<_, SdkError<GetObjectError, HttpResponse>>(())
+        };
+        call("test:GetDoors", looked).await?;
         let open = client.cloud.look(&house)?;
         let houses = client.cloud.houses.lock().unwrap();
         let state = &houses[&house];
@@ -494,7 +497,11 @@ impl Rule for OpenDoor {
         let house = House::from(resource);
         client.assert_session("WRITE", &house.account).await;
         let _writing = Writing::new(&client.cloud, house.clone());
-        client.cloud.call(Call::Write, &house).await;
+        let written = || async {
+            client.cloud.call(Call::Write, &house).await;
+            Ok::<_, SdkError<GetObjectError, HttpResponse>>(())
+        };
+        call("test:CloseDoor", written).await?;
         client.cloud.write(resource, change)
     }
 

@@ -28,8 +28,8 @@
 //!
 //! Invariants, each with a test:
 //!
-//! - Nothing is written before the plan that says so is stored, nor what the policy does not allow as it is right before
-//!   the write, nor by two at once.
+//! - Nothing is written before the plan that says so is stored, nor what the policy did not allow a second ago, nor by two
+//!   at once.
 //! - [`Outcome::Fixed`] means that a fresh look found nothing left to change for any control of the resource;
 //!   [`Outcome::AlreadyCompliant`] and [`Outcome::Gone`], that the right object was looked at.
 //! - Every finding has one outcome. One bad account, finding, resource or record never stops the others.
@@ -65,6 +65,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use remediation::aws::{Turn, Turns};
 use remediation::domain::Controls;
 use remediation::records::{Ended, Write, fixed_by, kept};
 use remediation::{
@@ -113,6 +114,7 @@ pub struct Engine<R: Rule> {
     progress: Option<Arc<dyn Progress>>,
     interrupt: Interrupt,
     slots: Semaphore,
+    turns: Arc<Turns>,
     clients: Mutex<HashMap<ClientKey, ClientSlot<R::Client>>>,
 }
 
@@ -244,6 +246,7 @@ impl<R: Rule> Engine<R> {
             progress: None,
             interrupt: Interrupt::default(),
             slots: Semaphore::new(bounds.concurrency.max(1)),
+            turns: bounds.turns(),
             clients: Mutex::default(),
         })
     }
@@ -262,7 +265,7 @@ impl<R: Rule> Engine<R> {
         self
     }
 
-    /// Holds the runs to `policy`, which `record`, where there is one, says anew before each write.
+    /// Holds the runs to `policy`, which `record`, where there is one, says anew while writes are under way.
     #[must_use]
     pub fn under(mut self, policy: Policy, record: Option<PolicyRecord>) -> Self {
         self.policy = policy;
@@ -459,12 +462,19 @@ impl<R: Rule> Engine<R> {
         let found =
             self.found_unmade(&known.card, &job.id, &decided.work.looked, &Part { digest: &part, changes: &changes });
         let purpose = Purpose { part, changes: kept(&changes), found, undo: None };
-        decided.decision = match self.claim(&job.id, known, purpose, job.deadline).await {
+        // The role with which it is written is assumed meanwhile; that it cannot be is told at the write.
+        let session = async { drop(self.client_to_write(decided.finding()).await) };
+        let (claimed, ()) = tokio::join!(self.claim(&job.id, known, purpose, job.deadline), session);
+        decided.decision = match claimed {
             Ok(claimed) => Decision::Write(changes, Some(Box::new(claimed))),
             Err(Refused::Busy(busy)) => Decision::defer(busy),
             Err(failed) => Decision::Settle(failed.verdict()),
         };
         decided
+    }
+
+    async fn client_to_write(&self, finding: &Finding) -> remediation::Result<Arc<R::Client>> {
+        self.client(&*finding.located(self.manifest.scope)?, SessionKind::Write).await
     }
 
     /// Writes what the stored plan says is written, and says of the rest why it is not.
@@ -545,6 +555,9 @@ impl<R: Rule> Engine<R> {
         let Decision::Write(changes, Some(claimed)) = &decided.decision else {
             return self.rows_of(&decided, &decided.decision.verdict());
         };
+        // Before it is looked at whether it may still be written: what waits for a turn after that is written too late.
+        let Finding { account, region, .. } = decided.finding();
+        let turn = self.turns.to_write(account, region).await;
         let stopped = self.why_stop(job.deadline, NO_TIME);
         let stopped = stopped.or_else(|| self.breaker.is_open(decided.work.account(), &self.policy.limits));
         if let Some(stopped) = stopped {
@@ -554,7 +567,7 @@ impl<R: Rule> Engine<R> {
         if let Err(verdict) = self.renew_if_due(claimed, job.deadline).await {
             return self.rows_of(&decided, &verdict);
         }
-        let looked = match self.still_to_be_made(&decided).await {
+        let looked = match turn.of(self.still_to_be_made(&decided)).await {
             Ok(looked) => looked,
             Err(verdict) => return self.give_up(decided, &verdict).await,
         };
@@ -568,8 +581,9 @@ impl<R: Rule> Engine<R> {
             claimed,
             deadline: job.deadline,
         };
-        let (written, proof) =
-            self.while_claimed(claimed, job.deadline, Box::pin(self.write_and_prove(&order, &decided, job))).await;
+        let (written, proof) = self
+            .while_claimed(claimed, job.deadline, Box::pin(self.write_and_prove(&order, &turn, &decided, job)))
+            .await;
         let took = in_force(proof.sides.as_deref(), &written);
         let Proof { found, notes, .. } = proof;
         if let Some(error) = written.failure.as_ref().filter(|error| error.is_of_account()) {
@@ -578,6 +592,8 @@ impl<R: Rule> Engine<R> {
         let has_ended = written.may_still_come().is_none() && self.has_set_nothing_going(&decided, &written).await;
         let judged = judge(found, written.failure);
         self.count_effect(&job.id, decided.work.account(), judged.effect).await;
+        // Not before: the breaker must know of it before the next one begins.
+        turn.end(judged.effect == Effect::Worked);
         let write = (written.begun > 0).then(|| CameOfIt::Write {
             write: self.written(&job.id, claimed, judged.outcome, &took),
             violated: self.violated(&decided),
@@ -612,10 +628,11 @@ impl<R: Rule> Engine<R> {
     async fn write_and_prove(
         &self,
         order: &Order<'_, R::Change>,
+        turn: &Turn,
         decided: &Decided<R>,
         job: &Job<R::Change>,
     ) -> (Written, Proof) {
-        let mut written = self.write(order).await;
+        let mut written = turn.of(self.write(order)).await;
         if self.was_cut_off(decided, job) {
             // An earlier attempt of this very run may have made it.
             written.unneeded.clear();

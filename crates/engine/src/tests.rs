@@ -34,6 +34,7 @@ const REGION: &str = "eu-central-1";
 const IMPATIENT: Bounds = Bounds {
     concurrency: 32,
     account_concurrency: 8,
+    calls: 32,
     verify_within: Duration::ZERO,
     reserve: Duration::from_secs(75),
     conclude: Duration::from_secs(45),
@@ -381,23 +382,38 @@ async fn what_cannot_be_changed_now_is_deferred_and_what_is_not_shown_to_work_is
 async fn calls_are_bounded_in_all_and_in_one_account() {
     // Accounts; the bounds; the most calls in all and in one account: the bounds are kept, and used.
     for (accounts, bounds, most) in [
-        (10, Bounds::default(), (32, 8)),
+        (10, Bounds::default(), (64, 8)),
         (2, Bounds::default(), (16, 8)),
+        (10, Bounds { calls: 7, ..Bounds::default() }, (7, 7)),
         (4, Bounds { concurrency: 5, account_concurrency: 3, ..Bounds::default() }, (5, 3)),
         (2, Bounds { concurrency: 0, account_concurrency: 0, ..Bounds::default() }, (1, 1)),
     ] {
         let mut world = World::new();
         for number in 0..accounts {
             let account = format!("{number:012}");
-            world.open_houses(&account, REGION, 10);
+            world.open_houses(&account, REGION, 8);
             world.slow(&account, Look, Wait::Turns(300));
             world.slow(&account, Write, Wait::Turns(300));
         }
         let report =
             world.engine_with(bounds, world.records()).run(world.batch(), Mode::Apply, Deadline::never()).await.report;
-        assert_eq!(report.count(Outcome::Fixed), accounts * 10);
+        assert_eq!(report.count(Outcome::Fixed), accounts * 8);
         assert_eq!(world.most_in_flight(), most);
     }
+}
+
+#[tokio::test]
+async fn more_calls_are_under_way_in_an_account_while_all_goes_well() {
+    let mut world = World::new();
+    world.open_houses(ONE, REGION, 100);
+    world.slow(ONE, Look, Wait::Turns(300));
+    assert_eq!(
+        run_with(&world, Bounds { verify_within: Duration::ZERO, ..Bounds::default() }, Deadline::never())
+            .await
+            .count(Outcome::Fixed),
+        100
+    );
+    assert!(world.most_in_flight().1 > 32, "{:?}", world.most_in_flight());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use remediation::aws::{Most, Turns};
 use remediation::{AccountId, Finding, Rule};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -17,8 +18,10 @@ use crate::Engine;
 pub struct Bounds {
     /// Resources under way at once.
     pub concurrency: usize,
-    /// Resources under way at once in one account, because AWS throttles by account.
+    /// Resources under way at once in one account, and calls of one API in its region, however well it goes.
     pub account_concurrency: usize,
+    /// Calls under way at once in all target accounts.
+    pub calls: usize,
     /// How long a fresh look is repeated until an eventually consistent service shows the change.
     pub verify_within: Duration,
     /// How long before the deadline no new resource is taken up: time for one fix, its proof and the report.
@@ -33,8 +36,9 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            concurrency: 32,
-            account_concurrency: 8,
+            concurrency: 128,
+            account_concurrency: 64,
+            calls: 64,
             verify_within: Duration::from_secs(30),
             reserve: Duration::from_secs(75),
             conclude: Duration::from_secs(45),
@@ -109,6 +113,13 @@ pub(crate) trait About {
     fn finding(&self) -> &Finding;
 }
 
+impl Bounds {
+    /// The turns of a run's calls.
+    pub(crate) fn turns(self) -> Arc<Turns> {
+        Turns::new(Most { calls: self.calls, of_account: self.account_concurrency, ..Most::default() })
+    }
+}
+
 impl<R: Rule> Engine<R> {
     /// Runs `step` over all items, bounded in one account and in all; gives the results in the items' order.
     pub(crate) async fn for_each_bounded<T: About, U, F>(&self, items: Vec<T>, step: impl Fn(T) -> F) -> Vec<U>
@@ -125,7 +136,9 @@ impl<R: Rule> Engine<R> {
             async move {
                 // The semaphore is never closed, so this waits and cannot fail.
                 let _slot = self.slots.acquire().await;
-                (place, step(item).await)
+                let Finding { account, region, .. } = item.finding();
+                let (account, region) = (account.clone(), region.clone());
+                (place, self.turns.each(&account, &region, step(item)).await)
             }
             .instrument(span)
         };

@@ -10,7 +10,9 @@ mod region;
 mod sessions;
 mod signing;
 mod target;
+mod together;
 mod traffic;
+mod turns;
 
 pub use account::{AccountId, InvalidAccountId};
 pub use arn::Arn;
@@ -20,4 +22,7 @@ pub use loader::sdk_loader;
 pub use region::{Region, partition};
 pub use sessions::{Access, Sessions, SourceIdentity};
 pub use target::{SERVICE_ROLE_SUFFIX, SessionKind, Target, TargetRole, UNDO_ROLE_SUFFIX};
+pub use together::Together;
 pub use traffic::Traffic;
+pub(crate) use turns::of_no_account;
+pub use turns::{Most, Turn, Turns};

@@ -42,6 +42,8 @@ fn town() -> World {
         for _ in 0..4 {
             world.house(account, REGION, &[true, true], Script::Works);
         }
+        // Long enough to be interrupted in.
+        world.slow(account, Write, Wait::Turns(20));
     }
     world
 }

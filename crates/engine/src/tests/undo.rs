@@ -480,9 +480,9 @@ async fn an_undo_of_a_thousand_changes_is_bounded_and_goes_on_where_it_was_cut_o
     let report = undo(&world, &fixed).await;
     assert_eq!((report.count(Outcome::Undone), world.doors()), (1002, before));
     // What was put back is not written again, but for what was under way.
-    assert!(world.count(Write) - written <= 1002 + 32 && first >= 400, "{first}");
+    assert!(world.count(Write) - written <= 1002 + 64 && first >= 400, "{first}");
     let (most, most_in_account) = world.most_in_flight();
-    assert!(most <= 32 && most_in_account <= 8, "{most}, {most_in_account}");
+    assert!(most <= 64 && most_in_account <= 64, "{most}, {most_in_account}");
 }
 
 #[tokio::test]

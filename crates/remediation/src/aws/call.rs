@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use backon::{ExponentialBuilder, Retryable};
 
+use super::turns::in_turn;
 use super::{Error, ErrorKind, Result, signing};
 
 tokio::task_local! {
@@ -26,16 +27,20 @@ where
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    // A call that is made outside of a look is counted nowhere.
+    count(action);
+    // The SDK's futures are large: without a box, so would be whatever calls this.
+    let once = || async { Box::pin(request()).await.map_err(|error| Error::api(action, error)) };
+    again_if_passing(|| in_turn(action, signing::again_if_ended(once))).await
+}
+
+/// Counts an action for the look that rests on it. A call that is made outside of a look is counted nowhere.
+pub(super) fn count(action: &str) {
     let _ = CALLED.try_with(|called| {
         let mut called = called.borrow_mut();
         if !called.iter().any(|of| of == action) {
             called.push(action.to_owned());
         }
     });
-    // The SDK's futures are large: without a box, so would be whatever calls this.
-    let once = || async { Box::pin(request()).await.map_err(|error| Error::api(action, error)) };
-    again_if_passing(|| signing::again_if_ended(once)).await
 }
 
 /// Tries a step again, a few times within some seconds, while it fails with what is over in a moment.

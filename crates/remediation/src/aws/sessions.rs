@@ -26,13 +26,17 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
+use super::turns::of_no_account;
 use super::{AccountId, Error, ErrorKind, Region, Result, SessionKind, Target, TargetRole, partition, signing};
 
 /// So long before its end a session is assumed anew: longer than a call and its retries take.
 const MARGIN: Duration = Duration::from_secs(60);
 /// What an error of STS names as its action.
 const ASSUME: &str = "sts:AssumeRole";
+/// So many roles are being assumed at once: STS throttles the account that asks.
+const AT_ONCE: usize = 32;
 /// The permission without which nobody sets a source identity.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html>
 const SET_IDENTITY: &str = "sts:SetSourceIdentity";
@@ -93,6 +97,7 @@ struct Identity {
 pub struct Sessions {
     base: SdkConfig,
     sts: aws_sdk_sts::Client,
+    at_once: Arc<Semaphore>,
     access: Arc<Access>,
     region: String,
     identity: Arc<Mutex<Identity>>,
@@ -103,6 +108,7 @@ pub struct Sessions {
 #[derive(Debug)]
 struct Session {
     sts: aws_sdk_sts::Client,
+    at_once: Arc<Semaphore>,
     access: Arc<Access>,
     role_arn: String,
     kind: SessionKind,
@@ -132,7 +138,8 @@ impl Sessions {
         let region = base.region().map(ToString::to_string).unwrap_or_default();
         let access = Access { read_policy: access.read_policy.replace("{partition}", partition(&region)), ..access };
         let (sts, access) = (aws_sdk_sts::Client::new(&base), Arc::new(access));
-        Self { sts, access, region, base, identity: Arc::default(), sessions: Mutex::default() }
+        let at_once = Arc::new(Semaphore::new(AT_ONCE));
+        Self { sts, at_once, access, region, base, identity: Arc::default(), sessions: Mutex::default() }
     }
 
     /// That sessions of this run do not have the source identity that they were to have; none where all have it.
@@ -175,6 +182,7 @@ impl Sessions {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || Session {
             sts: self.sts.clone(),
+            at_once: Arc::clone(&self.at_once),
             access: Arc::clone(&self.access),
             role_arn: format!("{role_arn}{}", kind.role_suffix()),
             kind,
@@ -251,7 +259,9 @@ impl Session {
             .set_external_id(role.external_id.clone())
             .set_policy(self.kind.is_read_only().then(|| read_policy.clone()))
             .set_duration_seconds(seconds);
-        request.send().await.map_err(|error| Error::api(ASSUME, error))
+        // It is never closed, so this waits and cannot fail.
+        let _turn = self.at_once.acquire().await;
+        of_no_account(request.send()).await.map_err(|error| Error::api(ASSUME, error))
     }
 }
 

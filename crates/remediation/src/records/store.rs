@@ -13,7 +13,7 @@ use tokio::task;
 
 use super::schema::{Record, SchemaError, read};
 use super::{Report, Retention, hexadecimal};
-use crate::aws::{AccountId, Error, again_if_passing, call};
+use crate::aws::{AccountId, Error, again_if_passing, call, of_no_account};
 use crate::domain::Outcome;
 use crate::text::read_at_most;
 
@@ -230,7 +230,7 @@ impl Records {
                     }
                     Ok(Some(Stored { bytes, version }))
                 };
-                let stored = again_if_passing(read).await.map_err(failed)?;
+                let stored = of_no_account(again_if_passing(read)).await.map_err(failed)?;
                 stored.ok_or_else(|| RecordError::TooLong { key: key.to_owned(), most })
             }
             Self::Folder(folder) => {
@@ -292,7 +292,7 @@ impl Records {
                 let list = || client.list_objects_v2().bucket(bucket).expected_bucket_owner(owner.as_ref());
                 let pages = || list().prefix(prefix).into_paginator().send().collect();
                 let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: prefix.to_owned(), source };
-                let pages: Vec<_> = call(LIST, pages).await.map_err(failed)?;
+                let pages: Vec<_> = of_no_account(call(LIST, pages)).await.map_err(failed)?;
                 let objects = pages.into_iter().flat_map(|page| page.contents.unwrap_or_default());
                 let listed = objects.filter_map(|object| Some((object.key?, object.e_tag)));
                 let listed = listed.map(|(key, tag)| Ok((key, version(LIST, tag.as_deref())?)));
@@ -342,7 +342,7 @@ impl Records {
                         .set_object_lock_retain_until_date(retention.map(|of| of.until(ambient::now())));
                     put.body(ByteStream::from(bytes.clone())).send()
                 };
-                match call(PUT, put).await {
+                match of_no_account(call(PUT, put)).await {
                     Ok(answer) => version(PUT, answer.e_tag()).map(Some).map_err(failed),
                     Err(Error { code: Some(code), .. }) if UNMET.contains(&code.as_str()) => {
                         let found = match self.find_at_most(key, bytes.len()).await {

@@ -1,0 +1,377 @@
+//! How many calls are under way in target accounts: a number in all, and in one account's region, by API, as many as AWS
+//! takes.
+//!
+//! AWS throttles by account, region and API, so each of these has a window of its own, and one that is throttled makes no
+//! other wait. A window begins with what is safe, doubles while nothing is throttled, is halved where AWS says "slower", and
+//! grows by one at a time from then on: additive increase, multiplicative decrease
+//! (<https://www.rfc-editor.org/rfc/rfc5681#section-3.1>). So two processes in one account come to share what it takes.
+//!
+//! A read waits for its turn right before it is sent. A write must not: whether it may be made was looked at before, so who
+//! writes takes a turn first, and looks after that.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::{AccountId, Error, ErrorKind, Region, Result};
+
+/// So many calls under way are throttled together: they halve their window once.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+tokio::task_local! {
+    static SCOPE: Scope;
+}
+
+/// How many calls are let be under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// In all accounts together.
+    pub calls: usize,
+    /// Of one API in an account's region, before anything is known of it.
+    pub at_first: usize,
+    /// Of one API in an account's region, however well it goes.
+    pub of_account: usize,
+}
+
+impl Default for Most {
+    fn default() -> Self {
+        Self { calls: 64, at_first: 8, of_account: 64 }
+    }
+}
+
+/// The turns of one run's calls.
+#[derive(Debug)]
+pub struct Turns {
+    most: Most,
+    calls: Semaphore,
+    windows: Mutex<HashMap<(AccountId, Region, Of), Arc<Window>>>,
+}
+
+/// What has a window of its own in an account's region.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Of {
+    Reads(String),
+    /// A rule writes by one API, or by several that AWS throttles together.
+    Writes,
+}
+
+/// Whose calls are made.
+#[derive(Debug, Clone)]
+enum Scope {
+    /// Each call waits for its turn.
+    Each(Arc<Turns>, AccountId, Region),
+    /// The turn is taken.
+    Taken(Arc<Turns>, Arc<Window>),
+    /// They are no account's.
+    Nobodys,
+}
+
+/// As many as AWS takes.
+#[derive(Debug)]
+struct Window {
+    most: usize,
+    free: Arc<Semaphore>,
+    width: Mutex<Width>,
+}
+
+#[derive(Debug)]
+struct Width {
+    is: usize,
+    /// So many turns more are out: they end with whoever has them.
+    too_many: usize,
+    /// So many have gone well since it last grew.
+    went_well: usize,
+    halved: Option<Instant>,
+}
+
+/// The right to write in an account's region.
+#[derive(Debug)]
+pub struct Turn {
+    turns: Arc<Turns>,
+    taken: Taken,
+}
+
+#[derive(Debug)]
+struct Taken {
+    window: Arc<Window>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Turns {
+    /// Turns of which so many are taken at once; at least one.
+    pub fn new(most: Most) -> Arc<Self> {
+        let Most { calls, at_first, of_account } = most;
+        let most = Most { calls: calls.max(1), at_first: at_first.clamp(1, of_account.max(1)), of_account };
+        Arc::new(Self { calls: Semaphore::new(most.calls), windows: Mutex::default(), most })
+    }
+
+    /// Makes each call of `work` wait for its turn in an account's region, unless a turn is taken already.
+    pub async fn each<T>(self: &Arc<Self>, account: &AccountId, region: &Region, work: impl Future<Output = T>) -> T {
+        if SCOPE.try_with(|scope| matches!(scope, Scope::Taken(..))).unwrap_or(false) {
+            return work.await;
+        }
+        SCOPE.scope(Scope::Each(Arc::clone(self), account.clone(), region.clone()), work).await
+    }
+
+    /// Waits for a turn to write in an account's region.
+    pub async fn to_write(self: &Arc<Self>, account: &AccountId, region: &Region) -> Turn {
+        let window = self.window(account, region, Of::Writes);
+        Turn { turns: Arc::clone(self), taken: window.take().await }
+    }
+
+    fn window(&self, account: &AccountId, region: &Region, of: Of) -> Arc<Window> {
+        let mut windows = lock(&self.windows);
+        let window = windows.entry((account.clone(), region.clone(), of)).or_insert_with(|| Window::new(self.most));
+        Arc::clone(window)
+    }
+}
+
+impl Turn {
+    /// Does `work`, whose calls are all of this turn.
+    pub async fn of<T>(&self, work: impl Future<Output = T>) -> T {
+        let scope = Scope::Taken(Arc::clone(&self.turns), Arc::clone(&self.taken.window));
+        SCOPE.scope(scope, work).await
+    }
+
+    /// Ends it; `went_well` where AWS has taken what was written.
+    pub fn end(self, went_well: bool) {
+        if went_well {
+            self.taken.window.went_well();
+        }
+    }
+}
+
+/// Does `work`, whose calls are of our own records and wait for no account's turn.
+pub(crate) async fn of_no_account<T>(work: impl Future<Output = T>) -> T {
+    SCOPE.scope(Scope::Nobodys, work).await
+}
+
+/// Makes a call once it is its turn.
+pub(super) async fn in_turn<T>(action: &str, request: impl Future<Output = Result<T>>) -> Result<T> {
+    let Ok(scope) = SCOPE.try_with(Clone::clone) else { return request.await };
+    let (turns, taken, window) = match scope {
+        Scope::Each(turns, account, region) => {
+            let taken = turns.window(&account, &region, Of::Reads(action.to_owned())).take().await;
+            let window = Arc::clone(&taken.window);
+            (turns, Some(taken), window)
+        }
+        Scope::Taken(turns, window) => (turns, None, window),
+        Scope::Nobodys => return request.await,
+    };
+    // It is never closed, so this waits and cannot fail.
+    let _call = turns.calls.acquire().await;
+    let answer = SCOPE.scope(Scope::Taken(Arc::clone(&turns), Arc::clone(&window)), request).await;
+    match &answer {
+        Err(Error { kind: ErrorKind::Throttled, .. }) => window.slower(),
+        Ok(_) if taken.is_some() => window.went_well(),
+        _ => {}
+    }
+    answer
+}
+
+/// AWS has answered the call that is made with "slower". The SDK tries it again by itself.
+pub(super) fn slower() {
+    let _ = SCOPE.try_with(|scope| {
+        if let Scope::Taken(_, window) = scope {
+            window.slower();
+        }
+    });
+}
+
+impl Window {
+    fn new(Most { at_first, of_account, .. }: Most) -> Arc<Self> {
+        let width = Width { is: at_first, too_many: 0, went_well: 0, halved: None };
+        Arc::new(Self { most: of_account, free: Arc::new(Semaphore::new(at_first)), width: Mutex::new(width) })
+    }
+
+    async fn take(self: Arc<Self>) -> Taken {
+        let permit = Arc::clone(&self.free).acquire_owned().await.ok();
+        Taken { window: self, permit }
+    }
+
+    fn went_well(&self) {
+        let mut width = lock(&self.width);
+        width.went_well += 1;
+        if width.went_well < width.is {
+            return;
+        }
+        width.went_well = 0;
+        let by = if width.halved.is_some() { 1 } else { width.is };
+        let by = by.min(self.most.saturating_sub(width.is));
+        width.is += by;
+        let kept = by.min(width.too_many);
+        width.too_many -= kept;
+        self.free.add_permits(by - kept);
+    }
+
+    fn slower(&self) {
+        let mut width = lock(&self.width);
+        if width.halved.is_some_and(|halved| halved.elapsed() < TOGETHER) {
+            return;
+        }
+        (width.halved, width.went_well) = (Some(Instant::now()), 0);
+        let by = width.is / 2;
+        width.is -= by;
+        width.too_many += by - self.free.forget_permits(by);
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut width = lock(&self.window.width);
+        if width.too_many > 0
+            && let Some(permit) = self.permit.take()
+        {
+            width.too_many -= 1;
+            permit.forget();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const READ: &str = "ec2:DescribeVpcs";
+    const MOST: Most = Most { calls: 20, at_first: 4, of_account: 16 };
+
+    /// How many calls were under way at once.
+    #[derive(Debug, Default)]
+    struct UnderWay {
+        now: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    impl UnderWay {
+        async fn call(&self, answer: Result<()>) -> Result<()> {
+            let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            answer
+        }
+    }
+
+    fn account(number: usize) -> AccountId {
+        format!("{number:012}").parse().unwrap()
+    }
+
+    fn throttled() -> Error {
+        Error::new(READ, ErrorKind::Throttled, "RequestLimitExceeded".to_owned())
+    }
+
+    /// Reads so often in an account; gives how many were under way at most.
+    async fn read(turns: &Arc<Turns>, number: usize, action: &str, times: usize, answer: Result<()>) -> usize {
+        let (under_way, region, account) = (UnderWay::default(), Region::code("eu-west-1"), account(number));
+        let one = || turns.each(&account, &region, in_turn(action, under_way.call(answer.clone())));
+        futures::future::join_all((0..times).map(|_| one())).await;
+        under_way.most.into_inner()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_doubles_while_all_goes_well_up_to_its_most() {
+        let turns = Turns::new(MOST);
+        assert_eq!(read(&turns, 1, READ, 4, Ok(())).await, 4);
+        assert_eq!(read(&turns, 1, READ, 8, Ok(())).await, 8);
+        assert_eq!(read(&turns, 1, READ, 100, Ok(())).await, 16);
+        assert_eq!(read(&turns, 1, "ec2:DescribeFlowLogs", 4, Ok(())).await, 4, "another API is not known yet");
+        assert_eq!(read(&turns, 2, READ, 4, Ok(())).await, 4, "nor another account");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_throttled_goes_slower_alone_and_grows_by_one_from_then_on() {
+        let turns = Turns::new(MOST);
+        assert_eq!(read(&turns, 1, READ, 100, Ok(())).await, 16);
+        // Those that are under way together halve it once.
+        read(&turns, 1, READ, 16, Err(throttled())).await;
+        assert_eq!(read(&turns, 1, READ, 8, Ok(())).await, 8);
+        assert_eq!(read(&turns, 1, READ, 9, Ok(())).await, 9);
+        assert_eq!(read(&turns, 2, READ, 100, Ok(())).await, 16, "another account was made to wait");
+        // At the last one it stays.
+        for _ in 0..10 {
+            tokio::time::advance(TOGETHER).await;
+            read(&turns, 1, READ, 1, Err(throttled())).await;
+        }
+        assert_eq!(read(&turns, 1, READ, 1, Ok(())).await, 1);
+        assert_eq!(read(&turns, 1, READ, 2, Ok(())).await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_for_another_reason_makes_nothing_slower_nor_faster() {
+        let turns = Turns::new(MOST);
+        let denied = Error::new(READ, ErrorKind::AccessDenied, "no".to_owned());
+        read(&turns, 1, READ, 100, Err(denied)).await;
+        assert_eq!(read(&turns, 1, READ, 4, Ok(())).await, 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_all_accounts_together_there_are_no_more_than_there_may_be() {
+        let (turns, under_way, region) = (Turns::new(MOST), UnderWay::default(), Region::code("eu-west-1"));
+        let accounts: Vec<_> = (0..100).map(account).collect();
+        let one = |account| turns.each(account, &region, in_turn(READ, under_way.call(Ok(()))));
+        futures::future::join_all(accounts.iter().map(one)).await;
+        assert_eq!(under_way.most.into_inner(), 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_writes_has_taken_the_turn_before_and_waits_for_no_other() {
+        let (turns, account, region) = (Turns::new(MOST), account(1), Region::code("eu-west-1"));
+        let (under_way, wrote) = (UnderWay::default(), AtomicUsize::new(0));
+        let write = || async {
+            let turn = turns.to_write(&account, &region).await;
+            // A look of its own, by an API of which all turns are taken, and then the write.
+            let look = turns.each(&account, &region, in_turn(READ, under_way.call(Ok(()))));
+            turn.of(look).await.unwrap();
+            wrote.fetch_add(1, Ordering::SeqCst);
+            turn.end(true);
+        };
+        let reads = || turns.each(&account, &region, in_turn(READ, std::future::pending::<Result<()>>()));
+        let hang = futures::future::join_all((0..MOST.at_first).map(|_| reads()));
+        tokio::select! {
+            biased;
+            _ = hang => unreachable!(),
+            _ = futures::future::join_all((0..100).map(|_| write())) => {}
+        }
+        assert_eq!((wrote.into_inner(), under_way.most.into_inner()), (100, 16));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_of_slower_that_the_sdk_keeps_to_itself_counts_and_of_our_own_records_none_does() {
+        let (turns, account, region) = (Turns::new(MOST), account(1), Region::code("eu-west-1"));
+        let told = |aside| async move {
+            if aside {
+                of_no_account(async { slower() }).await
+            } else {
+                slower()
+            }
+            Ok(())
+        };
+        turns.each(&account, &region, in_turn(READ, told(true))).await.unwrap();
+        assert_eq!(read(&turns, 1, READ, 4, Ok(())).await, 4);
+        turns.each(&account, &region, in_turn(READ, told(false))).await.unwrap();
+        assert!(read(&turns, 1, READ, 5, Ok(())).await < 5);
+        // Outside of a run there are no turns.
+        slower();
+        in_turn(READ, async { Ok(()) }).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_is_dropped_where_it_waits_or_works_is_free_again() {
+        let (turns, account, region) = (Turns::new(MOST), account(1), Region::code("eu-west-1"));
+        for _ in 0..10 {
+            let hang = || turns.each(&account, &region, in_turn(READ, std::future::pending::<Result<()>>()));
+            let hang = futures::future::join_all((0..100).map(|_| hang()));
+            assert!(tokio::time::timeout(Duration::from_secs(1), hang).await.is_err());
+        }
+        assert_eq!(read(&turns, 1, READ, 4, Ok(())).await, 4);
+    }
+}
