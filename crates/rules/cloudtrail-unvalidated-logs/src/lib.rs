@@ -15,6 +15,7 @@ use std::fmt;
 
 use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::types::Trail;
+use remediation::aws::Together;
 use remediation::{
     Error, Finding, NoParameters, Proposal, Region, Resource, Result, Rule, Seen, Side, Tags, Target, call,
 };
@@ -39,6 +40,7 @@ pub struct Settings {}
 #[derive(Debug)]
 pub struct Session {
     target: Target,
+    together: Together<Vec<Trail>>,
 }
 
 /// How a trail stands.
@@ -66,7 +68,7 @@ impl Rule for CloudTrailUnvalidatedLogs {
     type Change = Change;
 
     fn client(target: &Target) -> Self::Client {
-        Session { target: target.clone() }
+        Session { target: target.clone(), together: Together::new(DESCRIBE) }
     }
 
     /// A trail is looked for among all those that log in the finding's region, also by the ARN of another home region:
@@ -74,7 +76,16 @@ impl Rule for CloudTrailUnvalidatedLogs {
     async fn look(session: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
         let named = named::parse(finding)?;
         let region = &session.target.region;
-        seen(named::only(named, finding, region, visible(&session.client(region)).await?)?)
+        let client = session.client(region);
+        let ask = |asked: Vec<String>| async move {
+            let trails = visible(&client).await?;
+            Ok(asked.into_iter().map(|asked| (asked, trails.clone())).collect())
+        };
+        let trails = match session.together.find(&finding.resource, ask).await? {
+            Some(trails) => trails,
+            None => visible(&session.client(region)).await?,
+        };
+        seen(named::only(named, finding, region, trails)?)
     }
 
     fn plan(seen: &Seen<State>, _: &[&NoParameters], _: &Settings) -> Proposal<Change> {

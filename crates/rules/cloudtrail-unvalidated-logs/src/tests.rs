@@ -198,7 +198,7 @@ impl Aws {
     }
 
     fn session(&self, partition: &'static str) -> Session {
-        Session { target: Target { partition, ..target("us-east-1", self.clone()) } }
+        Session { target: Target { partition, ..target("us-east-1", self.clone()) }, together: Together::new(DESCRIBE) }
     }
 
     fn actions(&self) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{IcmpTypeCode, NetworkAcl, NetworkAclEntry, PortRange, RuleAction, Subnet};
 use ec2::{filter, name_tag};
+use remediation::aws::Together;
 use remediation::{Ec2Name, Error, Finding, Result, Seen, call};
 
 use crate::Change;
@@ -25,9 +26,20 @@ const ALL: &str = "-1";
 const FILTER_VALUES: usize = 200;
 
 /// The ACL that the finding names.
-pub(crate) async fn look(client: &Client, finding: &Finding) -> Result<Seen<Acl>> {
+pub(crate) async fn look(client: &Client, together: &Together<NetworkAcl>, finding: &Finding) -> Result<Seen<Acl>> {
+    let ec2 = client.clone();
+    // By a filter, because one ID that is wrong would be an error for all.
+    let by_ids = |ids: Vec<String>| async move {
+        let filtered = || ec2.describe_network_acls().filters(filter("network-acl-id", ids.clone()));
+        let found =
+            call(DESCRIBE, || filtered().into_paginator().items().send().collect::<Result<Vec<_>, _>>()).await?;
+        Ok(found.into_iter().filter_map(|acl| Some((acl.network_acl_id.clone()?, acl))).collect())
+    };
     let found = match finding.ec2_name("network-acl", "acl")? {
-        Ec2Name::Id(id) => describe(client, id).await?,
+        Ec2Name::Id(id) => match together.find(id, by_ids).await? {
+            Some(acl) => acl,
+            None => describe(client, id).await?,
+        },
         name @ Ec2Name::Name(tag) => {
             let named = |acl: &NetworkAcl| name_tag(acl.tags()) == Some(tag);
             let filtered = || client.describe_network_acls().filters(filter("tag:Name", [tag]));

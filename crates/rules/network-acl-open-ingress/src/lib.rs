@@ -28,7 +28,9 @@ mod traffic;
 
 use std::fmt;
 
-use aws_sdk_ec2::Client;
+use aws_sdk_ec2::Client as Ec2;
+use aws_sdk_ec2::types::NetworkAcl;
+use remediation::aws::Together;
 use remediation::{
     Error, ErrorKind, Finding, Guard, Proposal, Resource, Result, Rule, Seen, Side, Sighting, Tags, Target,
 };
@@ -98,6 +100,19 @@ pub struct Change {
     pub source: Family,
 }
 
+/// The client of one session.
+#[derive(Debug)]
+pub struct Client {
+    ec2: Ec2,
+    acls: Together<NetworkAcl>,
+}
+
+impl Client {
+    fn new(ec2: Ec2) -> Self {
+        Self { ec2, acls: Together::new(api::DESCRIBE) }
+    }
+}
+
 impl Rule for NetworkAclOpenIngress {
     const MANIFEST: &'static str = include_str!("../rule.json");
     type Settings = Settings;
@@ -107,11 +122,11 @@ impl Rule for NetworkAclOpenIngress {
     type Change = Change;
 
     fn client(target: &Target) -> Self::Client {
-        Client::new(&target.config)
+        Client::new(Ec2::new(&target.config))
     }
 
     async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<Acl>> {
-        api::look(client, finding).await
+        api::look(&client.ec2, &client.acls, finding).await
     }
 
     fn plan(seen: &Seen<Acl>, controls: &[&Control], settings: &Settings) -> Proposal<Change> {
@@ -148,7 +163,7 @@ impl Rule for NetworkAclOpenIngress {
             return Ok(Vec::new());
         }
         // Which subnets are cut off is known without their names.
-        let names = api::names_of_subnets(client, &acl.subnets).await;
+        let names = api::names_of_subnets(&client.ec2, &acl.subnets).await;
         let sighting = |subnet: &String, cut_off: &String| {
             let sighting = Sighting::new(format!("{subnet} {cut_off}"));
             match &names {
@@ -171,14 +186,14 @@ impl Rule for NetworkAclOpenIngress {
     /// other changes are written.
     async fn apply(client: &Client, Resource { id: acl, .. }: &Resource, change: &Change) -> Result<()> {
         match change.write {
-            Write::Delete => match standing(client, acl, change).await {
-                Ok(Some(entry)) if change.is_about(&entry) => api::delete(client, acl, change).await,
+            Write::Delete => match standing(&client.ec2, acl, change).await {
+                Ok(Some(entry)) if change.is_about(&entry) => api::delete(&client.ec2, acl, change).await,
                 Err(error) if !error.is_gone() => Err(error),
                 _ => Err(Error::unneeded(api::DESCRIBE)),
             },
-            Write::Create => match api::create(client, acl, change).await {
+            Write::Create => match api::create(&client.ec2, acl, change).await {
                 Err(error) if error.code.as_deref() == Some(api::ALREADY_EXISTS) => {
-                    match standing(client, acl, change).await? {
+                    match standing(&client.ec2, acl, change).await? {
                         Some(entry) if change.is_about(&entry) => Ok(()),
                         Some(entry) => Err(taken(error, change, &entry)),
                         None => Err(error),
@@ -293,7 +308,7 @@ fn what_is_lost(acl: &Acl, losses: &[Loss]) -> Vec<String> {
 }
 
 /// The inbound entry that has the change's number now.
-async fn standing(client: &Client, acl: &str, change: &Change) -> Result<Option<Entry>> {
+async fn standing(client: &Ec2, acl: &str, change: &Change) -> Result<Option<Entry>> {
     let acl = api::get(client, acl).await?;
     Ok(acl.inbound.into_iter().find(|entry| entry.number == change.number))
 }

@@ -68,14 +68,14 @@ fn open_acl() -> NetworkAcl {
 }
 
 fn described(acl: NetworkAcl) -> MockRule {
-    mock!(Client::describe_network_acls)
+    mock!(Ec2::describe_network_acls)
         .match_requests(|request| request.network_acl_ids() == [ACL])
         .then_output(move || DescribeNetworkAclsOutput::builder().network_acls(acl.clone()).build())
 }
 
 /// The subnets, of which only the first has a name.
 fn subnets() -> MockRule {
-    mock!(Client::describe_subnets)
+    mock!(Ec2::describe_subnets)
         .match_requests(|request| {
             request.filters().iter().any(|of| of.name() == Some("subnet-id") && of.values() == SUBNETS)
         })
@@ -90,7 +90,7 @@ fn name(name: &str) -> Tag {
 }
 
 fn client(rules: &[&MockRule]) -> Client {
-    mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules)
+    Client::new(mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules))
 }
 
 async fn look(rules: &[&MockRule], resource: &str) -> Result<Seen<Acl>> {
@@ -174,7 +174,7 @@ async fn the_inbound_entries_are_read_in_the_order_of_their_numbers() {
 #[tokio::test]
 async fn an_acl_is_named_by_id_arn_or_a_name_that_no_other_has() {
     let named = |text| with(open_acl(), |of| of.tags = Some(vec![name(text)]));
-    let all = mock!(Client::describe_network_acls)
+    let all = mock!(Ec2::describe_network_acls)
         .match_requests(|request| request.filters().iter().any(|of| of.name() == Some("tag:Name")))
         .then_output(move || {
             let acls = ["edge", "edge*", "twice", "twice"].map(named).into();
@@ -235,7 +235,7 @@ async fn an_answer_that_is_not_whole_is_an_error_and_not_compliance() {
         let error = look(&[&described(broken)], ACL).await.expect_err(&number.to_string());
         assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, "ec2:DescribeNetworkAcls"), "{number}");
     }
-    let none = mock!(Client::describe_network_acls).then_output(|| DescribeNetworkAclsOutput::builder().build());
+    let none = mock!(Ec2::describe_network_acls).then_output(|| DescribeNetworkAclsOutput::builder().build());
     assert_eq!(look(&[&none], ACL).await.unwrap_err().kind, ErrorKind::Transient);
 }
 
@@ -245,7 +245,7 @@ async fn errors_name_the_action() {
         [("UnauthorizedOperation", ErrorKind::AccessDenied), ("InvalidNetworkAclID.NotFound", ErrorKind::Gone)]
     {
         let acls =
-            mock!(Client::describe_network_acls).then_error(move || DescribeNetworkAclsError::generic(metadata(code)));
+            mock!(Ec2::describe_network_acls).then_error(move || DescribeNetworkAclsError::generic(metadata(code)));
         let error = look(&[&acls], ACL).await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (kind, "ec2:DescribeNetworkAcls"), "{error}");
     }
@@ -274,7 +274,7 @@ async fn a_subnet_that_joins_later_is_a_sighting_that_nobody_was_shown() {
         let third = NetworkAclAssociation::builder().subnet_id("subnet-00000000000000003").build();
         of.associations.as_mut().unwrap().push(third);
     });
-    let unnamed = mock!(Client::describe_subnets).then_output(|| DescribeSubnetsOutput::builder().build());
+    let unnamed = mock!(Ec2::describe_subnets).then_output(|| DescribeSubnetsOutput::builder().build());
     let (before, after) = (whats(open_acl(), &unnamed).await, whats(joined, &unnamed).await);
     assert_eq!((before.len(), after.len()), (2, 3));
     assert!(before.iter().all(|what| after.contains(what)), "{after:?}");
@@ -285,7 +285,7 @@ async fn a_subnet_that_joins_later_is_a_sighting_that_nobody_was_shown() {
 #[tokio::test]
 async fn subnets_whose_names_cannot_be_read_are_seen_all_the_same() {
     let refused =
-        mock!(Client::describe_subnets).then_error(|| DescribeSubnetsError::generic(metadata("UnauthorizedOperation")));
+        mock!(Ec2::describe_subnets).then_error(|| DescribeSubnetsError::generic(metadata("UnauthorizedOperation")));
     let sightings = impact(open_acl(), &refused).await.unwrap();
     for (sighting, subnet) in sightings.iter().zip(SUBNETS) {
         assert!(sighting.what.starts_with(&format!("{subnet} is cut off: ")), "{sighting}");
@@ -310,7 +310,7 @@ async fn where_nobody_is_cut_off_the_guard_sees_nothing_and_looks_up_nothing() {
 #[tokio::test]
 async fn every_page_of_the_subnets_is_read() {
     let page = |token: Option<&'static str>, subnet: &'static str, next: Option<&'static str>| {
-        mock!(Client::describe_subnets).match_requests(move |request| request.next_token() == token).then_output(
+        mock!(Ec2::describe_subnets).match_requests(move |request| request.next_token() == token).then_output(
             move || {
                 let subnet = Subnet::builder().subnet_id(subnet).tags(name("web")).build();
                 DescribeSubnetsOutput::builder().subnets(subnet).set_next_token(next.map(Into::into)).build()
@@ -318,12 +318,12 @@ async fn every_page_of_the_subnets_is_read() {
         )
     };
     let (first, second) = (page(None, SUBNETS[0], Some("more")), page(Some("more"), SUBNETS[1], None));
-    let names = api::names_of_subnets(&client(&[&first, &second]), &SUBNETS.map(Into::into)).await.unwrap();
+    let names = api::names_of_subnets(&client(&[&first, &second]).ec2, &SUBNETS.map(Into::into)).await.unwrap();
     assert_eq!(names, SUBNETS.map(|subnet| (subnet.to_owned(), "web".to_owned())).into());
 }
 
 fn delete() -> MockRule {
-    mock!(Client::delete_network_acl_entry)
+    mock!(Ec2::delete_network_acl_entry)
         .match_requests(|request| {
             request.network_acl_id() == Some(ACL)
                 && request.rule_number() == Some(100)
@@ -359,16 +359,16 @@ async fn an_entry_is_deleted_only_while_it_is_the_one_that_was_planned() {
 #[tokio::test]
 async fn what_is_gone_is_deleted_and_cannot_be_put_back() {
     let change = deletion(100, Family::Ipv4);
-    let gone = mock!(Client::describe_network_acls)
+    let gone = mock!(Ec2::describe_network_acls)
         .then_error(|| DescribeNetworkAclsError::generic(metadata("InvalidNetworkAclID.NotFound")));
     assert_eq!(apply(&[&gone], &change).await.unwrap_err().kind, ErrorKind::Unneeded);
     for code in ["InvalidNetworkAclID.NotFound", "InvalidNetworkAclEntry.NotFound"] {
-        let refusing = mock!(Client::delete_network_acl_entry)
+        let refusing = mock!(Ec2::delete_network_acl_entry)
             .then_error(move || DeleteNetworkAclEntryError::generic(metadata(code)));
         apply(&[&described(open_acl()), &refusing], &change).await.unwrap();
         assert_eq!(refusing.num_calls(), 1);
     }
-    let refusing = mock!(Client::create_network_acl_entry)
+    let refusing = mock!(Ec2::create_network_acl_entry)
         .then_error(|| CreateNetworkAclEntryError::generic(metadata("InvalidNetworkAclID.NotFound")));
     let error = apply(&[&refusing], &NetworkAclOpenIngress::undo(&change)).await.unwrap_err();
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, "ec2:CreateNetworkAclEntry"), "{error}");
@@ -379,10 +379,10 @@ async fn a_refused_write_names_its_action() {
     let change = deletion(100, Family::Ipv4);
     let open = described(open_acl());
     let denied = "UnauthorizedOperation";
-    let delete = mock!(Client::delete_network_acl_entry)
-        .then_error(move || DeleteNetworkAclEntryError::generic(metadata(denied)));
-    let create = mock!(Client::create_network_acl_entry)
-        .then_error(move || CreateNetworkAclEntryError::generic(metadata(denied)));
+    let delete =
+        mock!(Ec2::delete_network_acl_entry).then_error(move || DeleteNetworkAclEntryError::generic(metadata(denied)));
+    let create =
+        mock!(Ec2::create_network_acl_entry).then_error(move || CreateNetworkAclEntryError::generic(metadata(denied)));
     let undo = NetworkAclOpenIngress::undo(&change);
     for (change, rules, action) in
         [(change, [&open, &delete], "ec2:DeleteNetworkAclEntry"), (undo, [&open, &create], "ec2:CreateNetworkAclEntry")]
@@ -395,7 +395,7 @@ async fn a_refused_write_names_its_action() {
 #[tokio::test]
 async fn undo_puts_the_same_entry_back() {
     for (source, ipv4, ipv6) in [(Family::Ipv4, Some("0.0.0.0/0"), None), (Family::Ipv6, None, Some("::/0"))] {
-        let create = mock!(Client::create_network_acl_entry)
+        let create = mock!(Ec2::create_network_acl_entry)
             .match_requests(move |request| {
                 request.network_acl_id() == Some(ACL)
                     && request.rule_number() == Some(100)
@@ -412,7 +412,7 @@ async fn undo_puts_the_same_entry_back() {
 
 #[tokio::test]
 async fn undo_takes_no_other_entrys_place() {
-    let exists = mock!(Client::create_network_acl_entry)
+    let exists = mock!(Ec2::create_network_acl_entry)
         .then_error(|| CreateNetworkAclEntryError::generic(metadata("NetworkAclEntryAlreadyExists")));
     let undo = NetworkAclOpenIngress::undo(&deletion(100, Family::Ipv4));
     apply(&[&exists, &described(open_acl())], &undo).await.unwrap();
@@ -499,4 +499,22 @@ proptest! {
             let _ = finding(&resource).ec2_name("network-acl", "acl");
         }
     }
+}
+
+#[tokio::test]
+async fn acls_at_one_moment_are_one_call() {
+    const OTHER: &str = "acl-0123456789abcdef1";
+    let both = mock!(Ec2::describe_network_acls)
+        .match_requests(|request| request.filters().iter().any(|of| of.values() == [ACL, OTHER]))
+        .then_output(|| {
+            let mut other = open_acl();
+            other.network_acl_id = Some(OTHER.into());
+            DescribeNetworkAclsOutput::builder().network_acls(other).network_acls(open_acl()).build()
+        });
+    let client = client(&[&both]);
+    let (one, other) = (finding(ACL), finding(OTHER));
+    let (one, other) =
+        tokio::join!(NetworkAclOpenIngress::look(&client, &one), NetworkAclOpenIngress::look(&client, &other));
+    assert_eq!((one.unwrap().resource.id.as_str(), other.unwrap().resource.id.as_str()), (ACL, OTHER));
+    assert_eq!(both.num_calls(), 1);
 }

@@ -1,9 +1,13 @@
 //! The calls of RDS, under one name for instances and clusters.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_rds::Client;
+use aws_sdk_rds::operation::describe_db_cluster_snapshots::builders::DescribeDBClusterSnapshotsFluentBuilder;
+use aws_sdk_rds::operation::describe_db_clusters::builders::DescribeDBClustersFluentBuilder;
+use aws_sdk_rds::operation::describe_db_instances::builders::DescribeDBInstancesFluentBuilder;
 use aws_sdk_rds::types::{DbCluster, DbClusterSnapshot, DbInstance, DbSnapshot, Filter, Tag};
+use remediation::aws::Together;
 use remediation::{Arn, Error, Resource, Result, Tags, call};
 
 use crate::named::Id;
@@ -27,6 +31,31 @@ const NEVER_SHARED: [&str; 2] = [AUTOMATED, "awsbackup"];
 const AUTOMATED: &str = "automated";
 const NO_SUCH_DATABASE: &[&str] = &["DBInstanceNotFound", "DBClusterNotFoundFault"];
 const NO_SUCH_SNAPSHOT: &[&str] = &["DBSnapshotNotFound", "DBClusterSnapshotNotFoundFault"];
+
+/// The client of a session. What is looked at by name, or an instance's snapshots by its resource ID, is asked for in one call
+/// with others.
+#[derive(Debug)]
+pub struct Session {
+    rds: Client,
+    instances: Together<Database>,
+    clusters: Together<Database>,
+    snapshots: Together<Vec<Snapshot>>,
+    snapshots_by_resource_id: Together<Vec<Snapshot>>,
+    cluster_snapshots: Together<Vec<Snapshot>>,
+}
+
+impl Session {
+    pub(crate) fn new(rds: Client) -> Self {
+        Self {
+            rds,
+            instances: Together::new(DESCRIBE_INSTANCES),
+            clusters: Together::new(DESCRIBE_CLUSTERS),
+            snapshots: Together::new(DESCRIBE_SNAPSHOTS),
+            snapshots_by_resource_id: Together::new(DESCRIBE_SNAPSHOTS),
+            cluster_snapshots: Together::new(DESCRIBE_CLUSTER_SNAPSHOTS),
+        }
+    }
+}
 
 /// A database that exists.
 #[derive(Debug, Clone)]
@@ -76,21 +105,43 @@ impl Kind {
 /// The database, if it exists.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBInstances.html>
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBClusters.html>
-pub(crate) async fn database(client: &Client, kind: Kind, id: &Id) -> Result<Option<Database>> {
-    let found = match kind {
-        Kind::Instance => instances(client, id).await,
-        Kind::Cluster => clusters(client, id).await,
+pub(crate) async fn database(session: &Session, kind: Kind, id: &Id) -> Result<Option<Database>> {
+    let rds = session.rds.clone();
+    if let Id::Name(name) = id {
+        let together = match kind {
+            Kind::Instance => &session.instances,
+            Kind::Cluster => &session.clusters,
+        };
+        let ask = move |names: Vec<String>| async move {
+            let found = match kind {
+                Kind::Instance => instances(rds.describe_db_instances().filters(any("db-instance-id", names))).await?,
+                Kind::Cluster => clusters(rds.describe_db_clusters().filters(any("db-cluster-id", names))).await?,
+            };
+            Ok(found.into_iter().map(|database| (database.name.clone(), database)).collect())
+        };
+        if let Some(found) = together.find(name, ask).await? {
+            return Ok(Some(found));
+        }
+    }
+    let found = match (kind, id) {
+        (Kind::Instance, Id::Name(name)) => {
+            instances(session.rds.describe_db_instances().db_instance_identifier(name)).await
+        }
+        (Kind::Instance, Id::ResourceId(id)) => {
+            instances(session.rds.describe_db_instances().filters(filter("dbi-resource-id", id))).await
+        }
+        (Kind::Cluster, Id::Name(name)) => {
+            clusters(session.rds.describe_db_clusters().db_cluster_identifier(name)).await
+        }
+        (Kind::Cluster, Id::ResourceId(id)) => {
+            clusters(session.rds.describe_db_clusters().filters(filter("db-cluster-resource-id", id))).await
+        }
     };
     let found = unless_gone(found.map(Some).map_err(|error| error.gone_if(NO_SUCH_DATABASE)))?;
     Ok(found.unwrap_or_default().into_iter().next())
 }
 
-async fn instances(client: &Client, id: &Id) -> Result<Vec<Database>> {
-    let request = client.describe_db_instances();
-    let request = match id {
-        Id::Name(name) => request.db_instance_identifier(name),
-        Id::ResourceId(id) => request.filters(filter("dbi-resource-id", id)),
-    };
+async fn instances(request: DescribeDBInstancesFluentBuilder) -> Result<Vec<Database>> {
     let pages = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
     let found = call(DESCRIBE_INSTANCES, pages).await?;
     let database = |of: DbInstance| {
@@ -107,12 +158,7 @@ async fn instances(client: &Client, id: &Id) -> Result<Vec<Database>> {
     found.into_iter().map(database).collect()
 }
 
-async fn clusters(client: &Client, id: &Id) -> Result<Vec<Database>> {
-    let request = client.describe_db_clusters();
-    let request = match id {
-        Id::Name(name) => request.db_cluster_identifier(name),
-        Id::ResourceId(id) => request.filters(filter("db-cluster-resource-id", id)),
-    };
+async fn clusters(request: DescribeDBClustersFluentBuilder) -> Result<Vec<Database>> {
     let pages = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
     let found = call(DESCRIBE_CLUSTERS, pages).await?;
     let database = |of: DbCluster| {
@@ -133,42 +179,67 @@ async fn clusters(client: &Client, id: &Id) -> Result<Vec<Database>> {
 /// the database's identifier is documented to take only a database that exists.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBSnapshots.html>
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBClusterSnapshots.html>
-pub(crate) async fn manual_snapshots(client: &Client, kind: Kind, of: &Id) -> Result<Vec<Snapshot>> {
+pub(crate) async fn manual_snapshots(session: &Session, kind: Kind, of: &Id) -> Result<Vec<Snapshot>> {
+    let rds = session.rds.clone();
+    let (together, name, id) = match (kind, of) {
+        (Kind::Instance, Id::Name(id)) => (&session.snapshots, "db-instance-id", id),
+        (Kind::Instance, Id::ResourceId(id)) => (&session.snapshots_by_resource_id, "dbi-resource-id", id),
+        (Kind::Cluster, Id::Name(id)) => (&session.cluster_snapshots, "db-cluster-id", id),
+        // No filter takes these.
+        (Kind::Cluster, Id::ResourceId(id)) => {
+            let request = rds.describe_db_cluster_snapshots().snapshot_type(MANUAL).db_cluster_resource_id(id);
+            return cluster_snapshots(request).await;
+        }
+    };
+    let by_name = matches!(of, Id::Name(_));
+    let ask = move |ids: Vec<String>| async move {
+        // One without snapshots is not listed.
+        let mut found: HashMap<_, _> = ids.iter().map(|id| (id.clone(), Vec::new())).collect();
+        for snapshot in filtered(&rds, kind, any(name, ids)).await? {
+            let database = if by_name { &snapshot.database } else { &snapshot.database_id };
+            let database = database.as_ref().and_then(|database| found.get_mut(database));
+            let unusable = || Error::unusable(kind.describes_snapshots(), "a snapshot of another database");
+            database.ok_or_else(unusable)?.push(snapshot);
+        }
+        Ok(found)
+    };
+    match together.find(id, ask).await? {
+        Some(found) => Ok(found),
+        None => filtered(&session.rds, kind, filter(name, id)).await,
+    }
+}
+
+async fn filtered(rds: &Client, kind: Kind, filter: Filter) -> Result<Vec<Snapshot>> {
     match kind {
         Kind::Instance => {
-            let filter = match of {
-                Id::Name(name) => filter("db-instance-id", name),
-                Id::ResourceId(id) => filter("dbi-resource-id", id),
-            };
-            let request = client.describe_db_snapshots().snapshot_type(MANUAL).filters(filter);
+            let request = rds.describe_db_snapshots().snapshot_type(MANUAL).filters(filter);
             let pages = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
             call(DESCRIBE_SNAPSHOTS, pages).await?.into_iter().map(Snapshot::of_instance).collect()
         }
         Kind::Cluster => {
-            let request = client.describe_db_cluster_snapshots().snapshot_type(MANUAL);
-            let request = match of {
-                Id::Name(name) => request.filters(filter("db-cluster-id", name)),
-                Id::ResourceId(id) => request.db_cluster_resource_id(id),
-            };
-            let pages = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
-            call(DESCRIBE_CLUSTER_SNAPSHOTS, pages).await?.into_iter().map(Snapshot::of_cluster).collect()
+            cluster_snapshots(rds.describe_db_cluster_snapshots().snapshot_type(MANUAL).filters(filter)).await
         }
     }
 }
 
+async fn cluster_snapshots(request: DescribeDBClusterSnapshotsFluentBuilder) -> Result<Vec<Snapshot>> {
+    let pages = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
+    call(DESCRIBE_CLUSTER_SNAPSHOTS, pages).await?.into_iter().map(Snapshot::of_cluster).collect()
+}
+
 /// The snapshot of this name, if it exists. Of automated ones, and of AWS Backup's, the type must be said.
-pub(crate) async fn snapshot(client: &Client, kind: Kind, name: &str) -> Result<Option<Snapshot>> {
+pub(crate) async fn snapshot(session: &Session, kind: Kind, name: &str) -> Result<Option<Snapshot>> {
     let of_type = name.split_once(':').map(|(made_by, _)| if made_by == "rds" { AUTOMATED } else { made_by });
     let of_type = of_type.map(str::to_owned);
     let found: Result<Vec<_>> = match kind {
         Kind::Instance => {
-            let request = client.describe_db_snapshots().db_snapshot_identifier(name).set_snapshot_type(of_type);
+            let request = session.rds.describe_db_snapshots().db_snapshot_identifier(name).set_snapshot_type(of_type);
             let pages = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
             let found = call(DESCRIBE_SNAPSHOTS, pages).await;
             found.and_then(|found| found.into_iter().map(Snapshot::of_instance).collect())
         }
         Kind::Cluster => {
-            let request = client.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(name);
+            let request = session.rds.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(name);
             let request = request.set_snapshot_type(of_type);
             let pages = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
             let found = call(DESCRIBE_CLUSTER_SNAPSHOTS, pages).await;
@@ -229,10 +300,10 @@ fn can_be_shared(snapshot_type: Option<&str>) -> bool {
 /// documents an order of the values.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBSnapshotAttributes.html>
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBClusterSnapshotAttributes.html>
-pub(crate) async fn who_may_restore(client: &Client, kind: Kind, snapshot: &str) -> Result<Option<BTreeSet<String>>> {
+pub(crate) async fn who_may_restore(session: &Session, kind: Kind, snapshot: &str) -> Result<Option<BTreeSet<String>>> {
     let found = match kind {
         Kind::Instance => {
-            let request = client.describe_db_snapshot_attributes().db_snapshot_identifier(snapshot);
+            let request = session.rds.describe_db_snapshot_attributes().db_snapshot_identifier(snapshot);
             call(DESCRIBE_ATTRIBUTES, || request.clone().send()).await.and_then(|answer| {
                 let attributes = answer.db_snapshot_attributes_result.and_then(|result| result.db_snapshot_attributes);
                 let attributes = attributes.unwrap_or_default().into_iter();
@@ -240,7 +311,8 @@ pub(crate) async fn who_may_restore(client: &Client, kind: Kind, snapshot: &str)
             })
         }
         Kind::Cluster => {
-            let request = client.describe_db_cluster_snapshot_attributes().db_cluster_snapshot_identifier(snapshot);
+            let request =
+                session.rds.describe_db_cluster_snapshot_attributes().db_cluster_snapshot_identifier(snapshot);
             call(DESCRIBE_CLUSTER_ATTRIBUTES, || request.clone().send()).await.and_then(|answer| {
                 let result = answer.db_cluster_snapshot_attributes_result;
                 let attributes = result.and_then(|result| result.db_cluster_snapshot_attributes);
@@ -266,7 +338,7 @@ fn restore(
 /// Lets everyone restore a snapshot, or no longer; who else may stays as it is.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBSnapshotAttribute.html>
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBClusterSnapshotAttribute.html>
-pub(crate) async fn set_access(client: &Client, kind: Kind, snapshot: &str, access: Access) -> Result<()> {
+pub(crate) async fn set_access(session: &Session, kind: Kind, snapshot: &str, access: Access) -> Result<()> {
     let everyone = || Some(vec![EVERYONE.to_owned()]);
     let (added, removed) = match access {
         Access::Public => (everyone(), None),
@@ -274,12 +346,12 @@ pub(crate) async fn set_access(client: &Client, kind: Kind, snapshot: &str, acce
     };
     let written = match kind {
         Kind::Instance => {
-            let request = client.modify_db_snapshot_attribute().db_snapshot_identifier(snapshot);
+            let request = session.rds.modify_db_snapshot_attribute().db_snapshot_identifier(snapshot);
             let request = request.attribute_name(RESTORE).set_values_to_add(added).set_values_to_remove(removed);
             call(MODIFY, || request.clone().send()).await.map(drop)
         }
         Kind::Cluster => {
-            let request = client.modify_db_cluster_snapshot_attribute().db_cluster_snapshot_identifier(snapshot);
+            let request = session.rds.modify_db_cluster_snapshot_attribute().db_cluster_snapshot_identifier(snapshot);
             let request = request.attribute_name(RESTORE).set_values_to_add(added).set_values_to_remove(removed);
             call(MODIFY_CLUSTER, || request.clone().send()).await.map(drop)
         }
@@ -293,7 +365,12 @@ fn tags(listed: Option<Vec<Tag>>) -> Tags {
 }
 
 fn filter(name: &str, value: &str) -> Filter {
-    Filter::builder().name(name).values(value).build()
+    any(name, vec![value.to_owned()])
+}
+
+/// A filter for any of some values.
+fn any(name: &str, values: Vec<String>) -> Filter {
+    Filter::builder().name(name).set_values(Some(values)).build()
 }
 
 /// None for what AWS says does not exist.

@@ -25,6 +25,8 @@ use aws_smithy_mocks::{MockResponse, Rule as MockRule, RuleMode, mock, mock_clie
 
 use rule_testing::{ACCOUNT, REGION};
 
+use crate::Session;
+
 /// The resource ID of an instance.
 pub(crate) const RESOURCE_ID: &str = "db-ABCDEFGHIJKL01234";
 
@@ -94,8 +96,8 @@ impl Rds {
         *lists.into_iter().flatten().next().unwrap() = tags;
     }
 
-    pub(crate) fn client(&self) -> Client {
-        mock_client!(aws_sdk_rds, RuleMode::MatchAny, &self.rules())
+    pub(crate) fn client(&self) -> Session {
+        Session::new(mock_client!(aws_sdk_rds, RuleMode::MatchAny, &self.rules()))
     }
 
     /// The answer to each call that looks.
@@ -107,6 +109,7 @@ impl Rds {
                 let filters = Filters::of(&asked.filters);
                 let is_it = |of: &&DbInstance| {
                     filters.are("dbi-resource-id", of.dbi_resource_id.as_ref())
+                        && filters.are("db-instance-id", of.db_instance_identifier.as_ref())
                         && is(&asked.db_instance_identifier, of.db_instance_identifier.as_ref())
                 };
                 let found: Vec<_> = rds.instances.iter().filter(is_it).cloned().collect();
@@ -122,6 +125,7 @@ impl Rds {
                 let filters = Filters::of(&asked.filters);
                 let is_it = |of: &&DbCluster| {
                     filters.are("db-cluster-resource-id", of.db_cluster_resource_id.as_ref())
+                        && filters.are("db-cluster-id", of.db_cluster_identifier.as_ref())
                         && is(&asked.db_cluster_identifier, of.db_cluster_identifier.as_ref())
                 };
                 let found: Vec<_> = rds.clusters.iter().filter(is_it).cloned().collect();

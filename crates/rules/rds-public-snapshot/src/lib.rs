@@ -12,7 +12,8 @@
 //! not the resource, nor one of that database or its cluster.
 //!
 //! Calls, for an instance that is named by its ARN: compliant 3 and 1 for each snapshot; fixed twice that (look, proof)
-//! and 2 for each public one (whose it is, write); held never.
+//! and 2 for each public one (whose it is, write); held never. Databases and their snapshots are looked at together with others
+//! of the account and region.
 
 mod api;
 #[cfg(test)]
@@ -29,6 +30,8 @@ use remediation::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use crate::api::Session;
 
 /// The value that stands for every account.
 const EVERYONE: &str = "all";
@@ -105,16 +108,16 @@ impl Rule for RdsPublicSnapshot {
     const MANIFEST: &'static str = include_str!("../rule.json");
     type Settings = Settings;
     type Control = NoParameters;
-    type Client = Client;
+    type Client = Session;
     type State = State;
     type Change = Change;
 
     fn client(target: &Target) -> Self::Client {
-        Client::new(&target.config)
+        Session::new(Client::new(&target.config))
     }
 
-    async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
-        look::look(client, finding).await
+    async fn look(session: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
+        look::look(session, finding).await
     }
 
     /// A snapshot that cannot be changed now does not hold up those that can.
@@ -134,10 +137,10 @@ impl Rule for RdsPublicSnapshot {
 
     /// A snapshot that has been deleted is not public any more. To make it private then succeeds, so that the others
     /// still get their turn.
-    async fn apply(client: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
+    async fn apply(session: &Self::Client, resource: &Resource, change: &Change) -> Result<()> {
         let Change { kind, snapshot, after, .. } = change;
-        let written = match api::snapshot(client, *kind, snapshot).await? {
-            Some(found) if found.is_of(resource) => api::set_access(client, *kind, snapshot, *after).await,
+        let written = match api::snapshot(session, *kind, snapshot).await? {
+            Some(found) if found.is_of(resource) => api::set_access(session, *kind, snapshot, *after).await,
             Some(_) => Err(not_of(resource, change)),
             None => Err(no_longer_there(change)),
         };

@@ -10,16 +10,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_rds::Client;
 use remediation::{Arn, Error, ErrorKind, Finding, Resource, Result, Seen, Tags};
 
-use crate::api::{self, Database, Snapshot};
+use crate::api::{self, Database, Session, Snapshot};
 use crate::named::{self, Id, Meant};
 use crate::{Kind, SharedSnapshot, State};
 
-pub(crate) async fn look(client: &Client, finding: &Finding) -> Result<Seen<State>> {
+pub(crate) async fn look(session: &Session, finding: &Finding) -> Result<Seen<State>> {
     let named = named::parse(finding)?;
-    let mut found = Found::nothing(client, finding);
+    let mut found = Found::nothing(session, finding);
     for kind in named.databases {
         found.look_at_database(*kind, &named.id).await?;
     }
@@ -33,7 +32,7 @@ pub(crate) async fn look(client: &Client, finding: &Finding) -> Result<Seen<Stat
     let mut snapshots = Vec::new();
     for Snapshot { kind, name, status, .. } in found.snapshots.into_values().filter(|snapshot| snapshot.can_be_shared) {
         // None: it was deleted since it was listed.
-        if let Some(restore) = api::who_may_restore(client, kind, &name).await? {
+        if let Some(restore) = api::who_may_restore(session, kind, &name).await? {
             snapshots.push(SharedSnapshot { kind, name, status, restore });
         }
     }
@@ -42,7 +41,7 @@ pub(crate) async fn look(client: &Client, finding: &Finding) -> Result<Seen<Stat
 
 /// What was found so far.
 struct Found<'a> {
-    client: &'a Client,
+    session: &'a Session,
     finding: &'a Finding,
     /// The answers on databases, so that RDS is asked for each one once.
     answers: BTreeMap<(Kind, Id), Option<Database>>,
@@ -66,10 +65,10 @@ struct Gone {
 }
 
 impl<'a> Found<'a> {
-    fn nothing(client: &'a Client, finding: &'a Finding) -> Self {
+    fn nothing(session: &'a Session, finding: &'a Finding) -> Self {
         let (databases, snapshots, origins, words) = (Vec::new(), BTreeMap::new(), BTreeSet::new(), Vec::new());
         let answers = BTreeMap::new();
-        Self { client, finding, answers, databases, gone: None, snapshots, origins, words }
+        Self { session, finding, answers, databases, gone: None, snapshots, origins, words }
     }
 
     /// A database, if it exists.
@@ -77,7 +76,7 @@ impl<'a> Found<'a> {
         if let Some(known) = self.answers.get(&(kind, id.clone())) {
             return Ok(known.clone());
         }
-        let found = api::database(self.client, kind, id).await?;
+        let found = api::database(self.session, kind, id).await?;
         let ids = found.iter().flat_map(|Database { name, resource_id, .. }| {
             [Some(Id::Name(name.clone())), resource_id.clone().map(Id::ResourceId)]
         });
@@ -143,7 +142,7 @@ impl<'a> Found<'a> {
 
     /// A snapshot by its own name. What is said of its database, by tags and names, holds for it as well.
     async fn look_at_snapshot(&mut self, kind: Kind, name: &str) -> Result<()> {
-        let Some(snapshot) = api::snapshot(self.client, kind, name).await? else { return Ok(()) };
+        let Some(snapshot) = api::snapshot(self.session, kind, name).await? else { return Ok(()) };
         if !self.is_owned(&snapshot) {
             return Ok(());
         }
@@ -164,7 +163,7 @@ impl<'a> Found<'a> {
     }
 
     async fn list(&self, kind: Kind, id: &Id) -> Result<Vec<Snapshot>> {
-        let mut listed = api::manual_snapshots(self.client, kind, id).await?;
+        let mut listed = api::manual_snapshots(self.session, kind, id).await?;
         listed.retain(|snapshot| self.is_owned(snapshot));
         Ok(listed)
     }

@@ -325,7 +325,7 @@ async fn planned_with(rules: &[&MockRule]) -> Result<Vec<Change>> {
     rds.instance("orders", RESOURCE_ID, None);
     let behind = rds.rules();
     let rules: Vec<_> = rules.iter().copied().chain(&behind).collect();
-    let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
+    let client = Session::new(mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules));
     Ok(planned(&RdsPublicSnapshot::look(&client, &finding(CONTROL, &arn("db:orders"))).await?).changes)
 }
 
@@ -411,7 +411,7 @@ async fn an_answer_that_is_not_whole_is_an_error_and_not_compliance() {
         .then_output(|| DescribeDbClusterSnapshotAttributesOutput::builder().build());
     let behind = rds.rules();
     let rules: Vec<_> = [&empty].into_iter().chain(&behind).collect();
-    let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
+    let client = Session::new(mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules));
     let error = RdsPublicSnapshot::look(&client, &finding(CONTROL, "orders")).await.unwrap_err();
     let action = "rds:DescribeDBClusterSnapshotAttributes";
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, action), "{error}");
@@ -471,7 +471,8 @@ fn sales() -> Resource {
 async fn apply(resource: &Resource, change: &Change, rules: &[&MockRule]) -> Result<()> {
     let behind = shop().rules();
     let rules: Vec<_> = rules.iter().copied().chain(&behind).collect();
-    RdsPublicSnapshot::apply(&mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules), resource, change).await
+    let client = Session::new(mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules));
+    RdsPublicSnapshot::apply(&client, resource, change).await
 }
 
 #[tokio::test]
@@ -536,7 +537,7 @@ async fn whatever_a_look_leads_to_can_be_written() {
         );
         let behind = rds.rules();
         let rules: Vec<_> = [&snapshot, &cluster].into_iter().chain(&behind).collect();
-        let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
+        let client = Session::new(mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules));
         let changes = planned(&seen).changes;
         for change in &changes {
             RdsPublicSnapshot::apply(&client, &seen.resource, change).await.unwrap();
@@ -593,7 +594,7 @@ async fn calls(rds: &Rds, resource: &str) -> usize {
         mock!(Client::modify_db_snapshot_attribute).then_output(|| ModifyDbSnapshotAttributeOutput::builder().build());
     let behind = rds.rules();
     let rules: Vec<_> = [&written].into_iter().chain(&behind).collect();
-    let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
+    let client = Session::new(mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules));
     let finding = finding(CONTROL, resource);
     poll::<RdsPublicSnapshot>(&client, &finding, &[NoParameters {}], &Settings {}).await.unwrap();
     rules.iter().map(|rule| rule.num_calls()).sum()
@@ -619,7 +620,7 @@ async fn a_look_asks_for_no_database_twice() {
     rds.snapshot("shop", "shop", RESOURCE_ID, &[]);
     rds.cluster_snapshot("shop", "shop", "cluster-ABC123", &[]);
     let rules = rds.rules();
-    let client = mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules);
+    let client = Session::new(mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules));
     RdsPublicSnapshot::look(&client, &finding(CONTROL, "shop")).await.unwrap();
     let [instances, clusters, ..] = &rules;
     assert_eq!((instances.num_calls(), clusters.num_calls()), (1, 1));
@@ -745,4 +746,24 @@ proptest! {
             let _ = named::parse(&finding(CONTROL, &resource));
         }
     }
+}
+
+#[tokio::test]
+async fn databases_at_one_moment_are_looked_at_together_and_one_that_is_gone_alone() {
+    let mut rds = Rds::default();
+    for (name, id) in [("orders", RESOURCE_ID), ("shop", "db-SHOP"), ("idle", "db-IDLE")] {
+        rds.instance(name, id, None);
+    }
+    rds.snapshot("a", "orders", RESOURCE_ID, &["all"]);
+    rds.snapshot("b", "shop", "db-SHOP", &[]);
+    let rules = rds.rules();
+    let client = Session::new(mock_client!(aws_sdk_rds, RuleMode::MatchAny, &rules));
+    let findings = ["orders", "shop", "idle", "gone"].map(|name| finding(CONTROL, &arn(&format!("db:{name}"))));
+    let looks = findings.iter().map(|finding| RdsPublicSnapshot::look(&client, finding));
+    let found = futures::future::join_all(looks).await;
+    let snapshots: Vec<_> = found.iter().flatten().map(|seen| seen.state.snapshots.len()).collect();
+    assert_eq!((snapshots, found[3].as_ref().unwrap_err().kind), (vec![1, 1, 0], ErrorKind::Gone));
+    let [instances, _, snapshots, ..] = &rules;
+    // All of them, and the one that is gone; by name of all, by resource ID of those that are there.
+    assert_eq!((instances.num_calls(), snapshots.num_calls()), (2, 2));
 }

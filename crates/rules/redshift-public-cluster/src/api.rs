@@ -2,6 +2,7 @@
 
 use aws_sdk_redshift::Client;
 use aws_sdk_redshift::types::Cluster;
+use remediation::aws::Together;
 use remediation::{Error, Result, call};
 
 use crate::{Access, State};
@@ -15,7 +16,24 @@ pub(crate) async fn read(client: &Client, id: &str) -> Result<State> {
     let answer = call(DESCRIBE, || client.describe_clusters().cluster_identifier(id).send()).await;
     let answer = answer.map_err(|error| error.gone_if(NO_SUCH_CLUSTER))?;
     let cluster = answer.clusters.unwrap_or_default().into_iter().next();
-    let cluster = cluster.ok_or_else(|| Error::unusable(DESCRIBE, "no cluster"))?;
+    state(cluster.ok_or_else(|| Error::unusable(DESCRIBE, "no cluster"))?)
+}
+
+/// The same, in one call with others: it takes one identifier or none, and lists 100 clusters a page.
+pub(crate) async fn read_together(client: &Client, together: &Together<Cluster>, id: &str) -> Result<State> {
+    let all = client.describe_clusters();
+    let ask = |_| async move {
+        let found =
+            call(DESCRIBE, || all.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>()).await?;
+        Ok(found.into_iter().filter_map(|of| Some((of.cluster_identifier.clone()?, of))).collect())
+    };
+    match together.find(id, ask).await? {
+        Some(cluster) => state(cluster),
+        None => read(client, id).await,
+    }
+}
+
+fn state(cluster: Cluster) -> Result<State> {
     let Cluster { publicly_accessible, elastic_ip_status, pending_modified_values, tags, cluster_status, .. } = cluster;
     let public = publicly_accessible.ok_or_else(|| Error::unusable(DESCRIBE, "no word on public access"))?;
     let elastic_ip =

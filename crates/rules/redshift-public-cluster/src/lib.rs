@@ -12,6 +12,8 @@ mod api;
 use std::fmt;
 
 use aws_sdk_redshift::Client;
+use aws_sdk_redshift::types::Cluster;
+use remediation::aws::Together;
 use remediation::{
     Error, ErrorKind, Finding, NameForm, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target,
 };
@@ -32,6 +34,7 @@ pub struct Settings {}
 #[derive(Debug)]
 pub struct Clients {
     redshift: Client,
+    together: Together<Cluster>,
     runbooks: Runbooks,
     service_role: String,
     /// What every ARN of a cluster of the session's account and region begins with.
@@ -87,6 +90,7 @@ impl Rule for RedshiftPublicCluster {
         let Target { partition, region, account, .. } = target;
         Clients {
             redshift: Client::new(&target.config),
+            together: Together::new(api::DESCRIBE),
             runbooks: Runbooks::new(target),
             service_role: target.service_role_arn(),
             arn_prefix: format!("arn:{partition}:redshift:{region}:{account}:cluster:"),
@@ -99,7 +103,7 @@ impl Rule for RedshiftPublicCluster {
         // As Redshift keeps it.
         let (id, is_exact) = (named.name.to_ascii_lowercase(), named.is_exact());
         let unless_exact = |error: Error| if error.is_gone() && !is_exact { no_cluster(&id, finding) } else { error };
-        let state = api::read(&clients.redshift, &id).await.map_err(unless_exact)?;
+        let state = api::read_together(&clients.redshift, &clients.together, &id).await.map_err(unless_exact)?;
         // DescribeClusters knows the clusters of the caller's account and region, and no others.
         let arn = format!("{}{id}", clients.arn_prefix);
         Ok(Seen::now(Resource::of_arn(api::DESCRIBE, arn, id)?, state))

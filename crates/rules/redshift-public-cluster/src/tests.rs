@@ -70,7 +70,7 @@ fn runbooks(status: AutomationExecutionStatus) -> (Runbooks, MockRule) {
 fn clients(redshift: &[&MockRule], runbooks: Runbooks) -> Clients {
     let redshift = mock_client!(aws_sdk_redshift, RuleMode::MatchAny, redshift);
     let arn_prefix = ARN.trim_end_matches("wh").into();
-    Clients { redshift, runbooks, service_role: ROLE.into(), arn_prefix }
+    Clients { redshift, together: Together::new(api::DESCRIBE), runbooks, service_role: ROLE.into(), arn_prefix }
 }
 
 async fn look(rules: &[&MockRule], resource: &str) -> Result<Seen<State>> {
@@ -391,4 +391,28 @@ proptest! {
     fn no_resource_makes_the_parser_panic(resource: String) {
         let _ = finding(CONTROL, &resource).named(&IDENTIFIER);
     }
+}
+
+#[tokio::test]
+async fn clusters_at_one_moment_are_one_list_and_one_that_is_gone_is_asked_for_alone() {
+    let cluster = |id: &str, public| {
+        Cluster::builder().cluster_identifier(id).cluster_status("available").publicly_accessible(public).build()
+    };
+    let all = mock!(Client::describe_clusters).match_requests(|request| request.cluster_identifier().is_none());
+    let all = all.then_output(move || {
+        DescribeClustersOutput::builder().clusters(cluster("other", false)).clusters(cluster("wh", true)).build()
+    });
+    let gone = mock!(Client::describe_clusters)
+        .match_requests(|request| request.cluster_identifier() == Some("gone"))
+        .then_error(|| DescribeClustersError::generic(ErrorMetadata::builder().code("ClusterNotFound").build()));
+    let clients = clients(&[&all, &gone], runbooks(AutomationExecutionStatus::Success).0);
+    let [one, other, none] = ["wh", "other", "gone"].map(|id| finding(CONTROL, &ARN.replace(":wh", &format!(":{id}"))));
+    let (one, other, none) = tokio::join!(
+        RedshiftPublicCluster::look(&clients, &one),
+        RedshiftPublicCluster::look(&clients, &other),
+        RedshiftPublicCluster::look(&clients, &none)
+    );
+    assert!(one.unwrap().state.access.public && !other.unwrap().state.access.public);
+    assert_eq!(none.unwrap_err().kind, ErrorKind::Gone);
+    assert_eq!((all.num_calls(), gone.num_calls()), (1, 1));
 }

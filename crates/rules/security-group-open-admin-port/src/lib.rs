@@ -26,7 +26,8 @@
 //!
 //! Calls in the target account: 1 where the group complies, 2 where it is held, 3 where the guard holds it, and until the
 //! fix is proved, guard included, 7 where rules are revoked, 9 where the runbook revokes them, 6 where a rule changes in
-//! place and 8 where others are added before; 1 more for each prefix list that matters.
+//! place and 8 where others are added before; 1 more for each prefix list that matters. Groups and their rules are looked at
+//! together with others of the account and region.
 
 mod admin_port;
 mod change;
@@ -39,6 +40,8 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_ec2::types::{SecurityGroup, SecurityGroupRule};
+use remediation::aws::Together;
 use remediation::{Error, ErrorKind, Finding, Guard, Proposal, Resource, Result, Rule, Seen, Side, Sighting, Target};
 use runbook::Runbooks;
 use schemars::JsonSchema;
@@ -101,8 +104,17 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Client {
     ec2: aws_sdk_ec2::Client,
+    groups: Together<SecurityGroup>,
+    rules: Together<Vec<SecurityGroupRule>>,
     runbooks: Runbooks,
     partition: &'static str,
+}
+
+impl Client {
+    fn new(ec2: aws_sdk_ec2::Client, runbooks: Runbooks, partition: &'static str) -> Self {
+        let (groups, rules) = (Together::new(look::DESCRIBE_GROUPS), Together::new(look::DESCRIBE_RULES));
+        Self { ec2, groups, rules, runbooks, partition }
+    }
 }
 
 /// How a security group stands.
@@ -128,15 +140,14 @@ impl Rule for SecurityGroupOpenAdminPort {
     type Change = Change;
 
     fn client(target: &Target) -> Client {
-        let ec2 = aws_sdk_ec2::Client::new(&target.config);
-        Client { ec2, runbooks: Runbooks::new(target), partition: target.partition }
+        Client::new(aws_sdk_ec2::Client::new(&target.config), Runbooks::new(target), target.partition)
     }
 
     async fn look(client: &Client, finding: &Finding) -> Result<Seen<State>> {
-        let group = look::find(&client.ec2, named::parse(finding)?, finding).await?;
+        let group = look::find(&client.ec2, &client.groups, named::parse(finding)?, finding).await?;
         let Group { resource, vpc, tags, summary } = group;
         let Inbound { everyone, partial } = match summary {
-            Summary::NotClosed => look::inbound(&client.ec2, &resource.id).await?,
+            Summary::NotClosed => look::inbound_together(&client.ec2, &client.rules, &resource.id).await?,
             Summary::Closed(everyone) => {
                 let (partial, lists) = (Vec::new(), Lists::new());
                 return Ok(Seen::now(resource, State { tags, everyone, partial, lists, is_runbooks: false }));

@@ -1,19 +1,21 @@
 //! What a finding's security group is, and how it stands: the calls that read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use aws_sdk_ec2::Client;
+use aws_sdk_ec2::operation::describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder;
 use aws_sdk_ec2::types::{IpPermission, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule};
 use ec2::filter;
 use ipnet::IpNet;
+use remediation::aws::Together;
 use remediation::{Arn, Ec2Name, Error, ErrorKind, Finding, Resource, Result, call};
 
 use crate::admin_port::{LAST_PORT, opens_admin_port};
 use crate::ingress::{Everyone, IngressRule, Protocol, Tags};
 use crate::reach::{Lists, Partial, Peer};
 
-const DESCRIBE_GROUPS: &str = "ec2:DescribeSecurityGroups";
+pub(crate) const DESCRIBE_GROUPS: &str = "ec2:DescribeSecurityGroups";
 pub(crate) const DESCRIBE_RULES: &str = "ec2:DescribeSecurityGroupRules";
 const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
 const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
@@ -65,14 +67,25 @@ pub(crate) struct Interface {
 
 /// The security group that a finding names.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html>
-pub(crate) async fn find(ec2: &Client, named: Ec2Name<'_>, finding: &Finding) -> Result<Group> {
-    let request = ec2.describe_security_groups();
-    let request = match named {
-        Ec2Name::Id(id) => request.group_ids(id),
-        Ec2Name::Name(name) => request.filters(filter("group-name", [name])),
+pub(crate) async fn find(
+    ec2: &Client,
+    together: &Together<SecurityGroup>,
+    named: Ec2Name<'_>,
+    finding: &Finding,
+) -> Result<Group> {
+    let client = ec2.clone();
+    // By a filter, because one ID that is wrong would be an error for all.
+    let by_ids = |ids: Vec<String>| async move {
+        let found = list(client.describe_security_groups().filters(filter("group-id", ids))).await?;
+        Ok(found.into_iter().filter_map(|group| Some((group.group_id.clone()?, group))).collect())
     };
-    let list = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
-    let found = call(DESCRIBE_GROUPS, list).await.map_err(|error| of_id(error, named))?;
+    let found = match named {
+        Ec2Name::Id(id) => match together.find(id, by_ids).await? {
+            Some(group) => vec![group],
+            None => list(ec2.describe_security_groups().group_ids(id)).await.map_err(of_id)?,
+        },
+        Ec2Name::Name(name) => list(ec2.describe_security_groups().filters(filter("group-name", [name]))).await?,
+    };
     let is_meant = |group: &SecurityGroup| match named {
         Ec2Name::Id(id) => group.group_id() == Some(id),
         Ec2Name::Name(name) => group.group_name() == Some(name),
@@ -82,6 +95,10 @@ pub(crate) async fn find(ec2: &Client, named: Ec2Name<'_>, finding: &Finding) ->
     // A group that another account shares is listed here as well, and can be changed only there.
     let (ours, theirs): (Vec<_>, Vec<_>) = meant.into_iter().partition(|group| group.resource.owner == finding.account);
     only(named, if ours.is_empty() { theirs } else { ours }, finding)
+}
+
+async fn list(request: DescribeSecurityGroupsFluentBuilder) -> Result<Vec<SecurityGroup>> {
+    call(DESCRIBE_GROUPS, || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>()).await
 }
 
 /// The one group of this name.
@@ -152,25 +169,44 @@ impl Summary {
 }
 
 /// What EC2 says of an ID, it says of this very group.
-fn of_id(error: Error, named: Ec2Name<'_>) -> Error {
-    match (named, error.code.as_deref()) {
-        (Ec2Name::Id(_), Some("InvalidGroupId.Malformed")) => Error { kind: ErrorKind::InvalidFinding, ..error },
-        (Ec2Name::Id(_), _) => error.gone_if(&GONE),
-        (Ec2Name::Name(_), _) => error,
+fn of_id(error: Error) -> Error {
+    match error.code.as_deref() {
+        Some("InvalidGroupId.Malformed") => Error { kind: ErrorKind::InvalidFinding, ..error },
+        _ => error.gone_if(&GONE),
     }
 }
 
 /// Whom a group lets in.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroupRules.html>
 pub(crate) async fn inbound(ec2: &Client, group: &str) -> Result<Inbound> {
-    let request = ec2.describe_security_group_rules().filters(filter("group-id", [group])).max_results(PAGE);
-    let list = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
-    let mut inbound = Inbound::default();
-    for listed in call(DESCRIBE_RULES, list).await? {
-        inbound.take(listed)?;
+    Inbound::of(rules(ec2, vec![group.to_owned()]).await?)
+}
+
+/// The same, in one call with what others look at.
+pub(crate) async fn inbound_together(
+    ec2: &Client,
+    together: &Together<Vec<SecurityGroupRule>>,
+    group: &str,
+) -> Result<Inbound> {
+    let client = ec2.clone();
+    let ask = move |groups: Vec<String>| async move {
+        // One without rules is not listed.
+        let mut found: HashMap<_, _> = groups.iter().map(|group| (group.clone(), Vec::new())).collect();
+        for rule in rules(&client, groups).await? {
+            let group = rule.group_id.as_ref().and_then(|group| found.get_mut(group));
+            group.ok_or_else(|| Error::unusable(DESCRIBE_RULES, "a rule of another group"))?.push(rule);
+        }
+        Ok(found)
+    };
+    match together.find(group, ask).await? {
+        Some(rules) => Inbound::of(rules),
+        None => inbound(ec2, group).await,
     }
-    inbound.everyone.sort();
-    Ok(inbound)
+}
+
+async fn rules(ec2: &Client, groups: Vec<String>) -> Result<Vec<SecurityGroupRule>> {
+    let request = ec2.describe_security_group_rules().filters(filter("group-id", groups)).max_results(PAGE);
+    call(DESCRIBE_RULES, || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>()).await
 }
 
 /// The rules for everyone alone.
@@ -179,6 +215,15 @@ pub(crate) async fn for_everyone(ec2: &Client, group: &str) -> Result<Vec<(Ingre
 }
 
 impl Inbound {
+    fn of(rules: Vec<SecurityGroupRule>) -> Result<Self> {
+        let mut inbound = Self::default();
+        for rule in rules {
+            inbound.take(rule)?;
+        }
+        inbound.everyone.sort();
+        Ok(inbound)
+    }
+
     /// Takes a rule as it is listed; not where it is for outbound traffic, for a security group, or of a protocol that
     /// opens no admin port.
     pub(crate) fn take(&mut self, listed: SecurityGroupRule) -> Result<()> {

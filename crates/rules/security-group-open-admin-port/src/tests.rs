@@ -197,7 +197,7 @@ fn revoked_same(texts: &'static [&'static str]) -> MockRule {
 fn client_in(partition: &'static str, ec2: &[&MockRule], ssm: &[&MockRule]) -> Client {
     let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, ssm);
     let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, ec2);
-    Client { ec2, runbooks: Runbooks::over(ssm, RunId::start()), partition }
+    Client::new(ec2, Runbooks::over(ssm, RunId::start()), partition)
 }
 
 fn client(ec2: &[&MockRule], ssm: &[&MockRule]) -> Client {

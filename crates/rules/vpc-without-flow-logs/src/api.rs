@@ -1,21 +1,25 @@
 //! The calls of EC2 and of CloudWatch Logs.
 
+use std::collections::HashMap;
+
 use aws_sdk_cloudwatchlogs::Client as Logs;
 use aws_sdk_cloudwatchlogs::types::{LogGroup, LogStream, OrderBy};
 use aws_sdk_ec2::Client as Ec2;
+use aws_sdk_ec2::operation::describe_vpcs::builders::DescribeVpcsFluentBuilder;
 use aws_sdk_ec2::types::{
     Filter, FlowLogsResourceType, LogDestinationType, NetworkInterfaceStatus, ResourceType, Tag, TagSpecification,
     TrafficType, UnsuccessfulItem, Vpc as Ec2Vpc,
 };
 use ec2::{filter, name_tag};
 use jiff::Timestamp;
+use remediation::aws::Together;
 use remediation::{Ec2Name, Error, ErrorKind, Finding, Resource, Result, Tags, call};
 
 use crate::state::{Delivery, FlowLog, LETS_IN, Place};
 use crate::{NewFlowLog, Traffic};
 
-const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
-const DESCRIBE: &str = "ec2:DescribeFlowLogs";
+pub(crate) const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
+pub(crate) const DESCRIBE: &str = "ec2:DescribeFlowLogs";
 const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
 pub(crate) const CREATE: &str = "ec2:CreateFlowLogs";
 const DELETE: &str = "ec2:DeleteFlowLogs";
@@ -42,14 +46,21 @@ pub(crate) struct Vpc {
 
 /// The VPC that the finding names.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
-pub(crate) async fn find_vpc(ec2: &Ec2, finding: &Finding) -> Result<Vpc> {
+pub(crate) async fn find_vpc(ec2: &Ec2, together: &Together<Ec2Vpc>, finding: &Finding) -> Result<Vpc> {
     let name = finding.ec2_name("vpc", "vpc")?;
-    let asked = || match name {
-        Ec2Name::Id(id) => ec2.describe_vpcs().vpc_ids(id),
-        Ec2Name::Name(name) => ec2.describe_vpcs().filters(filter("tag:Name", [name])),
+    let client = ec2.clone();
+    // By a filter, because one ID that is wrong would be an error for all.
+    let by_ids = |ids: Vec<String>| async move {
+        let found = vpcs(client.describe_vpcs().filters(filter("vpc-id", ids))).await?;
+        Ok(found.into_iter().filter_map(|vpc| Some((vpc.vpc_id.clone()?, vpc))).collect())
     };
-    let found = call(DESCRIBE_VPCS, || asked().into_paginator().items().send().collect());
-    let found: Vec<Ec2Vpc> = found.await.map_err(|error| error.gone_if(NO_VPC))?;
+    let found = match name {
+        Ec2Name::Id(id) => match together.find(id, by_ids).await? {
+            Some(vpc) => vec![vpc],
+            None => vpcs(ec2.describe_vpcs().vpc_ids(id)).await.map_err(|error| error.gone_if(NO_VPC))?,
+        },
+        Ec2Name::Name(name) => vpcs(ec2.describe_vpcs().filters(filter("tag:Name", [name]))).await?,
+    };
     let is_named = |vpc: &Ec2Vpc| match name {
         Ec2Name::Id(id) => vpc.vpc_id() == Some(id),
         Ec2Name::Name(name) => name_tag(vpc.tags()) == Some(name),
@@ -65,8 +76,33 @@ pub(crate) async fn find_vpc(ec2: &Ec2, finding: &Finding) -> Result<Vpc> {
 
 /// Every flow log of a VPC, whoever made it. Those that have the rule's tag and are to `log_group`, or to a bucket, are its
 /// own.
-pub(crate) async fn flow_logs(ec2: &Ec2, vpc: &str, log_group: &str) -> Result<Vec<FlowLog>> {
-    filtered(ec2, vpc, log_group, vec![filter("resource-id", [vpc])]).await
+pub(crate) async fn flow_logs(
+    ec2: &Ec2,
+    together: &Together<Vec<aws_sdk_ec2::types::FlowLog>>,
+    vpc: &str,
+    log_group: &str,
+) -> Result<Vec<FlowLog>> {
+    let client = ec2.clone();
+    let of_vpcs = |vpcs: Vec<String>| async move {
+        // One without flow logs is not listed.
+        let mut found: HashMap<_, _> = vpcs.iter().map(|vpc| (vpc.clone(), Vec::new())).collect();
+        for flow_log in filtered(&client, vec![filter("resource-id", vpcs)]).await? {
+            let vpc = flow_log.resource_id.as_ref().and_then(|vpc| found.get_mut(vpc));
+            let unusable = || Error::unusable(DESCRIBE, "a flow log of something else than was asked for");
+            vpc.ok_or_else(unusable)?.push(flow_log);
+        }
+        Ok(found)
+    };
+    let found = match together.find(vpc, of_vpcs).await? {
+        Some(found) => found,
+        None => filtered(ec2, vec![filter("resource-id", [vpc])]).await?,
+    };
+    found.into_iter().map(|of| flow_log(of, vpc, log_group)).collect()
+}
+
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
+async fn vpcs(request: DescribeVpcsFluentBuilder) -> Result<Vec<Ec2Vpc>> {
+    call(DESCRIBE_VPCS, || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>()).await
 }
 
 /// The IDs of the VPC's flow logs to the same place that the rule has made, in whatever run.
@@ -76,16 +112,16 @@ pub(crate) async fn ours(ec2: &Ec2, vpc: &str, log_group: &str, flow_log: &NewFl
         NewFlowLog::ToBucket { .. } => filter("log-destination-type", [LogDestinationType::S3.as_str()]),
     };
     let tag = filter(&format!("tag:{}", TAG.0), [TAG.1]);
-    let found = filtered(ec2, vpc, log_group, vec![filter("resource-id", [vpc]), place, tag]).await?;
+    let found = filtered(ec2, vec![filter("resource-id", [vpc]), place, tag]).await?;
+    let found = found.into_iter().map(|of| self::flow_log(of, vpc, log_group)).collect::<Result<Vec<_>>>()?;
     // Whatever the filters let through: nothing is deleted that is not marked as ours.
     Ok(found.into_iter().filter(|of| of.is_ours && flow_log.is_to(&of.place)).map(|of| of.id).collect())
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeFlowLogs.html>
-async fn filtered(ec2: &Ec2, vpc: &str, log_group: &str, filters: Vec<Filter>) -> Result<Vec<FlowLog>> {
+async fn filtered(ec2: &Ec2, filters: Vec<Filter>) -> Result<Vec<aws_sdk_ec2::types::FlowLog>> {
     let asked = || ec2.describe_flow_logs().set_filter(Some(filters.clone()));
-    let found = call(DESCRIBE, || asked().into_paginator().items().send().collect::<Result<Vec<_>, _>>()).await?;
-    found.into_iter().map(|of| flow_log(of, vpc, log_group)).collect()
+    call(DESCRIBE, || asked().into_paginator().items().send().collect::<Result<Vec<_>, _>>()).await
 }
 
 /// FlowLogStatus is ACTIVE whatever happens; only the status of the delivery says whether anything is recorded.

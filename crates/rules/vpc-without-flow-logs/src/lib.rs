@@ -18,7 +18,7 @@
 //! [`state`].
 //!
 //! Calls: compliant 2 by somebody's flow log, 3 by the rule's own; fixed 11 (look 5, write 3, proof 3), to a bucket 8
-//! (look 5, write 1, proof 2); held 2.
+//! (look 5, write 1, proof 2); held 2. VPCs and their flow logs are looked at together with others of the account and region.
 
 mod api;
 mod destination;
@@ -27,6 +27,8 @@ mod state;
 
 use std::fmt;
 
+use aws_sdk_ec2::types::{FlowLog, Vpc as Ec2Vpc};
+use remediation::aws::Together;
 use remediation::{
     Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target,
 };
@@ -45,6 +47,8 @@ pub struct VpcWithoutFlowLogs;
 pub struct Client {
     ec2: aws_sdk_ec2::Client,
     logs: aws_sdk_cloudwatchlogs::Client,
+    vpcs: Together<Ec2Vpc>,
+    flow_logs: Together<Vec<FlowLog>>,
     delivery_role: String,
     session_name: String,
 }
@@ -127,16 +131,18 @@ impl Rule for VpcWithoutFlowLogs {
         Client {
             ec2: aws_sdk_ec2::Client::new(&target.config),
             logs: aws_sdk_cloudwatchlogs::Client::new(&target.config),
+            vpcs: Together::new(api::DESCRIBE_VPCS),
+            flow_logs: Together::new(api::DESCRIBE),
             delivery_role: target.service_role_arn(),
             session_name: target.session_name.clone(),
         }
     }
 
     async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<Vpc>> {
-        let Client { ec2, logs, delivery_role, .. } = client;
-        let api::Vpc { resource, tags } = api::find_vpc(ec2, finding).await?;
+        let Client { ec2, logs, vpcs, delivery_role, .. } = client;
+        let api::Vpc { resource, tags } = api::find_vpc(ec2, vpcs, finding).await?;
         let log_group = log_group_of(&resource);
-        let flow_logs = api::flow_logs(ec2, &resource.id, &log_group).await?;
+        let flow_logs = api::flow_logs(ec2, &client.flow_logs, &resource.id, &log_group).await?;
         let at = ambient::now();
         let (mut retention_days, mut last_delivery, mut is_in_use) = (None, None, false);
         let to_prove = state::to_prove(&flow_logs);

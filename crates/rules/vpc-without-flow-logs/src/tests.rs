@@ -186,6 +186,8 @@ fn client(ec2: &[&MockRule], logs: &[&MockRule]) -> Client {
     Client {
         ec2: mock_client!(aws_sdk_ec2, RuleMode::MatchAny, ec2),
         logs: mock_client!(aws_sdk_cloudwatchlogs, RuleMode::MatchAny, logs),
+        vpcs: Together::new(api::DESCRIBE_VPCS),
+        flow_logs: Together::new(api::DESCRIBE),
         delivery_role: ROLE.into(),
         session_name: "autoremediate-01999999-9999-7999-8999-999999999999".into(),
     }
@@ -688,4 +690,26 @@ proptest! {
             let _ = finding(CONTROL, &resource).ec2_name("vpc", "vpc");
         }
     }
+}
+
+#[tokio::test]
+async fn vpcs_at_one_moment_and_their_flow_logs_are_two_calls() {
+    const OTHER: &str = "vpc-0123456789abcdef1";
+    let vpcs = mock!(Ec2::describe_vpcs)
+        .match_requests(|request| request.filters().iter().any(|of| of.values() == [VPC, OTHER]))
+        .then_output(|| DescribeVpcsOutput::builder().vpcs(vpc(OTHER, "b")).vpcs(vpc(VPC, "a")).build());
+    let flow_logs = mock!(Ec2::describe_flow_logs)
+        .match_requests(|request| request.filter().iter().any(|of| of.values() == [VPC, OTHER]))
+        .then_output(|| {
+            let of_other = with(theirs("fl-2"), |log| log.resource_id = Some(OTHER.into()));
+            DescribeFlowLogsOutput::builder().flow_logs(of_other).build()
+        });
+    let (no_interface, any) = (interfaces(None, &[], None), log_group(None));
+    let client = client(&[&vpcs, &flow_logs, &no_interface], &[&any, &streams(&[])]);
+    let (one, other) = (finding(CONTROL, VPC), finding(CONTROL, OTHER));
+    let (one, other) = tokio::join!(VpcWithoutFlowLogs::look(&client, &one), VpcWithoutFlowLogs::look(&client, &other));
+    assert!(one.unwrap().state.flow_logs.is_empty(), "a VPC without flow logs is in no list of them");
+    let other = other.unwrap();
+    assert_eq!((other.resource.id.as_str(), other.state.flow_logs[0].id.as_str()), (OTHER, "fl-2"));
+    assert_eq!((vpcs.num_calls(), flow_logs.num_calls()), (1, 1));
 }

@@ -352,3 +352,42 @@ async fn a_group_that_opens_an_admin_port_to_anybody_is_asked_for_all_its_rules(
     let error = look(&client(&[&broken], &[]), GROUP).await.unwrap_err();
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, "ec2:DescribeSecurityGroups"));
 }
+
+#[tokio::test]
+async fn groups_at_one_moment_are_two_calls_and_one_that_is_gone_costs_the_others_nothing() {
+    const OTHER: &str = "sg-0123456789abcdef1";
+    const GONE: &str = "sg-0123456789abcdef2";
+    let of = |id: &str| SecurityGroup::builder().group_id(id).group_name("web").owner_id(OURS).build();
+    let groups = mock!(Ec2::describe_security_groups)
+        .match_requests(|request| request.filters().iter().any(|of| of.values() == [GROUP, OTHER, GONE]))
+        .then_output(move || {
+            DescribeSecurityGroupsOutput::builder().security_groups(of(OTHER)).security_groups(of(GROUP)).build()
+        });
+    let gone = mock!(Ec2::describe_security_groups)
+        .match_requests(|request| request.group_ids() == [GONE])
+        .then_error(|| DescribeSecurityGroupsError::generic(metadata("InvalidGroup.NotFound")));
+    let rules = |group: &'static str, of: &'static str| {
+        let listed = changed(of, |rule| rule.group_id = Some(group.into()));
+        mock!(Ec2::describe_security_group_rules)
+            .match_requests(|request| request.filters()[0].values() == [GROUP, OTHER])
+            .then_output(move || {
+                DescribeSecurityGroupRulesOutput::builder().security_group_rules(listed.clone()).build()
+            })
+    };
+    let listed = rules(OTHER, "tcp 22-22 0.0.0.0/0");
+    let vpc = vpc(false);
+    let looking = client(&[&groups, &gone, &listed, &vpc], &[]);
+    let found = futures::future::join_all([GROUP, OTHER, GONE].map(|id| look(&looking, id))).await;
+    let [ours, other, gone_one] = <[_; 3]>::try_from(found).unwrap();
+    assert!(ours.unwrap().state.everyone.is_empty(), "a group without rules is in no list of them");
+    let other = other.unwrap();
+    assert_eq!((other.resource.id.as_str(), other.state.everyone.len()), (OTHER, 1));
+    assert_eq!(gone_one.unwrap_err().kind, ErrorKind::Gone);
+    assert_eq!((groups.num_calls(), listed.num_calls(), gone.num_calls()), (1, 1, 1));
+    // What is of none of them belongs to no answer.
+    let strangers = rules("sg-0123456789abcdef9", "tcp 22-22 0.0.0.0/0");
+    let looking = client(&[&groups, &gone, &strangers, &vpc], &[]);
+    for found in futures::future::join_all([GROUP, OTHER, GONE].map(|id| look(&looking, id))).await {
+        assert!(found.is_err());
+    }
+}
