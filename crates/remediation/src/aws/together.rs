@@ -24,7 +24,7 @@ pub struct Together<T> {
     gathering: Mutex<Option<Gathering<T>>>,
 }
 
-/// What was found, by ID; nothing where only one was asked for.
+/// What was found, by ID; nothing where there was only one look.
 type Found<T> = Option<Arc<HashMap<String, T>>>;
 type Answer<T> = Shared<BoxFuture<'static, Result<Found<T>>>>;
 
@@ -37,7 +37,11 @@ struct Gathering<T> {
 
 #[derive(Debug)]
 enum Ids {
-    Open(Vec<String>),
+    Open {
+        ids: Vec<String>,
+        /// How many looks are for them: several can be for one.
+        looks: usize,
+    },
     Asked,
 }
 
@@ -72,17 +76,17 @@ impl<T: Clone + Send + Sync + 'static> Together<T> {
         if let Some(gathering) = gathering.as_ref().filter(|gathering| gathering.takes(id)) {
             return gathering.answer.clone();
         }
-        let ids = Arc::new(Mutex::new(Ids::Open(vec![id.to_owned()])));
+        let ids = Arc::new(Mutex::new(Ids::Open { ids: vec![id.to_owned()], looks: 1 }));
         let asked = Arc::clone(&ids);
         let answer = async move {
             tokio::time::sleep(MOMENT).await;
             let ids = std::mem::replace(&mut *lock(&asked), Ids::Asked);
             match ids {
-                Ids::Open(ids) if ids.len() > 1 => match ask(ids).await {
+                Ids::Open { ids, looks: 2.. } => match ask(ids).await {
                     Err(error) if is_of_one(&error) => Ok(None),
                     found => found.map(|found| Some(Arc::new(found))),
                 },
-                Ids::Open(_) | Ids::Asked => Ok(None),
+                Ids::Open { .. } | Ids::Asked => Ok(None),
             }
         };
         let answer = answer.boxed().shared();
@@ -100,12 +104,16 @@ impl<T> Gathering<T> {
     /// Whether `id` is asked for, too.
     fn takes(&self, id: &str) -> bool {
         match &mut *lock(&self.ids) {
-            Ids::Open(ids) if ids.iter().any(|of| of == id) => true,
-            Ids::Open(ids) if ids.len() < MOST => {
-                ids.push(id.to_owned());
-                true
+            Ids::Open { ids, looks } => {
+                let is_new = ids.iter().all(|of| of != id);
+                let has_room = !is_new || ids.len() < MOST;
+                if has_room {
+                    *looks += 1;
+                    ids.extend(is_new.then(|| id.to_owned()));
+                }
+                has_room
             }
-            Ids::Open(_) | Ids::Asked => false,
+            Ids::Asked => false,
         }
     }
 }
@@ -178,7 +186,9 @@ mod tests {
         let found = join_all(["a", "bad", "b", "a"].map(|id| aws.find(&together, id))).await;
         let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
         assert_eq!(found, [Some("of a".to_owned()), None, Some("of b".to_owned()), Some("of a".to_owned())]);
-        assert_eq!(aws.sizes(), [3]);
+        let found = join_all(["a", "a"].map(|id| aws.find(&together, id))).await;
+        assert!(found.into_iter().all(|found| found.unwrap().as_deref() == Some("of a")));
+        assert_eq!(aws.sizes(), [3, 1]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,8 +26,8 @@
 //!
 //! Calls in the target account: 1 where the group complies, 2 where it is held, 3 where the guard holds it, and until the
 //! fix is proved, guard included, 7 where rules are revoked, 9 where the runbook revokes them, 6 where a rule changes in
-//! place and 8 where others are added before; 1 more for each prefix list that matters. Groups and their rules are looked at
-//! together with others of the account and region.
+//! place and 8 where others are added before; 1 more for each prefix list that matters. Groups, their rules and VPCs are looked
+//! at together with others of the account and region.
 
 mod admin_port;
 mod change;
@@ -40,7 +40,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types::{SecurityGroup, SecurityGroupRule};
+use aws_sdk_ec2::types::{SecurityGroup, SecurityGroupRule, Vpc};
 use remediation::aws::Together;
 use remediation::{Error, ErrorKind, Finding, Guard, Proposal, Resource, Result, Rule, Seen, Side, Sighting, Target};
 use runbook::Runbooks;
@@ -106,14 +106,21 @@ pub struct Client {
     ec2: aws_sdk_ec2::Client,
     groups: Together<SecurityGroup>,
     rules: Together<Vec<SecurityGroupRule>>,
+    vpcs: Together<Vpc>,
     runbooks: Runbooks,
     partition: &'static str,
 }
 
 impl Client {
     fn new(ec2: aws_sdk_ec2::Client, runbooks: Runbooks, partition: &'static str) -> Self {
-        let (groups, rules) = (Together::new(look::DESCRIBE_GROUPS), Together::new(look::DESCRIBE_RULES));
-        Self { ec2, groups, rules, runbooks, partition }
+        Self {
+            ec2,
+            groups: Together::new(look::DESCRIBE_GROUPS),
+            rules: Together::new(look::DESCRIBE_RULES),
+            vpcs: Together::new(look::DESCRIBE_VPCS),
+            runbooks,
+            partition,
+        }
     }
 }
 
@@ -159,7 +166,7 @@ impl Rule for SecurityGroupOpenAdminPort {
         let is_runbooks = match (known, vpc) {
             _ if !has_runbook(client.partition) => false,
             (ALL_OF_RUNBOOK, _) => true,
-            (1.., Some(vpc)) => look::is_default_vpc(&client.ec2, &vpc).await?,
+            (1.., Some(vpc)) => look::is_default_vpc(&client.ec2, &client.vpcs, &vpc).await?,
             _ => false,
         };
         Ok(Seen::now(resource, State { tags, everyone, partial, lists, is_runbooks }))

@@ -5,7 +5,9 @@ use std::fmt;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder;
-use aws_sdk_ec2::types::{IpPermission, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule};
+use aws_sdk_ec2::types::{
+    IpPermission, NetworkInterface, NetworkInterfaceStatus, SecurityGroup, SecurityGroupRule, Vpc,
+};
 use ec2::filter;
 use ipnet::IpNet;
 use remediation::aws::Together;
@@ -17,7 +19,7 @@ use crate::reach::{Lists, Partial, Peer};
 
 pub(crate) const DESCRIBE_GROUPS: &str = "ec2:DescribeSecurityGroups";
 pub(crate) const DESCRIBE_RULES: &str = "ec2:DescribeSecurityGroupRules";
-const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
+pub(crate) const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
 const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
 const GET_ENTRIES: &str = "ec2:GetManagedPrefixListEntries";
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
@@ -329,7 +331,17 @@ fn interface(listed: NetworkInterface) -> Result<Interface> {
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
-pub(crate) async fn is_default_vpc(ec2: &Client, vpc: &str) -> Result<bool> {
+pub(crate) async fn is_default_vpc(ec2: &Client, together: &Together<Vpc>, vpc: &str) -> Result<bool> {
+    let client = ec2.clone();
+    let by_ids = |ids: Vec<String>| async move {
+        let request = client.describe_vpcs().filters(filter("vpc-id", ids));
+        let found =
+            call(DESCRIBE_VPCS, || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>());
+        Ok(found.await?.into_iter().filter_map(|vpc| Some((vpc.vpc_id.clone()?, vpc))).collect())
+    };
+    if let Some(found) = together.find(vpc, by_ids).await? {
+        return Ok(found.is_default() == Some(true));
+    }
     let answer = call(DESCRIBE_VPCS, || ec2.describe_vpcs().vpc_ids(vpc).send()).await?;
     Ok(answer.vpcs().iter().any(|vpc| vpc.is_default() == Some(true)))
 }

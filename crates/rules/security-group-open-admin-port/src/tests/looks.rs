@@ -357,7 +357,7 @@ async fn a_group_that_opens_an_admin_port_to_anybody_is_asked_for_all_its_rules(
 async fn groups_at_one_moment_are_two_calls_and_one_that_is_gone_costs_the_others_nothing() {
     const OTHER: &str = "sg-0123456789abcdef1";
     const GONE: &str = "sg-0123456789abcdef2";
-    let of = |id: &str| SecurityGroup::builder().group_id(id).group_name("web").owner_id(OURS).build();
+    let of = |id: &str| SecurityGroup::builder().group_id(id).group_name("web").vpc_id("vpc-1").owner_id(OURS).build();
     let groups = mock!(Ec2::describe_security_groups)
         .match_requests(|request| request.filters().iter().any(|of| of.values() == [GROUP, OTHER, GONE]))
         .then_output(move || {
