@@ -164,9 +164,14 @@ targets-apply accounts *arguments: (_needs "targets-apply")
 targets-destroy accounts *arguments: (_needs "targets-destroy")
     terraform/deploy/targets/each-account destroy {{ if accounts == "organization" { accounts } else { quote(absolute_path(accounts)) } }} "${@:2}"
 
-# Start time and memory of a release Lambda, and the poller's memory over the length of the list
-bench: (_needs "bench") _emulator package build-binaries
-    "$CARGO_TARGET_DIR/debug/bench"
+# How long the release Lambdas take and what they call, beside the least that it could be (--help says what can be chosen; --compare OLD.json)
+bench *arguments: (_needs "bench") package
+    cargo build --quiet --locked --release --package bench --bins
+    "$CARGO_TARGET_DIR/release/bench" --zips dist "$@"
+
+# What is computed between two calls: a page of Netskope's, the policy, a plan (arguments go to divan)
+bench-parts *arguments: (_needs "bench")
+    cargo bench --quiet --locked --package bench --bench parts -- "$@"
 
 # Remove what builds and runs leave
 clean:

@@ -44,19 +44,6 @@ impl Invocation {
             .insert_header("Lambda-Runtime-Invoked-Function-Arn", arn)
             .set_body_json(event);
         Mock::given(path(NEXT)).respond_with(next).up_to_n_times(1).mount(&api).await;
-        Self::spawn(api, binary, environment).await
-    }
-
-    /// Starts `binary` with nothing but `environment`, and has no event for it.
-    ///
-    /// # Errors
-    ///
-    /// It does not start.
-    pub async fn start_idle(binary: &Path, environment: &[(&str, &str)]) -> Result<Self> {
-        Self::spawn(MockServer::start().await, binary, environment).await
-    }
-
-    async fn spawn(api: MockServer, binary: &Path, environment: &[(&str, &str)]) -> Result<Self> {
         let wait = ResponseTemplate::new(200).set_delay(Duration::from_secs(3600));
         Mock::given(path(NEXT)).respond_with(wait).mount(&api).await;
         let accepted = ResponseTemplate::new(202).set_body_raw(r#"{"status":"OK"}"#, "application/json");
@@ -71,20 +58,6 @@ impl Invocation {
             .kill_on_drop(true)
             .spawn()?;
         Ok(Self { api, child })
-    }
-
-    /// Waits until it asks for an event.
-    ///
-    /// # Errors
-    ///
-    /// It does not within `within`.
-    pub async fn asked_for_work(&self, within: Duration) -> Result<()> {
-        let asked = async {
-            while self.api.received_requests().await.unwrap_or_default().is_empty() {
-                tokio::time::sleep(Duration::from_micros(200)).await;
-            }
-        };
-        Ok(tokio::time::timeout(within, asked).await?)
     }
 
     /// The answer: `Ok` of a response, `Err` of an error that the function reported.
