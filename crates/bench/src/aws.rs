@@ -264,4 +264,4 @@ fn denied(call: &Call) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,7 +18,7 @@ use crate::server::{Answer, Request, Server};
 
 const INVOCATION: &str = "/2018-06-01/runtime/invocation/";
 /// How long an invocation may take, as Terraform sets it.
-const TIMEOUT: Duration = Duration::from_secs(900);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(900);
 /// Ticks a second in `/proc`: Linux gives every program a hundred. proc(5), `sysconf(_SC_CLK_TCK)`
 const TICKS: f64 = 100.0;
 
@@ -191,9 +191,7 @@ impl Process {
     ///
     /// It has ended.
     pub(crate) fn used(&self) -> Result<Used, Error> {
-        let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.0.id().unwrap_or_default()));
-        let (status, stat) = (read("status").map_err(Error::Ended)?, read("stat").map_err(Error::Ended)?);
-        parse(&status, &stat).ok_or_else(|| Error::Ended(io::ErrorKind::InvalidData.into()))
+        used_by(&self.0.id().unwrap_or_default().to_string())
     }
 
     /// Waits until it ends, which it does not do by itself as long as all is well.
@@ -209,6 +207,16 @@ impl Process {
         // One that has ended already needs no kill.
         drop(self.0.kill().await);
     }
+}
+
+/// What a process has used so far; `self` is this one.
+///
+/// # Errors
+///
+/// It has ended, or this is not Linux.
+pub(crate) fn used_by(process: &str) -> Result<Used, Error> {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}")).map_err(Error::Ended);
+    parse(&read("status")?, &read("stat")?).ok_or_else(|| Error::Ended(io::ErrorKind::InvalidData.into()))
 }
 
 /// What becomes of a Lambda's log.

@@ -47,6 +47,9 @@ pub enum Error {
     /// A Lambda reported an error.
     #[error("a Lambda reported an error: {0}")]
     Function(String),
+    /// A Lambda takes longer than Lambda lets it.
+    #[error("a Lambda is not done after {0:?}. See its log with --show-log")]
+    Late(std::time::Duration),
     /// A stand-in cannot listen.
     #[error("no port is free for a stand-in: {0}")]
     Listen(io::Error),

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use futures::future::select_all;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::time::sleep;
 
 use crate::Error;
 use crate::aws::{Aws, BUCKET, CENTRAL, REGION, World};
 use crate::findings::{Spread, violate};
 use crate::floor::{IN_FLIGHT, Needed};
-use crate::lambda::{Log, Process, RuntimeApi, Used, stored};
+use crate::lambda::{Log, Process, RuntimeApi, TIMEOUT, Used, stored, used_by};
 use crate::netskope::Netskope;
 use crate::results::{Calls, Poll, Run, Settings, Start, is_targets};
 use crate::rule::Rule;
@@ -21,6 +22,8 @@ use crate::rule::Rule;
 const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
 /// The rule that polls are for.
 const POLLED: Rule = Rule::S3PublicBucket;
+/// A Lambda that has not asked for work by then does not start at all.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
 /// A limit of changes that no run reaches.
 const NO_LIMIT: u32 = 1_000_000_000;
 
@@ -64,6 +67,7 @@ impl Bench {
         let asked = tokio::select! {
             asked = api.asked(1) => asked,
             error = lambda.ends() => return Err(error),
+            () = sleep(STARTS_WITHIN) => return Err(Error::Late(STARTS_WITHIN)),
         };
         let used = lambda.used()?;
         lambda.kill().await;
@@ -114,6 +118,7 @@ impl Bench {
             outcomes: outcomes(&worked.answers)?,
             calls: calls.collect(),
             processor_seconds: worked.used.processor,
+            stand_in_seconds: worked.stand_in_seconds,
             peak_memory: worked.used.peak_memory,
         })
     }
@@ -152,6 +157,9 @@ impl Bench {
         let (api, count) = (RuntimeApi::start().await.map_err(Error::Listen)?, events.len());
         let lambdas = (0..processes).map(|_| Process::start(binary, &api, environment, self.log));
         let mut lambdas = lambdas.collect::<Result<Vec<_>, _>>()?;
+        // An invocation that outlives its time is over in Lambda, too.
+        let (rounds, before) = (u32::try_from(count.div_ceil(processes)).unwrap_or(u32::MAX), used_by("self")?);
+        let within = STARTS_WITHIN.saturating_add(TIMEOUT.saturating_mul(rounds));
         let work = async {
             api.asked(processes).await;
             let begin = Instant::now();
@@ -162,7 +170,9 @@ impl Bench {
         let (seconds, answers) = tokio::select! {
             done = work => done?,
             (error, ..) = select_all(lambdas.iter_mut().map(|lambda| Box::pin(lambda.ends()))) => return Err(error),
+            () = sleep(within) => return Err(Error::Late(within)),
         };
+        let stand_in_seconds = used_by("self")?.processor - before.processor;
         let mut used = Used::default();
         for lambda in lambdas {
             let of_one = lambda.used()?;
@@ -170,7 +180,7 @@ impl Bench {
             used.processor += of_one.processor;
             lambda.kill().await;
         }
-        Ok(Worked { seconds, answers, used })
+        Ok(Worked { seconds, answers, used, stand_in_seconds })
     }
 
     fn binary(&self, lambda: &str) -> Result<PathBuf, Error> {
@@ -183,7 +193,10 @@ impl Bench {
 struct Worked {
     seconds: f64,
     answers: Vec<Value>,
+    /// By the Lambdas.
     used: Used,
+    /// Of a processor, by this process, in which AWS is.
+    stand_in_seconds: f64,
 }
 
 /// The environment of every Lambda, as Terraform sets it.

@@ -91,6 +91,8 @@ pub struct Run {
     pub calls: BTreeMap<String, Calls>,
     /// Of a processor, the seconds that the Lambdas took.
     pub processor_seconds: f64,
+    /// The same of the stand-ins, which share the machine with them.
+    pub stand_in_seconds: f64,
     /// The most memory of any of the Lambdas, in bytes.
     pub peak_memory: u64,
 }

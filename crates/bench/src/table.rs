@@ -55,7 +55,7 @@ fn of_runs(runs: &[Run]) -> Option<String> {
         "× floor",
         "a second",
         "in flight",
-        "CPU s",
+        "CPU s (AWS's)",
         "peak, MiB",
         "fixed",
         "throttled",
@@ -78,7 +78,7 @@ fn of_runs(runs: &[Run]) -> Option<String> {
             decimal(run.ratio(), 2),
             decimal(run.findings as f64 / run.median(), 0),
             format!("{} of {}", run.most_in_flight, run.floor_in_flight),
-            decimal(run.processor_seconds, 2),
+            format!("{} ({})", decimal(run.processor_seconds, 2), decimal(run.stand_in_seconds, 2)),
             decimal(run.peak_memory as f64 / MEBIBYTE, 1),
             fixed(run),
             run.calls.values().map(|calls| calls.throttled).sum::<usize>().to_string(),
@@ -207,6 +207,7 @@ mod tests {
                 .map(|(api, calls)| (api.to_owned(), calls))
                 .into(),
             processor_seconds: 0.4,
+            stand_in_seconds: 0.3,
             peak_memory: 15 * 1024 * 1024,
         };
         let start = Start {
@@ -252,7 +253,7 @@ mod tests {
             "3.00",
             "56",
             "31 of 32",
-            "0.40",
+            "0.40 (0.30)",
             "15.0",
             "all",
             "6",

@@ -60,13 +60,13 @@ impl Drop for UnderWay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::tests::{ec2, s3};
+    use crate::aws::tests::{central, ec2, s3};
 
     #[test]
     fn the_most_in_flight_is_of_target_accounts_alone() {
         let counter = Counter::default();
         let (one, other) = (counter.begin(&ec2("DescribeVpcs", &[])), counter.begin(&ec2("DescribeVpcs", &[])));
-        let record = counter.begin(&s3("GET", "/records/policy.json", ""));
+        let record = counter.begin(&central(s3("GET", "/records/policy.json", "")));
         drop((one, other, record));
         drop(counter.begin(&ec2("CreateFlowLogs", &[])));
         let counts = counter.so_far();

@@ -231,20 +231,16 @@ async fn what_is_throttled_is_counted_refused_and_not_done() {
         inner.answer(request("POST", "/", "ec2", &body))
     };
     let begin = Instant::now();
-    let refused = [400; 50].map(|status| (status, "InvalidNetworkAclEntry.NotFound"));
-    for (status, code) in refused.into_iter().chain([(503, "RequestLimitExceeded")]) {
-        // None of them waits for another one's answer, so that no token comes back.
-        let answer = std::pin::pin!(entry("1"));
-        let answer = tokio::time::timeout(Duration::ZERO, answer).await;
-        assert!(answer.is_err(), "{status} {code} came before its time");
+    for _ in 0..50 {
+        // Each has taken its token by then; nobody waits for the answers, so that no token comes back.
+        assert!(futures::poll!(std::pin::pin!(entry("1"))).is_pending());
     }
-    assert_eq!(begin.elapsed(), Duration::ZERO);
     let answer = entry("100").await;
     let body = String::from_utf8(answer.body.to_vec()).unwrap();
-    assert_eq!((answer.status, begin.elapsed()), (503, latency));
+    assert!(answer.status == 503 && begin.elapsed() >= latency, "{answer:?} after {:?}", begin.elapsed());
     assert!(body.contains("<Code>RequestLimitExceeded</Code>"), "{body}");
     let counts = inner.counter.so_far();
-    assert_eq!((counts.calls["ec2:DeleteNetworkAclEntry"], counts.throttled["ec2:DeleteNetworkAclEntry"]), (52, 1));
+    assert_eq!((counts.calls["ec2:DeleteNetworkAclEntry"], counts.throttled["ec2:DeleteNetworkAclEntry"]), (51, 1));
     let (call, violates, _) = fix(Rule::NetworkAclOpenIngress, &acl);
     assert!(look(&mut inner.world(), &call).contains(violates));
     tokio::time::advance(Duration::from_secs(1)).await;
