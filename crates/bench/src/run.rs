@@ -202,5 +202,12 @@ mod tests {
         std::fs::write(file.path(), "{}").unwrap();
         let error = read(file.path()).unwrap_err().to_string();
         assert!(error.contains(&file.path().display().to_string()) && error.contains("missing field"), "{error}");
+        let settings = r#""settings":{"latency_ms":1,"processes":1,"throttle":false,"limits":false}"#;
+        let rest =
+            format!(r#""at":"","machine":{{"processors":1,"model":""}},{settings},"starts":[],"runs":[],"polls":[]"#);
+        for (schema, is_readable) in [(SCHEMA, true), (SCHEMA + 1, false)] {
+            std::fs::write(file.path(), format!(r#"{{"schema":{schema},{rest}}}"#)).unwrap();
+            assert_eq!(read(file.path()).is_ok(), is_readable, "{schema}");
+        }
     }
 }
