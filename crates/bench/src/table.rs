@@ -15,7 +15,9 @@ pub fn tables(results: &Results) -> String {
         "{at}, {} processors ({}); a call takes {} ms, AWS {throttle}\n",
         machine.processors, machine.model, settings.latency_ms
     );
-    for table in [of_starts(starts), of_runs(runs), of_calls(runs), of_polls(polls)].into_iter().flatten() {
+    for table in
+        [of_starts(starts), of_runs(runs, machine.processors), of_calls(runs), of_polls(polls)].into_iter().flatten()
+    {
         text.push_str(&format!("\n{table}\n"));
     }
     text
@@ -43,7 +45,9 @@ fn of_starts(starts: &[Start]) -> Option<String> {
     table(&header, starts.iter().map(row).collect())
 }
 
-fn of_runs(runs: &[Run]) -> Option<String> {
+/// The processors' floor is what Lambdas and stand-ins have computed, by all processors at once: on this machine, no
+/// waiting for AWS makes a run faster than that.
+fn of_runs(runs: &[Run], processors: usize) -> Option<String> {
     let header = [
         "run",
         "findings",
@@ -56,6 +60,7 @@ fn of_runs(runs: &[Run]) -> Option<String> {
         "a second",
         "in flight",
         "CPU s (AWS's)",
+        "CPU's floor",
         "peak, MiB",
         "fixed",
         "throttled",
@@ -79,6 +84,7 @@ fn of_runs(runs: &[Run]) -> Option<String> {
             decimal(run.findings as f64 / run.median(), 0),
             format!("{} of {}", run.most_in_flight, run.floor_in_flight),
             format!("{} ({})", decimal(run.processor_seconds, 2), decimal(run.stand_in_seconds, 2)),
+            decimal((run.processor_seconds + run.stand_in_seconds) / processors as f64, 2),
             decimal(run.peak_memory as f64 / MEBIBYTE, 1),
             fixed(run),
             run.calls.values().map(|calls| calls.throttled).sum::<usize>().to_string(),
@@ -254,6 +260,7 @@ mod tests {
             "56",
             "31 of 32",
             "0.40 (0.30)",
+            "0.35",
             "15.0",
             "all",
             "6",
@@ -270,7 +277,7 @@ mod tests {
     fn what_was_not_fixed_is_told() {
         let mut results = results();
         results.runs[0].outcomes = BTreeMap::from([("failed".into(), 1), ("fixed".into(), 99)]);
-        assert_eq!(row(&tables(&results), "s3-public-bucket")[12], "1 failed, 99 fixed");
+        assert_eq!(row(&tables(&results), "s3-public-bucket")[13], "1 failed, 99 fixed");
     }
 
     #[test]
