@@ -6,6 +6,9 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-inp
 
 An entry of PutEvents has less than 256 KB.
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html
+
+`anything-but` matches what an event has, and not what it lacks; LocalStack takes the latter for a match, or breaks at it.
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html#eb-filtering-anything-but
 """
 
 import json
@@ -13,6 +16,7 @@ import logging
 
 from localstack.runtime import hooks
 from localstack.services.events import provider, target
+from localstack.services.events.event_rule_engine import EventRuleEngine
 from localstack.services.events.models import ValidationException
 from localstack.services.events.utils import event_time_to_time_string, is_nested_in_string, to_json_str
 from localstack.utils.patch import patch
@@ -60,6 +64,7 @@ def judge_events() -> None:
     patch(target.SnsTargetSender.send_event)(_publish)
     patch(target.TargetSender._validate_input_transformer)(_judge_transformer)
     patch(provider.EventsProvider._process_entries)(_judge_entries)
+    patch(EventRuleEngine._evaluate_condition)(_judge_condition)
 
 
 def _publish(fn, self, event, trace_header):
@@ -86,3 +91,9 @@ def _judge_entries(fn, self, context, entries):
     if sum(entry_size(entry) for entry in entries) >= MOST_BYTES:
         raise ValidationException("Total size of the entries in the request is over the limit.")
     return fn(self, context, entries)
+
+
+def _judge_condition(fn, self, value, condition, field_exists: bool) -> bool:
+    if isinstance(condition, dict) and "anything-but" in condition and not field_exists:
+        return False
+    return fn(self, value, condition, field_exists=field_exists)
