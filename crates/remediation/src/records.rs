@@ -1,5 +1,5 @@
-//! What is kept: batches, plans, reports, approvals, cards, awaited closures, ledgers, overrides, pauses, the policy and the organization, and
-//! where.
+//! What is kept: batches, plans, reports, approvals, cards, awaited closures, ledgers, overrides, pauses, turns, the policy
+//! and the organization, and where.
 
 mod again;
 mod approval;
@@ -17,6 +17,7 @@ mod report;
 mod retention;
 mod schema;
 mod store;
+mod turns;
 
 #[cfg(test)]
 mod fixtures;
@@ -33,7 +34,8 @@ pub use card::{
 };
 pub use closures::{AWAITED_SCHEMA, AwaitedClosure, AwaitedClosures, MOST_AWAITED, fixed_by, is_after_fix};
 pub use keys::{
-    COMMAND_LINE, CardPlace, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, card_key, cards_of, is_awaited_key,
+    COMMAND_LINE, CardPlace, DEPLOYED_POLICY_KEY, Folder, PAUSES_KEY, POLICY_KEY, TURNS_KEY, card_key, cards_of,
+    is_awaited_key,
 };
 pub use ledger::{HeldBack, LEDGER_SCHEMA, Ledger};
 pub use organization::{ORGANIZATION_KEY, ORGANIZATION_SCHEMA, OrganizationRecord};
@@ -46,7 +48,8 @@ pub use report::{
 };
 pub use retention::{InvalidRetention, Retention};
 pub use schema::{Record, SchemaError, read};
-pub use store::{Condition, MOST_BYTES, RecordError, Records, Stored, Version};
+pub use store::{Condition, Listed, MOST_BYTES, RecordError, Records, Stored, Version};
+pub use turns::{InvalidPlace, MOST_SLOTS, Place as TurnPlace, Slot, TURNS_SCHEMA, Turns};
 
 /// SHA-256, in hexadecimal, of what a value is as JSON.
 ///

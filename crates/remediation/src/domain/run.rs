@@ -18,6 +18,13 @@ impl RunId {
         Self(ambient::uuid_v7())
     }
 
+    /// The first of the runs that could have started at `at`: those that did, and all later ones, sort after it.
+    #[must_use]
+    pub fn earliest(at: Timestamp) -> Self {
+        let millis = u64::try_from(at.as_millisecond()).unwrap_or_default();
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
+    }
+
     /// When the run started, from the UUID itself.
     pub fn started(&self) -> Timestamp {
         let (seconds, _) = self.0.get_timestamp().map_or((0, 0), |timestamp| timestamp.to_unix());
@@ -42,5 +49,23 @@ impl FromStr for RunId {
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_run_of_a_moment_is_before_all_that_start_then_or_later() {
+        let before = RunId::start();
+        let at = before.started().checked_add(jiff::SignedDuration::from_secs(1)).unwrap();
+        let earliest = RunId::earliest(at);
+        assert_eq!(earliest.started(), at);
+        assert!(before.to_string() < earliest.to_string());
+        let started = RunId::start();
+        let same = RunId::earliest(started.started());
+        assert!(same.to_string() < started.to_string(), "{same} {started}");
+        assert_eq!(RunId::earliest(Timestamp::MIN).started(), Timestamp::UNIX_EPOCH);
     }
 }

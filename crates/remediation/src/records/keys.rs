@@ -1,5 +1,6 @@
 //! Every folder of the bucket, spelled once; Terraform spells them once more, in `modules/central`.
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{BatchId, hexadecimal};
@@ -14,6 +15,9 @@ pub const DEPLOYED_POLICY_KEY: &str = "policy.deployed.json";
 
 /// The key of the pauses.
 pub const PAUSES_KEY: &str = "pauses.json";
+
+/// The key of the turns in which Netskope is asked.
+pub const TURNS_KEY: &str = "netskope-turns.json";
 
 /// The name under which the command line keeps the ledgers of its runs: it is no rule's, so that nobody at a command line
 /// can write to the ledger of a Lambda's run.
@@ -78,6 +82,17 @@ impl BatchId {
     /// The batch of `rule` whose plan, by its first or a later attempt, has this key; none where it is not such a key.
     pub fn from_plan_key(key: &str, rule: &str) -> Option<Self> {
         Self::from_key(key, Folder::Plans, rule)
+    }
+
+    /// The batch of `rule` whose report, by its first or a later attempt, has this key; none where it is not such a key.
+    pub fn from_report_key(key: &str, rule: &str) -> Option<Self> {
+        Self::from_key(key, Folder::Reports, rule)
+    }
+
+    /// What sorts before the keys of all records that runs which start at `at`, or later, have in a folder of `rule`.
+    pub fn keys_since(folder: Folder, rule: &str, at: Timestamp) -> String {
+        let run = RunId::earliest(at);
+        format!("{}{}/{run}", folder.of(rule), run.date())
     }
 
     /// `<date>/<run>-<batch>[.<attempt>].<extension>` in the rule's folder.

@@ -2,7 +2,11 @@
 //! together.
 //!
 //! A ledger is one object for a rule and a day. It is written only on condition that it is still as it was read: of two
-//! batches that write at once, one reads again.
+//! batches that write at once, one reads again. Where hundreds do, one after the other would take minutes: so whoever was
+//! slower stands in `line`, where somebody else's write serves all who wait.
+
+mod asked;
+mod line;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::asked::Asked;
 use super::again::{Refused, again};
 use super::keys::ledger_key;
 use super::schema::{Record, read};
@@ -49,6 +54,9 @@ struct Day {
     nonce: Uuid,
     changes: u32,
     runs: BTreeMap<RunId, Run>,
+    /// What whoever has served a line had for those who stood in it: for each change that was wanted, whether it was taken.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    served: BTreeMap<Uuid, Vec<bool>>,
 }
 
 /// What one run has changed, or is about to.
@@ -89,10 +97,12 @@ impl Ledger {
         limits: &Limits,
         wanted: &[(AccountId, u32)],
     ) -> Result<Vec<Option<HeldBack>>, RecordError> {
-        let take = |day: &mut Day| {
-            wanted.iter().map(|(account, changes)| day.take(self.run, rule, account, *changes, limits)).collect()
-        };
-        self.update(take).await
+        let asked = Asked::new(self.run, rule, limits, wanted);
+        match self.attempt(&|day: &mut Day| day.take_all(&asked)).await {
+            Err(Refused::Taken) => self.stand_in_line(&asked).await,
+            Err(Refused::Failed(error)) => Err(error),
+            Ok(held) => Ok(held),
+        }
     }
 
     /// Ends the run, or its part in one account: nothing more is taken there.
@@ -112,19 +122,25 @@ impl Ledger {
     }
 
     async fn update<T>(&self, change: impl Fn(&mut Day) -> T) -> Result<T, RecordError> {
-        let attempt = || async {
-            let (before, condition) = self.read().await?;
-            let mut day = before.clone();
-            let result = change(&mut day);
-            if day == before {
-                return Ok(result);
-            }
-            day.nonce = ambient::uuid_v4();
-            let bytes = serde_json::to_vec(&day).map_err(RecordError::from)?;
-            let stored = self.records.put_if(&condition, &self.key, bytes).await?;
-            if stored.is_some() { Ok(result) } else { Err(Refused::Taken) }
-        };
-        again(PATIENCE, attempt, || RecordError::Taken { key: self.key.clone() }).await
+        again(PATIENCE, || self.attempt(&change), || self.taken()).await
+    }
+
+    async fn attempt<T>(&self, change: &impl Fn(&mut Day) -> T) -> Result<T, Refused<RecordError>> {
+        let (before, condition) = self.read().await?;
+        let mut day = before.clone();
+        let result = change(&mut day);
+        if day == before || self.store(day, &condition).await? { Ok(result) } else { Err(Refused::Taken) }
+    }
+
+    /// Whether it could be stored; not where somebody else was faster.
+    async fn store(&self, mut day: Day, condition: &Condition) -> Result<bool, RecordError> {
+        day.nonce = ambient::uuid_v4();
+        let bytes = serde_json::to_vec(&day)?;
+        Ok(self.records.put_if(condition, &self.key, bytes).await?.is_some())
+    }
+
+    fn taken(&self) -> RecordError {
+        RecordError::Taken { key: self.key.clone() }
     }
 
     async fn read(&self) -> Result<(Day, Condition), RecordError> {
@@ -138,11 +154,38 @@ impl Ledger {
 
 impl Day {
     fn empty() -> Self {
-        Self { schema: LEDGER_SCHEMA, nonce: Uuid::nil(), changes: 0, runs: BTreeMap::new() }
+        Self { schema: LEDGER_SCHEMA, nonce: Uuid::nil(), changes: 0, runs: BTreeMap::new(), served: BTreeMap::new() }
+    }
+
+    /// Takes all that is asked for, or says of each what holds it back.
+    fn take_all(&mut self, asked: &Asked) -> Vec<Option<HeldBack>> {
+        let limits = asked.limits();
+        let each = asked.wanted.iter();
+        each.map(|(account, changes)| self.take(asked.run, &asked.rule, account, *changes, &limits)).collect()
     }
 
     /// Takes `changes`, or says what holds them back.
     fn take(&mut self, run: RunId, rule: &str, account: &AccountId, changes: u32, limits: &Limits) -> Option<HeldBack> {
+        let held = self.held_back(run, rule, account, changes, limits);
+        if held.is_none() && limits.are_any() {
+            self.changes = self.changes.saturating_add(changes);
+            let run = self.runs.entry(run).or_default();
+            run.changes = run.changes.saturating_add(changes);
+            add(&mut run.rules, rule.to_owned(), changes);
+            add(&mut run.accounts, account.clone(), changes);
+        }
+        held
+    }
+
+    /// What holds `changes` back.
+    fn held_back(
+        &self,
+        run: RunId,
+        rule: &str,
+        account: &AccountId,
+        changes: u32,
+        limits: &Limits,
+    ) -> Option<HeldBack> {
         let of_day = self.changes;
         let of_run = self.runs.get(&run).cloned().unwrap_or_default();
         if let Some(why) = of_run.stopped.as_ref().or_else(|| of_run.stopped_accounts.get(account)) {
@@ -171,15 +214,13 @@ impl Day {
                 "the limit {name} ({limit}) has no room for its {changes} change(s)"
             )));
         }
-        if limited().next().is_some() {
-            self.changes = of_day.saturating_add(changes);
-            let run = self.runs.entry(run).or_default();
-            run.changes = of_run.changes.saturating_add(changes);
-            run.rules.insert(rule.to_owned(), of_rule.saturating_add(changes));
-            run.accounts.insert(account.clone(), of_account.saturating_add(changes));
-        }
         None
     }
+}
+
+fn add<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K, changes: u32) {
+    let count = counts.entry(key).or_default();
+    *count = count.saturating_add(changes);
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use aws_sdk_s3::primitives::ByteStream;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::task;
@@ -59,6 +60,15 @@ pub struct Stored {
     pub bytes: Vec<u8>,
     /// Which version that is.
     pub version: Version,
+}
+
+/// A record, as a list has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// When it was stored last, by the store's own clock.
+    pub stored: Timestamp,
 }
 
 /// On which condition a record is stored.
@@ -279,6 +289,55 @@ impl Records {
     /// They cannot be listed.
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>, RecordError> {
         Ok(self.versions(prefix).await?.into_keys().collect())
+    }
+
+    /// The records whose keys begin with `prefix` and come after `after` in their order, the first `most` of them.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be listed.
+    pub async fn list_after(&self, prefix: &str, after: &str, most: usize) -> Result<Vec<Listed>, RecordError> {
+        match self {
+            Self::Bucket { client, bucket, owner, .. } => {
+                let list = || client.list_objects_v2().bucket(bucket).expected_bucket_owner(owner.as_ref());
+                let failed = |source| RecordError::Bucket { bucket: bucket.clone(), key: prefix.to_owned(), source };
+                let (mut listed, mut next) = (Vec::new(), None::<String>);
+                loop {
+                    let page = || {
+                        let list = list().prefix(prefix).set_continuation_token(next.clone());
+                        // A list that goes on knows where.
+                        if next.is_none() { list.start_after(after).send() } else { list.send() }
+                    };
+                    let page = call(LIST, page).await.map_err(failed)?;
+                    for object in page.contents.unwrap_or_default() {
+                        let stored = object.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok());
+                        if let (Some(key), Some(stored)) = (object.key, stored) {
+                            listed.push(Listed { key, stored });
+                        }
+                    }
+                    next = page.next_continuation_token;
+                    if next.is_none() || listed.len() >= most {
+                        listed.truncate(most);
+                        return Ok(listed);
+                    }
+                }
+            }
+            Self::Folder(folder) => {
+                let (root, start) = (folder.clone(), prefix.to_owned());
+                let keys = in_background(move || list_folder(&root, &start)).await;
+                let keys = keys.map_err(|source| RecordError::Folder { path: folder.join(prefix), source })?;
+                let (root, after) = (folder.clone(), after.to_owned());
+                let listed = in_background(move || {
+                    let keys = keys.into_keys().filter(|key| key.as_str() > after.as_str()).take(most);
+                    keys.map(|key| {
+                        let stored = Timestamp::try_from(root.join(&key).metadata()?.modified()?);
+                        Ok(Listed { key, stored: stored.map_err(io::Error::other)? })
+                    })
+                    .collect()
+                });
+                listed.await.map_err(|source| RecordError::Folder { path: folder.join(prefix), source })
+            }
+        }
     }
 
     /// The keys that begin with `prefix`, each with its version.
