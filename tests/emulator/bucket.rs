@@ -9,6 +9,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{Tag, Tagging};
 use futures::{StreamExt, stream};
+use remediation::records::TURNS_KEY;
 use remediation::{DEPLOYED_POLICY_KEY, ORGANIZATION_KEY, PAUSES_KEY, POLICY_KEY};
 use serde_json::json;
 use testkit::account::{REGION, fresh_account};
@@ -21,7 +22,7 @@ const FOLDERS: [&str; 7] = ["findings", "plans", "reports", "approvals", "resour
 /// The roles of people, and that of Terraform.
 const PEOPLE: [&str; 6] = ["operator", "approver", "pauser", "reader", "stranger", "terraform"];
 /// The objects that are in no folder.
-const OBJECTS: [&str; 4] = [DEPLOYED_POLICY_KEY, ORGANIZATION_KEY, PAUSES_KEY, POLICY_KEY];
+const OBJECTS: [&str; 5] = [DEPLOYED_POLICY_KEY, ORGANIZATION_KEY, PAUSES_KEY, POLICY_KEY, TURNS_KEY];
 /// Folders, and one place below none, that nobody writes to.
 const ELSEWHERE: [&str; 4] = ["elsewhere/x", "ledgers", "plans2/x", "ledgers/command-line2"];
 /// How many calls are under way at a time.
@@ -287,7 +288,7 @@ fn writers(folder: &str) -> Vec<String> {
         ["ledgers", rule] => vec![of_rule(rule)],
         [POLICY_KEY | DEPLOYED_POLICY_KEY] => vec!["terraform".into()],
         [PAUSES_KEY] => vec!["pauser".into(), "operator".into()],
-        [ORGANIZATION_KEY] => vec![of_rule("poller")],
+        [ORGANIZATION_KEY | TURNS_KEY] => vec![of_rule("poller")],
         _ => Vec::new(),
     }
 }
@@ -298,7 +299,8 @@ const REFUSED: &str = "AccessDenied";
 fn expected(role: &str, folder: &str, way: Way) -> &'static str {
     let may_put = writers(folder).iter().any(|writer| writer == role);
     let is_policy = is_of_terraform(folder);
-    let is_replaced = ["resources/", "ledgers/", PAUSES_KEY, ORGANIZATION_KEY].iter().any(|of| folder.starts_with(of));
+    let is_replaced = ["resources/", "ledgers/", PAUSES_KEY, ORGANIZATION_KEY, TURNS_KEY];
+    let is_replaced = is_replaced.iter().any(|of| folder.starts_with(of));
     match way {
         Way::Get => "ok",
         Way::Tag | Way::Delete | Way::DeleteVersion => REFUSED,

@@ -113,6 +113,51 @@ async fn a_batch_that_failed_is_told_retried_and_reported_and_the_rest_is_droppe
     assert_eq!(of.failures(&retrier, &["list"]).await.0, 0);
 }
 
+/// What Lambda drops is in exactly one of the queues, and only what is certainly too old is in the one without an alarm.
+#[tokio::test]
+async fn what_was_only_too_old_is_told_apart_and_wakes_nobody() {
+    let of = Failing::deploy().await;
+    let home = of.home();
+    let record = |context: Value, response: Value, event: Value| json!({"version": "1.0", "requestContext": context, "responseContext": response, "requestPayload": event});
+    let about = |key: &str| json!({"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": key}}}]});
+    let arn = format!("arn:aws:lambda:{REGION}:{}:function:autoremediate-{RULE}:$LATEST", home.account.id);
+    let context = |condition: &str| json!({"functionArn": arn, "condition": condition, "approximateInvokeCount": 1});
+    let (too_old, failed) = (context("EventAgeExceeded"), json!({"statusCode": 200, "functionError": "Unhandled"}));
+    let findings = about(&of.batch("too-old").await.id.findings_key());
+    // Throttled all the time: whether the response is there, and without an error, no page says.
+    let mut never_ran = record(too_old.clone(), json!(null), findings.clone());
+    never_ran.as_object_mut().unwrap().remove("responseContext");
+    let throttled = record(too_old.clone(), json!({"statusCode": 429}), findings.clone());
+    let failures = [
+        record(too_old.clone(), failed.clone(), findings.clone()),
+        record(context("RetriesExhausted"), failed.clone(), findings.clone()),
+        record(context("ZeroReservedConcurrency"), json!({}), findings.clone()),
+        record(json!({"functionArn": arn}), json!({}), findings),
+        record(too_old.clone(), json!({}), about("approvals/s3-public-bucket/x.json")),
+        record(too_old.clone(), json!({}), json!({"Records": []})),
+        record(too_old, json!({}), json!("nonsense")),
+    ];
+    for record in [&never_ran, &throttled] {
+        home.tell_dropped(record).await.unwrap();
+    }
+    let retrier = of.deployment.person("retrier").await.unwrap();
+    let listed = of.listed_with(&retrier, 2).await;
+    assert!(listed.iter().all(|of| of["kind"] == "batch" && of["condition"] == "too_old"), "{listed:#?}");
+    assert_eq!((home.too_old().await.unwrap().matches("<Message>").count(), home.failures().await.unwrap()), (2, 0));
+    assert_ne!(home.alarms().await.unwrap()["autoremediate-failures"], "ALARM");
+    for record in &failures {
+        home.tell_dropped(record).await.unwrap();
+    }
+    of.listed_with(&retrier, 2 + failures.len()).await;
+    assert_eq!(
+        (home.too_old().await.unwrap().matches("<Message>").count(), home.failures().await.unwrap()),
+        (2, failures.len())
+    );
+    assert_eq!(home.alarms().await.unwrap()["autoremediate-failures"], "ALARM");
+    let (code, dropped, log) = of.failures(&retrier, &["drop", "--all", "--yes"]).await;
+    assert_eq!((code, dropped["dropped"].as_array().map(Vec::len)), (0, Some(2 + failures.len())), "{log}");
+}
+
 impl Failing {
     async fn deploy() -> Self {
         let emulator = Emulator::shared().await.unwrap();

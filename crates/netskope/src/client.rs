@@ -24,11 +24,12 @@ use crate::list::Asked;
 use crate::page::{Envelope, Place};
 use crate::redact::Forms;
 use crate::text::readable;
-use crate::turns::{TURN, Turns};
-use crate::{Error, Filter, PageError, Violations};
+use crate::{Error, Filter, Pace, PageError, Violations};
 
 /// The largest `limit` that the API takes: a positive integer below 10,000.
 pub const MAX_PAGE_SIZE: u32 = 9_999;
+/// How far apart a client's requests are, unless something else says when they may be sent. The API accepts four a second.
+const APART: Duration = Duration::from_millis(250);
 /// The longest wait that a server's Retry-After can impose.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// How often the first connection is attempted. Retrying does not correct a wrong name, and each attempt can take
@@ -112,8 +113,6 @@ pub struct Options {
     pub max_pages: usize,
     /// The most rows that a list may have.
     pub max_rows: usize,
-    /// In which turns requests are sent, where others share the tenant's rate; else whenever this client's own rate allows.
-    pub turns: Option<Turns>,
 }
 
 impl Default for Options {
@@ -126,7 +125,6 @@ impl Default for Options {
             max_page_bytes: 8 * 1024 * 1024,
             max_pages: 2_000,
             max_rows: 250_000,
-            turns: None,
         }
     }
 }
@@ -160,6 +158,7 @@ pub struct Client {
     carrier: Carrier,
     token: SecretString,
     limiter: Arc<Limiter>,
+    pace: Option<Arc<dyn Pace>>,
     options: Options,
     /// Whether the API has ever answered.
     reached: Arc<AtomicBool>,
@@ -191,16 +190,22 @@ impl Client {
                 Carrier::Network { http, proxies: Arc::new(network.proxies) }
             }
         };
-        let quota = Quota::with_period(TURN).unwrap_or(Quota::per_second(NonZeroU32::MIN));
+        let quota = Quota::with_period(APART).unwrap_or(Quota::per_second(NonZeroU32::MIN));
         let (limiter, reached) =
             (Arc::new(Limiter::direct_with_clock(quota, TokioClock(Instant::now()))), Arc::default());
-        Ok(Self { url, carrier, token, limiter, options, reached })
+        Ok(Self { url, carrier, token, limiter, pace: None, options, reached })
     }
 
     /// The same client with another token.
     #[must_use]
     pub fn with_token(&self, token: SecretString) -> Self {
         Self { token, ..self.clone() }
+    }
+
+    /// The same client, which sends when `pace` says so, and no more by a rate of its own.
+    #[must_use]
+    pub fn paced_by(self, pace: Arc<dyn Pace>) -> Self {
+        Self { pace: Some(pace), ..self }
     }
 
     /// The violations of a control at the moment `as_of` (seconds since 1970), to be read until `until`.
@@ -254,19 +259,15 @@ impl Client {
             .await
     }
 
-    /// Waits until a request may be sent: once a turn, and in a turn of its own.
-    async fn wait_for_a_turn(&self) {
-        loop {
-            let turn = self.options.turns.map(|turns| turns.wait(ambient::now()));
-            let wait = match turn.filter(|wait| !wait.is_zero()) {
-                Some(wait) => wait,
-                None => match self.limiter.check() {
-                    Ok(()) => return,
-                    Err(early) => early.wait_time_from(self.limiter.clock().now()),
-                },
-            };
-            sleep(wait).await;
+    /// Waits until a request may be sent.
+    async fn wait_for_a_turn(&self) -> Result<(), PageError> {
+        if let Some(pace) = &self.pace {
+            return pace.turn().await.map_err(PageError::NoTurn);
         }
+        while let Err(early) = self.limiter.check() {
+            sleep(early.wait_time_from(self.limiter.clock().now())).await;
+        }
+        Ok(())
     }
 
     /// Netskope, "View Security Assessment Violations": the parameters and where the token goes.
@@ -278,7 +279,7 @@ impl Client {
         skip: usize,
         limit: u32,
     ) -> Result<Vec<u8>, PageError> {
-        self.wait_for_a_turn().await;
+        self.wait_for_a_turn().await?;
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1", "security_assessment"]);

@@ -90,6 +90,9 @@ pub enum PageError {
     /// No answer in time, or a broken connection.
     #[error("the answer did not arrive, or not in full: {0}")]
     Transport(String),
+    /// Nobody can say when the request may be sent, so that the tenant's rate is kept to.
+    #[error("the request was not sent: {0}")]
+    NoTurn(String),
     /// The API cannot be reached, and has never answered before.
     #[error(
         "{host} cannot be reached ({reason}). Check the tenant's name (netskope_tenant in Terraform, --netskope-tenant \

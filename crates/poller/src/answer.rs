@@ -13,7 +13,7 @@ const MAX_NAMES: usize = 50;
 /// What stands for every further name.
 const OTHER_NAMES: &str = "(further names)";
 
-/// The counts of a poll. `received` is the sum of the kept, left, skipped, other regions', unknown regions', invalid
+/// The counts of a poll. `received` is the sum of the kept, left, under way, skipped, other regions', unknown regions', invalid
 /// and duplicate rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Answer {
@@ -27,6 +27,9 @@ pub struct Answer {
     pub kept: usize,
     /// Findings that were not written, because the poll had reached its limit of batches.
     pub left: usize,
+    /// Findings that were not written, because an earlier poll has handed their resources on and nobody has reported on
+    /// them yet.
+    pub under_way: usize,
     /// Skipped rows, by the reason.
     #[serde(flatten)]
     pub skipped: Skipped,
@@ -79,6 +82,7 @@ impl Answer {
             received: 0,
             kept: 0,
             left: 0,
+            under_way: 0,
             skipped: Skipped::default(),
             other_regions: 0,
             unknown_regions: BTreeMap::new(),

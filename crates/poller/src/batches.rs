@@ -11,7 +11,7 @@ use remediation::{AccountId, Batch, BatchId, Finding, RecordError, Records, RunI
 
 use crate::Limits;
 
-/// The most findings that wait for others: some four megabytes, and with the longest names some thirty.
+/// The most findings that wait for others: some two megabytes, and with the longest names some thirty.
 pub(crate) const MOST_WAITING: usize = 10_000;
 
 /// Writes the findings of one run of one rule.
@@ -19,7 +19,9 @@ pub(crate) struct Batches<'a> {
     records: &'a Records,
     rule: &'a str,
     run: RunId,
-    waiting: BTreeMap<AccountId, Vec<Finding>>,
+    waiting: BTreeMap<AccountId, Vec<Waiting>>,
+    /// The controls, of which each finding that waits has its place: their names are longer than all else of it.
+    controls: Vec<String>,
     count: usize,
     limits: Limits,
     pub(crate) written: u32,
@@ -27,18 +29,39 @@ pub(crate) struct Batches<'a> {
     pub(crate) left: usize,
 }
 
+/// A finding that waits, without the name of its control.
+struct Waiting {
+    control: usize,
+    finding: Finding,
+}
+
 impl<'a> Batches<'a> {
     pub(crate) fn new(records: &'a Records, rule: &'a str, run: RunId, limits: Limits) -> Self {
-        Self { records, rule, run, waiting: BTreeMap::new(), count: 0, limits, written: 0, left: 0 }
+        Self {
+            records,
+            rule,
+            run,
+            waiting: BTreeMap::new(),
+            controls: Vec::new(),
+            count: 0,
+            limits,
+            written: 0,
+            left: 0,
+        }
     }
 
     /// Adds a finding, and writes a batch if too many wait. Once the limit of batches is reached, it is only counted.
-    pub(crate) async fn add(&mut self, finding: Finding) -> Result<(), RecordError> {
+    pub(crate) async fn add(&mut self, mut finding: Finding) -> Result<(), RecordError> {
         if self.written >= self.limits.batches {
             self.left += 1;
             return Ok(());
         }
-        self.waiting.entry(finding.account.clone()).or_default().push(finding);
+        let name = std::mem::take(&mut finding.control);
+        let control = self.controls.iter().position(|known| *known == name).unwrap_or_else(|| {
+            self.controls.push(name);
+            self.controls.len() - 1
+        });
+        self.waiting.entry(finding.account.clone()).or_default().push(Waiting { control, finding });
         self.count += 1;
         if self.count >= MOST_WAITING { self.write_one().await } else { Ok(()) }
     }
@@ -53,13 +76,15 @@ impl<'a> Batches<'a> {
     }
 
     async fn write_one(&mut self) -> Result<(), RecordError> {
-        let findings = self.take();
+        let taken = self.take();
+        let named = |Waiting { control, finding }| Finding { control: self.controls[control].clone(), ..finding };
+        let findings = taken.into_iter().map(named).collect();
         self.write(findings).await
     }
 
     /// A batch of the account that has most findings; or, where no account has enough for one, of as many whole accounts
     /// as there is room for, those with most findings first.
-    fn take(&mut self) -> Vec<Finding> {
+    fn take(&mut self) -> Vec<Waiting> {
         let mut accounts: Vec<_> = self.waiting.iter().map(|(account, of)| (of.len(), account.clone())).collect();
         accounts.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.cmp(b)));
         let size = self.limits.batch_size.max(1);
@@ -67,11 +92,11 @@ impl<'a> Batches<'a> {
         for (count, account) in accounts {
             let Some(of) = self.waiting.get_mut(&account) else { continue };
             if count > size && taken.is_empty() {
-                sort(of);
+                sort(of, &self.controls);
                 return of.drain(..whole_resources(of, size)).collect();
             }
             if count <= size - taken.len() {
-                sort(of);
+                sort(of, &self.controls);
                 taken.append(of);
             }
         }
@@ -91,16 +116,17 @@ impl<'a> Batches<'a> {
     }
 }
 
-fn sort(findings: &mut [Finding]) {
-    let key = |of: &Finding| (of.resource.clone(), of.region.to_string(), of.control.clone());
+fn sort(findings: &mut [Waiting], controls: &[String]) {
+    let key =
+        |Waiting { control, finding: of }: &Waiting| (of.resource.clone(), of.region.to_string(), &controls[*control]);
     findings.sort_by_cached_key(key);
 }
 
 /// How many of these sorted findings fill a batch of `size` without a resource that is only in it in part. A resource with more
 /// findings than a batch has room for stays whole.
-fn whole_resources(findings: &[Finding], size: usize) -> usize {
+fn whole_resources(findings: &[Waiting], size: usize) -> usize {
     let ends = (1..=findings.len()).filter(|end| match (&findings[end - 1], findings.get(*end)) {
-        (last, Some(next)) => last.resource != next.resource,
+        (last, Some(next)) => last.finding.resource != next.finding.resource,
         (_, None) => true,
     });
     let mut most = 0;

@@ -1,11 +1,11 @@
 //! What a schedule sends: the rule to poll for. With a rule that this build does not have, also the names of its
-//! controls, as Terraform read them in its `rule.json`. And when it may ask, where others share the tenant's rate.
+//! controls, as Terraform read them in its `rule.json`. And which of the deployment's rules it is.
 //!
 //! Who may invoke the poller can so let it ask for any control; what comes of it is findings for a rule's Lambda, which
 //! knows its own controls and refuses others. The controls of the rules of this build cannot be replaced.
 
 use escape::{brief, is_unsafe};
-use netskope::Turns;
+use remediation::records::TurnPlace;
 use remediation::{Control, Manifest};
 use serde::Deserialize;
 
@@ -26,8 +26,8 @@ pub(crate) struct Event {
     rule: String,
     /// The controls of a rule that this build does not have.
     controls: Option<Vec<Control>>,
-    /// The turns in which Netskope is asked.
-    turns: Option<Turns>,
+    /// The place of the rule among those of the deployment, which take turns to ask Netskope.
+    turns: Option<TurnPlace>,
 }
 
 /// A rule to poll for.
@@ -35,7 +35,7 @@ pub(crate) struct Event {
 pub(crate) struct Polled<'a> {
     pub(crate) rule: &'a str,
     pub(crate) controls: &'a [Control],
-    pub(crate) turns: Option<Turns>,
+    pub(crate) turns: Option<TurnPlace>,
 }
 
 /// Why nothing can be polled for.
@@ -176,7 +176,7 @@ mod tests {
             (json!({}), "missing field `rule`"),
             (json!({"rule": 1}), "invalid type"),
             (json!({"rule": "open-door", "mode": "apply"}), "unknown field `mode`"),
-            (json!({"rule": "open-door", "turns": {"place": 3, "of": 3}}), "there is no turn 3 of 3"),
+            (json!({"rule": "open-door", "turns": {"place": 3, "of": 3}}), "there is no place 3 of 3"),
             (json!({"rule": "../policy", "controls": [control("x")]}), "cannot be a rule's ID"),
             (json!({"rule": "My-rule", "controls": [control("x")]}), "cannot be a rule's ID"),
             (json!({"rule": "x".repeat(32), "controls": [control("x")]}), "at most 31"),

@@ -3,13 +3,16 @@
 //!
 //! Invariants:
 //!
-//! - Memory is bounded by one page, ten thousand waiting findings and sixteen bytes a finding, whatever the length of the list.
+//! - Memory is bounded by one page, ten thousand waiting findings and some twenty bytes a finding, whatever the length of
+//!   the list.
 //! - A poll reads and writes no more than its [`Limits`], and a poll that reaches one fails and says which.
 //! - Findings that name the same resource are in one batch, as long as no more findings wait than the limit.
 //! - Where the deployment asks for it, the organization is read again before the list, when what is known of it is old. That
 //!   this fails stops no poll: it fails the invocation afterwards, so that somebody is told.
 //! - What has passed is asked for only where a fix waits for it, and in no more requests than the limits say.
-//! - Every row of a list of violations is counted exactly once: kept, left, skipped, of another region, of an unknown
+//! - What an earlier poll has handed on is not handed on again while it is under way: while nobody has reported on it, and
+//!   somebody still can.
+//! - Every row of a list of violations is counted exactly once: kept, left, under way, skipped, of another region, of an unknown
 //!   region, invalid or a duplicate.
 //! - A list that breaks off, repeats itself or does not end is an error before the Lambda's own end. The findings
 //!   before the break are written: each is true by itself, and a rule looks at the resource before it writes.
@@ -23,12 +26,15 @@ mod organization;
 mod passed;
 mod poll;
 mod token;
+mod turns;
+mod under_way;
 
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use logging::Metrics;
 use netskope::{Endpoint, Filters, Options};
+use remediation::records::TurnPlace;
 use remediation::{Manifest, Records, Regions, sdk_loader};
 use tokio::time::Instant;
 
@@ -61,6 +67,12 @@ pub enum Error {
     /// The environment variable of the limits of a poll has none in it.
     #[error("the environment variable POLL_LIMITS: {0}")]
     Limits(#[from] InvalidLimits),
+    /// The environment variable that says how long a batch's event can wait does not.
+    #[error("the environment variable EVENT_AGE: {0}")]
+    EventAge(#[source] std::num::ParseIntError),
+    /// The environment variable that says which of the deployments that poll the tenant this is does not.
+    #[error("the environment variable NETSKOPE_DEPLOYMENTS: {0}")]
+    Deployments(#[source] serde_json::Error),
     /// The environment variable of the profiles and policies that are asked for has none in it.
     #[error("the environment variable NETSKOPE_FILTERS: {0}")]
     Filters(#[source] serde_json::Error),
@@ -86,6 +98,10 @@ pub enum Error {
 
 /// The part of the Lambda's time that is reserved for writing the last batches and for the answer.
 const RESERVE: Duration = Duration::from_secs(60);
+
+/// How long Lambda keeps an event of an asynchronous invocation, unless it is told to keep it for less.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
+const LONGEST_EVENT_AGE: Duration = Duration::from_secs(6 * 3_600);
 
 /// The most characters of an error that the service is told; the log has it in full.
 const MOST_OF_ERROR: usize = 8_000;
@@ -130,8 +146,9 @@ fn until(deadline: SystemTime) -> Instant {
 /// The poller as the environment describes it: `BUCKET`, `BUCKET_OWNER` (the account that has it), `NETSKOPE_TENANT`,
 /// `NETSKOPE_ENDPOINT` (optional, instead of the tenant's own address), `TOKEN_SECRET_ARN`, `REGIONS` (the codes
 /// of the regions whose findings it keeps, with commas between them), `HOME_REGION`, `POLL_LIMITS` (optional, JSON of
-/// what differs from [`Limits::default`]), `NETSKOPE_FILTERS` (optional, JSON of [`Filters`]) and `ORGANIZATION` (optional,
-/// JSON: how AWS Organizations is read).
+/// what differs from [`Limits::default`]), `NETSKOPE_FILTERS` (optional, JSON of [`Filters`]), `EVENT_AGE` (optional, for how
+/// many seconds Lambda keeps the event of a batch), `NETSKOPE_DEPLOYMENTS` (optional, JSON: which of those that poll the
+/// tenant this is) and `ORGANIZATION` (optional, JSON: how AWS Organizations is read).
 async fn from_env() -> Result<Poller, Error> {
     let setting = |name| std::env::var(name).map_err(|_| Error::Setting(name));
     let endpoint = match std::env::var("NETSKOPE_ENDPOINT") {
@@ -149,6 +166,14 @@ async fn from_env() -> Result<Poller, Error> {
         Ok(json) => serde_json::from_str(&json).map_err(Error::Filters)?,
         Err(_) => Filters::default(),
     };
+    let event_age = match std::env::var("EVENT_AGE") {
+        Ok(seconds) => Duration::from_secs(seconds.parse::<u32>().map_err(Error::EventAge)?.into()),
+        Err(_) => LONGEST_EVENT_AGE,
+    };
+    let deployment = match std::env::var("NETSKOPE_DEPLOYMENTS") {
+        Ok(json) => serde_json::from_str(&json).map_err(Error::Deployments)?,
+        Err(_) => TurnPlace::ALONE,
+    };
     let manifests: Result<Vec<_>, _> = MANIFESTS.iter().map(|text| Manifest::from_json(text)).collect();
     let base = sdk_loader(None).await?.load().await;
     let records = Records::Bucket { client: aws_sdk_s3::Client::new(&base), bucket, owner, retention: None };
@@ -161,7 +186,20 @@ async fn from_env() -> Result<Poller, Error> {
         Err(_) => None,
     };
     let (manifests, options) = (manifests?, Options::default());
-    Ok(Poller { manifests, records, token, endpoint, options, filters, limits, regions, organization })
+    let (event_age, deployment) = (Some(event_age), Some(deployment));
+    Ok(Poller {
+        manifests,
+        records,
+        token,
+        endpoint,
+        options,
+        filters,
+        limits,
+        regions,
+        event_age,
+        deployment,
+        organization,
+    })
 }
 
 #[cfg(test)]

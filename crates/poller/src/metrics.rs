@@ -42,6 +42,7 @@ impl Began {
             .metric(Of::Deployment, "Listed", Unit::Count, answer.listed() as u64)
             .field("run", answer.run.to_string())
             .field("batches", answer.batches)
+            .field("under_way", answer.under_way)
             .field("fixes_waiting", answer.closures.waiting)
             .field("fixes_passed", answer.closures.passed)
             .field("invalid", answer.invalid);

@@ -1,15 +1,20 @@
 //! One poll: every control of a rule, page by page, row by row.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
 
 use netskope::{Client, Endpoint, Filter, Filters, Options, Violation};
+use remediation::records::TurnPlace;
 use remediation::{Control, Finding, Manifest, RecordError, Records, Region, Regions, RunId};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::batches::Batches;
 use crate::event::{self, Event, EventError, Polled};
+use crate::turns::PollTurns;
+use crate::under_way::UnderWay;
 use crate::{Answer, Limits, OrganizationReader, Passed, PolledControl, RefreshError, TokenError, TokenSource};
 
 /// What a poll needs.
@@ -31,6 +36,11 @@ pub struct Poller {
     pub limits: Limits,
     /// The regions whose findings are kept. Those without a region are, too, where their home is one of them.
     pub regions: Regions,
+    /// How long the event of a batch can wait, where what is under way is not handed on again; none where it is.
+    pub event_age: Option<Duration>,
+    /// The place of this deployment among those that poll the tenant and take turns, where requests wait for that; none where
+    /// nobody else asks.
+    pub deployment: Option<TurnPlace>,
     /// Reads the organization for the policy, where that asks for it.
     pub organization: Option<OrganizationReader>,
 }
@@ -50,6 +60,9 @@ pub enum PollError {
     /// A batch could not be written.
     #[error("cannot write a batch of findings: {0}")]
     Record(#[from] RecordError),
+    /// Nobody can say which findings are under way.
+    #[error("cannot read which findings earlier polls have handed on; the next poll starts again: {0}")]
+    UnderWay(#[source] RecordError),
     /// A list is longer than a poll may read.
     #[error(
         "the list of `{rule_name}` goes on after {rows} rows ({bytes} bytes), the most that this poll may read of it \
@@ -102,8 +115,12 @@ const MAX_LOGGED: usize = 100;
 struct Sieve<'a> {
     poller: &'a Poller,
     batches: Batches<'a>,
-    /// Half a SHA-256 of each kept finding: sixteen bytes a finding is all that grows with the list.
-    seen: HashSet<[u8; 16]>,
+    /// What earlier polls have handed on.
+    under_way: UnderWay,
+    /// A digest of each finding of this deployment: eight bytes a finding are all that grows with the list. No two polls
+    /// digest alike, so findings that are alike in one are not in the next.
+    seen: HashSet<u64>,
+    hasher: RandomState,
     answer: Answer,
     /// Bytes that Netskope sent.
     bytes: usize,
@@ -161,13 +178,19 @@ impl Poller {
 
     async fn poll_run(&self, polled: Polled<'_>, run: RunId, until: Instant) -> Result<Answer, PollError> {
         let Polled { rule, controls, turns } = polled;
-        let options = Options { turns, ..self.options };
-        let mut client = Client::new(self.endpoint.clone(), self.token.get().await?, options)?;
+        let under_way = match self.event_age {
+            Some(age) => UnderWay::find(&self.records, rule, age).await.map_err(PollError::UnderWay)?,
+            None => UnderWay::default(),
+        };
+        let mut client = Client::new(self.endpoint.clone(), self.token.get().await?, self.options)?;
+        if let Some(deployment) = self.deployment {
+            client = client.paced_by(Arc::new(PollTurns::new(self.records.clone(), deployment, turns)));
+        }
         let as_of = ambient::now().as_second();
         let batches = Batches::new(&self.records, rule, run, self.limits);
-        let (seen, answer) = (HashSet::new(), Answer::new(rule, run, self.filters.clone()));
+        let (seen, hasher, answer) = (HashSet::new(), RandomState::new(), Answer::new(rule, run, self.filters.clone()));
         let (room, broken) = (Room::default(), Vec::new());
-        let mut sieve = Sieve { poller: self, batches, seen, answer, bytes: 0, room, broken };
+        let mut sieve = Sieve { poller: self, batches, under_way, seen, hasher, answer, bytes: 0, room, broken };
         for (after, control) in (0..controls.len()).rev().zip(controls) {
             self.poll_control(&mut client, control, Time { as_of, until, after }, &mut sieve).await?;
         }
@@ -183,7 +206,7 @@ impl Poller {
         let mut answer = Answer { batches, left, kept, ..sieve.answer };
         // Of lists that are not whole nobody knows what still fails.
         if broken.is_empty() {
-            let is_listed = |finding: &Finding| sieve.seen.contains(&digest(finding));
+            let is_listed = |finding: &Finding| sieve.seen.contains(&digest(&sieve.hasher, finding));
             let (closures, passed) = self.ask_passed(&client, polled, run, Moment { as_of, until }, is_listed).await;
             let (batches, handed_on) = self.hand_on_passed(rule, run, batches, passed).await?;
             (answer.batches, answer.closures) = (batches, Passed { passed: handed_on, ..closures });
@@ -358,8 +381,12 @@ impl Sieve<'_> {
             first_seen: violation.failing_since,
             last_scanned: violation.last_scan_time,
         };
-        if !self.seen.insert(digest(&finding)) {
+        if !self.seen.insert(digest(&self.hasher, &finding)) {
             self.answer.duplicates += 1;
+            return Ok(());
+        }
+        if self.under_way.has(&finding) {
+            self.answer.under_way += 1;
             return Ok(());
         }
         self.answer.kept += 1;
@@ -383,16 +410,10 @@ pub(crate) fn own_region(regions: &Regions, region: &netskope::Region) -> Option
     }
 }
 
-/// What makes two rows the same finding, in sixteen bytes.
-fn digest(finding: &Finding) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for part in [finding.control.as_str(), finding.account.as_ref(), finding.region.as_ref(), &finding.resource] {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    let mut half = [0; 16];
-    half.copy_from_slice(&hash.finalize()[..16]);
-    half
+/// What makes two rows the same finding.
+fn digest(hasher: &RandomState, finding: &Finding) -> u64 {
+    let Finding { control, account, region, resource, .. } = finding;
+    hasher.hash_one((control, account.as_ref(), region.as_ref(), resource))
 }
 
 #[cfg(test)]

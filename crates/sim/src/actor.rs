@@ -26,6 +26,8 @@ pub(crate) struct Actor {
     pub(crate) world: Arc<World>,
     /// Its own chance.
     pub(crate) chance: Chance,
+    /// When it began.
+    pub(crate) began: Instant,
     skew: SignedDuration,
     frozen_until: Mutex<Option<Instant>>,
 }
@@ -36,7 +38,8 @@ impl Actor {
         let chance = Chance::new(world.seed(), &name);
         let skew = if world.strikes(Fault::Skewed, &chance) { chance.between(0, 40).cast_signed() - 20 } else { 0 };
         let skew = SignedDuration::from_secs(skew);
-        Arc::new(Self { name, world: Arc::clone(world), chance, skew, frozen_until: Mutex::default() })
+        let (world, began) = (Arc::clone(world), Instant::now());
+        Arc::new(Self { name, world, chance, began, skew, frozen_until: Mutex::default() })
     }
 
     /// The process that is at work.

@@ -32,6 +32,8 @@ const APART: SignedDuration = SignedDuration::from_secs(41);
 const READ_BEFORE: Duration = Duration::from_secs(22);
 /// What is exempt is decided on at a run's beginning.
 const DECIDED_BEFORE: Duration = Duration::from_secs(3_600);
+/// A Lambda lives no longer.
+const LAMBDA: Duration = Duration::from_secs(900);
 /// So many resources of an account are at work at once.
 const AT_ONCE: usize = 8;
 
@@ -68,8 +70,8 @@ struct Seen {
     forced: BTreeSet<String>,
     /// What plans said when they were stored, by run.
     planned: BTreeMap<String, Shown>,
-    /// The batches as they were stored.
-    batches: BTreeMap<String, Vec<u8>>,
+    /// The batches as they were stored, and when.
+    batches: BTreeMap<String, (Vec<u8>, Instant)>,
     /// The reports as they were stored.
     reports: BTreeMap<String, Report>,
     /// The cards as they were stored last, by their resources, and when.
@@ -530,13 +532,35 @@ pub(crate) fn stored(actor: &Actor, key: &str, before: Option<&[u8]>, bytes: &[u
 
 fn batch_stored(actor: &Actor, key: &str, bytes: &[u8]) {
     let rule = key.split('/').nth(1).unwrap_or_default();
-    lock(&actor.world.watch.0).batches.insert(key.to_owned(), bytes.to_vec());
+    is_not_under_way(actor, key, rule, bytes);
+    lock(&actor.world.watch.0).batches.insert(key.to_owned(), (bytes.to_vec(), Instant::now()));
     let findings = Batch::from_stored(bytes, rule).map(|batch| batch.findings.len() + batch.passed.len());
     actor.tell(format!("stores the batch {key}: {findings:?}"));
     // The findings of one resource stay together.
     let most = actor.world.scenario.batch_size.max(2);
     if !matches!(findings, Ok(count) if count <= most) {
         actor.world.breaks("11: a batch is bounded", format!("{key}: {findings:?}"));
+    }
+}
+
+/// What an earlier batch is about is not handed on again before that has its report, or nobody can write one any more.
+fn is_not_under_way(actor: &Actor, key: &str, rule: &str, bytes: &[u8]) {
+    let world = &actor.world;
+    let resources = |bytes: &[u8]| -> BTreeSet<_> {
+        let findings = Batch::from_stored(bytes, rule).map(|batch| batch.findings).unwrap_or_default();
+        findings.into_iter().map(|of| (of.account.to_string(), of.region.to_string(), of.resource)).collect()
+    };
+    let (own, lasts) = (resources(bytes), world.scenario.event_age() + LAMBDA);
+    let seen = lock(&world.watch.0);
+    for (other, (stored, at)) in seen.batches.iter().filter(|(other, _)| other.split('/').nth(1) == Some(rule)) {
+        let report = other.replacen("findings/", "reports/", 1);
+        let has_report = !world.store.keys(report.trim_end_matches("ndjson.gz")).is_empty();
+        let is_spoilt = world.store.peek(other).is_none_or(|now| *now != *stored);
+        let was_seen = *at < actor.began && at.elapsed() + Duration::try_from(APART).unwrap_or_default() < lasts;
+        if was_seen && !has_report && !is_spoilt && !own.is_disjoint(&resources(stored)) {
+            let how = format!("{key} by {} has what is in {other}, which is {:?} old", actor.name, at.elapsed());
+            world.breaks("queue: what is under way is not handed on again", how);
+        }
     }
 }
 
@@ -601,7 +625,7 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
     actor.tell(format!("stores the report {key}: {:?} {details:?}", report.counts));
     let session = session_name(&report.id.run.to_string());
     let batch = lock(&world.watch.0).batches.get(&report.id.findings_key()).cloned();
-    if let Some(Ok(batch)) = batch.map(|bytes| Batch::from_stored(&bytes, &report.id.rule))
+    if let Some(Ok(batch)) = batch.map(|(bytes, _)| Batch::from_stored(&bytes, &report.id.rule))
         && report.error.is_none()
         // A batch that somebody has cut short says so.
         && report.bad_lines.is_empty()
@@ -732,11 +756,12 @@ pub(crate) fn at_rest(world: &World) {
             world.breaks("at rest: every claim has ended", card.to_string());
         }
     }
-    let failed = world.lambdas.failed();
+    let (failed, too_old) = (world.lambdas.failed(), world.lambdas.too_old());
     for key in world.store.keys("findings/") {
         let report = key.replacen("findings/", "reports/", 1);
         let report = report.trim_end_matches("ndjson.gz");
-        if world.store.keys(report).is_empty() && !failed.contains(&key) {
+        let is_told = failed.contains(&key) || too_old.contains(&key);
+        if world.store.keys(report).is_empty() && !is_told {
             world.breaks("5: one outcome a finding", format!("{key} has no report"));
         }
     }

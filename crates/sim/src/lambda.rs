@@ -1,5 +1,6 @@
 //! The Lambdas and who invokes them: the scheduler for pollers, S3's events for rules, with the service's own retries.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,11 +11,13 @@ use aws_lambda_events::event::s3::S3Event;
 use lambda_runtime::{Context, LambdaEvent};
 use netskope::{Endpoint, Filters, Options};
 use poller::{Limits, Poller, TokenSource};
+use remediation::records::TurnPlace;
 use remediation::{Manifest, Regions, Rule, TargetRole};
 use rule_lambda::Shell;
 use secrecy::SecretString;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::actor::Actor;
 use crate::fault::Fault;
@@ -37,6 +40,10 @@ pub(crate) struct Lambdas {
     at_work: AtomicUsize,
     /// The events that ended in the failure queue.
     failed: Mutex<Vec<String>>,
+    /// The events of batches that no Lambda began before they were too old.
+    too_old: Mutex<Vec<String>>,
+    /// The room that each rule's Lambda has for events.
+    places: Mutex<BTreeMap<String, Arc<Semaphore>>>,
 }
 
 /// What became of an invocation.
@@ -80,6 +87,24 @@ impl Lambdas {
         lock(&self.failed).clone()
     }
 
+    /// The events of batches that were too old before a Lambda began, by their objects' keys.
+    pub(crate) fn too_old(&self) -> Vec<String> {
+        lock(&self.too_old).clone()
+    }
+
+    /// There is room for all events from now on.
+    pub(crate) fn make_room(&self) {
+        for places in lock(&self.places).values() {
+            places.add_permits(Semaphore::MAX_PERMITS / 2);
+        }
+    }
+
+    fn places(&self, rule: &str, count: Option<usize>) -> Arc<Semaphore> {
+        let mut places = lock(&self.places);
+        let new = || Arc::new(Semaphore::new(count.unwrap_or(Semaphore::MAX_PERMITS / 2 - 1)));
+        Arc::clone(places.entry(rule.to_owned()).or_insert_with(new))
+    }
+
     /// Waits until no event is under way.
     pub(crate) async fn until_idle(&self) {
         while self.at_work.load(Ordering::Relaxed) > 0 {
@@ -92,11 +117,20 @@ impl Lambdas {
     }
 }
 
-/// Invokes the rule's Lambda for an object, and again where that failed.
+/// Invokes the rule's Lambda for an object once it has room, and again where that failed; neither when the event is too old.
 async fn deliver(world: &Arc<World>, key: &str) {
     let rule = key.split('/').nth(1).unwrap_or_default().to_owned();
     let number = world.lambdas.number();
+    let places = world.lambdas.places(&rule, world.scenario.concurrency);
+    let until = Instant::now() + world.scenario.event_age();
     for attempt in 1..=RETRIES.len() + 1 {
+        let Ok(Ok(place)) = timeout_at(until, places.acquire()).await else {
+            world.tell("lambda", format!("the event of {key} is too old after {} attempt(s)", attempt - 1));
+            // Terraform lets the failure queue have what a Lambda has failed with, and approvals.
+            let is_told = attempt > 1 || !key.starts_with("findings/");
+            lock(if is_told { &world.lambdas.failed } else { &world.lambdas.too_old }).push(key.to_owned());
+            return;
+        };
         let actor = Actor::new(world, format!("{rule} λ{number}.{attempt}"));
         actor.tell(format!("begins with {key}"));
         let (request, limit) = (format!("request-{number}"), world.scenario.lambda_limit());
@@ -106,6 +140,7 @@ async fn deliver(world: &Arc<World>, key: &str) {
         if ended == Ended::Well {
             return;
         }
+        drop(place);
         if let Some(wait) = RETRIES.get(attempt - 1) {
             sleep(*wait).await;
         }
@@ -152,6 +187,7 @@ pub(crate) async fn poll(world: &Arc<World>, rule: &'static str) {
     actor.tell(format!("polls for {rule}"));
     let limit = world.scenario.lambda_limit();
     let (line, batch_size) = (Arc::new(Line(Arc::clone(world))), world.scenario.batch_size);
+    let event_age = Some(world.scenario.event_age());
     let work = async move {
         let manifests = [OpenGate::MANIFEST, PublicPump::MANIFEST];
         let poller = Poller {
@@ -163,6 +199,8 @@ pub(crate) async fn poll(world: &Arc<World>, rule: &'static str) {
             filters: Filters::default(),
             limits: Limits { batch_size, ..Limits::default() },
             regions: Regions::only(REGION),
+            event_age,
+            deployment: Some(TurnPlace::ALONE),
             organization: None,
         };
         let polled = poller.poll(rule, Instant::now() + limit.saturating_sub(Duration::from_secs(60))).await;

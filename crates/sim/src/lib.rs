@@ -32,11 +32,15 @@ mod cloud;
 mod fault;
 mod invariants;
 mod lambda;
+#[cfg(test)]
+mod ledger;
 mod mutants;
 mod netskope;
 mod people;
 #[cfg(test)]
 mod protocol;
+#[cfg(test)]
+mod queue;
 #[cfg(test)]
 mod requests;
 mod rules;

@@ -93,6 +93,12 @@ pub const MUTANTS: &[Mutant] = &[
         "if count <= 200 {",
     ),
     mutant(
+        "what is under way is not handed on again",
+        "crates/poller/src/poll.rs",
+        "if self.under_way.has(&finding) {",
+        "if self.under_way.has(&finding) && self.answer.received == 0 {",
+    ),
+    mutant(
         "the take-back of an add",
         "crates/sim/src/rules/gate.rs",
         "if done.is_err() {",

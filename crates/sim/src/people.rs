@@ -133,7 +133,7 @@ pub(crate) async fn perform(world: &Arc<World>, number: usize, deed: &Deed) {
 pub(crate) fn set_policy(world: &World, policy: Option<&PolicyText>) {
     let text = policy.map_or_else(|| b"{\"schema\": 1, \"mode\": \"".to_vec(), PolicyText::json);
     world.tell("operator", format!("stores the policy {}", String::from_utf8_lossy(&text)));
-    world.store.overwrite(POLICY_KEY, text);
+    world.store.overwrite(POLICY_KEY, text, world.now());
     world.watch.policy(policy.cloned());
 }
 
@@ -141,7 +141,7 @@ pub(crate) fn set_policy(world: &World, policy: Option<&PolicyText>) {
 pub(crate) fn set_pauses(world: &World, pauses: Option<Pauses>) {
     let text = pauses.as_ref().map_or_else(|| b"{".to_vec(), |pauses| serde_json::to_vec(pauses).expect("JSON"));
     world.tell("operator", format!("stores the pauses {}", String::from_utf8_lossy(&text)));
-    world.store.overwrite(PAUSES_KEY, text);
+    world.store.overwrite(PAUSES_KEY, text, world.now());
     world.watch.pauses(pauses);
 }
 

@@ -63,6 +63,7 @@ async fn drive(world: &Arc<World>) {
     sleep_until(world.moment(Duration::from_secs(BUSY))).await;
     world.tell("—", "the faults end");
     world.end_faults();
+    world.lambdas.make_room();
     for key in world.store.mend() {
         world.tell("operator", format!("puts {key} back"));
     }

@@ -35,6 +35,16 @@ pub struct Scenario {
     /// Whether all events come at once.
     #[serde(default)]
     pub rush: bool,
+    /// How long the event of a batch may wait, in seconds.
+    #[serde(default = "half_an_hour")]
+    pub event_age: u64,
+    /// How many events a rule's Lambda takes at once; all of them, where it is not said.
+    #[serde(default)]
+    pub concurrency: Option<usize>,
+}
+
+fn half_an_hour() -> u64 {
+    1_800
 }
 
 /// Something that is done.
@@ -207,7 +217,21 @@ impl Scenario {
         if !crowd && !rush && chance.strikes(80) {
             swap_names(chance, &mut things, &mut steps, &mut faults);
         }
-        Self { seed, things, policy, faults, steps, batch_size, lambda_seconds, rush }
+        // Or polls come faster than fixes are made.
+        let event_age = *chance.pick(&[60, 300, 1_800, 1_800]);
+        let concurrency = (!crowd && !rush && chance.strikes(150)).then_some(1);
+        if concurrency.is_some() {
+            for at in (1..BUSY).step_by(900) {
+                steps.extend((0..RULES.len()).map(|rule| Step { at, deed: Deed::Poll(rule) }));
+            }
+            steps.sort_by_key(|step| step.at);
+        }
+        Self { seed, things, policy, faults, steps, batch_size, lambda_seconds, rush, event_age, concurrency }
+    }
+
+    /// How long the event of a batch may wait.
+    pub fn event_age(&self) -> Duration {
+        Duration::from_secs(self.event_age)
     }
 
     /// How long a Lambda lives.

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use jiff::Timestamp;
 use remediation::Records;
+use remediation::records::TURNS_KEY;
 
 use crate::actor::Actor;
 use crate::chance::Chance;
@@ -23,6 +26,8 @@ pub(crate) struct Store {
     objects: Mutex<BTreeMap<String, Object>>,
     asked: Mutex<Requests>,
     chance: Chance,
+    /// Whether pages are as long as S3's, as far as that can be measured; else they are short, so that there are several.
+    whole_pages: AtomicBool,
 }
 
 /// How many requests it has had, in the classes that S3 charges for.
@@ -33,12 +38,16 @@ pub(crate) struct Requests {
     /// Listings, whose pages here are shorter than S3's: each counts once.
     pub(crate) list: i64,
     pub(crate) get: i64,
+    /// Writes of the turns in which Netskope is asked, each of which comes with a read.
+    pub(crate) turns: i64,
 }
 
 /// An object.
 #[derive(Debug, Clone)]
 struct Object {
     bytes: Arc<Vec<u8>>,
+    /// When it was stored.
+    stored: Timestamp,
     /// What it was before somebody spoilt it.
     sound: Option<Arc<Vec<u8>>>,
 }
@@ -65,7 +74,18 @@ pub(crate) fn records() -> Records {
 
 impl Store {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { objects: Mutex::default(), asked: Mutex::default(), chance: Chance::new(seed, "store") }
+        Self {
+            objects: Mutex::default(),
+            asked: Mutex::default(),
+            chance: Chance::new(seed, "store"),
+            whole_pages: AtomicBool::new(false),
+        }
+    }
+
+    /// Lists in pages as long as S3's from now on.
+    #[cfg(test)]
+    pub(crate) fn list_whole_pages(&self) {
+        self.whole_pages.store(true, Ordering::Relaxed);
     }
 
     /// How many requests it has had so far.
@@ -76,6 +96,10 @@ impl Store {
 
     fn count(&self, request: &Arrived) {
         let mut asked = lock(&self.asked);
+        if request.url.path().ends_with(TURNS_KEY) {
+            asked.turns += i64::from(request.method == "PUT");
+            return;
+        }
         match (request.query("prefix"), request.method.as_str()) {
             (Some(_), _) => asked.list += i64::from(request.query("continuation-token").is_none()),
             (None, "PUT") => asked.put += 1,
@@ -93,7 +117,8 @@ impl Store {
             return error(500, "InternalError");
         }
         if let Some(prefix) = request.query("prefix") {
-            return self.list(&prefix, request.query("continuation-token").as_deref());
+            let after = request.query("continuation-token").or_else(|| request.query("start-after"));
+            return self.list(&prefix, after.as_deref());
         }
         let path = request.url.path().strip_prefix(&format!("/{BUCKET}/")).unwrap_or_default();
         let key = path.replace("%20", " ");
@@ -117,7 +142,7 @@ impl Store {
             (Some(found), Some(tag)) if found.tag() != tag => return error(412, "PreconditionFailed"),
             _ => {}
         }
-        let object = Object { bytes: Arc::new(request.body.clone()), sound: None };
+        let object = Object { bytes: Arc::new(request.body.clone()), stored: actor.world.now(), sound: None };
         let tag = object.tag();
         let before = found.map(|found| found.bytes);
         lock(&self.objects).insert(key.clone(), object);
@@ -135,15 +160,17 @@ impl Store {
 
     /// Pages of a few keys, so that there are several.
     fn list(&self, prefix: &str, after: Option<&str>) -> Answer {
-        let most = usize::try_from(self.chance.between(1, 8)).expect("a few");
+        let few = usize::try_from(self.chance.between(1, 8)).expect("a few");
+        let most = if self.whole_pages.load(Ordering::Relaxed) { 1_000 } else { few };
         let objects = lock(&self.objects);
         let keys = objects.iter().filter(|(key, _)| key.starts_with(prefix));
         let mut keys = keys.filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
         let page: Vec<_> = keys.by_ref().take(most).collect();
         let next = keys.next().and(page.last());
         let object = |(key, object): &(&String, &Object)| {
-            let tag = object.tag();
-            format!("<Contents><Key>{key}</Key><ETag>\"{tag}\"</ETag><Size>{}</Size></Contents>", object.bytes.len())
+            let (tag, size) = (object.tag(), object.bytes.len());
+            let stored = format!("<LastModified>{}</LastModified>", object.stored.strftime("%Y-%m-%dT%H:%M:%S.000Z"));
+            format!("<Contents><Key>{key}</Key>{stored}<ETag>\"{tag}\"</ETag><Size>{size}</Size></Contents>")
         };
         let contents: String = page.iter().map(object).collect();
         let next = next.map(|(key, _)| format!("<NextContinuationToken>{key}</NextContinuationToken>"));
@@ -164,8 +191,8 @@ impl Store {
     }
 
     /// Somebody with the right to do so replaces an object, on no condition.
-    pub(crate) fn overwrite(&self, key: &str, bytes: Vec<u8>) {
-        lock(&self.objects).insert(key.to_owned(), Object { bytes: Arc::new(bytes), sound: None });
+    pub(crate) fn overwrite(&self, key: &str, bytes: Vec<u8>, stored: Timestamp) {
+        lock(&self.objects).insert(key.to_owned(), Object { bytes: Arc::new(bytes), stored, sound: None });
     }
 
     /// Somebody spoils an object.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use remediation::{BatchId, Report, ReportedFinding};
 use serde_json::Value;
@@ -147,6 +148,31 @@ impl Central {
         }
         send.send().await?;
         Ok(())
+    }
+
+    /// What waits in the queue of batches that were too old, as XML.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn too_old(&self) -> Result<String> {
+        self.messages("too-old").await
+    }
+
+    /// Tells of an event that Lambda has dropped, as Lambda does.
+    ///
+    /// # Errors
+    ///
+    /// EventBridge refuses.
+    pub async fn tell_dropped(&self, record: &Value) -> Result<()> {
+        let entry = PutEventsRequestEntry::builder()
+            .event_bus_name(format!("{}-failures", self.prefix))
+            .source("lambda")
+            .detail_type("Lambda Function Invocation Result - Failure")
+            .detail(record.to_string());
+        let events = aws_sdk_eventbridge::Client::new(&self.account.config);
+        let answer = events.put_events().entries(entry.build()).send().await?;
+        if answer.failed_entry_count > 0 { Err(format!("{answer:?}").into()) } else { Ok(()) }
     }
 
     /// What waits in the queue of overrides of the policy, as XML.

@@ -48,6 +48,7 @@ module "central" {
   kms_key_arn                 = var.kms_key_arn
   reserved_concurrency        = var.reserved_concurrency
   poller_reserved_concurrency = var.poller_reserved_concurrency
+  maximum_event_age           = var.maximum_event_age
   poll_limits                 = var.poll_limits
   log_retention_days          = var.log_retention_days
   findings_retention_days     = var.findings_retention_days

@@ -19,7 +19,7 @@ variable "netskope_deployments" {
     count = optional(number, 1)
     this  = optional(number, 1)
   })
-  description = "How many deployments poll the same tenant, such as one in each region, and which of them this is, counted from 1. Netskope takes 24 requests in 5 seconds from a tenant: where there are several, each sends its requests in turns of its own, by the clock, so that all of them together keep to that. Give each the same count and a `this` of its own."
+  description = "How many deployments poll the same tenant, such as one in each region, and which of them this is, counted from 1. Netskope takes four requests a second from a tenant: where there are several deployments, each sends its requests at times of its own, by the clock, so that all of them together keep to that. Give each the same count and a `this` of its own."
   default     = {}
   nullable    = false
 }

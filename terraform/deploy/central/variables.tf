@@ -133,6 +133,13 @@ variable "poller_reserved_concurrency" {
   default     = null
 }
 
+variable "maximum_event_age" {
+  type        = number
+  description = "For how many seconds a batch may wait until the Lambda of its rule has room for it, 60 to 21,600: the time between two polls. Then it is dropped, and the next poll hands on again what is still listed. Meanwhile no poll hands on what is in it. An approval waits no longer either, but is then a failure that somebody is told of."
+  default     = 1800
+  nullable    = false
+}
+
 variable "poll_limits" {
   type        = map(number)
   description = "How much one poll of a rule takes at most, whatever Netskope sends: `rows` (200,000) and `bytes` (1 GiB) of its lists, `batches` that it writes (1,000), each of which starts the rule's Lambda, findings in a batch (`batch_size`, 200), and requests for what has passed (`passed_requests`, 20), for so many days after a fix (`passed_days`, 7). What is not named is as in brackets. A poll that reaches a limit fails, says which, and hands on what it has read."

@@ -92,7 +92,7 @@ resource "aws_cloudwatch_metric_alarm" "throttled" {
   count = contains(var.disabled_alarms, "throttled") ? 0 : 1
 
   alarm_name          = "${var.name_prefix}-throttled"
-  alarm_description   = "autoremediate: Lambda has throttled functions in ${local.region} for a quarter of an hour, so polls and batches wait; after 6 hours they end up in the queue ${local.queue_names.failure}. The dashboard says which functions. Raise reserved_concurrency or poller_reserved_concurrency, or the account's quota of concurrent executions. If only functions that are not of autoremediate are throttled, they have used up the account's concurrency."
+  alarm_description   = "autoremediate: Lambda has throttled functions in ${local.region} for a quarter of an hour, so polls and batches wait; a batch that waits for more than ${var.maximum_event_age} seconds is dropped into the queue ${local.queue_names.too_old}, and the next poll hands its findings on again. The dashboard says which functions. Raise reserved_concurrency or poller_reserved_concurrency, or the account's quota of concurrent executions. If only functions that are not of autoremediate are throttled, they have used up the account's concurrency."
   namespace           = "AWS/Lambda"
   metric_name         = "Throttles"
   statistic           = "Sum"

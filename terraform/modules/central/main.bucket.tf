@@ -92,7 +92,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       id     = rule.key
       status = "Enabled"
       filter { prefix = rule.value.key }
-      noncurrent_version_expiration { noncurrent_days = var.record_retention_days }
+      noncurrent_version_expiration { noncurrent_days = try(rule.value.noncurrent_days, var.record_retention_days) }
     }
   }
 

@@ -10,7 +10,8 @@ locals {
   # replaced needs that or If-Match. What is `locked` is put with a retention, where object_lock asks for one.
   folders = {
     # Batches from Netskope, written by the poller. The poller reads, too: where the answer to a write was lost, it
-    # compares what is stored with what it meant to store, so that a batch is stored once.
+    # compares what is stored with what it meant to store, so that a batch is stored once; and it reads those that have no
+    # report yet, so that it hands on nothing a second time that is under way.
     findings = {
       readers         = ["poller", "rule", "operator", "reader", "retrier"]
       writers         = ["poller"]
@@ -62,8 +63,8 @@ locals {
       noncurrent_days = 30
     }
 
-    # How many changes the runs of a day have made so far, one object for a rule and a day; of no use once the day is
-    # over. The command line counts its own runs in a folder of its own, so that no person can stop or free a run of a
+    # How many changes the runs of a day have made so far, one object for a rule and a day, and what batches that ask at the
+    # same time want of it; of no use once the day is over. The command line counts its own runs in a folder of its own, so that no person can stop or free a run of a
     # Lambda.
     ledgers = {
       readers         = ["rule", "operator"]
@@ -104,6 +105,15 @@ locals {
         readers      = ["approver", "operator", "pauser", "reader"]
         writers      = ["policy_writer"]
         on_condition = false
+      }
+
+      # When the pollers may ask Netskope, so that all of them together keep to what a tenant takes
+      turns = {
+        key             = "netskope-turns.json"
+        readers         = ["poller"]
+        writers         = ["poller"]
+        on_condition    = true
+        noncurrent_days = 1
       }
 
       # What people have paused. Terraform never writes it, so that no apply ends a pause. Who may write to the target

@@ -11,6 +11,10 @@ locals {
             NETSKOPE_TENANT  = var.netskope_tenant
             TOKEN_SECRET_ARN = aws_secretsmanager_secret.token.arn
             POLL_LIMITS      = jsonencode(var.poll_limits)
+            EVENT_AGE        = var.maximum_event_age
+          },
+          var.netskope_deployments.count == 1 ? {} : {
+            NETSKOPE_DEPLOYMENTS = jsonencode({ place = var.netskope_deployments.this - 1, of = var.netskope_deployments.count })
           },
           var.netskope_endpoint == null ? {} : { NETSKOPE_ENDPOINT = var.netskope_endpoint },
           length(var.netskope_profiles) + length(var.netskope_policies) == 0 ? {} : {
@@ -32,16 +36,19 @@ locals {
               Action = ["s3:GetObject"]
               Resource = concat(
                 [for prefix in local.readable.poller : "${local.bucket_arn}/${prefix}*"],
-                ["${local.bucket_arn}/${local.awaited_closures}"],
+                ["${local.bucket_arn}/${local.awaited_closures}", "${local.bucket_arn}/${local.objects.turns.key}"],
               )
             },
             # Where no fix waits, and where the organization was never read, there is no object
             local.list_bucket,
             {
-              Sid      = "Write"
-              Effect   = "Allow"
-              Action   = ["s3:PutObject"]
-              Resource = [for prefix in local.writable.poller : "${local.bucket_arn}/${prefix}*"]
+              Sid    = "Write"
+              Effect = "Allow"
+              Action = ["s3:PutObject"]
+              Resource = concat(
+                [for prefix in local.writable.poller : "${local.bucket_arn}/${prefix}*"],
+                ["${local.bucket_arn}/${local.objects.turns.key}"],
+              )
             },
           ],
           local.organization_statements,
@@ -109,7 +116,7 @@ locals {
   packages       = { for key in keys(local.functions) : key => "${var.package_dir}/${var.architecture}/${key}.zip" }
 
   # What a role may do only in the code of its own function, so that its session is of no use to whoever else gets one.
-  # Only in these Allow statements: Lambda itself, which sends to the failure queue, and the services that call KMS for a
+  # Only in these Allow statements: Lambda itself, which tells of failures, and the services that call KMS for a
   # function, carry no such key, and neither do trust policies or bucket policies know it.
   # https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
   own_function_services = ["events", "s3", "secretsmanager", "sts"]
@@ -141,11 +148,11 @@ locals {
           {
             Sid      = "Failures"
             Effect   = "Allow"
-            Action   = ["sqs:SendMessage"]
-            Resource = [local.queue_arns.failure]
+            Action   = [key == "poller" ? "sqs:SendMessage" : "events:PutEvents"]
+            Resource = [key == "poller" ? local.queue_arns.failure : local.failure_bus_arn]
           },
         ],
-        local.key_statements.Key,
+        key == "poller" ? local.key_statements.Key : local.key_statements.BucketKey,
         [for statement in local.network_statements[key] : jsondecode(statement)],
       )
     })
@@ -206,7 +213,7 @@ resource "aws_iam_role_policy" "function" {
 }
 
 resource "aws_lambda_function" "function" {
-  # checkov:skip=CKV_AWS_116:Failures go to the queue by the on_failure destination, which says more than a dead letter queue
+  # checkov:skip=CKV_AWS_116:Failures go to the queues by the on_failure destination, which says more than a dead letter queue
   # checkov:skip=CKV_AWS_117:It calls public APIs of AWS and of Netskope only; where a network asks for a VPC, `vpc` names one
   # checkov:skip=CKV_AWS_272:source_code_hash pins the package to the one that was planned; a signing profile is the account's own
   # checkov:skip=CKV_AWS_173:Lambda encrypts the environment, which holds names and no secret: the token is in Secrets Manager
@@ -281,9 +288,15 @@ resource "aws_lambda_function_event_invoke_config" "function" {
   # poll that would. The poller's retry is its next poll.
   maximum_retry_attempts = each.key == "poller" ? 0 : 2
 
+  # What waits for longer, the next poll has listed again, and hands it on again
+  maximum_event_age_in_seconds = each.key == "poller" ? null : var.maximum_event_age
+
   destination_config {
     on_failure {
-      destination = aws_sqs_queue.queue["failure"].arn
+      destination = each.key == "poller" ? local.queue_arns.failure : local.failure_bus_arn
     }
   }
+
+  # Without them, a first record would be lost
+  depends_on = [aws_sqs_queue.queue, aws_cloudwatch_event_target.failures]
 }

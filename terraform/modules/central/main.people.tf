@@ -23,7 +23,7 @@ locals {
       Sid      = "Queue"
       Effect   = "Allow"
       Action   = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"]
-      Resource = [local.queue_arns.failure]
+      Resource = [local.queue_arns.failure, local.queue_arns.too_old]
     },
     {
       Sid      = "Retry"
@@ -62,7 +62,7 @@ locals {
       targets     = [for id in keys(var.rules) : "${var.name_prefix}-${id}-reader"]
     }
     retrier = {
-      description = "autoremediate: sees, retries and drops what is in the failure queue"
+      description = "autoremediate: sees, retries and drops what is in the failure queue and what was too old"
       bucket      = []
       roles       = []
       targets     = []

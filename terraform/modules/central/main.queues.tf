@@ -1,11 +1,12 @@
-# Queues that only people read. Each has an alarm that is on while there is a message in it.
+# Queues that only people read. The first two have an alarm that is on while there is a message in them.
 #
 # Failed invocations end up in the first: those of every Lambda, and polls that the scheduler could not start. The next poll
 # is the retry. So do messages that EventBridge could not pass on (main.messages.tf). `autoremediate failures` tells them apart, retries
-# and drops them. What comes into the second, main.overrides.tf tells.
+# and drops them. What comes into the second, main.overrides.tf tells; what into the third, main.failures.tf: that a batch
+# was too old before a Lambda had room for it is no failure, and the next poll hands its findings on again.
 
 locals {
-  queue_names = { for key in ["failure", "override"] : key => "${var.name_prefix}-${key}s" }
+  queue_names = merge({ for key in ["failure", "override"] : key => "${var.name_prefix}-${key}s" }, { too_old = "${var.name_prefix}-too-old" })
   queue_arns  = { for key, name in local.queue_names : key => "arn:${local.partition}:sqs:${local.region}:${local.account}:${name}" }
 
   # What the command line has to be told where the names are others than it expects
@@ -15,7 +16,12 @@ locals {
     failure = {
       alarm      = "an invocation failed, or a message could not be delivered. The queue ${local.queue_names.failure} says what and why: autoremediate failures list --records s3://${local.bucket}${local.failures_of}. The next poll tries again what is still listed; an approval needs autoremediate failures retry. What is settled: autoremediate failures drop."
       period     = 300
-      statements = local.message_failures
+      statements = concat(local.message_failures, local.failure_deliveries.failure)
+    }
+    too_old = {
+      alarm      = null
+      period     = null
+      statements = local.failure_deliveries.too_old
     }
     override = {
       alarm  = "an operator wrote in spite of the policy. The message in the queue ${local.queue_names.override} names the record in the bucket, which says who and why; delete the message when that is settled."
@@ -64,7 +70,7 @@ resource "aws_sqs_queue_policy" "queue" {
 # stays on, until somebody has emptied the queue.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
 resource "aws_cloudwatch_metric_alarm" "queue" {
-  for_each = local.queues
+  for_each = { for key, queue in local.queues : key => queue if queue.alarm != null }
 
   alarm_name          = local.queue_names[each.key]
   alarm_description   = "autoremediate: ${each.value.alarm}"

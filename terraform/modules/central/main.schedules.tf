@@ -1,11 +1,12 @@
 # One schedule for each rule. A rule that is off everywhere is not polled for.
 #
 # Unless they are set, the rules of a deployment are polled for one after the other, evenly over half an hour, and deployments
-# begin at minutes that follow from their regions: Netskope takes 24 requests in 5 seconds from a tenant, and one poller
-# sends at most 4 a second. A rate(…) would do it at the moment of the apply, for all rules at once.
+# begin at minutes that follow from their regions: Netskope takes four requests a second from a tenant. A rate(…) would do it
+# at the moment of the apply, for all rules at once.
 #
-# Where rules may be polled for at the same time, because schedules are set or other deployments poll the tenant, too, each
-# poller sends its requests in turns of its own.
+# Whenever they are polled for, the pollers of a deployment take turns, which they keep in an object of the bucket
+# (main.folders.tf), and deployments have turns of their own by the clock (netskope_deployments). The place of its rule is what a
+# poller keeps to where it cannot read or write that object.
 
 locals {
   every   = 30 # minutes
@@ -20,16 +21,7 @@ locals {
     )
   }
 
-  shares_rate = var.netskope_deployments.count > 1 || var.schedule != null || length(var.schedules) > 0
-  turns = {
-    for place, id in keys(var.rules) : id => !local.shares_rate ? {} : {
-      turns = {
-        # Each deployment has its own place in every round, however many rules it has
-        place = (var.netskope_deployments.this - 1) + place * var.netskope_deployments.count
-        of    = var.netskope_deployments.count * length(var.rules)
-      }
-    }
-  }
+  turns = { for place, id in keys(var.rules) : id => { turns = { place = place, of = length(var.rules) } } }
 
   # What the poller has to know of a rule that is not of this repository
   further_controls = { for id, rule in var.rules : id => contains(module.catalog.built_in, id) ? {} : { controls = rule.controls } }

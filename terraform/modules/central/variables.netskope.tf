@@ -41,7 +41,7 @@ variable "netskope_deployments" {
     count = optional(number, 1)
     this  = optional(number, 1)
   })
-  description = "How many deployments poll the same tenant, such as one in each region, and which of them this is, counted from 1. Netskope takes 24 requests in 5 seconds from a tenant: where there are several, each sends its requests in turns of its own, by the clock, so that all of them together keep to that. Give each the same count and a `this` of its own."
+  description = "How many deployments poll the same tenant, such as one in each region, and which of them this is, counted from 1. Netskope takes four requests a second from a tenant: where there are several deployments, each sends its requests at times of its own, by the clock, so that all of them together keep to that. Give each the same count and a `this` of its own."
   default     = {}
   nullable    = false
 
@@ -53,11 +53,5 @@ variable "netskope_deployments" {
   validation {
     condition     = var.netskope_deployments.this >= 1 && var.netskope_deployments.this <= var.netskope_deployments.count && floor(var.netskope_deployments.this) == var.netskope_deployments.this
     error_message = "netskope_deployments.this must be a whole number from 1 to netskope_deployments.count, not ${var.netskope_deployments.this}."
-  }
-
-  # The poller takes at most 1,000 turns
-  validation {
-    condition     = var.netskope_deployments.count * length(var.rules) <= 1000
-    error_message = "${var.netskope_deployments.count} deployments with ${length(var.rules)} rules each are more than the 1,000 that can share a tenant. One deployment can act on many regions: see regions."
   }
 }

@@ -230,6 +230,19 @@ variable "poller_reserved_concurrency" {
   }
 }
 
+variable "maximum_event_age" {
+  type        = number
+  description = "For how many seconds a batch may wait until the Lambda of its rule has room for it, 60 to 21,600: the time between two polls. Then it is dropped, and the next poll hands on again what is still listed. Meanwhile no poll hands on what is in it. An approval waits no longer either, but is then a failure that somebody is told of."
+  default     = 1800
+  nullable    = false
+
+  # https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
+  validation {
+    condition     = var.maximum_event_age >= 60 && var.maximum_event_age <= 21600 && floor(var.maximum_event_age) == var.maximum_event_age
+    error_message = "maximum_event_age must be a whole number of seconds from 60 to 21,600."
+  }
+}
+
 # A caller that accepts any limits must look for unknown keys itself: this type silently drops them.
 variable "poll_limits" {
   type = object({

@@ -37,6 +37,11 @@ impl Deployment {
         format!("{}-failures", self.prefix)
     }
 
+    /// The name of the queue of batches that were too old before a Lambda had room for them.
+    pub(crate) fn too_old_queue(&self) -> String {
+        format!("{}-too-old", self.prefix)
+    }
+
     /// The name of the Lambda of a rule, or of the poller.
     pub(crate) fn function(&self, of: &str) -> String {
         format!("{}-{of}", self.prefix)

@@ -355,6 +355,9 @@ fn poller(endpoint: Endpoint, query: &Query<'_>, token: SecretString) -> Result<
         // Nothing is started by these batches.
         limits: Limits { batches: u32::MAX, ..Limits::default() },
         regions,
+        // They are looked at by whoever asked, whatever Lambdas are at work on.
+        event_age: None,
+        deployment: None,
         organization: None,
     })
 }

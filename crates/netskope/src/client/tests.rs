@@ -1,11 +1,9 @@
 //! The client against a server that behaves, and against every way in which one does not.
 
-use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use network::{Network, Proxies};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -16,7 +14,7 @@ use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::{Carrier, Client, Endpoint, Options, Transport, http};
-use crate::{Error, Filter, InvalidItem, Page, PageError, Skipped, Turns, Violations};
+use crate::{Error, Filter, InvalidItem, Pace, Page, PageError, Skipped, Violations};
 
 /// With characters that a URL encodes, so that both forms have to stay hidden.
 const TOKEN: &str = "s3cret/tok en+2f6b==";
@@ -694,22 +692,9 @@ async fn exceptions_are_reached_without_the_proxy() {
     assert_eq!(requests(&proxy).await, 0);
 }
 
-/// Tells the time by Tokio's clock, which is paused.
-struct Clockwork(Instant);
-
-impl ambient::Surroundings for Clockwork {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_second(1_700_000_000).unwrap() + SignedDuration::try_from(self.0.elapsed()).unwrap()
-    }
-
-    fn random(&self) -> [u8; 16] {
-        [0; 16]
-    }
-}
-
 /// Notes when requests come, and fails each second one.
 #[derive(Debug, Default)]
-struct Noting(Mutex<Vec<i64>>);
+struct Noting(Mutex<Vec<Instant>>);
 
 impl Transport for Noting {
     fn send(
@@ -717,26 +702,37 @@ impl Transport for Noting {
         _: reqwest::Request,
     ) -> Pin<Box<dyn Future<Output = Result<reqwest::Response, String>> + Send + '_>> {
         let mut came = self.0.lock().unwrap();
-        came.push(ambient::now().as_millisecond());
+        came.push(Instant::now());
         let (status, rows) = if came.len().is_multiple_of(2) { (503, 0) } else { (200, usize::from(came.len() < 7)) };
         let body = self::rows(came.len(), rows).to_string();
         Box::pin(async move { Ok(http::Response::builder().status(status).body(body).unwrap().into()) })
     }
 }
 
-/// Three pollers that share a tenant: whatever fails and is tried again, no two send in the same quarter of a second.
+/// Lets so many requests through, a second apart.
+#[derive(Debug)]
+struct Turnstile(Mutex<usize>);
+
+impl Pace for Turnstile {
+    fn turn(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
+        let left = std::mem::replace(&mut *self.0.lock().unwrap(), 0);
+        *self.0.lock().unwrap() = left.saturating_sub(1);
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if left > 0 { Ok(()) } else { Err("the turnstile is shut".into()) }
+        })
+    }
+}
+
+/// A request that is tried again is one more.
 #[tokio::test(start_paused = true)]
-async fn pollers_that_share_a_tenant_send_in_turns_of_their_own() {
+async fn each_request_waits_for_its_turn_and_none_is_sent_without() {
     let noting = Arc::new(Noting::default());
-    let clock = Arc::new(Clockwork(Instant::now()));
-    let poll = |place| {
-        let options = Options { turns: Some(Turns::new(place, 3).unwrap()), ..options(1) };
-        let endpoint = Endpoint::tenant("example.goskope.com").unwrap().over(noting.clone());
-        let client = Client::new(endpoint, SecretString::from(TOKEN), options).unwrap();
-        ambient::within(clock.clone(), async move { drop(pages(&client).await) })
-    };
-    tokio::join!(poll(0), poll(1), poll(2));
+    let endpoint = Endpoint::tenant("example.goskope.com").unwrap().over(noting.clone());
+    let client = Client::new(endpoint, SecretString::from(TOKEN), options(1)).unwrap();
+    let error = page_error(pages(&client.paced_by(Arc::new(Turnstile(Mutex::new(5))))).await);
+    assert!(matches!(&error, PageError::NoTurn(why) if why == "the turnstile is shut") && !error.is_transient());
     let came = noting.0.lock().unwrap().clone();
-    let turns: BTreeSet<_> = came.iter().map(|millis| millis / 250).collect();
-    assert!(came.len() > 9 && turns.len() == came.len(), "{came:?}");
+    let apart: Vec<_> = came.windows(2).map(|two| (two[1] - two[0]).as_millis()).collect();
+    assert!(came.len() == 5 && apart.iter().all(|millis| *millis >= 1_000), "{apart:?}");
 }

@@ -55,6 +55,8 @@ fn poller(address: &str, page_size: u32, folder: &Path) -> Poller {
         filters: Filters::default(),
         limits: Limits::default(),
         regions: Regions::new("us-east-1", "eu-west-1").unwrap(),
+        event_age: None,
+        deployment: None,
         organization: None,
     }
 }
@@ -149,6 +151,36 @@ async fn a_row_becomes_a_finding() {
     assert_eq!(findings(folder.path()), [expected]);
     assert_eq!((answer.received, answer.kept, answer.batches), (1, 1, 1));
     assert_eq!(batches(folder.path())[0].id.run, answer.run);
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_not_handed_on_again_and_is_counted() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    netskope.set_rows(vec![row(CONTROL, ACCOUNT, HERE, "h")]);
+    let poller = Poller { event_age: Some(Duration::from_secs(60)), ..poller(&netskope.url(), 1000, folder.path()) };
+    assert_eq!(poll(&poller).await.unwrap().kept, 1);
+    // The same resource by another control, another resource, and one row twice.
+    let rows = [(CONTROL, "h"), (CONTROL, "new"), (WINDOWS, "h"), (WINDOWS, "h")];
+    netskope.set_rows(rows.map(|(control, resource)| row(control, ACCOUNT, HERE, resource)).into());
+    let answer = poll(&poller).await.unwrap();
+    assert_eq!((answer.received, answer.kept, answer.under_way, answer.duplicates, answer.batches), (4, 1, 2, 1, 1));
+    let batches = batches(folder.path());
+    for batch in &batches {
+        poller.records.put_new(&batch.id.report_key(), b"{}".to_vec()).await.unwrap();
+    }
+    let answer = poll(&poller).await.unwrap();
+    assert_eq!((answer.kept, answer.under_way), (3, 0));
+}
+
+#[tokio::test]
+async fn a_poll_takes_turns_where_others_poll_the_same_tenant() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    let deployment = Some(TurnPlace::ALONE);
+    let poller = Poller { deployment, ..poller(&netskope.url(), 1000, folder.path()) };
+    poll(&poller).await.unwrap();
+    let turns = poller.records.get("netskope-turns.json").await.unwrap();
+    let turns: Value = serde_json::from_slice(&turns).unwrap();
+    assert!(turns["slots"].as_array().is_some_and(|slots| !slots.is_empty()), "{turns}");
 }
 
 #[tokio::test]

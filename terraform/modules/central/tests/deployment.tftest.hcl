@@ -81,6 +81,7 @@ run "by_default" {
       BUCKET_OWNER                 = "111111111111"
       NETSKOPE_TENANT              = "acme.goskope.com"
       TOKEN_SECRET_ARN             = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
+      EVENT_AGE                    = "1800"
       POLL_LIMITS                  = jsonencode({ rows = 200000, bytes = 1073741824, batches = 1000, batch_size = 200, passed_requests = 20, passed_days = 7 })
       REGIONS                      = "eu-west-1"
       HOME_REGION                  = "us-east-1"
@@ -114,9 +115,38 @@ run "by_default" {
     condition = alltrue([
       for key, config in aws_lambda_function_event_invoke_config.function :
       config.function_name == "autoremediate-${key}" && config.maximum_retry_attempts == (key == "poller" ? 0 : 2) &&
-      config.destination_config[0].on_failure[0].destination == aws_sqs_queue.queue["failure"].arn
+      config.destination_config[0].on_failure[0].destination == (key == "poller" ? "arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures" : "arn:aws:events:eu-west-1:111111111111:event-bus/autoremediate-failures") &&
+      (key == "poller" || config.maximum_event_age_in_seconds == 1800)
     ]) && toset(keys(aws_lambda_function_event_invoke_config.function)) == toset(["poller", "first-rule", "second-rule"])
     error_message = "An invocation that died would be forgotten, the poller's would be retried, or a rule's would not."
+  }
+
+  # Every record of a failure is in exactly one of the queues; only what was too old before any Lambda ran is in the one
+  # without an alarm
+  assert {
+    condition = (
+      toset(keys(aws_cloudwatch_event_rule.failures)) == toset(["failure", "too_old"]) && keys(aws_cloudwatch_metric_alarm.queue) == ["failure", "override"] &&
+      jsondecode(aws_cloudwatch_event_rule.failures["too_old"].event_pattern) == {
+        source = ["lambda"]
+        detail = {
+          requestContext  = { condition = ["EventAgeExceeded"] }
+          responseContext = { functionError = [{ exists = false }] }
+          requestPayload  = { Records = { s3 = { object = { key = [{ prefix = "findings/" }] } } } }
+        }
+      } &&
+      length(jsondecode(aws_cloudwatch_event_rule.failures["failure"].event_pattern)["$or"]) == 5 &&
+      alltrue([
+        for key, target in aws_cloudwatch_event_target.failures :
+        target.rule == aws_cloudwatch_event_rule.failures[key].name && target.event_bus_name == "autoremediate-failures" && target.input_path == "$.detail" &&
+        target.arn == aws_sqs_queue.queue[key].arn && target.dead_letter_config[0].arn == aws_sqs_queue.queue["failure"].arn
+      ])
+    )
+    error_message = "What failed and what was too old are not told apart: ${jsonencode(aws_cloudwatch_event_rule.failures)} ${jsonencode(aws_cloudwatch_event_target.failures)}"
+  }
+
+  assert {
+    condition     = aws_lambda_function.function["poller"].environment[0].variables.EVENT_AGE == "1800"
+    error_message = "The poller does not know how long a batch can wait."
   }
 
   # Bucket
@@ -166,6 +196,7 @@ run "by_default" {
       policy    = { prefix = "policy.json", days = null, noncurrent = 365 }
       deployed  = { prefix = "policy.deployed.json", days = null, noncurrent = 365 }
       pauses    = { prefix = "pauses.json", days = null, noncurrent = 365 }
+      turns     = { prefix = "netskope-turns.json", days = null, noncurrent = 1 }
     })
     error_message = "The lifecycle is ${jsonencode(aws_s3_bucket_lifecycle_configuration.this.rule)}."
   }
@@ -280,14 +311,14 @@ run "by_default" {
       for id, schedule in aws_scheduler_schedule.rule :
       can(regex("^cron\\([0-9]+/30 \\* \\* \\* \\? \\*\\)$", schedule.schedule_expression)) && schedule.state == "ENABLED" && schedule.group_name == "autoremediate" &&
       schedule.flexible_time_window[0].mode == "OFF" &&
-      schedule.target[0].input == jsonencode({ rule = id, controls = var.rules[id].controls }) && schedule.target[0].arn == aws_lambda_function.function["poller"].arn &&
+      schedule.target[0].input == jsonencode({ rule = id, controls = var.rules[id].controls, turns = { place = index(keys(var.rules), id), of = 2 } }) && schedule.target[0].arn == aws_lambda_function.function["poller"].arn &&
       schedule.target[0].role_arn == aws_iam_role.scheduler.arn && schedule.target[0].dead_letter_config[0].arn == aws_sqs_queue.queue["failure"].arn
     ])
     error_message = "A schedule is wrong."
   }
 }
 
-# Netskope takes 24 requests in 5 seconds from a tenant, of all pollers together
+# Netskope takes four requests a second from a tenant, of all pollers together
 
 run "rules_are_polled_for_one_after_the_other" {
   command = plan

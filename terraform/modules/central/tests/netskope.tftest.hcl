@@ -35,29 +35,21 @@ run "profiles_and_policies" {
   }
 }
 
-run "alone_by_its_own_schedule_a_deployment_asks_whenever_it_may" {
+run "the_rules_of_a_deployment_take_turns" {
   command = plan
-
-  assert {
-    condition     = alltrue([for schedule in aws_scheduler_schedule.rule : !can(jsondecode(schedule.target[0].input).turns)])
-    error_message = "There are turns."
-  }
-}
-
-run "rules_that_are_polled_for_at_once_take_turns" {
-  command = plan
-
-  variables {
-    schedule = "rate(1 day)"
-  }
 
   assert {
     condition     = [for id in keys(var.rules) : jsondecode(aws_scheduler_schedule.rule[id].target[0].input).turns] == [{ place = 0, of = 2 }, { place = 1, of = 2 }]
     error_message = "The turns are ${jsonencode([for schedule in aws_scheduler_schedule.rule : schedule.target[0].input])}."
   }
+
+  assert {
+    condition     = !can(aws_lambda_function.function["poller"].environment[0].variables.NETSKOPE_DEPLOYMENTS)
+    error_message = "A deployment that is alone shares the tenant with others."
+  }
 }
 
-run "the_last_of_three_deployments_has_the_last_place_of_each_round" {
+run "the_last_of_three_deployments_has_the_last_place" {
   command = plan
 
   variables {
@@ -65,7 +57,12 @@ run "the_last_of_three_deployments_has_the_last_place_of_each_round" {
   }
 
   assert {
-    condition     = [for id in keys(var.rules) : jsondecode(aws_scheduler_schedule.rule[id].target[0].input).turns] == [{ place = 2, of = 6 }, { place = 5, of = 6 }]
+    condition     = jsondecode(aws_lambda_function.function["poller"].environment[0].variables.NETSKOPE_DEPLOYMENTS) == { place = 2, of = 3 }
+    error_message = "The poller's environment is ${jsonencode(aws_lambda_function.function["poller"].environment[0].variables)}."
+  }
+
+  assert {
+    condition     = [for id in keys(var.rules) : jsondecode(aws_scheduler_schedule.rule[id].target[0].input).turns] == [{ place = 0, of = 2 }, { place = 1, of = 2 }]
     error_message = "The turns are ${jsonencode([for schedule in aws_scheduler_schedule.rule : schedule.target[0].input])}."
   }
 }
@@ -161,7 +158,7 @@ run "a_rule_of_this_repository_needs_no_controls" {
   }
 
   assert {
-    condition     = jsondecode(aws_scheduler_schedule.rule["s3-public-bucket"].target[0].input) == { rule = "s3-public-bucket" }
+    condition     = jsondecode(aws_scheduler_schedule.rule["s3-public-bucket"].target[0].input) == { rule = "s3-public-bucket", turns = { place = 0, of = 1 } }
     error_message = "The schedule sends ${aws_scheduler_schedule.rule["s3-public-bucket"].target[0].input}."
   }
 }

@@ -11,9 +11,9 @@ run "exact_policies" {
       Version = "2012-10-17"
       Statement = [
         { Sid = "Token", Effect = "Allow", Action = ["secretsmanager:GetSecretValue"], Resource = ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
-        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*", "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*/awaited-closures.json"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
+        { Sid = "Read", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*", "arn:aws:s3:::autoremediate-111111111111-eu-west-1/resources/*/awaited-closures.json", "arn:aws:s3:::autoremediate-111111111111-eu-west-1/netskope-turns.json"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
         { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
-        { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
+        { Sid = "Write", Effect = "Allow", Action = ["s3:PutObject"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1/findings/*", "arn:aws:s3:::autoremediate-111111111111-eu-west-1/netskope-turns.json"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-poller" } } },
         { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-poller:*"] },
         { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
       ]
@@ -51,7 +51,7 @@ run "exact_policies" {
         ], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule" } } },
         { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws:iam::*:role/autoremediate-first-rule"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule" }, StringEquals = { "aws:ResourceOrgID" = "o-a1b2c3d4e5" } } },
         { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
-        { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
+        { Sid = "Failures", Effect = "Allow", Action = ["events:PutEvents"], Resource = ["arn:aws:events:eu-west-1:111111111111:event-bus/autoremediate-failures"] },
       ]
     }
     error_message = "The policy is ${aws_iam_role_policy.function["first-rule"].policy}."
@@ -208,7 +208,7 @@ run "exact_policies" {
           "arn:aws:s3:::autoremediate-111111111111-eu-west-1/reports/*",
         ] },
         { Sid = "List", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::autoremediate-111111111111-eu-west-1"] },
-        { Sid = "Queue", Effect = "Allow", Action = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"] },
+        { Sid = "Queue", Effect = "Allow", Action = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"], Resource = ["arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures", "arn:aws:sqs:eu-west-1:111111111111:autoremediate-too-old"] },
         { Sid = "Retry", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = [
           "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-first-rule",
           "arn:aws:lambda:eu-west-1:111111111111:function:autoremediate-second-rule",
@@ -263,17 +263,32 @@ run "exact_policies" {
 
   # Resources
   assert {
-    condition = jsondecode(aws_sqs_queue_policy.queue["failure"].policy) == {
-      Version = "2012-10-17"
-      Statement = [{
-        Sid       = "TlsOnly"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "sqs:*"
-        Resource  = "arn:aws:sqs:eu-west-1:111111111111:autoremediate-failures"
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      }]
-    }
+    condition = alltrue([
+      for key, of in {
+        failure = { name = "autoremediate-failures", rules = ["autoremediate-failures", "autoremediate-too-old"] }
+        too_old = { name = "autoremediate-too-old", rules = ["autoremediate-too-old"] }
+        } : jsondecode(aws_sqs_queue_policy.queue[key].policy) == {
+        Version = "2012-10-17"
+        Statement = [
+          {
+            Sid       = "Failures"
+            Effect    = "Allow"
+            Principal = { Service = "events.amazonaws.com" }
+            Action    = "sqs:SendMessage"
+            Resource  = "arn:aws:sqs:eu-west-1:111111111111:${of.name}"
+            Condition = { ArnEquals = { "aws:SourceArn" = [for rule in of.rules : "arn:aws:events:eu-west-1:111111111111:rule/autoremediate-failures/${rule}"] } }
+          },
+          {
+            Sid       = "TlsOnly"
+            Effect    = "Deny"
+            Principal = "*"
+            Action    = "sqs:*"
+            Resource  = "arn:aws:sqs:eu-west-1:111111111111:${of.name}"
+            Condition = { Bool = { "aws:SecureTransport" = "false" } }
+          },
+        ]
+      }
+    ])
     error_message = "The queue's policy is ${aws_sqs_queue_policy.queue["failure"].policy}."
   }
 
@@ -321,8 +336,8 @@ run "customer_key" {
       ]
       } == {
       poller      = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*", "sqs.eu-west-1.*"] })]
-      first-rule  = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*", "sqs.eu-west-1.*"] })]
-      second-rule = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*", "sqs.eu-west-1.*"] })]
+      first-rule  = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
+      second-rule = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
       approver    = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
       operator    = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
       pauser      = [jsonencode({ actions = ["kms:Decrypt", "kms:GenerateDataKey"], through = ["s3.eu-west-1.*"] })]
@@ -343,7 +358,7 @@ run "customer_key" {
   }
 
   assert {
-    condition     = aws_sqs_queue.queue["failure"].kms_master_key_id == var.kms_key_arn && aws_sqs_queue.queue["override"].kms_master_key_id == var.kms_key_arn && alltrue([for group in aws_cloudwatch_log_group.function : group.kms_key_id == var.kms_key_arn])
+    condition     = alltrue([for queue in aws_sqs_queue.queue : queue.kms_master_key_id == var.kms_key_arn]) && alltrue([for group in aws_cloudwatch_log_group.function : group.kms_key_id == var.kms_key_arn])
     error_message = "The queue or a log group is not encrypted with the key."
   }
 
@@ -406,7 +421,7 @@ run "another_partition" {
       ], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws-us-gov:lambda:us-gov-west-1:111111111111:function:autoremediate-first-rule" } } },
       { Sid = "Target", Effect = "Allow", Action = ["sts:AssumeRole", "sts:SetSourceIdentity"], Resource = ["arn:aws-us-gov:iam::*:role/autoremediate-first-rule"], Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws-us-gov:lambda:us-gov-west-1:111111111111:function:autoremediate-first-rule" }, StringEquals = { "aws:ResourceOrgID" = "o-a1b2c3d4e5" } } },
       { Sid = "Logs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws-us-gov:logs:us-gov-west-1:111111111111:log-group:/aws/lambda/autoremediate-first-rule:*"] },
-      { Sid = "Failures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws-us-gov:sqs:us-gov-west-1:111111111111:autoremediate-failures"] },
+      { Sid = "Failures", Effect = "Allow", Action = ["events:PutEvents"], Resource = ["arn:aws-us-gov:events:us-gov-west-1:111111111111:event-bus/autoremediate-failures"] },
     ]
     error_message = "The policy is ${aws_iam_role_policy.function["first-rule"].policy}."
   }

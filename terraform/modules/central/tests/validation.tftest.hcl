@@ -71,6 +71,7 @@ run "refused_1" {
     disabled_alarms             = ["failures"]                                     # another alarm
     tags                        = { "" = "x" }                                     # no key
     policy                      = { mode = "dry-run" }                             # an unknown mode
+    maximum_event_age           = 59                                               # shorter than Lambda takes
     poll_limits                 = { rows = 0 }                                     # zero
   }
 
@@ -99,6 +100,7 @@ run "refused_1" {
     var.alarm_waiting_hours,
     var.disabled_alarms,
     var.tags,
+    var.maximum_event_age,
     var.poll_limits,
   ]
 }
@@ -124,6 +126,7 @@ run "refused_2" {
     record_retention_days       = 1.5                                             # a fraction
     tags                        = { "AWS:owner" = "x" }                           # a reserved key
     policy                      = { rules = { first-rule = { mode = "Apply" } } } # a capital
+    maximum_event_age           = 21601                                           # longer than Lambda takes
     poll_limits                 = { rows = 1000001 }                              # more than are counted
     alarm_period                = 100800                                          # a day and a bit
     alarm_waiting_hours         = 8761                                            # more than a year
@@ -147,6 +150,7 @@ run "refused_2" {
     var.findings_retention_days,
     var.record_retention_days,
     var.tags,
+    var.maximum_event_age,
     var.poll_limits,
     var.alarm_period,
     var.alarm_waiting_hours,
