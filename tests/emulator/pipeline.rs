@@ -19,7 +19,7 @@ use testkit::central::{Central, Done};
 use testkit::deployment::{Deployment, Settings};
 use testkit::emulator::Emulator;
 use testkit::manifests;
-use testkit::netskope::{FakeNetskope, display_name, row};
+use testkit::netskope::{FakeNetskope, POLICY, display_name, row};
 use testkit::violations::{self, Violation};
 
 const TOKEN: &str = "a-token-that-must-not-be-seen-2f6b";
@@ -55,6 +55,7 @@ async fn everything_from_the_schedule_to_the_proof() {
     pipeline.writes_one_valid_line_of_metrics_for_each_invocation().await;
     pipeline.has_no_alarm().await;
     pipeline.closes_what_netskope_confirms_and_tells_what_it_contests().await;
+    pipeline.asks_for_a_rescan_once_in_an_interval().await;
     pipeline.raises_each_alarm_when_its_cause_is_made().await;
     let deployed = pipeline.policy().await;
     pipeline.fails_without_any_single_permission_of_the_manifest().await;
@@ -88,11 +89,13 @@ impl Pipeline {
         // Netskope lists a violation once for each profile and policy.
         let rows = [rows.clone(), rows].concat();
         netskope.set_rows(rows.clone());
+        let mut policy = violations::policy().unwrap();
+        policy["rescan"] = json!({"netskope_policies": [POLICY], "interval_hours": 1});
         let settings = Settings {
             central: fresh_account(),
             regions: deployments.into(),
             targets: targets.iter().map(|target| target.id.clone()).collect(),
-            policy: violations::policy().unwrap(),
+            policy,
             netskope: netskope.url(),
             token: TOKEN.into(),
         };

@@ -136,6 +136,13 @@ enum Carrier {
     InItsPlace(Arc<dyn Transport>),
 }
 
+/// What an answer has at most: bytes that are read of it, and rows that were asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Most {
+    pub(crate) bytes: usize,
+    pub(crate) rows: u32,
+}
+
 /// Holds requests to a rate.
 type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
@@ -279,28 +286,29 @@ impl Client {
         skip: usize,
         limit: u32,
     ) -> Result<Vec<u8>, PageError> {
-        self.wait_for_a_turn().await?;
-        let mut url = self.url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["api", "v1", "security_assessment"]);
-        }
         let (as_of, rows, skip) = (as_of.to_string(), limit.to_string(), skip.to_string());
         // What somebody has muted passes all the same.
         let of_status = match passed_in {
             None => [("status", "Failed"), ("muted", "No")],
             Some(account) => [("status", "Passed"), ("account_id", account.as_str())],
         };
-        let query = [
-            ("token", self.token.expose_secret()),
-            ("cloud_provider", "aws"),
-            ("rule_name", rule_name),
-            ("as_of", &as_of),
-            ("limit", &rows),
-            ("skip", &skip),
-        ];
+        let query =
+            [("cloud_provider", "aws"), ("rule_name", rule_name), ("as_of", &as_of), ("limit", &rows), ("skip", &skip)];
         let names = [("profile_name", &filter.profile), ("policy_name", &filter.policy)];
         let names = names.into_iter().filter_map(|(key, name)| Some((key, name.as_deref()?)));
-        url.query_pairs_mut().extend_pairs(query.into_iter().chain(of_status).chain(names));
+        let query: Vec<_> = query.into_iter().chain(of_status).chain(names).collect();
+        let most = Most { bytes: self.options.max_page_bytes, rows: limit };
+        self.get("security_assessment", &query, most).await
+    }
+
+    /// One request, when there is a turn for it, and the body of the answer.
+    pub(crate) async fn get(&self, call: &str, query: &[(&str, &str)], most: Most) -> Result<Vec<u8>, PageError> {
+        self.wait_for_a_turn().await?;
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["api", "v1", call]);
+        }
+        url.query_pairs_mut().append_pair("token", self.token.expose_secret()).extend_pairs(query);
         let request = Request::new(Method::GET, url);
         let answer = match &self.carrier {
             Carrier::Network { http, .. } => http.execute(request).await.map_err(|error| self.transport(error))?,
@@ -311,7 +319,7 @@ impl Client {
         if status.is_redirection() {
             return Err(PageError::Redirect(status.as_u16()));
         }
-        let body = self.body(answer, limit).await?;
+        let body = self.body(answer, most).await?;
         match status {
             StatusCode::OK => Ok(body),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(PageError::Refused(self.message(status, body))),
@@ -319,12 +327,11 @@ impl Client {
         }
     }
 
-    async fn body(&self, mut answer: Response, rows: u32) -> Result<Vec<u8>, PageError> {
-        let most = self.options.max_page_bytes;
+    async fn body(&self, mut answer: Response, most: Most) -> Result<Vec<u8>, PageError> {
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.transport(error))? {
-            if body.len().saturating_add(chunk.len()) > most {
-                return Err(PageError::TooLarge { most, rows });
+            if body.len().saturating_add(chunk.len()) > most.bytes {
+                return Err(PageError::TooLarge { most: most.bytes, rows: most.rows });
             }
             body.extend_from_slice(&chunk);
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::ScanError;
+
 /// What went wrong, and with which page.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -31,6 +33,14 @@ pub enum Error {
         rule_name: String,
         /// What went wrong.
         source: PageError,
+    },
+    /// A scan was not started, as far as is known.
+    #[error("cannot start a scan by Netskope's policy `{policy}`: {source}")]
+    Scan {
+        /// The policy's name.
+        policy: String,
+        /// What went wrong.
+        source: ScanError,
     },
 }
 

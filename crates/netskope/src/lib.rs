@@ -1,5 +1,5 @@
-//! A client for the one call of Netskope's REST API v1 that remediation needs: "View Security Assessment Violations",
-//! `GET /api/v1/security_assessment`.
+//! A client for the calls of Netskope's REST API v1 that remediation needs: "View Security Assessment Violations",
+//! `GET /api/v1/security_assessment`, and, where somebody wants a scan, `GET /api/v1/csa_scan` ([`Client::start_scan`]).
 //!
 //! How a list is read: [`Client::violations`] gives a [`Violations`], which asks for page after page, each of the same
 //! moment (`as_of`), until one is empty. A page may be shorter than asked for, so the next begins after the rows that
@@ -26,6 +26,7 @@ mod pace;
 mod page;
 mod redact;
 mod region;
+mod scan;
 mod skip;
 mod text;
 mod violation;
@@ -37,5 +38,6 @@ pub use list::Violations;
 pub use pace::Pace;
 pub use page::Page;
 pub use region::Region;
+pub use scan::ScanError;
 pub use skip::{Skip, Skipped};
 pub use violation::{InvalidItem, Violation};

@@ -55,15 +55,15 @@ const MOST_SAID: usize = 128 * 1024;
 #[serde(default)]
 pub(crate) struct Envelope<'a> {
     #[serde(borrow)]
-    status: Option<&'a RawValue>,
+    pub(crate) status: Option<&'a RawValue>,
     #[serde(borrow, rename = "errorCode")]
-    error_code: Option<&'a RawValue>,
+    pub(crate) error_code: Option<&'a RawValue>,
     #[serde(borrow)]
-    errors: Option<&'a RawValue>,
+    pub(crate) errors: Option<&'a RawValue>,
     #[serde(borrow)]
-    msg: Option<&'a RawValue>,
+    pub(crate) msg: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "rows")]
-    data: Option<Vec<&'a RawValue>>,
+    pub(crate) data: Option<Vec<&'a RawValue>>,
 }
 
 /// The rows, at most as many as can be asked for: pointers to a page of junk would take many times its size. A `data`
@@ -116,14 +116,17 @@ impl<'a> Envelope<'a> {
 
     /// The rows of an answer that says that it succeeded.
     fn rows(self) -> Result<Vec<&'a RawValue>, PageError> {
-        let is_success = value(self.status).as_str().is_some_and(|status| status.eq_ignore_ascii_case("success"));
-        if !is_success {
+        if !self.is_success() {
             return Err(self.error());
         }
         self.data.ok_or_else(|| PageError::Malformed("it has no `data`".into()))
     }
 
-    fn error(&self) -> PageError {
+    pub(crate) fn is_success(&self) -> bool {
+        value(self.status).as_str().is_some_and(|status| status.eq_ignore_ascii_case("success"))
+    }
+
+    pub(crate) fn error(&self) -> PageError {
         let said = self.said().unwrap_or_else(|| "it gave no reason".into());
         let code = value(self.error_code);
         let is_refused = code.as_str().is_some_and(|code| code.starts_with("Auth"))

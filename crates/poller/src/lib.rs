@@ -12,6 +12,7 @@
 //! - What has passed is asked for only where a fix waits for it, and in no more requests than the limits say.
 //! - What an earlier poll has handed on is not handed on again while it is under way: while nobody has reported on it, and
 //!   somebody still can.
+//! - A rescan is asked for only where the policy says so, by one poll of all in an interval. That it is refused fails no poll.
 //! - Every row of a list of violations is counted exactly once: kept, left, under way, skipped, of another region, of an unknown
 //!   region, invalid or a duplicate.
 //! - A list that breaks off, repeats itself or does not end is an error before the Lambda's own end. The findings
@@ -25,6 +26,7 @@ mod metrics;
 mod organization;
 mod passed;
 mod poll;
+mod rescan;
 mod token;
 mod turns;
 mod under_way;
@@ -47,6 +49,7 @@ pub use limits::{InvalidLimits, Limits};
 pub use organization::{OrganizationReader, RefreshError};
 pub use passed::Passed;
 pub use poll::{PollError, Poller};
+pub use rescan::Rescan;
 pub use token::{TokenError, TokenSource};
 
 /// Every rule's `rule.json`.

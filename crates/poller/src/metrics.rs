@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use logging::{Line, Of, Unit};
 use remediation::Traffic;
+use serde_json::json;
 
 use crate::{Answer, PollError};
 
@@ -45,6 +46,7 @@ impl Began {
             .field("under_way", answer.under_way)
             .field("fixes_waiting", answer.closures.waiting)
             .field("fixes_passed", answer.closures.passed)
+            .field("rescan", json!(answer.closures.rescan))
             .field("invalid", answer.invalid);
         Some(line)
     }

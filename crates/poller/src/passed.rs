@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 
 use crate::event::Polled;
 use crate::poll::{Moment, own_region};
-use crate::{Limits, PollError, Poller};
+use crate::rescan::newest_fix;
+use crate::{Limits, PollError, Poller, Rescan};
 
 /// What was asked about fixes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -27,6 +28,8 @@ pub struct Passed {
     pub requests: usize,
     /// How many of them have passed since, and were handed on.
     pub passed: usize,
+    /// Whether a rescan was asked for.
+    pub rescan: Rescan,
 }
 
 /// The fixes of one account's findings of one control that wait, by region and resource.
@@ -45,8 +48,7 @@ fn questions(
     now: Timestamp,
     is_listed: impl Fn(&Finding) -> bool,
 ) -> Vec<Question> {
-    let since = now.checked_sub(SignedDuration::from_hours(24 * i64::from(limits.passed_days)));
-    let since = since.unwrap_or(Timestamp::MIN);
+    let since = since(limits, now);
     let mut questions = BTreeMap::<(String, AccountId), Question>::new();
     for control in controls {
         for awaited in awaited.of(&control).iter().filter(|of| of.fixed >= since && of.fixed <= now) {
@@ -60,6 +62,11 @@ fn questions(
         }
     }
     questions.into_values().collect()
+}
+
+/// What was fixed before is waited for no more.
+fn since(limits: Limits, now: Timestamp) -> Timestamp {
+    now.checked_sub(SignedDuration::from_hours(24 * i64::from(limits.passed_days))).unwrap_or(Timestamp::MIN)
 }
 
 /// In another order at each poll, so that none is always the last, for which no request is left.
@@ -129,6 +136,9 @@ impl Poller {
             let (requests, found) = self.ask(client, question, moment, left, now).await;
             said.requests = said.requests.saturating_add(requests);
             answers.extend(found);
+        }
+        if let Some(fixed) = newest_fix(&awaited, polled, since(self.limits, now), now, &answers) {
+            said.rescan = self.rescan(client, fixed, now, moment.until).await;
         }
         (said, answers)
     }

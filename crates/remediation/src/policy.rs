@@ -8,6 +8,7 @@ mod grace;
 mod narrow;
 mod organization;
 mod pause;
+mod rescan;
 mod scope;
 mod text;
 mod windows;
@@ -31,6 +32,7 @@ pub use organization::{
     FromOrganization, InvalidOrganization, MOST_ACCOUNTS, MOST_UNITS, Member, Organization, Places, Unit,
 };
 pub use pause::{LONGEST_REASON, PAUSES_SCHEMA, Pause, PauseError, Pauses, Place, Stops};
+pub use rescan::Rescan;
 pub use scope::Scope;
 pub use text::{PolicyError, line_at, nearest};
 pub use windows::Closed;
@@ -97,6 +99,9 @@ pub struct Policy {
     #[serde(default, deserialize_with = "windows::a_hundred")]
     #[schemars(with = "Vec<windows::FreezeText>", length(max = 100))]
     freezes: Vec<Freeze>,
+    /// That Netskope is asked for a scan once something was fixed.
+    #[serde(default)]
+    pub rescan: Option<Rescan>,
     /// The JSON that it was read from, to find the lines of the rules' settings in.
     #[serde(skip)]
     json: String,
@@ -288,6 +293,7 @@ impl Policy {
             owner_tags: Vec::new(),
             change_windows: Vec::new(),
             freezes: Vec::new(),
+            rescan: None,
             scope: Scope::default(),
             pauses: Pauses::default(),
             json: "{}".into(),

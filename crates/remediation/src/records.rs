@@ -1,5 +1,5 @@
-//! What is kept: batches, plans, reports, approvals, cards, awaited closures, ledgers, overrides, pauses, turns, the policy
-//! and the organization, and where.
+//! What is kept, and where: batches, plans, reports, approvals, cards, awaited closures, ledgers, overrides, pauses, turns, the
+//! policy, the organization and the last rescan.
 
 mod again;
 mod approval;
@@ -14,6 +14,7 @@ mod plan;
 mod policy_override;
 mod policy_record;
 mod report;
+mod rescans;
 mod retention;
 mod schema;
 mod store;
@@ -46,6 +47,7 @@ pub use policy_record::PolicyRecord;
 pub use report::{
     AccountProblem, Confirmed, Contested, Grace, REPORT_SCHEMA, Report, ReportedFinding, Unchanged, Verification,
 };
+pub use rescans::{LastRescan, RESCAN_KEY, RESCAN_SCHEMA};
 pub use retention::{InvalidRetention, Retention};
 pub use schema::{Record, SchemaError, read};
 pub use store::{Condition, Listed, MOST_BYTES, RecordError, Records, Stored, Version};

@@ -1,5 +1,5 @@
 //! A stand-in for Netskope's API: serves a list of rows as the documented call does, page after page until an empty one,
-//! and refuses what it would refuse. [`Quirks`] are the ways in which an API, or a proxy before it, keeps less than it
+//! starts scans by policies that it has, and refuses what it would refuse. [`Quirks`] are the ways in which an API, or a proxy before it, keeps less than it
 //! documents.
 
 use std::collections::HashMap;
@@ -24,7 +24,12 @@ struct List {
     token: String,
     rows: Vec<Value>,
     quirks: Quirks,
+    /// The policies by which a scan was started.
+    scans: Vec<String>,
 }
+
+/// The policy of the tenant, of which every row is.
+pub const POLICY: &str = "best practices";
 
 /// How the stand-in departs from what is documented.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,9 +48,16 @@ impl FakeNetskope {
     /// Starts a stand-in that takes `token` and has no rows.
     pub async fn start(token: &str) -> Self {
         let server = MockServer::start().await;
-        let list = Arc::new(Mutex::new(List { token: token.to_owned(), rows: Vec::new(), quirks: Quirks::default() }));
+        let list = Arc::new(Mutex::new(List {
+            token: token.to_owned(),
+            rows: Vec::new(),
+            quirks: Quirks::default(),
+            scans: Vec::new(),
+        }));
         let serve = Serve(Arc::clone(&list));
         Mock::given(method("GET")).and(path("/api/v1/security_assessment")).respond_with(serve).mount(&server).await;
+        let scan = Scan(Arc::clone(&list));
+        Mock::given(method("GET")).and(path("/api/v1/csa_scan")).respond_with(scan).mount(&server).await;
         Self { server, list }
     }
 
@@ -69,10 +81,15 @@ impl FakeNetskope {
         self.list.lock().unwrap_or_else(PoisonError::into_inner).token = token.to_owned();
     }
 
+    /// By which policies scans were started so far.
+    pub fn scans(&self) -> Vec<String> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).scans.clone()
+    }
+
     /// The requests so far, each as its query's parameters.
     pub async fn requests(&self) -> Vec<HashMap<String, String>> {
         let requests = self.server.received_requests().await.unwrap_or_default();
-        requests.iter().map(|request| request.url.query_pairs().into_owned().collect()).collect()
+        requests.iter().map(query).collect()
     }
 }
 
@@ -97,7 +114,7 @@ pub fn row(rule_name: &str, account: &str, region: &str, resource: &str) -> Valu
         "status": "Failed", "account_name": "account", "account_id": account, "rule_name": rule_name,
         "remediation_steps": "Follow the steps of the console.", "resource_name": resource, "resource_id": resource,
         "resource_type": "S3", "resource_category": "Storage", "severity": "High", "failing_since": 1_760_000_000,
-        "cloud_provider": "AWS", "profiles": ["default"], "policies": ["best practices"], "region_name": region,
+        "cloud_provider": "AWS", "profiles": ["default"], "policies": [POLICY], "region_name": region,
         "error_msg": "", "last_scan_time": "2026-02-12 02:30:17AM", "tags": [{"name": "team", "value": "web"}],
         "compliance_standards": [{"control": "1.1", "description": "", "section": "", "standard": "CIS",
             "reference_url": ""}],
@@ -124,19 +141,15 @@ struct Serve(Arc<Mutex<List>>);
 
 impl Respond for Serve {
     fn respond(&self, request: &Request) -> ResponseTemplate {
-        let query: HashMap<_, _> = request.url.query_pairs().into_owned().collect();
-        let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if query.get("token") != Some(&list.token) {
-            return error(403, "Authorization Error", "Invalid REST API Token. Please check the token.");
+        let (query, list) = (query(request), self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(refusal) = refusal(&query, &list) {
+            return refusal;
         }
         let number = |name: &str| query.get(name).and_then(|text| text.parse::<usize>().ok());
         let Some(limit) = number("limit").filter(|limit| (1..10_000).contains(limit)) else {
             return error(200, "Invalid Parameter", "limit is required, a positive integer below 10000");
         };
-        let Quirks { page_size, unfiltered, ignores_skip, fails } = list.quirks;
-        if fails {
-            return error(200, "Internal Error", "an error of the tenant");
-        }
+        let Quirks { page_size, unfiltered, ignores_skip, .. } = list.quirks;
         // A row that was never muted has no word of it.
         let filters = [("rule_name", ""), ("status", ""), ("muted", "No"), ("cloud_provider", ""), ("account_id", "")];
         // Letter by letter, because nothing says that the API is any kinder.
@@ -155,6 +168,39 @@ impl Respond for Serve {
         let rows: Vec<_> = rows.take(page_size.map_or(limit, |most| most.min(limit))).collect();
         ResponseTemplate::new(200).set_body_json(json!({"status": "success", "msg": "", "data": rows}))
     }
+}
+
+struct Scan(Arc<Mutex<List>>);
+
+impl Respond for Scan {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let (query, mut list) = (query(request), self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(refusal) = refusal(&query, &list) {
+            return refusal;
+        }
+        let given = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
+        if given("op") != "start" || given("scan_start_by").is_empty() {
+            return error(200, "Invalid Parameter", "op and scan_start_by are required");
+        }
+        if given("name") != POLICY {
+            return error(200, "Invalid Parameter", "there is no such policy");
+        }
+        list.scans.push(given("name").to_owned());
+        let body = json!({"status": "success", "msg": "", "data": {"scan_id": list.scans.len()}});
+        ResponseTemplate::new(200).set_body_json(body)
+    }
+}
+
+fn query(request: &Request) -> HashMap<String, String> {
+    request.url.query_pairs().into_owned().collect()
+}
+
+/// What every call is refused with, where it is.
+fn refusal(query: &HashMap<String, String>, list: &List) -> Option<ResponseTemplate> {
+    if query.get("token") != Some(&list.token) {
+        return Some(error(403, "Authorization Error", "Invalid REST API Token. Please check the token."));
+    }
+    list.quirks.fails.then(|| error(200, "Internal Error", "an error of the tenant"))
 }
 
 fn error(status: u16, code: &str, message: &str) -> ResponseTemplate {

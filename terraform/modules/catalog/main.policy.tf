@@ -24,6 +24,7 @@ locals {
     scope          = try(keys(local.schema["$defs"].Scope.properties), [])
     change_windows = keys(local.schema["$defs"].ChangeWindow.properties)
     freezes        = keys(local.schema["$defs"].Freeze.properties)
+    rescan         = keys(local.schema["$defs"].Rescan.properties)
   }
 
   setting_schemas = {

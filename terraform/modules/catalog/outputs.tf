@@ -39,7 +39,7 @@ output "built_in" {
 }
 
 output "policy_keys" {
-  description = "The keys that a policy may have: its own under `policy`, and those of one entry under `rules`, `accounts`, `overrides`, `exemptions`, `limits`, `fight`, `scope`, `change_windows` and `freezes`."
+  description = "The keys that a policy may have: its own under `policy`, and those of one entry under `rules`, `accounts`, `overrides`, `exemptions`, `limits`, `fight`, `scope`, `change_windows`, `freezes` and `rescan`."
   value       = local.policy_keys
 }
 

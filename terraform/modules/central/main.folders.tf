@@ -93,7 +93,7 @@ locals {
     {
       policy = {
         key          = "policy.json"
-        readers      = ["rule", "approver", "operator", "pauser", "reader"]
+        readers      = ["rule", "poller", "approver", "operator", "pauser", "reader"]
         writers      = ["policy_writer"]
         on_condition = false
       }
@@ -130,6 +130,15 @@ locals {
       organization = {
         key          = "organization.json"
         readers      = ["rule", "poller", "approver", "operator", "pauser", "reader"]
+        writers      = ["poller"]
+        on_condition = true
+      }
+    },
+    # When Netskope was last asked for a rescan, where the policy asks for them
+    local.policy.rescan == null ? {} : {
+      rescan = {
+        key          = "rescan.json"
+        readers      = ["poller"]
         writers      = ["poller"]
         on_condition = true
       }

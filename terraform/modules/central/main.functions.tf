@@ -35,19 +35,20 @@ locals {
               Effect = "Allow"
               Action = ["s3:GetObject"]
               Resource = concat(
+                [for key in local.readable_objects.poller : "${local.bucket_arn}/${key}"],
                 [for prefix in local.readable.poller : "${local.bucket_arn}/${prefix}*"],
-                ["${local.bucket_arn}/${local.awaited_closures}", "${local.bucket_arn}/${local.objects.turns.key}"],
+                ["${local.bucket_arn}/${local.awaited_closures}"],
               )
             },
-            # Where no fix waits, and where the organization was never read, there is no object
+            # Where no fix waits, where the organization was never read, and before the first rescan, there is no object
             local.list_bucket,
             {
               Sid    = "Write"
               Effect = "Allow"
               Action = ["s3:PutObject"]
               Resource = concat(
+                [for key in local.replaceable.poller : "${local.bucket_arn}/${key}"],
                 [for prefix in local.writable.poller : "${local.bucket_arn}/${prefix}*"],
-                ["${local.bucket_arn}/${local.objects.turns.key}"],
               )
             },
           ],

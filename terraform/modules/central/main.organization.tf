@@ -21,14 +21,6 @@ locals {
   organization_statements = flatten([
     for organization in var.organization == null ? [] : [var.organization] : [
       [
-        {
-          Sid      = "OrganizationRecord"
-          Effect   = "Allow"
-          Action   = ["s3:GetObject", "s3:PutObject"]
-          Resource = ["${local.bucket_arn}/${local.objects.organization.key}"]
-        },
-      ],
-      [
         for arn in organization.reader_role_arn == null ? [] : [organization.reader_role_arn] : {
           Sid      = "OrganizationReader"
           Effect   = "Allow"

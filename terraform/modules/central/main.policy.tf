@@ -46,6 +46,7 @@ locals {
       fight          = { for key, value in local.policy.fight : key => value if value != null }
       owner_tags     = local.policy.owner_tags
       change_windows = [for window in local.policy.change_windows : { for key, value in window : key => value if try(length(value), 0) > 0 }]
+      rescan         = local.policy.rescan == null ? null : { for key, value in local.policy.rescan : key => value if value != null }
       freezes        = [for freeze in local.policy.freezes : { for key, value in freeze : key => value if try(length(value), 0) > 0 }]
     } : key => part if part != null && try(length(part), 1) > 0
   }

@@ -19,12 +19,12 @@ variable "policy" {
 
   validation {
     condition = alltrue(flatten([
-      for place in ["limits", "fight", "scope"] : [
+      for place in ["limits", "fight", "scope", "rescan"] : [
         for key in try(keys(var.policy[place]), []) : contains(module.catalog.policy_keys[place], key)
       ]
     ]))
     error_message = "Unknown in the policy: ${join("; ", flatten([
-      for place in ["limits", "fight", "scope"] : [
+      for place in ["limits", "fight", "scope", "rescan"] : [
         for key in try(keys(var.policy[place]), []) :
         "${place}.${key} (known there: ${join(", ", module.catalog.policy_keys[place])})"
         if !contains(module.catalog.policy_keys[place], key)
@@ -235,6 +235,20 @@ variable "policy" {
   validation {
     condition = alltrue([
       for date in try([for exemption in var.policy.exemptions : try(exemption.expires, null)], []) : date == null ? true : can(formatdate("YYYY", "${date}T00:00:00Z"))
+  validation {
+    condition = try(var.policy.rescan, null) == null ? true : try(
+      length(var.policy.rescan.netskope_policies) >= 1 && length(var.policy.rescan.netskope_policies) <= 10
+      && alltrue([for name in var.policy.rescan.netskope_policies : can(regex("^[^\\s\\pC]([^\\pC]{0,126}[^\\s\\pC])?$", name))]),
+      false,
+    )
+    error_message = "A rescan must name 1 to 10 of Netskope's policies, each with 1 to 128 characters and no space at either end."
+  }
+
+  validation {
+    condition     = try(var.policy.rescan.interval_hours, null) == null ? true : try(var.policy.rescan.interval_hours >= 1 && var.policy.rescan.interval_hours <= 168 && floor(var.policy.rescan.interval_hours) == var.policy.rescan.interval_hours, false)
+    error_message = "rescan.interval_hours must be a whole number from 1 to 168, a week."
+  }
+
     ])
     error_message = "An exemption must expire on a date, such as 2027-01-31."
   }

@@ -1,9 +1,10 @@
-//! What Netskope says of fixes once it has scanned again: from its list to the reports, the metric and the alarm.
+//! What Netskope says of fixes once it has scanned again: from its list to the reports, the metric and the alarm; and that
+//! it is asked to.
 
 use jiff::{SignedDuration, Timestamp};
 use remediation::records::AwaitedClosures;
 use remediation::{BatchId, Outcome};
-use testkit::netskope::{display_name, passed, row, scanned};
+use testkit::netskope::{POLICY, display_name, passed, row, scanned};
 
 use super::metrics::becomes;
 use super::{PATIENCE, Pipeline, REGION};
@@ -35,6 +36,24 @@ impl Pipeline {
         assert!(answered.findings.is_empty() && answered.plan.is_none(), "{answered:?}");
         becomes(home, &[("contested", "ALARM"), ("failed-findings", "OK")]).await;
         self.waits_for_the_others(&confirmed.finding.resource).await;
+    }
+
+    /// As Terraform has let it: the policy names what is scanned, and the poller's role may keep when it has asked.
+    pub(super) async fn asks_for_a_rescan_once_in_an_interval(&self) {
+        let (home, rule) = (self.deployment.home(), &self.manifest.id);
+        assert_eq!(self.netskope.scans(), [""; 0], "no scan can see yet what was just fixed");
+        let key = format!("resources/{rule}/awaited-closures.json");
+        let mut awaited = home.account.json(&home.bucket, &key).await.unwrap();
+        let ago = Timestamp::now() - SignedDuration::from_mins(10);
+        for fix in awaited["fixes"].as_object_mut().unwrap().values_mut().flat_map(|of| of.as_array_mut().unwrap()) {
+            fix["fixed"] = ago.to_string().into();
+        }
+        self.put(&key, awaited.to_string()).await;
+        for expected in ["started", "none"] {
+            let poll = home.poll_for(rule, PATIENCE).await.unwrap().unwrap();
+            assert_eq!(poll["closures"]["rescan"], expected, "{poll}");
+        }
+        assert_eq!(self.netskope.scans(), [POLICY]);
     }
 
     /// What is confirmed waits no more; what is contested may pass yet.

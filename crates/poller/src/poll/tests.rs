@@ -16,7 +16,7 @@ use remediation::records::AwaitedClosures;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::netskope::{FakeNetskope, Quirks, passed, row};
+use testkit::netskope::{FakeNetskope, POLICY, Quirks, passed, row};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
@@ -24,6 +24,7 @@ use wiremock::matchers::{method, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
+use crate::Rescan;
 
 const TOKEN: &str = "s3cret/tok en+2f6b==";
 const CONTROL: &str = "Ensure every door is closed.";
@@ -797,7 +798,10 @@ async fn asked_passed(netskope: &FakeNetskope) -> Vec<String> {
 
 /// Fixes of half an hour ago that wait.
 async fn await_fixes(folder: &Path, resources: &[&str]) -> jiff::Timestamp {
-    let fixed = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(30);
+    await_fixes_at(folder, resources, jiff::Timestamp::now() - jiff::SignedDuration::from_mins(30)).await
+}
+
+async fn await_fixes_at(folder: &Path, resources: &[&str], fixed: jiff::Timestamp) -> jiff::Timestamp {
     let finding = |resource: &&str| Finding {
         control: CONTROL.into(),
         account: ACCOUNT.parse().unwrap(),
@@ -866,9 +870,78 @@ async fn that_nobody_answers_what_has_passed_fails_no_poll() {
     answer_to(&server, &[("status", "Passed")], ResponseTemplate::new(500)).await;
     answer_to(&server, &[("status", "Failed")], page(&[])).await;
     let answer = poll(&poller(&server.uri(), 5, folder.path())).await.unwrap();
-    assert_eq!(answer.closures, Passed { waiting: 1, requests: 1, passed: 0 });
+    assert_eq!(answer.closures, Passed { waiting: 1, requests: 1, ..Passed::default() });
 
     std::fs::write(folder.path().join("resources/open-door/awaited-closures.json"), "{").unwrap();
     let answer = poll(&poller(&server.uri(), 5, folder.path())).await.unwrap();
     assert_eq!(answer.closures, Passed::default());
+}
+
+/// Writes a policy that asks for rescans by these policies of the tenant.
+fn want_rescans(folder: &Path, policies: &[&str]) {
+    let policy = json!({"schema": 1, "rescan": {"netskope_policies": policies, "interval_hours": 4}});
+    std::fs::write(folder.join("policy.json"), policy.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn a_rescan_is_asked_for_once_an_interval_after_a_fix_where_the_policy_wants_it() {
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    // As it is right after its fix: the last scan, before it, still says Failed.
+    netskope.set_rows(vec![row(CONTROL, ACCOUNT, HERE, "a")]);
+    let poller = &poller(&netskope.url(), 5, folder.path());
+    let rescans = async || {
+        let before = netskope.scans().len();
+        let polls = futures::future::try_join_all((0..3).map(|_| poll(poller))).await.unwrap();
+        let said = polls.iter().filter(|answer| answer.closures.rescan == Rescan::Started).count();
+        (netskope.scans().len() - before, said)
+    };
+    assert_eq!(rescans().await, (0, 0), "nothing was fixed");
+    await_fixes(folder.path(), &["a"]).await;
+    assert_eq!(rescans().await, (0, 0), "no policy asks for it");
+    std::fs::write(folder.path().join("policy.json"), r#"{"schema": 1, "mode": "apply"}"#).unwrap();
+    assert_eq!(rescans().await, (0, 0), "the policy does not ask for it");
+    want_rescans(folder.path(), &[POLICY]);
+    assert_eq!(rescans().await, (1, 1), "three polls at once");
+    await_fixes(folder.path(), &["b"]).await;
+    assert_eq!(rescans().await, (0, 0), "the interval is not over");
+    assert_eq!(netskope.scans(), [POLICY]);
+}
+
+#[tokio::test]
+async fn a_fix_that_is_confirmed_or_too_young_or_too_old_asks_for_no_rescan() {
+    let now = jiff::Timestamp::now();
+    for (ago, days, why) in [(2, 7, "too young"), (60 * 25, 1, "waited for no more"), (-60, 7, "a fix to come")] {
+        let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+        want_rescans(folder.path(), &[POLICY]);
+        await_fixes_at(folder.path(), &["a"], now - jiff::SignedDuration::from_mins(ago)).await;
+        let limits = Limits { passed_days: days, ..Limits::default() };
+        let answer = poll(&Poller { limits, ..poller(&netskope.url(), 5, folder.path()) }).await.unwrap();
+        assert_eq!((answer.closures.rescan, netskope.scans().len()), (Rescan::None, 0), "{why}");
+    }
+    let (netskope, folder) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap());
+    want_rescans(folder.path(), &[POLICY]);
+    await_fixes(folder.path(), &["a"]).await;
+    netskope.set_rows(vec![passed(row(CONTROL, ACCOUNT, HERE, "a"), now)]);
+    let answer = poll(&poller(&netskope.url(), 5, folder.path())).await.unwrap();
+    assert_eq!((answer.closures.passed, answer.closures.rescan), (1, Rescan::None), "a scan after it has passed it");
+}
+
+#[tokio::test]
+async fn a_rescan_that_is_refused_fails_no_poll_and_is_not_asked_for_again_before_the_interval_is_over() {
+    let (netskope, folder, log) = (FakeNetskope::start(TOKEN).await, TempDir::new().unwrap(), Log::default());
+    let poller = poller(&netskope.url(), 5, folder.path());
+    await_fixes(folder.path(), &["a"]).await;
+    want_rescans(folder.path(), &["no policy of the tenant", POLICY]);
+    let _capture = log.capture();
+    assert_eq!(poll(&poller).await.unwrap().closures.rescan, Rescan::Failed);
+    assert_eq!(netskope.scans(), [POLICY], "one policy that is refused stops no other");
+    let text = log.text();
+    assert!(text.contains("cannot start a scan by Netskope's policy `no policy of the tenant`"), "{text}");
+    assert!(text.contains("there is no such policy"), "{text}");
+    assert_eq!(poll(&poller).await.unwrap().closures.rescan, Rescan::None);
+
+    std::fs::write(folder.path().join("policy.json"), "{").unwrap();
+    assert_eq!(poll(&poller).await.unwrap().closures.rescan, Rescan::Failed);
+    assert_eq!(netskope.scans().len(), 1);
+    hides_token(&log.text());
 }

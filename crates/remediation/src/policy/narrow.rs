@@ -67,6 +67,8 @@ impl Policy {
             pauses: self.pauses.clone(),
             change_windows: self.change_windows.clone(),
             freezes: self.freezes.clone(),
+            // No operator's file has to do with it.
+            rescan: self.rescan.clone(),
             json: self.json.clone(),
             places,
             narrowing: Some(Arc::clone(own)),

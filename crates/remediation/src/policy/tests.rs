@@ -308,6 +308,31 @@ fn a_grace_that_cannot_be_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_rescan_names_policies_of_netskope_and_is_every_six_hours_unless_set() {
+    let rescan = |text: &str| policy(&format!("\"rescan\": {text}")).map(|policy| policy.rescan);
+    let found = rescan(r#"{"netskope_policies": ["Best practices"]}"#).unwrap().unwrap();
+    assert_eq!((found.interval().as_hours(), &found.netskope_policies[..]), (6, &["Best practices".to_owned()][..]));
+    let found = rescan(r#"{"netskope_policies": ["a"], "interval_hours": 168}"#).unwrap().unwrap();
+    assert_eq!(found.interval().as_hours(), 168);
+    assert!(rescan("null").unwrap().is_none() && policy("\"mode\": \"plan\"").unwrap().rescan.is_none());
+    let (many, long) = (vec!["a"; 11], "x".repeat(129));
+    for (value, says) in [
+        (serde_json::json!({}), "missing field `netskope_policies` at line 2"),
+        (serde_json::json!({"netskope_policies": []}), "names 1 to 10 of Netskope's policies, not 0"),
+        (serde_json::json!({"netskope_policies": many}), "names 1 to 10 of Netskope's policies, not 11"),
+        (serde_json::json!({"netskope_policies": [long]}), "has 1 to 128 characters"),
+        (serde_json::json!({"netskope_policies": [" a"]}), "no space at either end"),
+        (serde_json::json!({"netskope_policies": ["a\u{202e}"]}), "characters that can be seen"),
+        (serde_json::json!({"netskope_policies": ["a"], "interval_hours": 0}), "a whole number from 1 to 168"),
+        (serde_json::json!({"netskope_policies": ["a"], "interval_hours": 169}), "a whole number from 1 to 168"),
+        (serde_json::json!({"netskope_policy": ["a"]}), "is `netskope_policies` meant?"),
+    ] {
+        let error = rescan(&value.to_string()).unwrap_err().to_string();
+        assert!(error.contains(says), "{value}: {error}");
+    }
+}
+
+#[test]
 fn the_owner_is_who_the_first_of_the_tags_names() {
     let policy = policy(r#""owner_tags": ["Owner", "team"]"#).unwrap();
     let tags = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();

@@ -30,7 +30,7 @@ const GIVEN_UP: SignedDuration = SignedDuration::from_hours(31 * 24);
 /// before the fix.
 const SCAN_UNDER_WAY: SignedDuration = SignedDuration::from_mins(5);
 /// So far ahead of our time a scan may be: what is said to be later is told by a clock, or in a time zone, that is not known.
-const AHEAD: SignedDuration = SignedDuration::from_mins(15);
+pub(super) const AHEAD: SignedDuration = SignedDuration::from_mins(15);
 /// How long a batch tries to write its part among others.
 const PATIENCE: Duration = Duration::from_secs(10);
 

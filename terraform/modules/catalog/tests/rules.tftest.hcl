@@ -59,7 +59,7 @@ run "the_keys_of_a_policy" {
 
   assert {
     condition = { for place, names in output.policy_keys : place => join(" ", sort(names)) } == {
-      policy         = "accounts approval_hours change_windows exemptions fight freezes limits mode overrides owner_tags paused rules schema scope"
+      policy         = "accounts approval_hours change_windows exemptions fight freezes limits mode overrides owner_tags paused rescan rules schema scope"
       rules          = "grace_days mode settings"
       accounts       = "organizational_units tags"
       overrides      = "account_tags accounts grace_days mode organizational_units rules"
@@ -69,6 +69,7 @@ run "the_keys_of_a_policy" {
       scope          = "accounts organization organizational_units"
       change_windows = "account_tags accounts days from organizational_units rules time_zone to"
       freezes        = "account_tags accounts from organizational_units reason rules time_zone to"
+      rescan         = "interval_hours netskope_policies"
     }
     error_message = "The keys are ${jsonencode(output.policy_keys)}."
   }

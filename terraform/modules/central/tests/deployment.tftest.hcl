@@ -465,6 +465,7 @@ run "every_key_of_a_policy" {
         },
         { from = "2026-12-24", to = "2026-12-24", reason = "Christmas." },
       ]
+      rescan = { netskope_policies = ["Best practices"], interval_hours = 12 }
     }
   }
 
@@ -513,6 +514,7 @@ run "every_key_of_a_policy" {
         },
         { from = "2026-12-24", to = "2026-12-24", reason = "Christmas." },
       ]
+      rescan = { netskope_policies = ["Best practices"], interval_hours = 12 }
     }
     error_message = "The policy is ${aws_s3_object.policy.content}."
   }
@@ -531,6 +533,7 @@ run "every_key_of_a_policy" {
         [jsondecode(aws_s3_object.policy.content).fight, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Fight],
         [jsondecode(aws_s3_object.policy.content).change_windows[0], jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].ChangeWindow],
         [jsondecode(aws_s3_object.policy.content).freezes[0], jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Freeze],
+        [jsondecode(aws_s3_object.policy.content).rescan, jsondecode(file("${path.module}/../catalog/policy.schema.json"))["$defs"].Rescan],
       ] : keys(pair[0]) == keys(pair[1].properties)
     ])
     error_message = "The keys of the policy are not those of policy.schema.json: ${aws_s3_object.policy.content}."

@@ -719,3 +719,85 @@ run "refused_50" {
 
   expect_failures = [var.policy]
 }
+
+run "refused_51" {
+  command = plan
+
+  variables {
+    policy = { rescan = { netskope_policies = [] } } # none
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_52" {
+  command = plan
+
+  variables {
+    policy = { rescan = { interval_hours = 6 } } # of none
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_53" {
+  command = plan
+
+  variables {
+    policy = { rescan = { netskope_policies = [" a"] } } # a space at an end
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_54" {
+  command = plan
+
+  variables {
+    policy = { rescan = { netskope_policies = ["a"], interval_hours = 0 } } # too often
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_55" {
+  command = plan
+
+  variables {
+    policy = { rescan = { netskope_policies = ["a"], interval_hours = 169 } } # too rarely
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_56" {
+  command = plan
+
+  variables {
+    policy = { rescan = { netskope_policies = ["a"], hours = 6 } } # unknown
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "refused_57" {
+  command = plan
+
+  variables {
+    policy                  = { scope = { organization = "o-a1b2c3d4e5" } }
+    alarm_throttled_seconds = 200 # no three whole minutes
+  }
+
+  expect_failures = [var.alarm_throttled_seconds]
+}
+
+run "refused_58" {
+  command = plan
+
+  variables {
+    policy                  = { scope = { organization = "o-a1b2c3d4e5" } }
+    alarm_throttled_seconds = 0
+  }
+
+  expect_failures = [var.alarm_throttled_seconds]
+}

@@ -76,6 +76,10 @@ variable "policy" {
       organizational_units = optional(list(string), [])
       account_tags         = optional(map(string), {})
     })), [])
+    rescan = optional(object({
+      netskope_policies = list(string)
+      interval_hours    = optional(number)
+    }))
   })
   description = "A policy of which every key is known."
   nullable    = false
