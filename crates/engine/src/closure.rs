@@ -5,11 +5,13 @@
 //! is a finding whose name leads to another resource by now. A row that is missing says nothing.
 //!
 //! Findings that Netskope still fails come with every poll, and are looked at as ever; so that one is contested costs no
-//! further call. What it passes comes in lines of their own, of the fixes that wait (`AwaitedClosures`). Nothing is ever
+//! further call, and a fix that its card has and the list of those that wait (`AwaitedClosures`) has not, because a Lambda
+//! died in between, is put there. What it passes comes in lines of their own, of the fixes that wait. Nothing is ever
 //! written to a resource because of this: these looks are in sessions that can only read.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use remediation::records::{Confirmed, Contested};
 use remediation::{Card, Finding, Outcome, Rule, SessionKind};
 
@@ -78,7 +80,7 @@ impl<R: Rule> Engine<R> {
                     });
                     let confirmed = closing.card.confirm(&finding, self.clock.now());
                     closing.confirmed.extend(confirmed.map(|passed| passed.of(finding.clone(), resource)));
-                    if !closing.card.awaits_closure(&finding) {
+                    if closing.card.awaits_closure(&finding).is_none() {
                         closing.findings.push(finding);
                     }
                 }
@@ -123,6 +125,12 @@ impl<R: Rule> Engine<R> {
                 Seen::Otherwise
             }
         }
+    }
+
+    /// The findings of a resource that complies whose fixes wait for Netskope by its card, each with when that was.
+    pub(crate) fn awaited(&self, work: &Work<R>, card: &Card) -> Vec<(Finding, Timestamp)> {
+        let awaited = |placed: &Placed| Some((placed.finding.clone(), card.awaits_closure(&placed.finding)?));
+        work.findings.iter().filter_map(awaited).collect()
     }
 
     /// Which findings of a resource that complies Netskope still fails, by a scan after our fix.

@@ -31,6 +31,8 @@ pub(crate) struct Decided<R: Rule> {
     pub(crate) decision: Decision<R::Change>,
     /// That Netskope still fails what we have fixed, by the places of the findings.
     pub(crate) contested: BTreeMap<usize, Contested>,
+    /// The findings of which we have proved a fix before, and when, where a scan may confirm it yet.
+    pub(crate) awaited: Vec<(Finding, Timestamp)>,
     /// The digest of what is reported of it, where a later poll need not say it again.
     pub(crate) says: Option<String>,
 }
@@ -106,8 +108,9 @@ impl<R: Rule> Engine<R> {
         let proposal = self.plan(&work.findings, &work.looked.seen);
         let decision = Decision::Settle(Verdict { outcome: Outcome::AlreadyCompliant, detail: None });
         let (sightings, known, grace, closed) = (Vec::new(), None, None, None);
-        let (contested, says) = (BTreeMap::new(), None);
-        let mut decided = Decided { work, proposal, sightings, known, grace, closed, decision, contested, says };
+        let (contested, awaited, says) = (BTreeMap::new(), Vec::new(), None);
+        let mut decided =
+            Decided { work, proposal, sightings, known, grace, closed, decision, contested, awaited, says };
         decided.decision = match self.consider(&mut decided, job).await {
             Ok(decision) => decision,
             Err(verdict) => Decision::Settle(verdict),

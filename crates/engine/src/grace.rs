@@ -155,6 +155,7 @@ impl<R: Rule> Engine<R> {
             let is_kept = matches!(stored, Ok(Some(_)));
             contested.values_mut().for_each(|of| of.begins &= is_kept);
         }
+        decided.awaited = if job.is_poll { self.awaited(work, &card) } else { Vec::new() };
         decided.contested = contested;
     }
 }

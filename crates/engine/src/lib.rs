@@ -414,7 +414,8 @@ impl<R: Rule> Engine<R> {
         let done = self.done(job.id, mode, started, rows, bad_lines, recorded);
         let mut report = done.report.with_unchanged(unchanged.into_report());
         report.confirmed = closed.confirmed();
-        let told = told.with_closures(closed, fixed_by(&report));
+        let awaited = settled.iter().flat_map(|decided| decided.awaited.clone());
+        let told = told.with_closures(closed, fixed_by(&report).into_iter().chain(awaited).collect());
         Done { approvals, told, waiting_since, report, ..done }
     }
 

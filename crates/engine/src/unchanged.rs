@@ -44,7 +44,7 @@ pub struct Told {
     confirmed: Vec<Closing>,
     /// What Netskope need not be asked about any more.
     settled: Vec<Finding>,
-    /// What was fixed, and when.
+    /// What was fixed, and when: by this batch, or by one that may not have said so.
     fixed: Vec<(Finding, Timestamp)>,
 }
 

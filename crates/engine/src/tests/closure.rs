@@ -155,3 +155,25 @@ async fn what_complied_by_itself_waits_for_nothing() {
     let report = poll(&world, vec![finding.clone()], vec![finding]).await;
     assert_eq!((report.confirmed.len(), &report.findings[0].contested), (0, &None));
 }
+
+#[tokio::test]
+async fn a_fix_whose_lambda_died_before_it_was_put_on_the_list_is_put_there_by_the_next_poll_of_the_resource() {
+    let mut world = World::new();
+    let house = world.house(ONE, REGION, &[true], Script::Works);
+    // Its report may be stored or not; nothing is remembered.
+    let Done { report, .. } = world.engine().poll(world.batch(), Deadline::never()).await;
+    assert_eq!((outcomes(&report), awaited(&world).await), (vec![Outcome::Fixed], 0));
+    world.pass(AN_HOUR);
+    let old = listed(&world, &house, AN_HOUR + 60);
+    for _ in 0..2 {
+        let report = poll(&world, vec![old.clone()], Vec::new()).await;
+        assert_eq!((outcomes(&report), awaited(&world).await), (vec![Outcome::AlreadyCompliant], 1));
+    }
+    let records = world.records();
+    let list = || AwaitedClosures::find(&records, "open-door");
+    let before = list().await.unwrap();
+    poll(&world, vec![old], Vec::new()).await;
+    assert_eq!(list().await.unwrap(), before, "it is written once");
+    let report = poll(&world, Vec::new(), vec![listed(&world, &house, 60)]).await;
+    assert_eq!((report.confirmed.len(), awaited(&world).await), (1, 0));
+}

@@ -74,6 +74,11 @@ impl AwaitedClosure {
     fn is_of(&self, finding: &Finding) -> bool {
         (&self.account, &self.region, &self.resource) == (&finding.account, &finding.region, &finding.resource)
     }
+
+    /// Whether it is that fix, or one of which no scan tells it apart: a report and a card have not the very same moment.
+    fn is_as_of(&self, fixed: Timestamp) -> bool {
+        self.fixed.duration_since(fixed).abs() <= SCAN_UNDER_WAY
+    }
 }
 
 impl AwaitedClosures {
@@ -155,6 +160,9 @@ impl AwaitedClosures {
             take_out(&mut self.fixes, finding);
         }
         for (finding, fixed) in fixed {
+            if self.of(&finding.control).iter().any(|awaited| awaited.is_of(finding) && awaited.is_as_of(*fixed)) {
+                continue;
+            }
             take_out(&mut self.fixes, finding);
             let (account, region, resource) =
                 (finding.account.clone(), finding.region.clone(), finding.resource.clone());
@@ -249,8 +257,11 @@ mod tests {
         let now = at(1_000_000);
         let two = AwaitedClosures::empty().with(&[fixed("a", 999_000), fixed("b", 999_500)], &[], now);
         assert_eq!(names(&two), ["a", "b"]);
-        let again = two.with(&[fixed("a", 999_900)], &[finding("b"), finding("unknown")], now);
+        let again = two.clone().with(&[fixed("a", 999_900)], &[finding("b"), finding("unknown")], now);
         assert_eq!((names(&again), again.of(&finding("").control)[0].fixed), (vec!["a"], at(999_900)));
+        for second in [999_000, 999_300, 998_700] {
+            assert_eq!(two.clone().with(&[fixed("a", second)], &[], now), two, "what waits already is no news");
+        }
         assert_eq!(again.clone().with(&[], &[finding("a")], now), AwaitedClosures::empty());
         let month = SignedDuration::from_hours(32 * 24);
         assert_eq!(again.with(&[fixed("c", now.as_second() + 32 * 86_400)], &[], now + month).count(), 1);

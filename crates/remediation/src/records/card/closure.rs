@@ -110,12 +110,12 @@ impl Card {
         }
     }
 
-    /// Whether a later scan may confirm our fix of the finding yet.
-    pub fn awaits_closure(&self, finding: &Finding) -> bool {
+    /// When our fix of the finding was proved, where a later scan may confirm it yet.
+    pub fn awaits_closure(&self, finding: &Finding) -> Option<Timestamp> {
         let is_confirmed = |said: &ScanSays| said.verdict == ScanVerdict::Confirmed;
-        let mut closures =
-            self.closures.iter().filter(|closure| closure.is_of(finding) && self.is_closed_by_us(closure));
-        closures.any(|closure| !closure.said.as_ref().is_some_and(is_confirmed))
+        let closures = self.closures.iter().filter(|closure| closure.is_of(finding) && self.is_closed_by_us(closure));
+        let waits = closures.filter(|closure| !closure.said.as_ref().is_some_and(is_confirmed));
+        waits.map(|closure| closure.fixed).max()
     }
 
     /// Whether the fix of a closure is in force.
@@ -197,12 +197,12 @@ mod tests {
         assert_eq!(card.confirm(&Finding { last_scanned: None, ..scanned(0) }, now), None);
         assert_eq!(card.confirm(&scanned(HOUR), now), None, "it has not seen the fix");
         assert_eq!(card.confirm(&scanned(9 * HOUR), now), None, "no clock shows that");
-        assert!(card.awaits_closure(&scanned(0)), "a later scan may");
+        assert_eq!(card.awaits_closure(&scanned(0)), Some(at(HOUR)), "a later scan may");
         assert_eq!(card, fixed_as(&card, &id));
         let confirmed = card.confirm(&scanned(2 * HOUR), now).unwrap();
         assert_eq!((confirmed.fixed, confirmed.scanned, confirmed.report), (at(HOUR), at(2 * HOUR), id.report_key()));
         assert_eq!(card.confirm(&scanned(3 * HOUR), now), None, "it is known");
-        assert!(!card.awaits_closure(&scanned(0)));
+        assert_eq!(card.awaits_closure(&scanned(0)), None);
     }
 
     /// The card without what a scan has said.
