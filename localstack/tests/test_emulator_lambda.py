@@ -1,6 +1,7 @@
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 
 from emulator_process import eventually
 from functions import allow
@@ -169,3 +170,23 @@ def test_a_new_account_can_reserve_nothing(emulator, account, make_function):
     )
     assert "ReservedConcurrentExecutions" not in functions.get_function_concurrency(FunctionName="new")
     functions.put_function_concurrency(FunctionName="new", ReservedConcurrentExecutions=0)  # switched off
+
+
+def test_what_is_throttled_is_counted_of_the_function_and_of_all(emulator, account, make_function):
+    """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
+    functions, metrics = make_function("busy"), emulator.client("cloudwatch", account)
+    functions.put_function_concurrency(FunctionName="busy", ReservedConcurrentExecutions=0)
+    for _ in range(2):
+        assert refusal(functions.invoke, FunctionName="busy")[:2] == (429, "TooManyRequestsException")
+    functions.delete_function_concurrency(FunctionName="busy")
+    assert invoke(functions, "busy", {})[0] is None
+
+    def throttles(dimensions: list[dict]) -> float:
+        now = datetime.now(timezone.utc)
+        metric = {"Namespace": "AWS/Lambda", "MetricName": "Throttles", "Dimensions": dimensions}
+        query = {"Id": "throttles", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+        span = {"StartTime": now - timedelta(minutes=5), "EndTime": now + timedelta(minutes=1)}
+        return sum(metrics.get_metric_data(MetricDataQueries=[query], **span)["MetricDataResults"][0]["Values"])
+
+    assert [throttles([]), throttles([{"Name": "FunctionName", "Value": "busy"}])] == [2, 2]
+    assert throttles([{"Name": "FunctionName", "Value": "another"}]) == 0

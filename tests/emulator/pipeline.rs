@@ -103,6 +103,7 @@ impl Pipeline {
         let options = [
             ("alarm_period", "60"),
             ("alarm_waiting_hours", "0.0003"),
+            ("alarm_throttled_seconds", "180"),
             ("chat_messages", "{}"),
             ("email_messages", "{}"),
         ];

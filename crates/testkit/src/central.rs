@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aws_config::retry::RetryConfig;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use remediation::{BatchId, Report, ReportedFinding};
@@ -218,6 +219,24 @@ impl Central {
         let failed = answer.headers().contains_key("X-Amz-Function-Error");
         let text = answer.text().await?;
         Ok(if failed { Err(text) } else { Ok(serde_json::from_str(&text)?) })
+    }
+
+    /// Has Lambda throttle an invocation of a function, which it lets be invoked again afterwards.
+    ///
+    /// # Errors
+    ///
+    /// It is invoked all the same, or the emulator does not answer.
+    pub async fn throttle(&self, function: &str) -> Result<()> {
+        let config = aws_sdk_lambda::config::Builder::from(&self.account.config);
+        let lambda = aws_sdk_lambda::Client::from_conf(config.retry_config(RetryConfig::disabled()).build());
+        let name = format!("{}-{function}", self.prefix);
+        lambda.put_function_concurrency().function_name(&name).reserved_concurrent_executions(0).send().await?;
+        let invoked = lambda.invoke().function_name(&name).send().await;
+        lambda.delete_function_concurrency().function_name(&name).send().await?;
+        match invoked.map_err(aws_sdk_lambda::Error::from) {
+            Err(aws_sdk_lambda::Error::TooManyRequestsException(_)) => Ok(()),
+            other => Err(format!("{function} was not throttled: {other:?}").into()),
+        }
     }
 
     async fn messages(&self, queue: &str) -> Result<String> {

@@ -56,6 +56,7 @@ module "central" {
   alarm_actions               = var.alarm_actions
   alarm_period                = var.alarm_period
   alarm_waiting_hours         = var.alarm_waiting_hours
+  alarm_throttled_seconds     = var.alarm_throttled_seconds
   disabled_alarms             = var.disabled_alarms
   dashboard                   = var.dashboard
   event_bus_name              = var.event_bus_name

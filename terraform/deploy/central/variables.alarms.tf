@@ -19,6 +19,13 @@ variable "alarm_waiting_hours" {
   nullable    = false
 }
 
+variable "alarm_throttled_seconds" {
+  type        = number
+  description = "For how many seconds Lambda must throttle functions before the alarm `throttled` tells: three periods of whole minutes, so a multiple of 180, from 180 to 10,800. Lambda tries a throttled event again for hours, so a short burst is no reason to wake anybody."
+  default     = 900
+  nullable    = false
+}
+
 variable "disabled_alarms" {
   type        = set(string)
   description = "Alarms that are not made: no-whole-poll, nothing-listed, failed-findings, waiting, contested, breaker, throttled."

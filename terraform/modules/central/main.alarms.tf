@@ -86,17 +86,17 @@ resource "aws_cloudwatch_metric_alarm" "deployment" {
 }
 
 # Of all functions of the account in this region, because they share its concurrency: one metric, and one alarm, whatever the
-# number of rules. Lambda tries a throttled event again for hours, so a short burst is no reason to wake anybody.
+# number of rules.
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 resource "aws_cloudwatch_metric_alarm" "throttled" {
   count = contains(var.disabled_alarms, "throttled") ? 0 : 1
 
   alarm_name          = "${var.name_prefix}-throttled"
-  alarm_description   = "autoremediate: Lambda has throttled functions in ${local.region} for a quarter of an hour, so polls and batches wait; a batch that waits for more than ${var.maximum_event_age} seconds is dropped into the queue ${local.queue_names.too_old}, and the next poll hands its findings on again. The dashboard says which functions. Raise reserved_concurrency or poller_reserved_concurrency, or the account's quota of concurrent executions. If only functions that are not of autoremediate are throttled, they have used up the account's concurrency."
+  alarm_description   = "autoremediate: Lambda has throttled functions in ${local.region} for ${var.alarm_throttled_seconds / 60} minutes, so polls and batches wait; a batch that waits for more than ${var.maximum_event_age} seconds is dropped into the queue ${local.queue_names.too_old}, and the next poll hands its findings on again. The dashboard says which functions. Raise reserved_concurrency or poller_reserved_concurrency, or the account's quota of concurrent executions. If only functions that are not of autoremediate are throttled, they have used up the account's concurrency."
   namespace           = "AWS/Lambda"
   metric_name         = "Throttles"
   statistic           = "Sum"
-  period              = 300
+  period              = var.alarm_throttled_seconds / 3
   evaluation_periods  = 3
   datapoints_to_alarm = 3
   comparison_operator = "GreaterThanThreshold"

@@ -34,6 +34,18 @@ variable "alarm_waiting_hours" {
   }
 }
 
+variable "alarm_throttled_seconds" {
+  type        = number
+  description = "For how many seconds Lambda must throttle functions before the alarm `throttled` tells: three periods of whole minutes, so a multiple of 180, from 180 to 10,800. Lambda tries a throttled event again for hours, so a short burst is no reason to wake anybody."
+  default     = 900
+  nullable    = false
+
+  validation {
+    condition     = var.alarm_throttled_seconds >= 180 && var.alarm_throttled_seconds <= 10800 && var.alarm_throttled_seconds % 180 == 0
+    error_message = "alarm_throttled_seconds must be a multiple of 180 from 180 to 10,800."
+  }
+}
+
 variable "disabled_alarms" {
   type        = set(string)
   description = "Alarms that are not made: no-whole-poll, nothing-listed, failed-findings, waiting, contested, breaker, throttled."

@@ -55,7 +55,11 @@ impl Pipeline {
             becomes(region, &ALARMS.map(|alarm| (alarm, "OK"))).await;
         }
         assert_ne!(home.alarms().await.unwrap()["autoremediate-failures"], "ALARM");
-        let since = Instant::now();
+        tokio::join!(self.raises_those_of_polls_and_rules(policy), throttles_for_three_periods(home));
+    }
+
+    async fn raises_those_of_polls_and_rules(&self, policy: String) {
+        let (home, other, since) = (self.deployment.home(), &self.deployment.regions[1], Instant::now());
 
         // Of neither poll is anything counted as whole, or the sum of both would be more than none.
         self.netskope.set_token("another-token");
@@ -112,6 +116,17 @@ impl Pipeline {
             tokio::time::sleep(Duration::from_secs(3)).await;
         }
     }
+}
+
+/// Throttles a function of which nobody wants anything at the time.
+async fn throttles_for_three_periods(region: &Central) {
+    for period in 0..3 {
+        if period > 0 {
+            tokio::time::sleep(WINDOW).await;
+        }
+        region.throttle("redshift-public-cluster").await.unwrap();
+    }
+    becomes(region, &[("throttled", "ALARM")]).await;
 }
 
 /// The poller, and the rules of which there was a batch.

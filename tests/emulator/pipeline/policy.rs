@@ -11,6 +11,7 @@ use testkit::emulator::Emulator;
 use testkit::paths;
 use tokio::process::Command;
 
+use super::metrics::becomes;
 use super::{PATIENCE, Pipeline};
 
 /// Nothing of the two settings that end public access.
@@ -303,6 +304,7 @@ impl Pipeline {
         assert!(failed >= 8 && deferred > 0 && failed + deferred == 40, "{:?}", report.counts);
         let deferred = report.findings.iter().find(|row| row.outcome == Outcome::Deferred).unwrap();
         assert!(deferred.detail.as_ref().unwrap().contains("failure_percent (50)"), "{deferred:?}");
+        becomes(self.deployment.home(), &[("breaker", "ALARM")]).await;
     }
 
     /// 5: a guard that holds.

@@ -219,6 +219,7 @@ run "every_choice" {
     alarm_actions               = ["arn:aws:sns:eu-west-1:111111111111:on-call"]
     alarm_period                = 172800
     alarm_waiting_hours         = 24
+    alarm_throttled_seconds     = 360
     disabled_alarms             = ["breaker", "throttled"]
     dashboard                   = false
     organization                = { refresh_hours = 12 }

@@ -38,8 +38,8 @@ run "alarms" {
 
   assert {
     condition = (
-      [for alarm in aws_cloudwatch_metric_alarm.throttled : [alarm.namespace, alarm.metric_name, alarm.statistic, alarm.threshold, alarm.treat_missing_data]] ==
-      [["AWS/Lambda", "Throttles", "Sum", 0, "notBreaching"]]
+      [for alarm in aws_cloudwatch_metric_alarm.throttled : [alarm.namespace, alarm.metric_name, alarm.statistic, alarm.threshold, alarm.treat_missing_data, alarm.period, alarm.datapoints_to_alarm]] ==
+      [["AWS/Lambda", "Throttles", "Sum", 0, "notBreaching", 300, 3]]
     )
     error_message = "The alarm on throttled functions is ${jsonencode(aws_cloudwatch_metric_alarm.throttled)}."
   }
@@ -90,6 +90,17 @@ run "other_alarms" {
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.throttled) == 0 && length(aws_cloudwatch_dashboard.this) == 0 && output.dashboard_name == null
     error_message = "What is switched off is there."
+  }
+}
+
+run "throttled_for_longer" {
+  variables {
+    alarm_throttled_seconds = 3600
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.throttled[0].period == 1200 && strcontains(aws_cloudwatch_metric_alarm.throttled[0].alarm_description, "for 60 minutes,")
+    error_message = "The alarm is ${jsonencode(aws_cloudwatch_metric_alarm.throttled)}."
   }
 }
 
