@@ -48,6 +48,15 @@ locals {
     }
   }
 
+  # What a value must not be like, as a pattern that is looked for anywhere in it; of a map, in each entry
+  policy_settings_refused = {
+    for id, settings in local.setting_schemas : id => {
+      for name, pattern in {
+        for name, schema in settings : name => try(schema.not.pattern, schema.additionalProperties.not.pattern, null)
+      } : name => pattern if pattern != null
+    }
+  }
+
   # The guards whose default is to hold
   guards_that_hold = {
     for id, settings in local.settings_schemas : id => sort([

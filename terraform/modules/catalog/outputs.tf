@@ -48,6 +48,11 @@ output "policy_settings" {
   value       = local.policy_settings
 }
 
+output "policy_settings_refused" {
+  description = "The settings of each rule, by rule ID, of which some values are refused although they match: for each name, the pattern that must not be found in its value."
+  value       = { for id, patterns in local.policy_settings_refused : id => patterns if length(patterns) > 0 }
+}
+
 output "guards_that_hold" {
   description = "Names of the guard settings, by rule ID, that hold a fix until a person approves it unless the policy says otherwise."
   value       = { for id, names in local.guards_that_hold : id => names if length(names) > 0 }

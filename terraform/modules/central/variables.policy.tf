@@ -86,6 +86,26 @@ variable "policy" {
   }
 
   validation {
+    condition = alltrue(flatten(try([
+      for id, rule in var.policy.rules : [
+        for name, value in try(rule.settings, {}) : [
+          for text in try([for key, of in value : "${key} = ${of}"], value == null ? [] : [value]) :
+          !can(regex(module.catalog.policy_settings_refused[id][name], text))
+        ]
+      ]
+    ], [])))
+    error_message = format("Refused in the policy: %s.", join("; ", flatten(try([
+      for id, rule in var.policy.rules : [
+        for name, value in try(rule.settings, {}) : [
+          for text in try([for key, of in value : "${key} = ${of}"], value == null ? [] : [value]) :
+          "rules.${id}.settings.${name} = ${jsonencode(text)} (it must not have ${module.catalog.policy_settings_refused[id][name]} in it)"
+          if can(regex(module.catalog.policy_settings_refused[id][name], text))
+        ]
+      ]
+    ], []))))
+  }
+
+  validation {
     condition     = coalesce(try(var.policy.schema, null), 1) == 1
     error_message = "The schema of the policy must be 1."
   }
@@ -216,6 +236,20 @@ variable "policy" {
   }
 
   validation {
+    condition = try(var.policy.rescan, null) == null ? true : try(
+      length(var.policy.rescan.netskope_policies) >= 1 && length(var.policy.rescan.netskope_policies) <= 10
+      && alltrue([for name in var.policy.rescan.netskope_policies : can(regex("^[^\\s\\pC]([^\\pC]{0,126}[^\\s\\pC])?$", name))]),
+      false,
+    )
+    error_message = "A rescan must name 1 to 10 of Netskope's policies, each with 1 to 128 characters and no space at either end."
+  }
+
+  validation {
+    condition     = try(var.policy.rescan.interval_hours, null) == null ? true : try(var.policy.rescan.interval_hours >= 1 && var.policy.rescan.interval_hours <= 168 && floor(var.policy.rescan.interval_hours) == var.policy.rescan.interval_hours, false)
+    error_message = "rescan.interval_hours must be a whole number from 1 to 168, a week."
+  }
+
+  validation {
     condition = alltrue([
       for exemption in try([for exemption in var.policy.exemptions : exemption], []) :
       anytrue([for what in ["rules", "accounts", "regions", "resources", "tags"] : try(length(exemption[what]) > 0, false)])
@@ -235,20 +269,6 @@ variable "policy" {
   validation {
     condition = alltrue([
       for date in try([for exemption in var.policy.exemptions : try(exemption.expires, null)], []) : date == null ? true : can(formatdate("YYYY", "${date}T00:00:00Z"))
-  validation {
-    condition = try(var.policy.rescan, null) == null ? true : try(
-      length(var.policy.rescan.netskope_policies) >= 1 && length(var.policy.rescan.netskope_policies) <= 10
-      && alltrue([for name in var.policy.rescan.netskope_policies : can(regex("^[^\\s\\pC]([^\\pC]{0,126}[^\\s\\pC])?$", name))]),
-      false,
-    )
-    error_message = "A rescan must name 1 to 10 of Netskope's policies, each with 1 to 128 characters and no space at either end."
-  }
-
-  validation {
-    condition     = try(var.policy.rescan.interval_hours, null) == null ? true : try(var.policy.rescan.interval_hours >= 1 && var.policy.rescan.interval_hours <= 168 && floor(var.policy.rescan.interval_hours) == var.policy.rescan.interval_hours, false)
-    error_message = "rescan.interval_hours must be a whole number from 1 to 168, a week."
-  }
-
     ])
     error_message = "An exemption must expire on a date, such as 2027-01-31."
   }

@@ -133,7 +133,9 @@ impl JsonSchema for Destination {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": format!("^({LOG_GROUP}|{BUCKET})$")})
+        json_schema!({
+            "type": "string", "pattern": format!("^({LOG_GROUP}|{BUCKET})$"), "not": {"pattern": format!("/{RESERVED}(/|$)")},
+        })
     }
 }
 

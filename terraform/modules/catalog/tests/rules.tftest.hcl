@@ -99,6 +99,20 @@ run "the_keys_of_a_policy" {
   }
 
   assert {
+    condition     = output.policy_settings_refused == { vpc-without-flow-logs = { destination = "/AWSLogs(/|$)", destinations = "/AWSLogs(/|$)" } }
+    error_message = "Refused are ${jsonencode(output.policy_settings_refused)}."
+  }
+
+  # The folder of that name, and none that is called alike
+  assert {
+    condition = {
+      for text in ["arn:aws:s3:::a/AWSLogs", "eu-west-1 = arn:aws:s3:::a/b/AWSLogs/", "arn:aws:s3:::a/AWSLogs-of-vpcs", "arn:aws:s3:::a/myAWSLogs"] :
+      text => can(regex(output.policy_settings_refused.vpc-without-flow-logs.destinations, text))
+    } == { "arn:aws:s3:::a/AWSLogs" = true, "eu-west-1 = arn:aws:s3:::a/b/AWSLogs/" = true, "arn:aws:s3:::a/AWSLogs-of-vpcs" = false, "arn:aws:s3:::a/myAWSLogs" = false }
+    error_message = "Refused are ${jsonencode(output.policy_settings_refused)}."
+  }
+
+  assert {
     condition     = length(setsubtract(keys(output.policy_settings), output.ids)) == 0
     error_message = "Settings are known of rules that there are not: ${join(", ", keys(output.policy_settings))}."
   }

@@ -127,6 +127,28 @@ run "a_place_of_a_destination_that_there_is_not" {
   expect_failures = [var.policy]
 }
 
+run "a_destination_in_a_folder_of_awss_own" {
+  command = plan
+
+  variables {
+    rules  = run.catalog.rules
+    policy = { rules = { vpc-without-flow-logs = { settings = { destination = "arn:aws:s3:::flow-logs/vpc/AWSLogs" } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "a_destination_of_a_place_in_a_folder_of_awss_own" {
+  command = plan
+
+  variables {
+    rules  = run.catalog.rules
+    policy = { rules = { vpc-without-flow-logs = { settings = { destinations = { eu-west-1 = "arn:aws:s3:::flow-logs/AWSLogs/" } } } } }
+  }
+
+  expect_failures = [var.policy]
+}
+
 run "a_setting_of_another_rule" {
   command = plan
 
