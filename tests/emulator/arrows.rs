@@ -6,11 +6,12 @@ use std::{fs, iter};
 use testkit::paths;
 
 /// Our crates, each with those of ours that it may depend on. Each line may name only crates above it.
-const CRATES: [(&str, &[&str]); 22] = [
+const CRATES: [(&str, &[&str]); 23] = [
     ("ambient", &[]),
     ("escape", &[]),
     ("network", &["escape"]),
     ("remediation", &["ambient", "escape", "network"]),
+    ("failure-queue", &["escape", "remediation"]),
     ("report", &["escape", "remediation"]),
     ("logging", &["escape"]),
     ("netskope", &["ambient", "escape", "network"]),
@@ -30,6 +31,7 @@ const CRATES: [(&str, &[&str]); 22] = [
             "ambient",
             "engine",
             "escape",
+            "failure-queue",
             "logging",
             "messages",
             "netskope",
@@ -40,7 +42,7 @@ const CRATES: [(&str, &[&str]); 22] = [
             "rules",
         ],
     ),
-    ("fuzzing", &["escape", "netskope", "remediation", "rule-lambda"]),
+    ("fuzzing", &["escape", "failure-queue", "netskope", "remediation", "rule-lambda"]),
     ("sim", &["ambient", "engine", "netskope", "poller", "remediation", "rule-lambda", "runbook"]),
     ("testkit", &["engine", "remediation", "rules"]),
     ("tests", &["engine", "remediation", "rules", "testkit", RULE_OF_THE_PAGE]),

@@ -6,7 +6,6 @@ pub(crate) mod cards;
 pub(crate) mod connection;
 pub(crate) mod credentials;
 pub(crate) mod decisions;
-pub(crate) mod failures;
 pub(crate) mod findings;
 #[cfg(test)]
 pub(crate) mod fixtures;

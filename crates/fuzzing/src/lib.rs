@@ -35,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "card", feed: records::card },
     Target { name: "event", feed: outside::event },
     Target { name: "exemption", feed: policy::exemption },
+    Target { name: "failure", feed: outside::failure },
     Target { name: "fight", feed: policy::fight },
     Target { name: "key", feed: names::key },
     Target { name: "ledger", feed: records::ledger },

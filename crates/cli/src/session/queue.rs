@@ -10,13 +10,13 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry as Entry, Message, MessageSystemAttributeName as SystemAttribute,
     QueueAttributeName as Attribute,
 };
+use failure_queue::{Deployment, Failure, Received};
 use jiff::Timestamp;
 use remediation::{Error as CallError, call};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::session::failures::{Deployment, Failure, Received};
 
 /// For how long what is read is hidden from others, in seconds: longer than all of it is read and worked on.
 const HIDDEN: i32 = 180;

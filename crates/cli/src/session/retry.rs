@@ -7,12 +7,11 @@ use aws_config::SdkConfig;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
+use failure_queue::{Deployment, Object};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use remediation::records::MOST_OF_BATCH;
 use remediation::{RecordError, Records, call};
 use serde_json::{Value, json};
-
-use crate::session::failures::{Deployment, Object};
 
 /// What S3 leaves as it is in the key of an event.
 const KEPT: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'*');
@@ -86,7 +85,7 @@ mod tests {
     use aws_lambda_events::event::s3::S3Event;
 
     use super::*;
-    use crate::session::failures::{Failure, Received};
+    use failure_queue::{Failure, Received};
 
     #[test]
     fn the_event_is_one_that_the_lambda_reads_and_names_the_same_object() {

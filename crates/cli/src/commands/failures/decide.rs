@@ -1,6 +1,7 @@
 //! `failures retry` and `failures drop`: what was shown, and nothing else, is retried or dropped. While somebody is asked, the
 //! messages are given back, so that they are hidden from nobody for as long as that takes; then they are read again.
 
+use failure_queue::{Failure, Object};
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{ArgAction, Args};
@@ -14,7 +15,6 @@ use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
 use crate::print::question::{self, Consent};
 use crate::print::text::counted;
-use crate::session::failures::{Failure, Object};
 use crate::session::queue::{Held, Queue, Read};
 use crate::session::retry::Retry;
 

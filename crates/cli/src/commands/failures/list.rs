@@ -1,6 +1,7 @@
 //! `failures list` and `failures show`: they only look, and give back at once what they have read.
 
 use clap::Args;
+use failure_queue::{Failure, What};
 use remediation::Batch;
 use remediation::records::MOST_OF_BATCH;
 use serde::Serialize;
@@ -12,7 +13,6 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::print::page::{Format, Page, complain};
 use crate::print::text::counted;
-use crate::session::failures::{Failure, What};
 use crate::session::queue::{Counts, Held, Queue};
 
 /// The version of the JSON documents.

@@ -1,7 +1,9 @@
 //! What the commands on the failure queue share: which queue, which of its messages, and how these are printed.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap_complete::ArgValueCompleter;
+use failure_queue::{Condition, Deployment, Failure, Kind, What};
 use remediation::Records;
 
 use crate::commands::complete;
@@ -13,7 +15,6 @@ use crate::print::table::{Cell, Table};
 use crate::print::text::{Count, listed};
 use crate::print::time;
 use crate::session::connection::Connection;
-use crate::session::failures::{Condition, Deployment, Failure, Kind, What};
 use crate::session::queue::Read;
 use crate::session::rules;
 
@@ -37,35 +38,8 @@ pub(crate) struct WhichArgs {
     #[arg(long = "rule", value_name = "ID", add = ArgValueCompleter::new(complete::rule))]
     pub(crate) rules: Vec<String>,
     /// Only what is of this kind; can be repeated.
-    #[arg(long = "kind", value_name = "KIND", value_enum)]
-    pub(crate) kinds: Vec<KindArg>,
-}
-
-/// What a message is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KindArg {
-    /// A rule's Lambda, with a batch of findings.
-    Batch,
-    /// A rule's Lambda, with an approval.
-    Approval,
-    /// The poller, or the schedule that starts it.
-    Poll,
-    /// EventBridge, with a message for people.
-    Message,
-    /// Nothing that the deployment's services send.
-    Unknown,
-}
-
-impl From<KindArg> for Kind {
-    fn from(kind: KindArg) -> Self {
-        match kind {
-            KindArg::Batch => Self::Batch,
-            KindArg::Approval => Self::Approval,
-            KindArg::Poll => Self::Poll,
-            KindArg::Message => Self::Message,
-            KindArg::Unknown => Self::Unknown,
-        }
-    }
+    #[arg(long = "kind", value_name = "KIND", value_parser = kind())]
+    pub(crate) kinds: Vec<Kind>,
 }
 
 /// A deployment, and the connection to it.
@@ -104,8 +78,22 @@ impl WhichArgs {
     pub(crate) fn is_asked(&self, failure: &Failure) -> bool {
         let Self { rules, kinds } = self;
         let of_rule = rules.is_empty() || failure.what.rule().is_some_and(|rule| rules.iter().any(|of| of == rule));
-        of_rule && (kinds.is_empty() || kinds.iter().any(|kind| Kind::from(*kind) == failure.what.kind()))
+        of_rule && (kinds.is_empty() || kinds.contains(&failure.what.kind()))
     }
+}
+
+/// A kind by its name.
+fn kind() -> impl TypedValueParser<Value = Kind> {
+    let about = |kind| match kind {
+        Kind::Batch => "A rule's Lambda, with a batch of findings",
+        Kind::Approval => "A rule's Lambda, with an approval",
+        Kind::Poll => "The poller, or the schedule that starts it",
+        Kind::Message => "EventBridge, with a message for people",
+        Kind::Unknown => "Nothing that the deployment's services send",
+    };
+    let names = Kind::ALL.map(|kind| PossibleValue::new(kind.name()).help(about(kind)));
+    let of_name = |name: String| Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or("there is no such kind");
+    PossibleValuesParser::new(names).try_map(of_name)
 }
 
 /// The name that a deployment may have: `name_prefix` in Terraform.
@@ -134,8 +122,7 @@ pub(crate) fn beyond(read: &Read, most: usize) -> Vec<String> {
 
 /// What the failures are about, counted.
 pub(crate) fn summary<'a>(failures: impl IntoIterator<Item = &'a Failure>) -> String {
-    let mut counts =
-        [Kind::Batch, Kind::Approval, Kind::Poll, Kind::Message, Kind::Unknown].map(|kind| (kind, 0_usize));
+    let mut counts = Kind::ALL.map(|kind| (kind, 0_usize));
     for failure in failures {
         for (kind, count) in &mut counts {
             *count += usize::from(*kind == failure.what.kind());
@@ -259,7 +246,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_asked_for_must_apply() {
-        let which = |rules: &[&str], kinds: &[KindArg]| WhichArgs {
+        let which = |rules: &[&str], kinds: &[Kind]| WhichArgs {
             rules: rules.iter().map(ToString::to_string).collect(),
             kinds: kinds.into(),
         };
@@ -268,8 +255,8 @@ mod tests {
             (which(&[], &[]), true, true),
             (which(&["s3-public-bucket"], &[]), true, false),
             (which(&["iam-stale-access-key"], &[]), false, false),
-            (which(&[], &[KindArg::Message, KindArg::Poll]), false, true),
-            (which(&["s3-public-bucket"], &[KindArg::Message]), false, false),
+            (which(&[], &[Kind::Message, Kind::Poll]), false, true),
+            (which(&["s3-public-bucket"], &[Kind::Message]), false, false),
         ] {
             assert_eq!((which.is_asked(&batch), which.is_asked(&message)), (of_batch, of_message), "{which:?}");
         }

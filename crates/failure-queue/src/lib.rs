@@ -21,19 +21,20 @@ const MOST_OF_KEY: usize = 1_024;
 
 /// The names of a deployment, which its messages are held against.
 #[derive(Debug, Clone)]
-pub(crate) struct Deployment {
+pub struct Deployment {
     /// What the names of its Lambdas and its queue begin with: `name_prefix` in Terraform.
-    pub(crate) prefix: String,
-    pub(crate) account: AccountId,
+    pub prefix: String,
+    /// The account that it is in.
+    pub account: AccountId,
     /// The code of the region that it is in.
-    pub(crate) region: String,
+    pub region: String,
     /// The IDs of the rules that this command line knows.
-    pub(crate) rules: BTreeSet<String>,
+    pub rules: BTreeSet<String>,
 }
 
 impl Deployment {
     /// The name of the failure queue.
-    pub(crate) fn queue(&self) -> String {
+    pub fn queue(&self) -> String {
         format!("{}-failures", self.prefix)
     }
 
@@ -43,7 +44,7 @@ impl Deployment {
     }
 
     /// The name of the Lambda of a rule, or of the poller.
-    pub(crate) fn function(&self, of: &str) -> String {
+    pub fn function(&self, of: &str) -> String {
         format!("{}-{of}", self.prefix)
     }
 
@@ -58,46 +59,59 @@ impl Deployment {
 
 /// A message as SQS gave it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Received {
-    pub(crate) id: String,
+pub struct Received {
+    /// The message's ID.
+    pub id: String,
     /// When it came into the queue, by SQS.
-    pub(crate) since: Option<Timestamp>,
-    pub(crate) body: String,
-    pub(crate) attributes: BTreeMap<String, String>,
+    pub since: Option<Timestamp>,
+    /// What it says.
+    pub body: String,
+    /// What the service says beside it.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// A message of the queue, as far as it can be made out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Failure {
+pub struct Failure {
     /// The message's ID.
-    pub(crate) id: String,
-    pub(crate) since: Option<Timestamp>,
-    #[serde(flatten)]
-    pub(crate) what: What,
-    /// Why it is in the queue, as the service says; none where it does not.
-    pub(crate) condition: Option<Condition>,
-    /// How often it was tried.
-    pub(crate) attempts: Option<u64>,
+    pub id: String,
+    /// When it came into the queue.
+    pub since: Option<Timestamp>,
     /// What failed.
-    pub(crate) error: Option<String>,
+    #[serde(flatten)]
+    pub what: What,
+    /// Why it is in the queue, as the service says; none where it does not.
+    pub condition: Option<Condition>,
+    /// How often it was tried.
+    pub attempts: Option<u64>,
+    /// What went wrong, in the service's or the Lambda's words.
+    pub error: Option<String>,
 }
 
 /// What failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(crate) enum What {
+pub enum What {
     /// A rule's Lambda, with a batch of findings.
     Batch {
+        /// The rule's ID.
         rule: String,
+        /// The key of the batch.
         key: String,
         /// Where its first report is, if there is one; none where the key has not the form of a batch's.
         #[serde(skip_serializing_if = "Option::is_none")]
         report: Option<String>,
     },
     /// A rule's Lambda, with an approval of a plan.
-    Approval { rule: String, key: String },
+    Approval {
+        /// The rule's ID.
+        rule: String,
+        /// The key of the approval.
+        key: String,
+    },
     /// A poll for a rule: the poller failed, or the scheduler could not start it.
     Poll {
+        /// The rule's ID, where it is one that is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         rule: Option<String>,
     },
@@ -118,18 +132,39 @@ pub(crate) enum What {
 
 /// What a message is about, without which of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A rule's Lambda, with a batch of findings.
     Batch,
+    /// A rule's Lambda, with an approval.
     Approval,
+    /// The poller, or the schedule that starts it.
     Poll,
+    /// EventBridge, with a message for people.
     Message,
+    /// Nothing that the deployment's services send.
     Unknown,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Batch, Self::Approval, Self::Poll, Self::Message, Self::Unknown];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Batch => "batch",
+            Self::Approval => "approval",
+            Self::Poll => "poll",
+            Self::Message => "message",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// Why a service gave up.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Condition {
+pub enum Condition {
     /// Every try failed.
     RetriesExhausted,
     /// It was not done before it was too old: the Lambda was throttled, or the service could not reach it.
@@ -150,7 +185,7 @@ impl Condition {
     }
 
     /// As JSON and CSV have it.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         match self {
             Self::RetriesExhausted => "retries_exhausted",
             Self::TooOld => "too_old",
@@ -166,7 +201,8 @@ impl Serialize for Condition {
 }
 
 impl What {
-    pub(crate) fn kind(&self) -> Kind {
+    /// What it is about, without which of them.
+    pub fn kind(&self) -> Kind {
         match self {
             Self::Batch { .. } => Kind::Batch,
             Self::Approval { .. } => Kind::Approval,
@@ -177,7 +213,7 @@ impl What {
     }
 
     /// The ID of the rule that it is about.
-    pub(crate) fn rule(&self) -> Option<&str> {
+    pub fn rule(&self) -> Option<&str> {
         match self {
             Self::Batch { rule, .. } | Self::Approval { rule, .. } => Some(rule),
             Self::Poll { rule } => rule.as_deref(),
@@ -186,7 +222,7 @@ impl What {
     }
 
     /// What the rule's Lambda was to work on.
-    pub(crate) fn object(&self) -> Option<Object<'_>> {
+    pub fn object(&self) -> Option<Object<'_>> {
         match self {
             Self::Batch { rule, key, .. } | Self::Approval { rule, key } => Some(Object { rule, key }),
             _ => None,
@@ -194,7 +230,7 @@ impl What {
     }
 
     /// What is lost where the message is dropped.
-    pub(crate) fn lost(&self) -> &'static str {
+    pub fn lost(&self) -> &'static str {
         match self {
             Self::Batch { .. } => "these findings are worked on again only if the next poll lists them",
             Self::Approval { .. } => "the approved changes are not made, unless somebody approves them again",
@@ -207,21 +243,16 @@ impl What {
 
 /// An object that a rule's Lambda works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Object<'a> {
+pub struct Object<'a> {
     /// The rule's ID.
-    pub(crate) rule: &'a str,
-    pub(crate) key: &'a str,
+    pub rule: &'a str,
+    /// Its key.
+    pub key: &'a str,
 }
 
 impl Display for Kind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Batch => "batch",
-            Self::Approval => "approval",
-            Self::Poll => "poll",
-            Self::Message => "message",
-            Self::Unknown => "unknown",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -246,7 +277,7 @@ struct Context {
 
 impl Failure {
     /// What a message says.
-    pub(crate) fn of(received: &Received, deployment: &Deployment) -> Self {
+    pub fn of(received: &Received, deployment: &Deployment) -> Self {
         let Received { id, since, body, attributes } = received;
         let attribute = |name: &str| attributes.get(name).map(String::as_str);
         // EventBridge and its Scheduler say what went wrong in attributes, Lambda in the body.
@@ -334,6 +365,7 @@ fn error(code: Option<&str>, message: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -483,5 +515,39 @@ mod tests {
         let failure = read(&record("autoremediate-s3-public-bucket", "RetriesExhausted", &event(key)));
         let key = "findings/s3-public-bucket/by hand/a+b.ndjson";
         assert_eq!(failure.what, What::Batch { rule: RULE.into(), key: key.into(), report: None });
+    }
+
+    /// A message, of any of the three services, of which one part is anything.
+    fn a_message() -> impl Strategy<Value = (String, Vec<(&'static str, String)>)> {
+        let names = ["RULE_ARN", "SCHEDULE_ARN", "ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS"];
+        let attributes = prop::collection::vec((prop::sample::select(names.to_vec()), any::<String>()), 0..4);
+        let functions = ["autoremediate-s3-public-bucket", "autoremediate-poller", "other"];
+        let body = (prop::sample::select(functions.to_vec()), any::<String>(), any::<String>(), 0..5).prop_map(
+            |(function, key, text, part)| match part {
+                0 => text,
+                1 => record(function, &text, &event(&key)).to_string(),
+                2 => record(function, "RetriesExhausted", &event(&format!("findings/{RULE}/{key}"))).to_string(),
+                3 => record(function, "RetriesExhausted", &json!({"rule": text, "Records": key})).to_string(),
+                _ => json!({"detail": {"text": {"title": text}}, "rule": key}).to_string(),
+            },
+        );
+        (body, attributes)
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_made_out_and_nothing_of_it_is_long_or_unsafe((body, attributes) in a_message()) {
+            let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let received = Received { id: body.clone(), since: None, body, attributes };
+            let failure = Failure::of(&received, &deployment());
+            prop_assert!(!failure.id.contains(escape::is_unsafe) && failure.id.chars().count() <= escape::BRIEF + 1);
+            prop_assert!(failure.error.is_none_or(|error| !error.contains(escape::is_unsafe)));
+            if let Some(object) = failure.what.object() {
+                let folders = [Folder::Findings.of(RULE), Folder::Approvals.of(RULE)];
+                prop_assert!(object.rule == RULE && folders.iter().any(|folder| object.key.starts_with(folder)));
+                prop_assert!(object.key.len() <= MOST_OF_KEY);
+            }
+            prop_assert!(failure.what.rule().is_none_or(|rule| rule == RULE));
+        }
     }
 }
