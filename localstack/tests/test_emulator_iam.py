@@ -260,10 +260,13 @@ class TestAcrossAccounts:
         assert f"is not authorized to perform: sts:SetSourceIdentity on resource: {target}" in message
         assert "trust policy" in message
 
-    def test_a_source_identity_stays(self, emulator, account, central, session_of, assume):
+    def test_a_source_identity_stays(self, emulator, account, central, session_of, assume, target):
         named = session_of(central, SourceIdentity="run-7")
         assert "cannot be changed" in refusal(assume, named, SourceIdentity="run-8")[2]
         assume(named, SourceIdentity="run-7")
+        assume(named, SourceIdentity=None)
+        kept = [each["source_identity"] for each in emulator.get("iam/sessions") if each["role"] == target]
+        assert kept == ["run-7", "run-7"]
         emulator.client("iam", account).put_role_policy(
             RoleName="central", PolicyName="inline", PolicyDocument=policy(allow("sts:AssumeRole"))
         )

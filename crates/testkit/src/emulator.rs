@@ -298,8 +298,8 @@ impl Emulator {
     }
 
     /// The sessions of roles in `account` that AssumeRole gave out, oldest first: `role`, the seconds that were `asked` for
-    /// and are given, whether it is `chained`, how many `calls` were let through, and how many were `refused` because it had
-    /// ended.
+    /// and are given, whether it is `chained`, its `source_identity`, how many `calls` were let through, and how many were
+    /// `refused` because it had ended.
     ///
     /// # Errors
     ///

@@ -50,6 +50,7 @@ class Lifetime:
     asked: int | None  # DurationSeconds, if it was given
     seconds: float
     chained: bool  # the caller was a role session
+    source_identity: str | None  # its own or its caller's: what CloudTrail shows of each of its calls
     calls: int = 0
     refused: int = 0  # calls that came when it had ended
     begun: float = 0
@@ -78,7 +79,7 @@ def begin(asked: dict, chained: bool, by_service: bool) -> Lifetime:
     lasts = HOUR if duration is None else duration
     seconds = lasts if shortened.session_seconds is None else min(lasts, shortened.session_seconds)
     lifetime = Lifetime(
-        asked["RoleArn"], asked["RoleSessionName"], duration, seconds, chained,
+        asked["RoleArn"], asked["RoleSessionName"], duration, seconds, chained, asked.get("SourceIdentity"),
         begun=time.time(), most_calls=shortened.session_calls,
     )
     _lifetimes.append(lifetime)
