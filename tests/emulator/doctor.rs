@@ -348,6 +348,38 @@ async fn who_asks_changes_nothing_and_needs_what_the_rule_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flow_log_is_asked_about_to_the_bucket_that_the_policy_names_for_the_account_and_the_region() {
+    let practice = Practice::of::<VpcWithoutFlowLogs>(Account::fresh(Emulator::shared().await.unwrap())).await;
+    let of = &practice.of;
+    let settings = json!({"destinations": {format!("{}/us-east-1", of.target.id): "arn:aws:s3:::flows-{account}"}});
+    let policy = json!({"schema": 1, "rules": {&of.manifest.id: {"settings": settings}}}).to_string();
+    of.central
+        .s3
+        .put_object()
+        .bucket(&of.bucket)
+        .key("policy.json")
+        .body(policy.into_bytes().into())
+        .send()
+        .await
+        .unwrap();
+    let told = practice.look_with(&["--regions", "eu-west-1,us-east-1", "--all"]);
+    let found: Vec<_> = told.of("dry run").iter().map(|row| row["found"].as_str().unwrap()).collect();
+    let bucket = format!(", to arn:aws:s3:::flows-{};", of.target.id);
+    assert_eq!(
+        (told.failed(), found[0].contains(&bucket), found[1].contains(&bucket)),
+        (vec![], false, true),
+        "{found:?}"
+    );
+    // Only whoever has flow logs delivered to a bucket needs it.
+    let policies = of.take_away("logs:CreateLogDelivery").await.unwrap();
+    let told = practice.look_with(&["--regions", "eu-west-1,us-east-1"]);
+    let results: Vec<_> = told.of("dry run").iter().map(|row| row["result"].as_str().unwrap()).collect();
+    assert_eq!(results, ["ok", "failed"], "{:#?}", told.checks);
+    assert!(told.of("dry run")[1]["found"].as_str().unwrap().contains("logs:CreateLogDelivery"), "{:#?}", told.checks);
+    of.give_back(policies).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_asked_about_only_where_there_is_one() {
     let practice = Practice::of::<SecurityGroupOpenAdminPort>(Account::fresh(Emulator::shared().await.unwrap())).await;
     let groups = SecurityGroups::of(&practice.of.target);

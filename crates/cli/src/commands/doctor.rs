@@ -158,8 +158,10 @@ pub(crate) async fn doctor(args: &DoctorArgs, bar: &Bar, page: &mut Page<'_>) ->
         let ids: Vec<_> = manifests.iter().map(|manifest| manifest.id.as_str()).collect();
         let (iam, stack) = (aws_sdk_iam::Client::new(&config), Check::of(Area::Caller, "Netskope's own stack"));
         checks.push(Stack::Central.look(&iam, &ids, &regions, stack).await);
-        checks.extend(bucket::check(args.records.as_deref(), account, &rules, &config).await);
-        let visit = Visit::new(access, args.doctor_role_name.clone(), &manifests, config, regions);
+        let (of_bucket, policy) = bucket::check(args.records.as_deref(), account, &rules, &config).await;
+        checks.extend(of_bucket);
+        let visit =
+            Visit::new(access, args.doctor_role_name.clone(), &manifests, config, regions).under(policy.as_ref());
         let visits = stream::iter(&accounts).map(|account| Box::pin(visit.check(account))).buffered(AT_ONCE);
         let visited: Vec<_> = visits.inspect(|_| bar.done()).collect().await;
         checks.extend(visited.into_iter().flatten());

@@ -15,7 +15,7 @@ use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use remediation::Resource;
+use remediation::{AccountId, Region};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -93,20 +93,20 @@ impl Destination {
         }
     }
 
-    /// The ARN of the bucket for a VPC; none where it is a log group.
-    pub(crate) fn bucket_for(&self, vpc: &Resource) -> Option<String> {
+    /// The ARN of the bucket for the VPCs of an account in a region; none where it is a log group.
+    pub(crate) fn bucket_for(&self, account: &AccountId, region: &Region) -> Option<String> {
         match self {
             Self::LogGroup => None,
-            Self::Bucket(template) => Some(fill(template, vpc.owner.as_ref(), region_of(vpc))),
+            Self::Bucket(template) => Some(fill(template, account.as_ref(), region.as_ref())),
         }
     }
 }
 
 impl Destinations {
-    /// That of a VPC: of its region of its account, of its account, or of its region, whichever is there first.
-    pub(crate) fn of(&self, vpc: &Resource) -> Option<&Destination> {
-        let (account, region) = (vpc.owner.as_ref(), region_of(vpc));
-        let places = [&format!("{account}/{region}"), account, region];
+    /// That of the VPCs of an account in a region: of the region of the account, of the account, or of the region, whichever
+    /// is there first.
+    pub(crate) fn of(&self, account: &AccountId, region: &Region) -> Option<&Destination> {
+        let places = [&format!("{account}/{region}"), account.as_ref(), region.as_ref()];
         places.into_iter().find_map(|place| self.0.get(place))
     }
 }
@@ -173,11 +173,6 @@ impl JsonSchema for Destinations {
     }
 }
 
-/// The region of a VPC, which its ARN always has.
-fn region_of(vpc: &Resource) -> &str {
-    vpc.region.as_ref()
-}
-
 fn fill(template: &str, account: &str, region: &str) -> String {
     template.replace("{account}", account).replace("{region}", region)
 }
@@ -205,13 +200,13 @@ fn is_like(pattern: &Option<Regex>, text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn vpc(arn: &str) -> Resource {
-        Resource::of_arn("ec2:DescribeVpcs", arn.into(), "vpc-1").unwrap()
+    fn place(region: &str, account: &str) -> (AccountId, Region) {
+        (account.parse().unwrap(), Region::code(region))
     }
 
     #[test]
     fn a_bucket_is_the_vpcs_accounts_and_regions() {
-        let vpc = vpc("arn:aws:ec2:eu-west-1:222222222222:vpc/vpc-1");
+        let (account, region) = place("eu-west-1", "222222222222");
         for (text, expected) in [
             ("cloud-watch-logs", None),
             ("arn:aws:s3:::flow-logs", Some("arn:aws:s3:::flow-logs")),
@@ -224,7 +219,7 @@ mod tests {
             ),
         ] {
             let destination = Destination::parse(text).unwrap();
-            assert_eq!(destination.bucket_for(&vpc).as_deref(), expected, "{text}");
+            assert_eq!(destination.bucket_for(&account, &region).as_deref(), expected, "{text}");
             assert_eq!(serde_json::to_value(&destination).unwrap(), text);
         }
     }
@@ -260,13 +255,13 @@ mod tests {
         let of = r#"{"222222222222/eu-west-1": "arn:aws:s3:::one", "222222222222": "arn:aws:s3:::two", "eu-west-1": "arn:aws:s3:::three"}"#;
         let of: Destinations = serde_json::from_str(of).unwrap();
         for (place, expected) in [
-            ("eu-west-1:222222222222", Some("arn:aws:s3:::one")),
-            ("eu-central-1:222222222222", Some("arn:aws:s3:::two")),
-            ("eu-west-1:333333333333", Some("arn:aws:s3:::three")),
-            ("eu-central-1:333333333333", None),
+            (("eu-west-1", "222222222222"), Some("arn:aws:s3:::one")),
+            (("eu-central-1", "222222222222"), Some("arn:aws:s3:::two")),
+            (("eu-west-1", "333333333333"), Some("arn:aws:s3:::three")),
+            (("eu-central-1", "333333333333"), None),
         ] {
-            let found = of.of(&vpc(&format!("arn:aws:ec2:{place}:vpc/vpc-1")));
-            assert_eq!(found.map(Destination::text), expected, "{place}");
+            let (account, region) = self::place(place.0, place.1);
+            assert_eq!(of.of(&account, &region).map(Destination::text), expected, "{place:?}");
         }
         for place in ["", "2222", "eu-west", "eu-west-1/222222222222", "222222222222/", "ou-ab12-11111111"] {
             let of = format!(r#"{{"{place}": "cloud-watch-logs"}}"#);

@@ -168,7 +168,7 @@ impl Rule for VpcWithoutFlowLogs {
             return vpc.judge(*at);
         }
         let Settings { retention_days, traffic, .. } = *settings;
-        let flow_log = match settings.bucket_for(&seen.resource) {
+        let flow_log = match settings.bucket_for(&seen.resource.owner, &seen.resource.region) {
             Some(log_destination) => NewFlowLog::ToBucket { log_destination, traffic },
             None => {
                 let (log_group, delivery_role) = (vpc.log_group.clone(), vpc.delivery_role.clone());

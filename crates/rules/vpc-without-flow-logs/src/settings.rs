@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use remediation::Resource;
+use remediation::{AccountId, Region};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -37,9 +37,9 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The ARN of the bucket to which a VPC's flow log delivers; none where that is a log group.
-    pub(crate) fn bucket_for(&self, vpc: &Resource) -> Option<String> {
-        self.destinations.of(vpc).unwrap_or(&self.destination).bucket_for(vpc)
+    /// The ARN of the bucket to which a VPC's flow log delivers in an account and a region; none where that is a log group.
+    pub fn bucket_for(&self, account: &AccountId, region: &Region) -> Option<String> {
+        self.destinations.of(account, region).unwrap_or(&self.destination).bucket_for(account, region)
     }
 }
 

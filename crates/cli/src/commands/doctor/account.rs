@@ -9,8 +9,8 @@ use futures::StreamExt;
 use futures::stream;
 use percent_encoding::percent_decode_str;
 use remediation::{
-    Access as SessionAccess, AccountId, Error, ErrorKind, Manifest, Permission, Region, RunId, SERVICE_ROLE_SUFFIX,
-    ServiceRole, SessionKind, Sessions, TargetRole, partition,
+    Access as SessionAccess, AccountId, Error, ErrorKind, Manifest, Permission, Policy, Region, RunId,
+    SERVICE_ROLE_SUFFIX, ServiceRole, SessionKind, Sessions, TargetRole, partition,
 };
 use serde_json::Value;
 
@@ -40,6 +40,8 @@ pub(super) struct Visit<'a> {
     region: String,
     /// Those in which AWS is asked.
     regions: Vec<String>,
+    /// The deployment's, where it is known.
+    policy: Option<&'a Policy>,
     run: RunId,
 }
 
@@ -77,7 +79,12 @@ impl<'a> Visit<'a> {
         regions: Vec<String>,
     ) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        Self { access, doctor_role, manifests, config, region, regions, run: RunId::start() }
+        Self { access, doctor_role, manifests, config, region, regions, policy: None, run: RunId::start() }
+    }
+
+    /// The same where the rules work by this policy.
+    pub(super) fn under(self, policy: Option<&'a Policy>) -> Self {
+        Self { policy, ..self }
     }
 
     /// Checks one account.
@@ -111,20 +118,25 @@ impl<'a> Visit<'a> {
 
     /// What EC2 says of the rule's write in each region, where there is a question about it.
     async fn dry_runs(&self, account: &AccountId, manifest: &Manifest) -> Vec<Check> {
-        let Some(question) = Question::of(&manifest.id) else { return Vec::new() };
+        let questions = self.regions.iter().filter_map(|region| {
+            let region = Region::code(region);
+            Some((Question::of(&manifest.id, self.policy, account, &region)?, region))
+        });
         let check = Check::of(Area::Account, "dry run").in_account(account).for_rule(&manifest.id);
         let role = self.access.role(&manifest.id);
         let reads = Sessions::new(self.config.clone(), manifest.access(role.clone(), self.run));
         // The session policy of the sessions that may only read, and in its place one for the call that is asked about.
         let own = format!("{{prefix}}-{}", manifest.id);
-        let policy = question.session_policy(manifest, |text| {
-            let text = text.replace(&own, &role.name).replace("{prefix}", self.name_prefix());
-            text.replace("{region}", "*").replace("{account}", account.as_ref())
-        });
-        let asks = SessionAccess { read_policy: policy, ..manifest.access(role, self.run) };
-        let asks = Sessions::new(self.config.clone(), asks);
-        let in_region = |region: &String| {
-            let (region, check, reads, asks) = (Region::code(region), check.clone(), &reads, &asks);
+        let asks = |question: &Question| {
+            let read_policy = question.session_policy(manifest, |text| {
+                let text = text.replace(&own, &role.name).replace("{prefix}", self.name_prefix());
+                text.replace("{region}", "*").replace("{account}", account.as_ref())
+            });
+            let asks = SessionAccess { read_policy, ..manifest.access(role.clone(), self.run) };
+            Sessions::new(self.config.clone(), asks)
+        };
+        let in_region = |(question, region): (Question, Region)| {
+            let (check, reads, asks) = (check.clone(), &reads, asks(&question));
             Box::pin(async move {
                 let reads = reads.target(account, &region, SessionKind::Read).await;
                 let asks = asks.target(account, &region, SessionKind::Read).await;
@@ -134,7 +146,7 @@ impl<'a> Visit<'a> {
                 }
             })
         };
-        stream::iter(&self.regions).map(in_region).buffered(REGIONS_AT_ONCE).collect().await
+        stream::iter(questions).map(in_region).buffered(REGIONS_AT_ONCE).collect().await
     }
 
     async fn rule(&self, account: &AccountId, manifest: &Manifest, look: Option<&Look>) -> Vec<Check> {

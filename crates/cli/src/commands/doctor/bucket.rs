@@ -34,17 +34,19 @@ struct Bucket<'a> {
     owner: AccountId,
 }
 
-/// Checks the bucket `name`, if there is one. It must be of the account of whoever runs this.
+/// Checks the bucket `name`, if there is one, and gives the policy in it, if it can be read. It must be of the account of
+/// whoever runs this.
 pub(super) async fn check(
     name: Option<&str>,
     owner: Option<AccountId>,
     rules: &[LoadedRule],
     config: &SdkConfig,
-) -> Vec<Check> {
+) -> (Vec<Check>, Option<Policy>) {
     let reachable = Check::of(Area::Bucket, "reachable");
-    let Some(name) = name else { return vec![reachable.skipped("no bucket given: --records s3://<bucket>")] };
+    let only = |check| (vec![check], None);
+    let Some(name) = name else { return only(reachable.skipped("no bucket given: --records s3://<bucket>")) };
     let Some(owner) = owner else {
-        return vec![reachable.failed("AWS does not say of which account you are", "run this as a role")];
+        return only(reachable.failed("AWS does not say of which account you are", "run this as a role"));
     };
     let bucket = &Bucket { client: Client::new(config), name, owner };
     // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
@@ -54,16 +56,17 @@ pub(super) async fn check(
     if let Err(error) = listed.map_err(|error| Error::api("s3:ListBucket", error)) {
         let fix = "give the output `bucket` of terraform/deploy/central and its region, run as a role of the bucket's own \
                    account, and allow it s3:ListBucket, s3:GetObject and s3:GetBucketNotification on it";
-        return vec![reachable.failed(format!("s3://{name}: {error}"), fix)];
+        return only(reachable.failed(format!("s3://{name}: {error}"), fix));
     }
     let mut checks = vec![reachable.ok(format!("s3://{name}"))];
     if let Some(rule) = rules.first() {
         checks.push(cards(bucket, &rule.manifest).await);
     }
-    checks.extend(policy(bucket, rules).await);
+    let (of_policy, policy) = policy(bucket, rules).await;
+    checks.extend(of_policy);
     checks.extend(pauses(bucket).await);
     checks.extend(notifications(bucket, &rules::manifests(rules)).await);
-    checks
+    (checks, policy)
 }
 
 /// Whether whoever runs this may write the cards of resources, without which no command changes anything.
@@ -114,18 +117,25 @@ fn paused(check: Check, pauses: &Pauses) -> Option<Check> {
     (!paused.is_empty()).then(|| check.warn(paused.join("; "), fix))
 }
 
-async fn policy(bucket: &Bucket<'_>, rules: &[LoadedRule]) -> Vec<Check> {
+async fn policy(bucket: &Bucket<'_>, rules: &[LoadedRule]) -> (Vec<Check>, Option<Policy>) {
     let check = Check::of(Area::Bucket, POLICY_KEY);
     let records = bucket.records();
     let bytes = match records.get_at_most(POLICY_KEY, Policy::MOST_BYTES).await {
         Ok(bytes) => bytes,
         Err(error) => {
-            return vec![check.failed(error.to_string(), format!("{APPLY}, and allow your role s3:GetObject on it"))];
+            let fix = format!("{APPLY}, and allow your role s3:GetObject on it");
+            return (vec![check.failed(error.to_string(), fix)], None);
         }
     };
     match Policy::from_json(&bytes) {
-        Ok(policy) => [check].into_iter().chain(rules.iter().filter_map(|rule| held_by_guard(&policy, rule))).collect(),
-        Err(error) => vec![check.failed(error.to_string(), format!("{APPLY} from the same version as this command"))],
+        Ok(policy) => {
+            let checks = [check].into_iter().chain(rules.iter().filter_map(|rule| held_by_guard(&policy, rule)));
+            (checks.collect(), Some(policy))
+        }
+        Err(error) => {
+            let fix = format!("{APPLY} from the same version as this command");
+            (vec![check.failed(error.to_string(), fix)], None)
+        }
     }
 }
 

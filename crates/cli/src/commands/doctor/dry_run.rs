@@ -6,8 +6,8 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html>
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html>
 //!
-//! The question is asked as the rule's code would call, with its tags and its delivery role, and of a security group or a
-//! VPC of the account that is there: a session that may only read looks for one. Three things keep it from being more than a
+//! The question is asked as the rule's code would call, with its tags and its delivery role, or the bucket that the policy
+//! names for the account and the region, and of a security group or a VPC of the account that is there: a session that may only read looks for one. Three things keep it from being more than a
 //! question: the session that asks is held by a session policy to that one call and what it depends on, its client sends no
 //! request without `DryRun=true`, and the rule that the group would get is for an address that nobody has.
 
@@ -20,7 +20,8 @@ use aws_sdk_ec2::error::BoxError;
 use aws_sdk_ec2::types::{
     FlowLogsResourceType, IpPermission, IpRange, LogDestinationType, ResourceType, Tag, TagSpecification, TrafficType,
 };
-use remediation::{AccountId, Error, ErrorKind, Manifest, Permission, Target};
+use remediation::{AccountId, Error, ErrorKind, Manifest, Permission, Policy, Region, Target};
+use rules::vpc_without_flow_logs::Settings;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -36,13 +37,20 @@ const MOST_PAGES: usize = 10;
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
 const WOULD: &str = "DryRunOperation";
 
+/// The rules whose writes are asked about.
+const ADDS_RULES: &str = "security-group-open-admin-port";
+const MAKES_FLOW_LOGS: &str = "vpc-without-flow-logs";
+
 /// A write that EC2 is asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Question {
     /// A rule with a tag, for a security group.
     AddRule,
     /// A flow log with a tag, for a VPC.
-    CreateFlowLog,
+    CreateFlowLog {
+        /// The ARN of the bucket that it is to deliver to; none where that is a log group.
+        bucket: Option<String>,
+    },
 }
 
 /// The two sessions of the rule's own role in one region.
@@ -54,36 +62,45 @@ pub(super) struct Asking {
 }
 
 impl Question {
-    /// The question about a rule, if there is one.
-    pub(super) fn of(rule: &str) -> Option<Self> {
+    /// The question about a rule in an account and a region, if there is one. Without a policy, and with settings that cannot
+    /// be used, flow logs are to a log group, as by default.
+    pub(super) fn of(rule: &str, policy: Option<&Policy>, account: &AccountId, region: &Region) -> Option<Self> {
         match rule {
-            "security-group-open-admin-port" => Some(Self::AddRule),
-            "vpc-without-flow-logs" => Some(Self::CreateFlowLog),
+            ADDS_RULES => Some(Self::AddRule),
+            MAKES_FLOW_LOGS => {
+                let settings = policy.and_then(|policy| policy.settings::<Settings>(rule).ok());
+                Some(Self::CreateFlowLog { bucket: settings.and_then(|settings| settings.bucket_for(account, region)) })
+            }
             _ => None,
         }
     }
 
-    fn action(self) -> &'static str {
+    fn action(&self) -> &'static str {
         match self {
             Self::AddRule => "ec2:AuthorizeSecurityGroupIngress",
-            Self::CreateFlowLog => "ec2:CreateFlowLogs",
+            Self::CreateFlowLog { .. } => "ec2:CreateFlowLogs",
         }
     }
 
-    /// The actions without which EC2 would refuse the call: whoever makes something with tags must be allowed to tag it, and
-    /// whoever names a delivery role to pass it. Else the session's own policy would be the reason for a no.
+    /// The actions without which EC2 would refuse the call: whoever makes something with tags must be allowed to tag it,
+    /// whoever names a delivery role to pass it, and whoever names a bucket to have logs delivered. Else the session's own
+    /// policy would be the reason for a no.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html>
     /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html>
-    fn depends_on(self) -> &'static [&'static str] {
+    /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html>
+    fn depends_on(&self) -> &'static [&'static str] {
         match self {
             Self::AddRule => &["ec2:CreateTags"],
-            Self::CreateFlowLog => &["ec2:CreateTags", "iam:PassRole"],
+            Self::CreateFlowLog { bucket: None } => &["ec2:CreateTags", "iam:PassRole"],
+            Self::CreateFlowLog { bucket: Some(_) } => {
+                &["ec2:CreateTags", "logs:CreateLogDelivery", "logs:DeleteLogDelivery"]
+            }
         }
     }
 
     /// The session policy of the session that asks: of the rule's permissions those for this call, and no others. `fill`
     /// fills in the parts of a manifest's text.
-    pub(super) fn session_policy(self, manifest: &Manifest, fill: impl Fn(&str) -> String) -> String {
+    pub(super) fn session_policy(&self, manifest: &Manifest, fill: impl Fn(&str) -> String) -> String {
         let needed = |permission: &&Permission| {
             permission.action == self.action() || self.depends_on().contains(&permission.action.as_str())
         };
@@ -100,7 +117,7 @@ impl Question {
     }
 
     /// Asks in one region.
-    pub(super) async fn ask(self, asking: &Asking, check: Check) -> Check {
+    pub(super) async fn ask(&self, asking: &Asking, check: Check) -> Check {
         let region = asking.reads.region.clone();
         match timeout(PATIENCE, Box::pin(self.ask_in_region(asking, check.clone()))).await {
             Ok(check) => check,
@@ -108,11 +125,11 @@ impl Question {
         }
     }
 
-    async fn ask_in_region(self, Asking { reads, asks }: &Asking, check: Check) -> Check {
+    async fn ask_in_region(&self, Asking { reads, asks }: &Asking, check: Check) -> Check {
         let Target { account, region, .. } = reads;
         let found = match self {
             Self::AddRule => own_group(&Client::new(&reads.config), account).await,
-            Self::CreateFlowLog => own_vpc(&Client::new(&reads.config), account).await,
+            Self::CreateFlowLog { .. } => own_vpc(&Client::new(&reads.config), account).await,
         };
         let id = match found {
             Ok(Some(id)) => id,
@@ -123,15 +140,15 @@ impl Question {
         self.judge(check, region, &id, answer.map_err(|error| error.in_session(account, region)))
     }
 
-    fn noun(self) -> &'static str {
+    fn noun(&self) -> &'static str {
         match self {
             Self::AddRule => "security group",
-            Self::CreateFlowLog => "VPC",
+            Self::CreateFlowLog { .. } => "VPC",
         }
     }
 
     /// The one place that asks. EC2 answers a dry run with an error in any case.
-    async fn send(self, asks: &Target, id: &str) -> Result<(), Error> {
+    async fn send(&self, asks: &Target, id: &str) -> Result<(), Error> {
         let ec2 = client(asks);
         match self {
             Self::AddRule => {
@@ -139,24 +156,28 @@ impl Question {
                 let permission = IpPermission::builder().ip_protocol("tcp").from_port(22).to_port(22);
                 let call = ec2.authorize_security_group_ingress().dry_run(true).group_id(id);
                 let call = call.ip_permissions(permission.ip_ranges(nobody).build());
-                let call =
-                    call.tag_specifications(tagged(ResourceType::SecurityGroupRule, "security-group-open-admin-port"));
+                let call = call.tag_specifications(tagged(ResourceType::SecurityGroupRule, ADDS_RULES));
                 Box::pin(call.send()).await.map(drop).map_err(|error| Error::api(self.action(), error))
             }
-            Self::CreateFlowLog => {
+            Self::CreateFlowLog { bucket } => {
                 let call =
                     ec2.create_flow_logs().dry_run(true).resource_type(FlowLogsResourceType::Vpc).resource_ids(id);
-                let call = call.traffic_type(TrafficType::All).log_destination_type(LogDestinationType::CloudWatchLogs);
-                let call = call.log_group_name(format!("/autoremediate/vpc-flow-logs/{}/{id}", asks.account));
-                let call = call.deliver_logs_permission_arn(asks.service_role_arn());
-                let call = call.tag_specifications(tagged(ResourceType::VpcFlowLog, "vpc-without-flow-logs"));
+                let call = call.traffic_type(TrafficType::All);
+                let call = match bucket {
+                    Some(arn) => call.log_destination_type(LogDestinationType::S3).log_destination(arn),
+                    None => call
+                        .log_destination_type(LogDestinationType::CloudWatchLogs)
+                        .log_group_name(format!("/autoremediate/vpc-flow-logs/{}/{id}", asks.account))
+                        .deliver_logs_permission_arn(asks.service_role_arn()),
+                };
+                let call = call.tag_specifications(tagged(ResourceType::VpcFlowLog, MAKES_FLOW_LOGS));
                 Box::pin(call.send()).await.map(drop).map_err(|error| Error::api(self.action(), error))
             }
         }
     }
 
     /// What an answer means.
-    fn judge(self, check: Check, region: &str, id: &str, answer: Result<(), Error>) -> Check {
+    fn judge(&self, check: Check, region: &str, id: &str, answer: Result<(), Error>) -> Check {
         let action = self.action();
         let error = match answer {
             Err(error) => error,
@@ -183,11 +204,14 @@ impl Question {
         }
     }
 
-    /// What a yes does not cover: no page of AWS says whether a dry run looks at iam:PassRole.
-    fn untold(self) -> &'static str {
+    /// What a yes does not cover: no page of AWS says whether a dry run looks at iam:PassRole, or at the bucket.
+    fn untold(&self) -> String {
         match self {
-            Self::AddRule => "",
-            Self::CreateFlowLog => "; whether it looked at iam:PassRole, AWS does not document",
+            Self::AddRule => String::new(),
+            Self::CreateFlowLog { bucket: None } => "; whether it looked at iam:PassRole, AWS does not document".into(),
+            Self::CreateFlowLog { bucket: Some(arn) } => {
+                format!(", to {arn}; whether it looked at the bucket and its policy, AWS does not document")
+            }
         }
     }
 }
@@ -301,13 +325,17 @@ mod tests {
                 vec!["Action=AuthorizeSecurityGroupIngress", "ResourceType=security-group-rule", "192.0.2.1"],
             ),
             (
-                Question::CreateFlowLog,
+                Question::CreateFlowLog { bucket: None },
                 vec![
                     "Action=CreateFlowLogs",
                     "ResourceType=vpc-flow-log",
                     "r-service",
                     "LogDestinationType=cloud-watch-logs",
                 ],
+            ),
+            (
+                Question::CreateFlowLog { bucket: Some("arn:aws:s3:::flows/vpc/".into()) },
+                vec!["LogDestinationType=s3", "LogDestination=arn%3Aaws%3As3%3A%3A%3Aflows%2Fvpc%2F"],
             ),
         ] {
             let line = line(WOULD);
@@ -347,10 +375,32 @@ mod tests {
             (Ok(()), CheckResult::Failed),
         ] {
             let said = format!("{answer:?}");
-            let check = Question::CreateFlowLog.judge(check(), "eu-west-1", "vpc-1", answer);
+            let check = Question::CreateFlowLog { bucket: None }.judge(check(), "eu-west-1", "vpc-1", answer);
             assert_eq!((check.result, check.fix.is_some()), (result, result != CheckResult::Ok), "{said}");
             assert!(check.found.unwrap().contains("vpc-1"), "{said}");
         }
+    }
+
+    fn policy(destinations: &Value) -> Policy {
+        let settings = json!({"settings": {"destination": "cloud-watch-logs", "destinations": destinations}});
+        let policy = json!({"schema": 1, "rules": {MAKES_FLOW_LOGS: settings}});
+        Policy::from_json(policy.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_flow_log_is_asked_about_to_where_the_policy_has_it() {
+        let policy = policy(&json!({"eu-west-1": "arn:aws:s3:::flows-{account}"}));
+        let bucket = |policy: Option<&Policy>, region: &str| {
+            let account = "222222222222".parse().unwrap();
+            match Question::of(MAKES_FLOW_LOGS, policy, &account, &Region::code(region)) {
+                Some(Question::CreateFlowLog { bucket }) => bucket,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(bucket(Some(&policy), "eu-west-1").as_deref(), Some("arn:aws:s3:::flows-222222222222"));
+        assert_eq!(bucket(Some(&policy), "us-east-1"), None);
+        assert_eq!(bucket(None, "eu-west-1"), None);
+        assert_eq!(Question::of("s3-public-bucket", None, &"222222222222".parse().unwrap(), &Region::global()), None);
     }
 
     #[test]
@@ -358,24 +408,36 @@ mod tests {
         for (question, rule, actions) in [
             (
                 Question::AddRule,
-                "security-group-open-admin-port",
+                ADDS_RULES,
                 vec!["ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags"],
             ),
             (
-                Question::CreateFlowLog,
-                "vpc-without-flow-logs",
+                Question::CreateFlowLog { bucket: None },
+                MAKES_FLOW_LOGS,
                 vec!["ec2:CreateFlowLogs", "ec2:CreateFlowLogs", "ec2:CreateTags", "iam:PassRole"],
+            ),
+            (
+                Question::CreateFlowLog { bucket: Some("arn:aws:s3:::flows".into()) },
+                MAKES_FLOW_LOGS,
+                vec![
+                    "ec2:CreateFlowLogs",
+                    "ec2:CreateFlowLogs",
+                    "ec2:CreateTags",
+                    "logs:CreateLogDelivery",
+                    "logs:DeleteLogDelivery",
+                ],
             ),
         ] {
             let manifest = rules::select(&[rule.to_owned()]).unwrap().remove(0).manifest;
-            assert_eq!(Question::of(rule), Some(question));
             let policy = question.session_policy(&manifest, |text| text.replace("{region}", "*"));
             assert!(policy.len() <= 2048, "{policy}");
             let policy: Value = serde_json::from_str(&policy).unwrap();
             let statements = policy["Statement"].as_array().unwrap();
             let allowed: Vec<_> = statements.iter().map(|of| of["Action"].as_str().unwrap()).collect();
             assert_eq!(allowed, actions);
-            assert!(statements.iter().all(|of| of["Resource"] != "*"), "{policy}");
+            // AWS knows no resource of log deliveries.
+            let is_of_logs = |of: &Value| of["Action"].as_str().unwrap().starts_with("logs:");
+            assert!(statements.iter().all(|of| of["Resource"] != "*" || is_of_logs(of)), "{policy}");
         }
     }
 }
