@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use remediation::AccountId;
+use remediation::{AccountId, sorted};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
@@ -198,16 +198,4 @@ pub fn schema() -> Value {
     root["title"] = json!("Detail of the events of autoremediate");
     root["$defs"] = Value::Object(generator.take_definitions(true));
     sorted(root)
-}
-
-/// The value with the keys of every object in order, whatever serde_json does with them in this build.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Array(items) => items.into_iter().map(sorted).collect(),
-        Value::Object(entries) => {
-            let entries: BTreeMap<_, _> = entries.into_iter().map(|(key, value)| (key, sorted(value))).collect();
-            entries.into_iter().collect()
-        }
-        plain => plain,
-    }
 }

@@ -29,4 +29,4 @@ pub use records::{
     PAUSES_KEY, POLICY_KEY, Plan, PlannedChange, PlannedResource, PolicyOverride, PolicyRecord, REPORT_SCHEMA,
     RecordError, Records, Report, ReportedFinding, Retention, StoredPlan, Verification,
 };
-pub use text::{read_at_most, utf8};
+pub use text::{read_at_most, sorted, utf8};

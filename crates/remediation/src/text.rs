@@ -1,7 +1,11 @@
-//! Text that people and other systems wrote, read up to a length, and in the encodings in which Windows' tools write it.
+//! Text that people and other systems wrote, read up to a length, and in the encodings in which Windows' tools write it; and
+//! JSON that is the same text in every build.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, Read};
+
+use serde_json::Value;
 
 /// Reads all of `from`, where that is at most `most` bytes.
 ///
@@ -30,6 +34,19 @@ pub fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// The value with the keys of every object in order. serde_json sorts them or keeps the order of insertion, depending on the
+/// features of the build, and what is printed and kept must not depend on those.
+pub fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        Value::Object(entries) => {
+            let entries: BTreeMap<_, _> = entries.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            entries.into_iter().collect()
+        }
+        plain => plain,
+    }
+}
+
 fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
     let (pairs, rest) = bytes.as_chunks();
     // Half a unit is no character, and must not be lost in silence.
@@ -40,6 +57,7 @@ fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -52,6 +70,21 @@ mod tests {
         assert_eq!(utf8(b"a\xffb").as_ref(), b"a\xffb");
         assert_eq!(utf8(b"\xff\xfea\0b").as_ref(), "a\u{fffd}".as_bytes());
         assert_eq!(utf8(b"\xff\xfe\0\xd8").as_ref(), "\u{fffd}".as_bytes());
+    }
+
+    /// Only a build in which serde_json keeps the order of insertion can show that the keys are sorted.
+    #[test]
+    fn the_keys_are_sorted_however_it_was_built() {
+        let entries =
+            |pairs: [(&str, Value); 2]| pairs.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+        let inner = Value::Object(entries([("d", json!(1)), ("c", json!([2, 1]))]));
+        let value = Value::Object(entries([("b", json!([inner])), ("a", Value::Null)]));
+        assert_eq!(
+            value.to_string(),
+            r#"{"b":[{"d":1,"c":[2,1]}],"a":null}"#,
+            "serde_json sorts in this build, so the next line shows nothing"
+        );
+        assert_eq!(sorted(value).to_string(), r#"{"a":null,"b":[{"c":[2,1],"d":1}]}"#);
     }
 
     proptest! {

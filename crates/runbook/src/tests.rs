@@ -174,7 +174,7 @@ async fn a_start_that_is_refused_says_what_it_is() {
     ] {
         let error = run(&[&refused(code)]).await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (kind, START), "{error}");
-        assert_eq!(error.kind.outcome() == Outcome::Deferred, error.message.contains("the next poll tries again"));
+        assert_eq!(error.kind.outcome() == Outcome::Deferred, error.message.contains("the next run tries again"));
     }
 }
 

@@ -112,6 +112,31 @@ async fn what_waits_is_shown_and_what_is_rejected_waits_no_more_until_that_is_ta
     assert!(code == 1 && shown["resources"] == 3 && log.contains("broken.json"), "{shown:#} {log}");
 }
 
+/// Who takes a rejection back is kept nowhere: from a folder it needs no AWS.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejection_in_a_folder_is_taken_back_without_credentials() {
+    let (mut desk, place) = Desk::at_bucket().await;
+    let bucket = desk.bucket("folder", None).await;
+    desk.plan(&place, &[&bucket]);
+    let [plan] = &desk.waiting_of(&place, &bucket)[..] else { panic!("one plan waits") };
+    let (code, _, log) = desk.run(&["reject", plan, "--reason", "ticket 4711", "--yes"]);
+    assert_eq!(code, 0, "{log}");
+    let central = &desk.of.central;
+    for key in central.keys(&desk.of.bucket, "resources/").await.unwrap() {
+        let card = central.json(&desk.of.bucket, &key).await.unwrap();
+        let file = desk.folder.path().join("copy").join(key);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, card.to_string()).unwrap();
+    }
+
+    desk.environment.clear();
+    let withdraw = ["reject", "--withdraw", "--records", "copy", "--resource", &bucket, "--yes"];
+    let (code, shown, log) = desk.run(&withdraw);
+    assert_eq!((code, shown["withdrawn"].as_array().map(Vec::len)), (0, Some(1)), "{log}");
+    let (code, _, log) = desk.run(&withdraw);
+    assert!(code == 1 && log.contains("no rejection"), "{log}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_rejected_is_held_with_the_reason_and_is_proposed_again_when_it_differs() {
     let (desk, place) = Desk::at_bucket().await;

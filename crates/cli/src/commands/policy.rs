@@ -2,14 +2,13 @@
 
 mod show;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use remediation::records::{self, MOST_BYTES, Record};
-use remediation::{Organization, OrganizationRecord, Policy, line_at, read_at_most, utf8};
+use remediation::{Organization, OrganizationRecord, Policy, line_at, read_at_most, sorted, utf8};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -185,9 +184,6 @@ fn problems(text: &str, rules: &[LoadedRule], organization: Option<&Organization
 }
 
 /// The JSON Schema of a policy, with the settings of each rule.
-///
-/// Its keys are sorted here. serde_json sorts them or keeps the order of insertion, depending on the features of the
-/// build, and what is printed must not depend on those.
 fn schema(rules: &[LoadedRule]) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut root = Policy::json_schema(&mut generator).to_value();
@@ -202,18 +198,6 @@ fn schema(rules: &[LoadedRule]) -> Value {
     root["properties"]["rules"]["additionalProperties"] = json!(false);
     root["$defs"] = Value::Object(generator.take_definitions(true));
     sorted(root)
-}
-
-/// The value with the keys of every object in order.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Array(items) => items.into_iter().map(sorted).collect(),
-        Value::Object(entries) => {
-            let entries: BTreeMap<_, _> = entries.into_iter().map(|(key, value)| (key, sorted(value))).collect();
-            entries.into_iter().collect()
-        }
-        plain => plain,
-    }
 }
 
 /// The schema of a policy's part for one rule: that of any rule, with the rule's own settings.
@@ -249,21 +233,6 @@ mod tests {
         let published = fs::read_to_string(&file).unwrap();
         let is_same = published == String::from_utf8(printed).unwrap();
         assert!(is_same, "run: autoremediate policy schema > {}", file.display());
-    }
-
-    /// Only a build in which serde_json keeps the order of insertion can show that the keys are sorted.
-    #[test]
-    fn the_keys_of_the_schema_are_sorted_however_it_was_built() {
-        let entries =
-            |pairs: [(&str, Value); 2]| pairs.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
-        let inner = Value::Object(entries([("d", json!(1)), ("c", json!([2, 1]))]));
-        let value = Value::Object(entries([("b", json!([inner])), ("a", Value::Null)]));
-        assert_eq!(
-            value.to_string(),
-            r#"{"b":[{"d":1,"c":[2,1]}],"a":null}"#,
-            "serde_json sorts in this build, so the next line shows nothing"
-        );
-        assert_eq!(sorted(value).to_string(), r#"{"a":null,"b":[{"c":[2,1],"d":1}]}"#);
     }
 
     #[test]

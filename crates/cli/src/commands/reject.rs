@@ -146,26 +146,33 @@ pub(crate) async fn reject(args: &RejectArgs, page: &mut Page<'_>) -> Result<Exi
     }
     let place = args.records.place(&args.plans)?;
     let (asked, rules) = (args.waiting.asked(&args.plans)?, rules::all()?);
+    let shown = place.to_string();
+    let work = |records| Work { args, rules: &rules, records, place: &shown, asked: &asked };
+    if args.withdraw {
+        // Who takes it back is kept nowhere, so nobody is asked.
+        return work(&args.records.read(place).await?).withdraw(page).await;
+    }
     let connection = args.records.open(place, Roles::default()).await?;
-    let work = Work { args, rules: &rules, connection: &connection, asked: &asked };
-    if args.withdraw { work.withdraw(page).await } else { work.reject(page).await }
+    work(&connection.records).reject(&connection, page).await
 }
 
 /// What works on it.
 struct Work<'a> {
     args: &'a RejectArgs,
     rules: &'a [LoadedRule],
-    connection: &'a Connection,
+    records: &'a Records,
+    /// Where they are, as it is shown.
+    place: &'a str,
     asked: &'a Asked,
 }
 
 impl Work<'_> {
-    async fn reject(&self, page: &mut Page<'_>) -> Result<Exit, Error> {
-        let (records, mut came) = (self.records(), Came::default());
+    async fn reject(&self, connection: &Connection, page: &mut Page<'_>) -> Result<Exit, Error> {
+        let (records, mut came) = (self.records, Came::default());
         let items = self.items(&mut came).await?;
         if items.is_empty() {
             came.tell();
-            return Err(Error::NothingWaits { place: format!(" in {}", self.connection.place) });
+            return Err(Error::NothingWaits { place: format!(" in {}", self.place) });
         }
         if self.args.output.format == Format::Table {
             for Item { key, case } in &items {
@@ -177,7 +184,7 @@ impl Work<'_> {
         if !self.is_agreed(&asks("Reject", &cases))? {
             return Ok(Exit::NothingLeft);
         }
-        let (by, until) = (self.connection.caller().await?, self.args.until);
+        let (by, until) = (connection.caller().await?, self.args.until);
         let refusal = Refusal { reason: self.args.reason.clone().unwrap_or_default(), by, until };
         let refused: Vec<_> = items.iter().flat_map(refused).collect();
         came.add(refuse(records, refused, &refusal).await);
@@ -189,7 +196,7 @@ impl Work<'_> {
         let in_force = self.in_force(&mut came).await?;
         if in_force.is_empty() {
             came.tell();
-            return Err(Error::NothingRejected(self.connection.place.to_string()));
+            return Err(Error::NothingRejected(self.place.to_owned()));
         }
         if self.args.output.format == Format::Table {
             for InForce { at, rejected: Rejected { reason, by, until, .. } } in &in_force {
@@ -201,12 +208,8 @@ impl Work<'_> {
         if !self.is_agreed(&format!("Take back what was rejected of {resources}?"))? {
             return Ok(Exit::NothingLeft);
         }
-        came.add(take_back(self.records(), in_force).await);
+        came.add(take_back(self.records, in_force).await);
         came.print("No longer rejected", self.args, page)
-    }
-
-    fn records(&self) -> &Records {
-        &self.connection.records
     }
 
     fn is_agreed(&self, question: &str) -> Result<bool, Error> {
@@ -215,7 +218,7 @@ impl Work<'_> {
 
     /// The plans of which something is to be rejected. One that cannot be read is a problem, and stops no other.
     async fn items(&self, came: &mut Came) -> Result<Vec<Item>, Error> {
-        let (records, now) = (self.records(), ambient::now());
+        let (records, now) = (self.records, ambient::now());
         let decisions::Plans { keys, problems } =
             decisions::plans(records, self.asked, Decision::Rejection, now).await?;
         came.problems.extend(problems);
@@ -242,7 +245,7 @@ impl Work<'_> {
 
     /// The rejections in force that are asked for: of the changes of plans, or of the resources that the filters name.
     async fn in_force(&self, came: &mut Came) -> Result<Vec<InForce>, Error> {
-        let (records, now, asked) = (self.records(), ambient::now(), self.asked);
+        let (records, now, asked) = (self.records, ambient::now(), self.asked);
         let mut changes = BTreeSet::new();
         for key in &asked.plans {
             let shown = self.rule(key)?.show(records, key).await.map_err(Box::new)?;

@@ -311,8 +311,8 @@ mod tests {
     fn an_error_says_what_to_do_about_it() {
         for (code, status, advice) in [
             ("AccessDenied", 403, "AWS does not say which policy refuses it"),
-            ("Throttling", 400, "the next poll tries again"),
-            ("InternalError", 500, "the next poll tries again"),
+            ("Throttling", 400, "the next run tries again"),
+            ("InternalError", 500, "the next run tries again"),
         ] {
             let error = service_error(Some(code), status);
             assert!(error.message.contains(advice), "{error}");

@@ -179,7 +179,7 @@ impl SharedSnapshot {
 
     fn why_not_now(&self) -> String {
         let Self { kind, name, status, .. } = self;
-        format!("the {kind} {name} is {status} and can only be changed while it is available; the next poll will retry")
+        format!("the {kind} {name} is {status} and can only be changed while it is available; the next run will retry")
     }
 
     fn access(&self) -> Access {

@@ -105,7 +105,7 @@ fn what_cannot_be_changed_now_does_not_hold_up_the_others() {
         assert_eq!(proposal.changes, [change(Kind::Instance, "ready")]);
         let [later] = &proposal.not_now[..] else { panic!("{proposal:?}") };
         assert!(later.starts_with(&format!("the snapshot busy is {status}")), "{later}");
-        assert!(later.ends_with("the next poll will retry"), "{later}");
+        assert!(later.ends_with("the next run will retry"), "{later}");
     }
 }
 
@@ -584,7 +584,7 @@ async fn a_snapshots_state_that_forbids_it_is_for_later() {
     for (resource, fix, action) in writes() {
         let error = apply(&resource, &fix, &[&one, &other]).await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (ErrorKind::NotNow, action), "{error}");
-        assert!(error.message.contains("the next poll tries again"), "{error}");
+        assert!(error.message.contains("the next run tries again"), "{error}");
     }
 }
 

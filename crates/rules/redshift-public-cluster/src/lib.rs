@@ -177,12 +177,12 @@ fn is_available(status: &str) -> bool {
 }
 
 fn not_available(status: &str) -> String {
-    format!("the cluster is {status} and can only be changed while it is available; the next poll will retry")
+    format!("the cluster is {status} and can only be changed while it is available; the next run will retry")
 }
 
 fn under_way(public: bool) -> String {
     let becomes = if public { "publicly accessible" } else { "private" };
-    format!("a change that makes the cluster {becomes} is already under way; the next poll will look again")
+    format!("a change that makes the cluster {becomes} is already under way; the next run will look again")
 }
 
 fn no_cluster(id: &str, finding: &Finding) -> Error {

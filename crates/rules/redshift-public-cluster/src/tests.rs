@@ -136,8 +136,7 @@ fn a_public_cluster_in_another_status_is_left_for_later_with_its_status() {
 fn a_change_that_is_under_way_is_awaited() {
     for (public, pending, says) in [(false, true, "publicly accessible"), (true, false, "private")] {
         let proposal = planned(&seen("available", access(public, None), Some(pending)));
-        let says =
-            format!("a change that makes the cluster {says} is already under way; the next poll will look again");
+        let says = format!("a change that makes the cluster {says} is already under way; the next run will look again");
         assert_eq!((proposal.changes, proposal.not_now), (vec![], vec![says]));
     }
     assert_eq!(planned(&seen("available", access(true, None), Some(true))), vec![private()].into());

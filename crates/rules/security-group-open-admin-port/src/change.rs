@@ -112,7 +112,7 @@ impl Change {
             Some(closed) => {
                 let message = format!(
                     "the group has changed since this was planned, and {closed} would be closed as well, so nothing \
-                     was written; the next poll will plan it again"
+                     was written; the next run will plan it again"
                 );
                 Err(Error::not_now(DESCRIBE_RULES, message))
             }

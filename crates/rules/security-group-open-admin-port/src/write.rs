@@ -167,7 +167,7 @@ impl Writer<'_> {
             return Ok(());
         }
         let message = format!(
-            "somebody else changed the group while {} was being replaced, so it was left as they made it; the next poll \
+            "somebody else changed the group while {} was being replaced, so it was left as they made it; the next run \
              will plan it again",
             list(&self.change.take)
         );

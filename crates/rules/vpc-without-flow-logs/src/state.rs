@@ -198,7 +198,7 @@ impl Vpc {
         } else {
             format!(
                 "{note}. It is not this rule's own, so it stays as it is: mend its role or its destination, or delete \
-                 it, and the next poll makes one"
+                 it, and the next run makes one"
             )
         })
     }
@@ -209,12 +209,12 @@ fn not_yet(of: &FlowLog) -> String {
     if of.is_to_bucket() {
         return format!(
             "the flow log {id} to {place}, made at {made}, is so new that a failure need not show yet, which can take 15 \
-             minutes: the next poll will look again"
+             minutes: the next run will look again"
         );
     }
     format!(
         "the flow log {id}, made at {made}, has not delivered anything to {place} yet, which can take 15 minutes: the \
-         next poll will look again"
+         next run will look again"
     )
 }
 

@@ -117,7 +117,7 @@ pub(super) fn is_of_clock(code: Option<&str>, said: &str) -> bool {
 }
 
 /// What is said of everything that passes. It is kept: such a finding is `deferred`, and the list has it again.
-pub(super) const LATER: &str = "the next poll tries again";
+pub(super) const LATER: &str = "the next run tries again";
 
 /// What a code means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,11 +135,11 @@ impl Meaning {
             return Some(refused_by(said));
         }
         let (kind, advice) = if is_one_of(THROTTLED) {
-            (ErrorKind::Throttled, "the SDK's retries are used up; the next poll tries again")
+            (ErrorKind::Throttled, "the SDK's retries are used up; the next run tries again")
         } else if is_one_of(PASSING) {
-            (ErrorKind::Passing, "somebody else is at work on it; the next poll tries again")
+            (ErrorKind::Passing, "somebody else is at work on it; the next run tries again")
         } else if is_one_of(NOT_NOW) {
-            (ErrorKind::NotNow, "it cannot be done right now; the next poll tries again")
+            (ErrorKind::NotNow, "it cannot be done right now; the next run tries again")
         } else if is_one_of(REGION_OFF) {
             let advice = "the account has not enabled this region, or STS is switched off in it: enable it, or exempt \
                           the account there";

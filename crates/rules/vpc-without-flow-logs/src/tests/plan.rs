@@ -205,7 +205,7 @@ fn a_vpc_whose_flow_logs_all_fail_is_held_with_what_to_do() {
     let proposal = plan(vpc(&[theirs("fl-1", fails("Access error")), ours(fails("Access error"))]), 60);
     let expected = [
         "the flow log fl-1 to theirs delivers nothing: Access error. It is not this rule's own, so it stays as it is: \
-         mend its role or its destination, or delete it, and the next poll makes one"
+         mend its role or its destination, or delete it, and the next run makes one"
             .to_owned(),
         format!(
             "the flow log fl-ours to {GROUP} delivers nothing: Access error. Its role {ROLE} must exist, trust \
