@@ -39,7 +39,7 @@ impl Deployment {
     }
 
     /// The name of the queue of batches that were too old before a Lambda had room for them.
-    pub(crate) fn too_old_queue(&self) -> String {
+    pub fn too_old_queue(&self) -> String {
         format!("{}-too-old", self.prefix)
     }
 
