@@ -65,7 +65,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use remediation::aws::{Turn, Turns};
+use remediation::aws::{Concurrency, WritePermit};
 use remediation::domain::Controls;
 use remediation::records::{Ended, Write, fixed_by, kept};
 use remediation::{
@@ -114,7 +114,7 @@ pub struct Engine<R: Rule> {
     progress: Option<Arc<dyn Progress>>,
     interrupt: Interrupt,
     slots: Semaphore,
-    turns: Arc<Turns>,
+    concurrency: Arc<Concurrency>,
     clients: Mutex<HashMap<ClientKey, ClientSlot<R::Client>>>,
 }
 
@@ -246,7 +246,7 @@ impl<R: Rule> Engine<R> {
             progress: None,
             interrupt: Interrupt::default(),
             slots: Semaphore::new(bounds.concurrency.max(1)),
-            turns: bounds.turns(),
+            concurrency: bounds.for_calls(),
             clients: Mutex::default(),
         })
     }
@@ -556,9 +556,9 @@ impl<R: Rule> Engine<R> {
         let Decision::Write(changes, Some(claimed)) = &decided.decision else {
             return self.rows_of(&decided, &decided.decision.verdict());
         };
-        // Before it is looked at whether it may still be written: what waits for a turn after that is written too late.
+        // Before it is looked at whether it may still be written: what waits for a permit after that is written too late.
         let Finding { account, region, .. } = decided.finding();
-        let turn = self.turns.to_write(account, region).await;
+        let permit = self.concurrency.permit_to_write(account, region).await;
         let stopped = self.why_stop(job.deadline, NO_TIME);
         let stopped = stopped.or_else(|| self.breaker.is_open(decided.work.account(), &self.policy.limits));
         if let Some(stopped) = stopped {
@@ -568,7 +568,7 @@ impl<R: Rule> Engine<R> {
         if let Err(verdict) = self.renew_if_due(claimed, job.deadline).await {
             return self.rows_of(&decided, &verdict);
         }
-        let looked = match turn.of(self.still_to_be_made(&decided)).await {
+        let looked = match permit.of(self.still_to_be_made(&decided)).await {
             Ok(looked) => looked,
             Err(verdict) => return self.give_up(decided, &verdict).await,
         };
@@ -583,7 +583,7 @@ impl<R: Rule> Engine<R> {
             deadline: job.deadline,
         };
         let (written, proof) = self
-            .while_claimed(claimed, job.deadline, Box::pin(self.write_and_prove(&order, &turn, &decided, job)))
+            .while_claimed(claimed, job.deadline, Box::pin(self.write_and_prove(&order, &permit, &decided, job)))
             .await;
         let took = in_force(proof.sides.as_deref(), &written);
         let Proof { found, notes, .. } = proof;
@@ -594,7 +594,7 @@ impl<R: Rule> Engine<R> {
         let judged = judge(found, written.failure);
         self.count_effect(&job.id, decided.work.account(), judged.effect).await;
         // Not before: the breaker must know of it before the next one begins.
-        turn.end(judged.effect == Effect::Worked);
+        permit.end(judged.effect == Effect::Worked);
         let write = (written.begun > 0).then(|| CameOfIt::Write {
             write: self.written(&job.id, claimed, judged.outcome, &took),
             violated: self.violated(&decided),
@@ -629,11 +629,11 @@ impl<R: Rule> Engine<R> {
     async fn write_and_prove(
         &self,
         order: &Order<'_, R::Change>,
-        turn: &Turn,
+        permit: &WritePermit,
         decided: &Decided<R>,
         job: &Job<R::Change>,
     ) -> (Written, Proof) {
-        let mut written = turn.of(self.write(order)).await;
+        let mut written = permit.of(self.write(order)).await;
         if self.was_cut_off(decided, job) {
             // An earlier attempt of this very run may have made it.
             written.unneeded.clear();

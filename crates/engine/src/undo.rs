@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use remediation::aws::Turn;
+use remediation::aws::WritePermit;
 use remediation::records::{Ended, Exempt, FoundUnmade, Write, kept};
 use remediation::{
     BatchId, Card, ErrorKind, Finding, Mode, Outcome, Plan, PlannedChange, PlannedResource, Report, ReportedFinding,
@@ -427,7 +427,7 @@ impl<R: Rule> Engine<R> {
             return back.rows(failed, &ready.changes, &TookBack::default());
         }
         let Finding { account, region, .. } = back.finding();
-        let turn = self.turns.to_write(account, region).await;
+        let permit = self.concurrency.permit_to_write(account, region).await;
         if self.interrupt.is_interrupted() {
             claimed.give_up().await;
             let interrupted = Verdict::new(Outcome::Deferred, INTERRUPTED);
@@ -436,7 +436,7 @@ impl<R: Rule> Engine<R> {
         if let Err(verdict) = self.renew_if_due(claimed, deadline).await {
             return back.rows(&verdict, &ready.changes, &TookBack::default());
         }
-        let looked = match turn.of(self.still_in_force(back.finding(), ready)).await {
+        let looked = match permit.of(self.still_in_force(back.finding(), ready)).await {
             Ok(looked) => looked,
             Err(verdict) => {
                 claimed.give_up().await;
@@ -453,14 +453,14 @@ impl<R: Rule> Engine<R> {
             claimed,
             deadline,
         };
-        let work = Box::pin(self.take_back(&order, &turn, ready));
+        let work = Box::pin(self.take_back(&order, &permit, ready));
         let (written, last) = self.while_claimed(claimed, deadline, work).await;
         let took = in_force(last.sides.as_deref(), &written);
         let of = PartOf { id: &trip.run, part: &ready.part };
         let may_still_come = written.may_still_come();
         let verdict = judged(&last, written.failure);
         let is_taken_back = verdict.outcome == Outcome::Undone;
-        turn.end(is_taken_back);
+        permit.end(is_taken_back);
         let came = CameOfUndo { of, is_taken_back, has_written: !took.is_empty() };
         let kept = match may_still_come {
             None => claimed.release(Some(CameOfIt::Undo(came))).await,
@@ -490,8 +490,13 @@ impl<R: Rule> Engine<R> {
     }
 
     /// Writes, and looks until each change is taken back; says what the resource is then.
-    async fn take_back(&self, order: &Order<'_, R::Change>, turn: &Turn, ready: &Ready<R>) -> (Written, LastLook) {
-        let written = turn.of(self.write(order)).await;
+    async fn take_back(
+        &self,
+        order: &Order<'_, R::Change>,
+        permit: &WritePermit,
+        ready: &Ready<R>,
+    ) -> (Written, LastLook) {
+        let written = permit.of(self.write(order)).await;
         let within = self.bounds.verify_within.min(order.deadline.left());
         let within = settled(&written, within).await;
         let last = Mutex::new((String::new(), None::<Vec<Side>>));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use remediation::aws::{Most, Turns};
+use remediation::aws::{Concurrency, Most};
 use remediation::{AccountId, Finding, Rule};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -114,9 +114,9 @@ pub(crate) trait About {
 }
 
 impl Bounds {
-    /// The turns of a run's calls.
-    pub(crate) fn turns(self) -> Arc<Turns> {
-        Turns::new(Most { calls: self.calls, of_account: self.account_concurrency, ..Most::default() })
+    /// The permits of a run's calls.
+    pub(crate) fn for_calls(self) -> Arc<Concurrency> {
+        Concurrency::new(Most { calls: self.calls, of_account: self.account_concurrency, ..Most::default() })
     }
 }
 
@@ -138,7 +138,7 @@ impl<R: Rule> Engine<R> {
                 let _slot = self.slots.acquire().await;
                 let Finding { account, region, .. } = item.finding();
                 let (account, region) = (account.clone(), region.clone());
-                (place, self.turns.each(&account, &region, step(item)).await)
+                (place, self.concurrency.each(&account, &region, step(item)).await)
             }
             .instrument(span)
         };

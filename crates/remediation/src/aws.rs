@@ -3,6 +3,7 @@
 mod account;
 mod arn;
 mod call;
+mod concurrency;
 mod error;
 mod http;
 mod loader;
@@ -12,11 +13,12 @@ mod signing;
 mod target;
 mod together;
 mod traffic;
-mod turns;
 
 pub use account::{AccountId, InvalidAccountId};
 pub use arn::Arn;
 pub use call::{again_if_passing, call, counted};
+pub(crate) use concurrency::of_no_account;
+pub use concurrency::{Concurrency, Most, WritePermit};
 pub use error::{Error, ErrorKind, Result, plain};
 pub use loader::sdk_loader;
 pub use region::{Region, partition};
@@ -24,5 +26,3 @@ pub use sessions::{Access, Sessions, SourceIdentity};
 pub use target::{SERVICE_ROLE_SUFFIX, SessionKind, Target, TargetRole, UNDO_ROLE_SUFFIX};
 pub use together::Together;
 pub use traffic::Traffic;
-pub(crate) use turns::of_no_account;
-pub use turns::{Most, Turn, Turns};

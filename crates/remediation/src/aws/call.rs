@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use backon::{ExponentialBuilder, Retryable};
 
-use super::turns::in_turn;
+use super::concurrency::permitted;
 use super::{Error, ErrorKind, Result, signing};
 
 tokio::task_local! {
@@ -30,7 +30,7 @@ where
     count(action);
     // The SDK's futures are large: without a box, so would be whatever calls this.
     let once = || async { Box::pin(request()).await.map_err(|error| Error::api(action, error)) };
-    again_if_passing(|| in_turn(action, signing::again_if_ended(once))).await
+    again_if_passing(|| permitted(action, signing::again_if_ended(once))).await
 }
 
 /// Counts an action for the look that rests on it. A call that is made outside of a look is counted nowhere.

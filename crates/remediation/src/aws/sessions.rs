@@ -28,7 +28,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::turns::of_no_account;
+use super::concurrency::of_no_account;
 use super::{AccountId, Error, ErrorKind, Region, Result, SessionKind, Target, TargetRole, partition, signing};
 
 /// So long before its end a session is assumed anew: longer than a call and its retries take.
@@ -260,7 +260,7 @@ impl Session {
             .set_policy(self.kind.is_read_only().then(|| read_policy.clone()))
             .set_duration_seconds(seconds);
         // It is never closed, so this waits and cannot fail.
-        let _turn = self.at_once.acquire().await;
+        let _permit = self.at_once.acquire().await;
         of_no_account(request.send()).await.map_err(|error| Error::api(ASSUME, error))
     }
 }

@@ -10,8 +10,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 
+use super::concurrency;
 use super::error::says_slower;
-use super::turns;
 
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 static THROTTLED: AtomicU64 = AtomicU64::new(0);
@@ -63,7 +63,7 @@ pub(super) async fn count_answer(mut answer: HttpResponse) -> Result<HttpRespons
     let of_status = answer.status().as_u16() == TOO_MANY_REQUESTS;
     if of_status || of_header || says_slower(&String::from_utf8_lossy(&body)) {
         THROTTLED.fetch_add(1, Ordering::Relaxed);
-        turns::slower();
+        concurrency::slower();
     }
     *answer.body_mut() = SdkBody::from(body);
     Ok(answer)

@@ -6,8 +6,8 @@
 //! grows by one at a time from then on: additive increase, multiplicative decrease
 //! (<https://www.rfc-editor.org/rfc/rfc5681#section-3.1>). So two processes in one account come to share what it takes.
 //!
-//! A read waits for its turn right before it is sent. A write must not: whether it may be made was looked at before, so who
-//! writes takes a turn first, and looks after that.
+//! A read waits for a permit right before it is sent. A write must not: whether it may be made was looked at before, so who
+//! writes gets a permit first, and looks after that.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,9 +42,9 @@ impl Default for Most {
     }
 }
 
-/// The turns of one run's calls.
+/// The permits of one run's calls.
 #[derive(Debug)]
-pub struct Turns {
+pub struct Concurrency {
     most: Most,
     calls: Semaphore,
     windows: Mutex<HashMap<(AccountId, Region, Of), Arc<Window>>>,
@@ -61,10 +61,10 @@ enum Of {
 /// Whose calls are made.
 #[derive(Debug, Clone)]
 enum Scope {
-    /// Each call waits for its turn.
-    Each(Arc<Turns>, AccountId, Region),
-    /// The turn is taken.
-    Taken(Arc<Turns>, Arc<Window>),
+    /// Each call waits for a permit.
+    Each(Arc<Concurrency>, AccountId, Region),
+    /// They have a permit.
+    Permitted(Arc<Concurrency>, Arc<Window>),
     /// They are no account's.
     Nobodys,
 }
@@ -80,7 +80,7 @@ struct Window {
 #[derive(Debug)]
 struct Width {
     is: usize,
-    /// So many turns more are out: they end with whoever has them.
+    /// So many permits more are out: they end with whoever has them.
     too_many: usize,
     /// So many have gone well since it last grew.
     went_well: usize,
@@ -89,8 +89,8 @@ struct Width {
 
 /// The right to write in an account's region.
 #[derive(Debug)]
-pub struct Turn {
-    turns: Arc<Turns>,
+pub struct WritePermit {
+    concurrency: Arc<Concurrency>,
     taken: Taken,
 }
 
@@ -100,26 +100,26 @@ struct Taken {
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Turns {
-    /// Turns of which so many are taken at once; at least one.
+impl Concurrency {
+    /// Permits, of which so many are out at once; at least one.
     pub fn new(most: Most) -> Arc<Self> {
         let Most { calls, at_first, of_account } = most;
         let most = Most { calls: calls.max(1), at_first: at_first.clamp(1, of_account.max(1)), of_account };
         Arc::new(Self { calls: Semaphore::new(most.calls), windows: Mutex::default(), most })
     }
 
-    /// Makes each call of `work` wait for its turn in an account's region, unless a turn is taken already.
+    /// Makes each call of `work` wait for a permit in an account's region, unless they have one already.
     pub async fn each<T>(self: &Arc<Self>, account: &AccountId, region: &Region, work: impl Future<Output = T>) -> T {
-        if SCOPE.try_with(|scope| matches!(scope, Scope::Taken(..))).unwrap_or(false) {
+        if SCOPE.try_with(|scope| matches!(scope, Scope::Permitted(..))).unwrap_or(false) {
             return work.await;
         }
         SCOPE.scope(Scope::Each(Arc::clone(self), account.clone(), region.clone()), work).await
     }
 
-    /// Waits for a turn to write in an account's region.
-    pub async fn to_write(self: &Arc<Self>, account: &AccountId, region: &Region) -> Turn {
+    /// Waits for a permit to write in an account's region.
+    pub async fn permit_to_write(self: &Arc<Self>, account: &AccountId, region: &Region) -> WritePermit {
         let window = self.window(account, region, Of::Writes);
-        Turn { turns: Arc::clone(self), taken: window.take().await }
+        WritePermit { concurrency: Arc::clone(self), taken: window.take().await }
     }
 
     fn window(&self, account: &AccountId, region: &Region, of: Of) -> Arc<Window> {
@@ -129,10 +129,10 @@ impl Turns {
     }
 }
 
-impl Turn {
-    /// Does `work`, whose calls are all of this turn.
+impl WritePermit {
+    /// Does `work`, whose calls wait for no other permit.
     pub async fn of<T>(&self, work: impl Future<Output = T>) -> T {
-        let scope = Scope::Taken(Arc::clone(&self.turns), Arc::clone(&self.taken.window));
+        let scope = Scope::Permitted(Arc::clone(&self.concurrency), Arc::clone(&self.taken.window));
         SCOPE.scope(scope, work).await
     }
 
@@ -144,26 +144,26 @@ impl Turn {
     }
 }
 
-/// Does `work`, whose calls are of our own records and wait for no account's turn.
+/// Does `work`, whose calls are of our own records and wait for no account's permit.
 pub(crate) async fn of_no_account<T>(work: impl Future<Output = T>) -> T {
     SCOPE.scope(Scope::Nobodys, work).await
 }
 
-/// Makes a call once it is its turn.
-pub(super) async fn in_turn<T>(action: &str, request: impl Future<Output = Result<T>>) -> Result<T> {
+/// Makes a call once it has a permit.
+pub(super) async fn permitted<T>(action: &str, request: impl Future<Output = Result<T>>) -> Result<T> {
     let Ok(scope) = SCOPE.try_with(Clone::clone) else { return request.await };
-    let (turns, taken, window) = match scope {
-        Scope::Each(turns, account, region) => {
-            let taken = turns.window(&account, &region, Of::Reads(action.to_owned())).take().await;
+    let (concurrency, taken, window) = match scope {
+        Scope::Each(concurrency, account, region) => {
+            let taken = concurrency.window(&account, &region, Of::Reads(action.to_owned())).take().await;
             let window = Arc::clone(&taken.window);
-            (turns, Some(taken), window)
+            (concurrency, Some(taken), window)
         }
-        Scope::Taken(turns, window) => (turns, None, window),
+        Scope::Permitted(concurrency, window) => (concurrency, None, window),
         Scope::Nobodys => return request.await,
     };
     // It is never closed, so this waits and cannot fail.
-    let _call = turns.calls.acquire().await;
-    let answer = SCOPE.scope(Scope::Taken(Arc::clone(&turns), Arc::clone(&window)), request).await;
+    let _call = concurrency.calls.acquire().await;
+    let answer = SCOPE.scope(Scope::Permitted(Arc::clone(&concurrency), Arc::clone(&window)), request).await;
     match &answer {
         Err(Error { kind: ErrorKind::Throttled, .. }) => window.slower(),
         Ok(_) if taken.is_some() => window.went_well(),
@@ -175,7 +175,7 @@ pub(super) async fn in_turn<T>(action: &str, request: impl Future<Output = Resul
 /// AWS has answered the call that is made with "slower". The SDK tries it again by itself.
 pub(super) fn slower() {
     let _ = SCOPE.try_with(|scope| {
-        if let Scope::Taken(_, window) = scope {
+        if let Scope::Permitted(_, window) = scope {
             window.slower();
         }
     });
@@ -270,71 +270,77 @@ mod tests {
     }
 
     /// Reads so often in an account; gives how many were under way at most.
-    async fn read(turns: &Arc<Turns>, number: usize, action: &str, times: usize, answer: Result<()>) -> usize {
+    async fn read(
+        concurrency: &Arc<Concurrency>,
+        number: usize,
+        action: &str,
+        times: usize,
+        answer: Result<()>,
+    ) -> usize {
         let (under_way, region, account) = (UnderWay::default(), Region::code("eu-west-1"), account(number));
-        let one = || turns.each(&account, &region, in_turn(action, under_way.call(answer.clone())));
+        let one = || concurrency.each(&account, &region, permitted(action, under_way.call(answer.clone())));
         futures::future::join_all((0..times).map(|_| one())).await;
         under_way.most.into_inner()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_window_doubles_while_all_goes_well_up_to_its_most() {
-        let turns = Turns::new(MOST);
-        assert_eq!(read(&turns, 1, READ, 4, Ok(())).await, 4);
-        assert_eq!(read(&turns, 1, READ, 8, Ok(())).await, 8);
-        assert_eq!(read(&turns, 1, READ, 100, Ok(())).await, 16);
-        assert_eq!(read(&turns, 1, "ec2:DescribeFlowLogs", 4, Ok(())).await, 4, "another API is not known yet");
-        assert_eq!(read(&turns, 2, READ, 4, Ok(())).await, 4, "nor another account");
+        let concurrency = Concurrency::new(MOST);
+        assert_eq!(read(&concurrency, 1, READ, 4, Ok(())).await, 4);
+        assert_eq!(read(&concurrency, 1, READ, 8, Ok(())).await, 8);
+        assert_eq!(read(&concurrency, 1, READ, 100, Ok(())).await, 16);
+        assert_eq!(read(&concurrency, 1, "ec2:DescribeFlowLogs", 4, Ok(())).await, 4, "another API is not known yet");
+        assert_eq!(read(&concurrency, 2, READ, 4, Ok(())).await, 4, "nor another account");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_throttled_goes_slower_alone_and_grows_by_one_from_then_on() {
-        let turns = Turns::new(MOST);
-        assert_eq!(read(&turns, 1, READ, 100, Ok(())).await, 16);
+        let concurrency = Concurrency::new(MOST);
+        assert_eq!(read(&concurrency, 1, READ, 100, Ok(())).await, 16);
         // Those that are under way together halve it once.
-        read(&turns, 1, READ, 16, Err(throttled())).await;
-        assert_eq!(read(&turns, 1, READ, 8, Ok(())).await, 8);
-        assert_eq!(read(&turns, 1, READ, 9, Ok(())).await, 9);
-        assert_eq!(read(&turns, 2, READ, 100, Ok(())).await, 16, "another account was made to wait");
+        read(&concurrency, 1, READ, 16, Err(throttled())).await;
+        assert_eq!(read(&concurrency, 1, READ, 8, Ok(())).await, 8);
+        assert_eq!(read(&concurrency, 1, READ, 9, Ok(())).await, 9);
+        assert_eq!(read(&concurrency, 2, READ, 100, Ok(())).await, 16, "another account was made to wait");
         // At the last one it stays.
         for _ in 0..10 {
             tokio::time::advance(TOGETHER).await;
-            read(&turns, 1, READ, 1, Err(throttled())).await;
+            read(&concurrency, 1, READ, 1, Err(throttled())).await;
         }
-        assert_eq!(read(&turns, 1, READ, 1, Ok(())).await, 1);
-        assert_eq!(read(&turns, 1, READ, 2, Ok(())).await, 2);
+        assert_eq!(read(&concurrency, 1, READ, 1, Ok(())).await, 1);
+        assert_eq!(read(&concurrency, 1, READ, 2, Ok(())).await, 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_failed_for_another_reason_makes_nothing_slower_nor_faster() {
-        let turns = Turns::new(MOST);
+        let concurrency = Concurrency::new(MOST);
         let denied = Error::new(READ, ErrorKind::AccessDenied, "no".to_owned());
-        read(&turns, 1, READ, 100, Err(denied)).await;
-        assert_eq!(read(&turns, 1, READ, 4, Ok(())).await, 4);
+        read(&concurrency, 1, READ, 100, Err(denied)).await;
+        assert_eq!(read(&concurrency, 1, READ, 4, Ok(())).await, 4);
     }
 
     #[tokio::test(start_paused = true)]
     async fn in_all_accounts_together_there_are_no_more_than_there_may_be() {
-        let (turns, under_way, region) = (Turns::new(MOST), UnderWay::default(), Region::code("eu-west-1"));
+        let (concurrency, under_way, region) = (Concurrency::new(MOST), UnderWay::default(), Region::code("eu-west-1"));
         let accounts: Vec<_> = (0..100).map(account).collect();
-        let one = |account| turns.each(account, &region, in_turn(READ, under_way.call(Ok(()))));
+        let one = |account| concurrency.each(account, &region, permitted(READ, under_way.call(Ok(()))));
         futures::future::join_all(accounts.iter().map(one)).await;
         assert_eq!(under_way.most.into_inner(), 20);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_writes_has_taken_the_turn_before_and_waits_for_no_other() {
-        let (turns, account, region) = (Turns::new(MOST), account(1), Region::code("eu-west-1"));
+    async fn who_writes_has_a_permit_before_and_waits_for_no_other() {
+        let (concurrency, account, region) = (Concurrency::new(MOST), account(1), Region::code("eu-west-1"));
         let (under_way, wrote) = (UnderWay::default(), AtomicUsize::new(0));
         let write = || async {
-            let turn = turns.to_write(&account, &region).await;
-            // A look of its own, by an API of which all turns are taken, and then the write.
-            let look = turns.each(&account, &region, in_turn(READ, under_way.call(Ok(()))));
-            turn.of(look).await.unwrap();
+            let permit = concurrency.permit_to_write(&account, &region).await;
+            // A look of its own, by an API of which all permits are out, and then the write.
+            let look = concurrency.each(&account, &region, permitted(READ, under_way.call(Ok(()))));
+            permit.of(look).await.unwrap();
             wrote.fetch_add(1, Ordering::SeqCst);
-            turn.end(true);
+            permit.end(true);
         };
-        let reads = || turns.each(&account, &region, in_turn(READ, std::future::pending::<Result<()>>()));
+        let reads = || concurrency.each(&account, &region, permitted(READ, std::future::pending::<Result<()>>()));
         let hang = futures::future::join_all((0..MOST.at_first).map(|_| reads()));
         tokio::select! {
             biased;
@@ -346,7 +352,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_of_slower_that_the_sdk_keeps_to_itself_counts_and_of_our_own_records_none_does() {
-        let (turns, account, region) = (Turns::new(MOST), account(1), Region::code("eu-west-1"));
+        let (concurrency, account, region) = (Concurrency::new(MOST), account(1), Region::code("eu-west-1"));
         let told = |aside| async move {
             if aside {
                 of_no_account(async { slower() }).await
@@ -355,23 +361,23 @@ mod tests {
             }
             Ok(())
         };
-        turns.each(&account, &region, in_turn(READ, told(true))).await.unwrap();
-        assert_eq!(read(&turns, 1, READ, 4, Ok(())).await, 4);
-        turns.each(&account, &region, in_turn(READ, told(false))).await.unwrap();
-        assert!(read(&turns, 1, READ, 5, Ok(())).await < 5);
-        // Outside of a run there are no turns.
+        concurrency.each(&account, &region, permitted(READ, told(true))).await.unwrap();
+        assert_eq!(read(&concurrency, 1, READ, 4, Ok(())).await, 4);
+        concurrency.each(&account, &region, permitted(READ, told(false))).await.unwrap();
+        assert!(read(&concurrency, 1, READ, 5, Ok(())).await < 5);
+        // Outside of a run there are no permits.
         slower();
-        in_turn(READ, async { Ok(()) }).await.unwrap();
+        permitted(READ, async { Ok(()) }).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_that_is_dropped_where_it_waits_or_works_is_free_again() {
-        let (turns, account, region) = (Turns::new(MOST), account(1), Region::code("eu-west-1"));
+    async fn a_permit_that_is_dropped_where_it_waits_or_works_is_free_again() {
+        let (concurrency, account, region) = (Concurrency::new(MOST), account(1), Region::code("eu-west-1"));
         for _ in 0..10 {
-            let hang = || turns.each(&account, &region, in_turn(READ, std::future::pending::<Result<()>>()));
+            let hang = || concurrency.each(&account, &region, permitted(READ, std::future::pending::<Result<()>>()));
             let hang = futures::future::join_all((0..100).map(|_| hang()));
             assert!(tokio::time::timeout(Duration::from_secs(1), hang).await.is_err());
         }
-        assert_eq!(read(&turns, 1, READ, 4, Ok(())).await, 4);
+        assert_eq!(read(&concurrency, 1, READ, 4, Ok(())).await, 4);
     }
 }
