@@ -153,7 +153,12 @@ async fn what_was_only_too_old_is_told_apart_and_wakes_nobody() {
         (home.too_old().await.unwrap().matches("<Message>").count(), home.failures().await.unwrap()),
         (2, failures.len())
     );
-    assert_eq!(home.alarms().await.unwrap()["autoremediate-failures"], "ALARM");
+    // SQS sends a queue's metrics once a minute.
+    let end = Instant::now() + Duration::from_secs(180);
+    while home.alarms().await.unwrap()["autoremediate-failures"] != "ALARM" {
+        assert!(Instant::now() < end, "{}", home.alarms().await.unwrap());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     let (code, dropped, log) = of.failures(&retrier, &["drop", "--all", "--yes"]).await;
     assert_eq!((code, dropped["dropped"].as_array().map(Vec::len)), (0, Some(2 + failures.len())), "{log}");
 }

@@ -12,7 +12,7 @@ use crate::rule::{Need, Rule};
 
 /// The calls in flight that a floor takes for granted, for each process at work: one that makes fewer is slower than it
 /// need be, and its floor stays.
-pub(crate) const IN_FLIGHT: usize = 32;
+pub(crate) const IN_FLIGHT: usize = 64;
 
 /// The calls that the fixes of some batches need, by API and account.
 #[derive(Debug, Clone, PartialEq, Eq)]
