@@ -123,12 +123,6 @@ pub const MUTANTS: &[Mutant] = &[
         "let Some(record) = self.policy_record.as_ref().filter(|_| order.needs == Mode::Off) else { return Ok(()) };",
     ),
     mutant(
-        "the policy of a second ago",
-        "crates/remediation/src/records/policy_record.rs",
-        "const WATCHED: Duration = Duration::from_secs(1);",
-        "const WATCHED: Duration = Duration::from_secs(600);",
-    ),
-    mutant(
         "what is under way before a claim is taken over",
         "crates/engine/src/claim.rs",
         "let under_way = Box::pin(R::under_way(client, resource)).await?;",
