@@ -6,7 +6,7 @@ use std::{fs, iter};
 use testkit::paths;
 
 /// Our crates, each with those of ours that it may depend on. Each line may name only crates above it.
-const CRATES: [(&str, &[&str]); 23] = [
+const CRATES: [(&str, &[&str]); 24] = [
     ("ambient", &[]),
     ("escape", &[]),
     ("network", &["escape"]),
@@ -16,6 +16,7 @@ const CRATES: [(&str, &[&str]); 23] = [
     ("logging", &["escape"]),
     ("netskope", &["ambient", "escape", "network"]),
     ("package", &[]),
+    ("bench", &[]),
     ("ec2", &["remediation"]),
     ("engine", &["ambient", "escape", "remediation"]),
     ("messages", &["ambient", "escape", "remediation"]),
@@ -54,8 +55,8 @@ const RULE_OF_THE_PAGE: &str = "ebs-public-snapshot-example";
 /// The rooms of `remediation`. Each may use those before it, and the text that people wrote is read alike in all.
 const ROOMS: [&str; 4] = ["aws", "domain", "policy", "records"];
 
-/// The crates that may ask the machine itself: the one that is asked by all others, and those of tests.
-const WITH_A_CLOCK: [&str; 5] = ["ambient", "fuzzing", "rule-testing", "sim", "testkit"];
+/// The crates that may ask the machine itself: the one that is asked by all others, and those that test or measure.
+const WITH_A_CLOCK: [&str; 6] = ["ambient", "bench", "fuzzing", "rule-testing", "sim", "testkit"];
 
 /// All files below a folder whose names end so.
 fn files(folder: &Path, end: &str) -> Vec<PathBuf> {

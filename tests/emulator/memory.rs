@@ -43,6 +43,11 @@ async fn aws(batch: Vec<u8>) -> MockServer {
         (Mock::given(method("GET")).and(path_regex("/policy.json$")), ResponseTemplate::new(200).set_body_string("{}")),
         (Mock::given(method("GET")).and(path_regex("/findings/")), ResponseTemplate::new(200).set_body_bytes(batch)),
         (
+            Mock::given(method("GET")).and(query_param("list-type", "2")),
+            ResponseTemplate::new(200)
+                .set_body_string("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
+        ),
+        (
             Mock::given(method("GET")),
             ResponseTemplate::new(404).set_body_string("<Error><Code>NoSuchKey</Code></Error>"),
         ),
@@ -138,6 +143,11 @@ async fn the_poller_holds_the_worst_page_in_half_of_its_memory() {
     ] {
         let (memory, answer) = poll(&netskope(body).await).await;
         println!("{name}: {} MiB, {answer:.200}", memory / MEBIBYTE);
+        let text = answer.to_string();
+        assert!(
+            !text.contains("s3:") && !text.contains("secretsmanager:"),
+            "{name}: the list was not read: {text:.300}"
+        );
         assert!(memory < configured() / 2, "{name}: {} MiB", memory / MEBIBYTE);
     }
 }

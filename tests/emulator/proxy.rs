@@ -10,7 +10,7 @@ use testkit::lambda::Invocation;
 use testkit::organization::Organization;
 use testkit::paths;
 use testkit::proxy::{Manner, Proxy};
-use wiremock::matchers::method;
+use wiremock::matchers::{method, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::command_line::Desk;
@@ -130,10 +130,19 @@ async fn lambda(binary: &str, environment: &[(&str, &str)], event: Value) -> (St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pollers_calls_to_netskope_go_through_the_proxy() {
-    // Secrets Manager, at a plain address, for which no proxy is set
+    // Secrets Manager and the bucket, at a plain address, for which no proxy is set
     let aws = MockServer::start().await;
     let token = json!({"SecretString": "a-token-that-must-not-be-seen", "Name": "token", "ARN": "arn"});
-    Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_json(token)).mount(&aws).await;
+    let nothing = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+    let missing = ResponseTemplate::new(404).set_body_string("<Error><Code>NoSuchKey</Code></Error>");
+    for (mock, answer) in [
+        (Mock::given(method("POST")), ResponseTemplate::new(200).set_body_json(token)),
+        (Mock::given(query_param("list-type", "2")), ResponseTemplate::new(200).set_body_string(nothing)),
+        (Mock::given(method("GET")), missing),
+        (Mock::given(method("PUT")), ResponseTemplate::new(200).insert_header("ETag", "\"1\"")),
+    ] {
+        mock.respond_with(answer).mount(&aws).await;
+    }
     let environment =
         [("AWS_ENDPOINT_URL", &*aws.uri()), ("NETSKOPE_TENANT", "tenant.goskope.com"), ("TOKEN_SECRET_ARN", "secret")];
     let (answer, connects) = lambda("poller", &environment, json!({"rule": "s3-public-bucket"})).await;
