@@ -191,7 +191,7 @@ async fn a_snapshot_that_is_copied_is_deferred_and_the_others_are_fixed() {
     assert_eq!(report.count(Outcome::Deferred), 2, "{report:?}");
     for (finding, (kind, _, name)) in report.findings.iter().zip(kinds) {
         let detail = finding.detail.as_ref().unwrap();
-        assert!(detail.contains(&format!("{name}-copy is copying")) && detail.contains("next poll"), "{detail}");
+        assert!(detail.contains(&format!("{name}-copy is copying")) && detail.contains("next run"), "{detail}");
         assert_eq!(finding.written, 1, "{finding:?}");
         assert!(restore(&of.target, kind, name).await.unwrap().is_empty());
     }
