@@ -99,7 +99,7 @@ async fn who_cannot_take_turns_has_slots_of_its_own_beside_those_who_can() {
     std::fs::create_dir(&broken).unwrap();
     std::fs::write(broken.join("netskope-turns.json"), "no JSON").unwrap();
     let of = |rule: u32| {
-        let folder = if rule % 2 == 0 { folder.path() } else { &broken };
+        let folder = if rule.is_multiple_of(2) { folder.path() } else { &broken };
         poller(folder, TurnPlace::ALONE, Some(place(rule, 8)))
     };
     let sent = sent(&(0..8).map(of).collect::<Vec<_>>(), 12, Duration::ZERO).await;

@@ -110,6 +110,8 @@ impl Concurrency {
 
     /// Makes each call of `work` wait for a permit in an account's region, unless they have one already.
     pub async fn each<T>(self: &Arc<Self>, account: &AccountId, region: &Region, work: impl Future<Output = T>) -> T {
+        // Futures of calls are large, and a scope has its own beside it.
+        let work = Box::pin(work);
         if SCOPE.try_with(|scope| matches!(scope, Scope::Permitted(..))).unwrap_or(false) {
             return work.await;
         }
@@ -133,7 +135,7 @@ impl WritePermit {
     /// Does `work`, whose calls wait for no other permit.
     pub async fn of<T>(&self, work: impl Future<Output = T>) -> T {
         let scope = Scope::Permitted(Arc::clone(&self.concurrency), Arc::clone(&self.taken.window));
-        SCOPE.scope(scope, work).await
+        SCOPE.scope(scope, Box::pin(work)).await
     }
 
     /// Ends it; `went_well` where AWS has taken what was written.
@@ -146,11 +148,12 @@ impl WritePermit {
 
 /// Does `work`, whose calls are of our own records and wait for no account's permit.
 pub(crate) async fn of_no_account<T>(work: impl Future<Output = T>) -> T {
-    SCOPE.scope(Scope::Nobodys, work).await
+    SCOPE.scope(Scope::Nobodys, Box::pin(work)).await
 }
 
 /// Makes a call once it has a permit.
 pub(super) async fn permitted<T>(action: &str, request: impl Future<Output = Result<T>>) -> Result<T> {
+    let request = Box::pin(request);
     let Ok(scope) = SCOPE.try_with(Clone::clone) else { return request.await };
     let (concurrency, taken, window) = match scope {
         Scope::Each(concurrency, account, region) => {
