@@ -1,13 +1,12 @@
 //! Where the pauses are kept: beside the policy, in an object that Terraform never writes.
 //!
-//! They are read whenever the policy is, so once a second while something is written, and written by compare and swap: of two people who pause or
-//! resume at once, one reads again, and nothing of either is lost.
+//! They are read whenever the policy is, so once a second while something is written, and written by compare and swap: of
+//! two people who pause or resume at once, one reads again, and nothing of either is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::again::{Refused, again};
 use super::keys::PAUSES_KEY;
@@ -28,7 +27,7 @@ impl Record for Pauses {
 #[derive(Debug, Clone)]
 pub(super) struct PausesRecord {
     records: Records,
-    /// What was read last. Who waits for a read that began after its own question takes that answer.
+    /// What was read last.
     last: Arc<Mutex<Option<Read>>>,
     laid: Arc<Mutex<Option<Laid>>>,
 }
@@ -36,7 +35,6 @@ pub(super) struct PausesRecord {
 /// One read of the pauses.
 #[derive(Debug)]
 struct Read {
-    began: Instant,
     /// None where there is no such record.
     version: Option<Version>,
     pauses: Arc<Pauses>,
@@ -61,12 +59,7 @@ impl PausesRecord {
     ///
     /// They cannot be read, or are none: nothing may be written then.
     pub(super) async fn read(&self) -> Result<Arc<Pauses>, PolicyError> {
-        let asked = Instant::now();
         let mut last = self.last.lock().await;
-        if let Some(read) = last.as_ref().filter(|read| read.began > asked) {
-            return Ok(Arc::clone(&read.pauses));
-        }
-        let began = Instant::now();
         let stored = self.records.find_at_most(PAUSES_KEY, Pauses::MOST_BYTES).await.map_err(unread)?;
         let (bytes, version) = stored.map_or((None, None), |Stored { bytes, version }| (Some(bytes), Some(version)));
         let pauses = match (last.take(), bytes) {
@@ -74,7 +67,7 @@ impl PausesRecord {
             (_, None) => Arc::default(),
             (_, Some(bytes)) => Arc::new(read::<Pauses>(&bytes).map_err(|error| unusable(&error))?),
         };
-        *last = Some(Read { began, version, pauses: Arc::clone(&pauses) });
+        *last = Some(Read { version, pauses: Arc::clone(&pauses) });
         Ok(pauses)
     }
 

@@ -30,7 +30,7 @@ pub struct PolicyRecord {
     key: String,
     /// The digest of the policy that is meant to be there.
     expected: Option<String>,
-    /// What was read last. Who waits for a read that began after its own question takes that answer.
+    /// What was read last.
     last: Arc<Mutex<Option<Read>>>,
     /// The last policy that was placed.
     placed: Arc<Mutex<Option<Placed>>>,
@@ -76,7 +76,6 @@ struct Placed {
 /// One read of the policy.
 #[derive(Debug)]
 struct Read {
-    began: Instant,
     version: Version,
     policy: Arc<Policy>,
 }
@@ -167,12 +166,7 @@ impl PolicyRecord {
     }
 
     async fn read_alone(&self) -> Result<Arc<Policy>, PolicyError> {
-        let asked = Instant::now();
         let mut last = self.last.lock().await;
-        if let Some(read) = last.as_ref().filter(|read| read.began > asked) {
-            return Ok(Arc::clone(&read.policy));
-        }
-        let began = Instant::now();
         let stored = self.records.fetch_at_most(&self.key, Policy::MOST_BYTES).await;
         let Stored { bytes, version } = stored.map_err(unread)?;
         let policy = match last.take() {
@@ -185,7 +179,7 @@ impl PolicyRecord {
                 Arc::new(Policy::from_json(&bytes)?)
             }
         };
-        *last = Some(Read { began, version, policy: Arc::clone(&policy) });
+        *last = Some(Read { version, policy: Arc::clone(&policy) });
         Ok(policy)
     }
 
