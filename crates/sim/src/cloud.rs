@@ -80,6 +80,14 @@ pub struct Thing {
 }
 
 impl Thing {
+    /// An open gate of this number, in one of three accounts.
+    #[cfg(test)]
+    pub(crate) fn open_gate(number: usize) -> Self {
+        let account = ["111111111111", "222222222222", "333333333333"][number % 3].into();
+        let state = State::Gate(["a".to_owned()].into());
+        Self { account, id: format!("gate-{number}"), state, by_name: false }
+    }
+
     /// Its kind, which is the first part of its ID.
     pub fn kind(&self) -> &str {
         self.id.split('-').next().unwrap_or_default()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::cloud::{State, Thing};
+use crate::cloud::Thing;
 use crate::fault::{Fault, Faults};
 use crate::lambda::{self, RULES};
 use crate::people;
@@ -19,15 +19,9 @@ const POLLS: usize = 240;
 
 /// A gate a batch, one Lambda at a time, and each call takes seconds.
 fn world() -> Arc<World> {
-    let thing = |number: usize| Thing {
-        account: ["111111111111", "222222222222", "333333333333"][number % 3].into(),
-        id: format!("gate-{number}"),
-        state: State::Gate(["a".to_owned()].into()),
-        by_name: false,
-    };
     World::new(Scenario {
         seed: 1,
-        things: (0..GATES).map(thing).collect(),
+        things: (0..GATES).map(Thing::open_gate).collect(),
         policy: PolicyText::APPLY,
         faults: Faults([(Fault::Slow, 100)].into()),
         steps: Vec::new(),

@@ -7,7 +7,7 @@ use remediation::Mode;
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use crate::cloud::{State, Thing};
+use crate::cloud::Thing;
 use crate::fault::Faults;
 use crate::lambda::{self, RULES};
 use crate::people;
@@ -52,15 +52,9 @@ impl Handled {
 
 /// A world of so many gates, one a finding, in three accounts.
 fn world(findings: usize, batches: usize, mode: Mode) -> Arc<World> {
-    let thing = |number: usize| Thing {
-        account: ["111111111111", "222222222222", "333333333333"][number % 3].into(),
-        id: format!("gate-{number}"),
-        state: State::Gate(["a".to_owned()].into()),
-        by_name: false,
-    };
     World::new(Scenario {
         seed: 1,
-        things: (0..findings).map(thing).collect(),
+        things: (0..findings).map(Thing::open_gate).collect(),
         policy: PolicyText { mode, ..PolicyText::APPLY },
         faults: Faults::default(),
         steps: Vec::new(),
