@@ -3,8 +3,7 @@ GET gives what is still to come, in the same form.
 
 Each call takes the first code of its action's list, until the list is empty. Throttle is the code, in the form, by
 which that service says that a caller is too fast. `automation:ACTION` is for the steps of SSM runbooks alone. Pass lets
-a call through. Hold keeps it for HELD_SECONDS, long enough for a test to kill the caller there, and does not carry it
-out. Lost carries it out and resets the connection, `Lost:CODE` carries it out and answers with CODE, Cut carries it out
+a call X and resets the connection, `Lost:CODE` carries it out and answers with CODE, Cut carries it out
 and ends the answer's body early. Only calls of role sessions do, so that a test's own set-up, with the key of the
 account's root, is left alone.
 """
@@ -28,7 +27,7 @@ from .moto_services import aws_error
 from .s3 import errors as s3_errors
 
 PATH = "/_remediation/faults/<account>"
-PASS, HOLD, LOST, CUT = "Pass", "Hold", "Lost", "Cut"
+PASS, HOLD, SLOW, LOST, CUT = "Pass", "Hold", "Slow", "Lost", "Cut"
 HELD_SECONDS = 5
 AUTOMATION = "Automation-"  # how SSM names its sessions
 
@@ -72,7 +71,9 @@ def strike(context: RequestContext, code: str) -> None:
     if code == HOLD:
         time.sleep(HELD_SECONDS)
         raise aws_error("ServiceUnavailable", "A test has held this call.", 503)
-    if code == LOST:
+    if code == SLOW:
+        time.sleep(HELD_SECONDS)
+    elif code == LOST:
         broken_answers.mark(context, broken_answers.lose)
     elif code.startswith(f"{LOST}:"):
         error = _error(context.service, code.removeprefix(f"{LOST}:"))

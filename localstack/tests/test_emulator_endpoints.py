@@ -1,3 +1,4 @@
+import time
 import urllib.error
 
 import pytest
@@ -26,6 +27,16 @@ def test_a_call_can_be_held_and_those_before_it_let_through(emulator, account, m
     iam.create_user(UserName="passed")
     assert refusal(lambda: iam.create_user(UserName="held"))[:2] == (503, "ServiceUnavailable")
     assert [user["UserName"] for user in iam.list_users()["Users"]] == ["passed"]
+
+
+def test_a_call_can_be_slow(emulator, account, make_role, session_of):
+    session = session_of(make_role(account, "r", trust({"AWS": "*"}), allow(["iam:*"])))
+    iam = emulator.client("iam", session)
+    emulator.put(f"faults/{account}", **{"iam:CreateUser": ["Slow"]})
+    began = time.monotonic()
+    iam.create_user(UserName="late")
+    assert time.monotonic() - began > 4
+    assert [user["UserName"] for user in iam.list_users()["Users"]] == ["late"]
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,16 @@ impl Emulator {
         self.set_faults(account, action, &[vec!["Pass"; passing], vec!["Hold"]].concat()).await
     }
 
+    /// Lets `slow` calls of an IAM action by role sessions in `account`, those after `passing` others, take five seconds
+    /// each. None ends it.
+    ///
+    /// # Errors
+    ///
+    /// The emulator does not answer.
+    pub async fn slow_down(&self, account: &str, action: &str, passing: usize, slow: usize) -> Result<()> {
+        self.set_faults(account, action, &[vec!["Pass"; passing], vec!["Slow"; slow]].concat()).await
+    }
+
     /// Puts a Redshift cluster or an RDS snapshot into a status.
     ///
     /// # Errors
