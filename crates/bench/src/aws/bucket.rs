@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Bound;
 
 use hyper::body::Bytes;
 use md5::{Digest, Md5};
@@ -97,8 +98,13 @@ impl Bucket {
     fn list(&self, call: &Call) -> Output {
         let prefix = call.request.parameter("prefix").unwrap_or_default();
         let after = call.request.parameter("continuation-token").or_else(|| call.request.parameter("start-after"));
-        let is_next = |key: &str| key.starts_with(&prefix) && after.as_deref().is_none_or(|after| key > after);
-        let mut found = self.objects.iter().filter(|(key, _)| is_next(key));
+        // A list must cost the stand-in what it gives, and not all that there is.
+        let from = match &after {
+            Some(after) if *after >= prefix => Bound::Excluded(after.as_str()),
+            _ => Bound::Included(prefix.as_str()),
+        };
+        let objects = self.objects.range::<str, _>((from, Bound::Unbounded));
+        let mut found = objects.take_while(|(key, _)| key.starts_with(&prefix));
         let page: Vec<_> = found.by_ref().take(PAGE).collect();
         let is_truncated = found.next().is_some();
         let contents = page.iter().fold(String::new(), |mut text, (key, Object { bytes, tag })| {
