@@ -76,3 +76,13 @@ def make_function(emulator, make_role, account):
         return functions
 
     return make
+
+
+@pytest.fixture
+def ec2(emulator, account):
+    return emulator.client("ec2", account)
+
+
+@pytest.fixture
+def vpc(ec2) -> str:
+    return ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]

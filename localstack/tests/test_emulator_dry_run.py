@@ -11,16 +11,6 @@ ANYONE = trust({"AWS": "*"})
 WOULD = (412, "DryRunOperation")
 
 
-@pytest.fixture
-def ec2(emulator, account):
-    return emulator.client("ec2", account)
-
-
-@pytest.fixture
-def vpc(ec2) -> str:
-    return ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-
-
 def tags(kind: str) -> list[dict]:
     return [{"ResourceType": kind, "Tags": [{"Key": "made-by", "Value": "test"}]}]
 

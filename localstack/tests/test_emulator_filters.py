@@ -9,16 +9,6 @@ from refusals import code
 ODD = ["web (prod)+[1]", "cost$", "a.b", "a*b", "axb", "back{2}", "Web"]
 
 
-@pytest.fixture
-def ec2(emulator, account):
-    return emulator.client("ec2", account)
-
-
-@pytest.fixture
-def vpc(ec2) -> str:
-    return ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-
-
 def tagged(kind: str, name: str) -> list[dict]:
     return [{"ResourceType": kind, "Tags": [{"Key": "Name", "Value": name}]}]
 

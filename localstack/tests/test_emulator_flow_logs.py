@@ -11,16 +11,6 @@ DELIVERY = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", 
 
 
 @pytest.fixture
-def ec2(emulator, account):
-    return emulator.client("ec2", account)
-
-
-@pytest.fixture
-def vpc(ec2) -> str:
-    return ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-
-
-@pytest.fixture
 def delivery_role(account, make_role):
     terms = {
         "StringEquals": {"aws:SourceAccount": account},

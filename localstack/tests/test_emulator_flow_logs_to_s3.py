@@ -11,16 +11,6 @@ from refusals import code, refusal
 SERVICE = {"Service": "delivery.logs.amazonaws.com"}
 
 
-@pytest.fixture
-def ec2(emulator, account):
-    return emulator.client("ec2", account)
-
-
-@pytest.fixture
-def vpc(ec2) -> str:
-    return ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-
-
 class Bucket:
     """One of another account, as a central one is."""
 

@@ -13,16 +13,6 @@ DENY_IPV6 = {"RuleNumber": 32768, "Protocol": "-1", "RuleAction": "deny", "Egres
 
 
 @pytest.fixture
-def ec2(emulator, account):
-    return emulator.client("ec2", account)
-
-
-@pytest.fixture
-def vpc(ec2) -> str:
-    return ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-
-
-@pytest.fixture
 def default_acl(ec2, vpc) -> str:
     filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "default", "Values": ["true"]}]
     [acl] = ec2.describe_network_acls(Filters=filters)["NetworkAcls"]

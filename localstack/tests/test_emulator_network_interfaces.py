@@ -4,11 +4,6 @@ import pytest
 
 
 @pytest.fixture
-def ec2(emulator, account):
-    return emulator.client("ec2", account)
-
-
-@pytest.fixture
 def subnet(ec2) -> str:
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     return ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]

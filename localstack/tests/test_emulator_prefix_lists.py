@@ -10,11 +10,6 @@ WORLD = {"Cidr": "0.0.0.0/0", "Description": "everyone"}
 
 
 @pytest.fixture
-def ec2(emulator, account):
-    return emulator.client("ec2", account)
-
-
-@pytest.fixture
 def group(ec2) -> str:
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     return ec2.create_security_group(GroupName="g", Description="d", VpcId=vpc)["GroupId"]

@@ -18,11 +18,6 @@ def owners(emulator, other_account):
 
 
 @pytest.fixture
-def ec2(emulator, account):
-    return emulator.client("ec2", account)
-
-
-@pytest.fixture
 def vpc(owners) -> str:
     tags = [{"ResourceType": "vpc", "Tags": [{"Key": "Name", "Value": "theirs"}]}]
     return owners.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=tags)["Vpc"]["VpcId"]

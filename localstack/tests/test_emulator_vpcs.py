@@ -2,13 +2,7 @@
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 """
 
-import pytest
 from refusals import code
-
-
-@pytest.fixture
-def ec2(emulator, account):
-    return emulator.client("ec2", account)
 
 
 def named(kind: str, name: str) -> list[dict]:
