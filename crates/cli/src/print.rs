@@ -6,6 +6,7 @@
 //! them use the crate `escape`.
 
 pub(crate) mod colour;
+pub(crate) mod line;
 pub(crate) mod list;
 pub(crate) mod page;
 pub(crate) mod pager;

@@ -202,8 +202,8 @@ fn numbers<'a>(of: &'static str, groups: impl IntoIterator<Item = &'a Group>) ->
         "median to fix",
         "p95",
     ]);
-    // An ID, to copy.
-    table.keep_whole(0..1);
+    // An ID, to copy, and numbers.
+    table.keep_whole(0..11);
     for Group { id, numbers: Numbers { counts, first_seen_to_fixed: times, .. } } in groups {
         let Counts { findings, open, held, failed, fixed, undone, exempt, closed } = *counts;
         let time = |seconds: Option<i64>| Cell::text(seconds.map(duration).unwrap_or_default());

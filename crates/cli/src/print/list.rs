@@ -2,22 +2,12 @@
 //! beginning, but no name is ever cut or broken, so that it can be copied: it rather goes beyond the width.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fmt::{self, Display, Formatter};
-use std::io::{self, IsTerminal};
 
-use anstyle::{AnsiColor, Style};
 use escape::escaped;
-use terminal_size::{Width, terminal_size_of};
-use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
-use crate::exit::Exit;
-use crate::print::colour;
+use crate::print::line::{Line, Paper};
 use crate::print::table::Printed;
-
-/// Stands for a space within a name while a line is wrapped. It cannot be part of a text: what is escaped has none of
-/// Unicode's private letters.
-const KEPT_SPACE: char = '\u{e000}';
 
 /// Entries, grouped by what they are about; the groups in the order of their titles.
 #[derive(Debug, Default)]
@@ -30,78 +20,6 @@ pub(crate) struct Entry {
     pub(crate) head: Line,
     /// What is to be said of it.
     pub(crate) body: Vec<Line>,
-}
-
-/// A line, as long as it may be.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Line(Vec<Part>);
-
-#[derive(Debug, Clone)]
-struct Part {
-    text: String,
-    how: Option<Exit>,
-}
-
-/// Where a list is printed.
-#[derive(Debug, Clone, Copy)]
-struct Paper {
-    /// In columns; none where nothing has to fit.
-    width: Option<usize>,
-    has_colours: bool,
-}
-
-impl Line {
-    /// Adds words, which can be wrapped.
-    pub(crate) fn words(mut self, text: impl AsRef<str>) -> Self {
-        self.0.push(Part { text: escaped(text.as_ref()), how: None });
-        self
-    }
-
-    /// Adds a name, which stays whole.
-    pub(crate) fn name(mut self, text: impl AsRef<str>) -> Self {
-        let text = escaped(text.as_ref()).replace(' ', KEPT_SPACE.encode_utf8(&mut [0; 4]));
-        self.0.push(Part { text, how: None });
-        self
-    }
-
-    /// Adds a word in the colour of how good or bad it is.
-    pub(crate) fn judged(mut self, text: impl AsRef<str>, how: Exit) -> Self {
-        self.0.push(Part { text: escaped(text.as_ref()), how: Some(how) });
-        self
-    }
-
-    fn text(&self, has_colours: bool, between: &str) -> String {
-        let part = |Part { text, how }: &Part| match how.filter(|_| has_colours) {
-            Some(how) => {
-                let style = style(how);
-                format!("{style}{text}{style:#}")
-            }
-            None => text.clone(),
-        };
-        self.0.iter().map(part).collect::<Vec<_>>().join(between)
-    }
-
-    fn wrapped(&self, paper: Paper, indent: &str, between: &str) -> String {
-        let text = self.text(paper.has_colours, between);
-        let further = format!("{indent}  ");
-        let options = Options::new(paper.width.unwrap_or(usize::MAX))
-            .initial_indent(indent)
-            .subsequent_indent(&further)
-            .break_words(false)
-            .word_separator(WordSeparator::AsciiSpace)
-            .word_splitter(WordSplitter::NoHyphenation)
-            .wrap_algorithm(WrapAlgorithm::FirstFit);
-        textwrap::fill(&text, options).replace(KEPT_SPACE, " ")
-    }
-}
-
-fn style(how: Exit) -> Style {
-    let colour = match how {
-        Exit::NothingLeft => AnsiColor::Green,
-        Exit::Left => AnsiColor::Yellow,
-        Exit::Failed => AnsiColor::Red,
-    };
-    colour.on_default()
 }
 
 impl List {
@@ -144,17 +62,14 @@ impl Printed for List {}
 
 impl Display for List {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let is_terminal = io::stdout().is_terminal();
-        let width = terminal_size_of(io::stdout()).map(|(Width(width), _)| usize::from(width));
-        let (no_color, term) = (env::var_os("NO_COLOR"), env::var_os("TERM"));
-        let has_colours = is_terminal && colour::are_wanted(no_color.as_deref(), term.as_deref());
-        f.write_str(&self.on(Paper { width, has_colours }))
+        f.write_str(&self.on(Paper::of_stdout()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Exit;
 
     fn list(name: &str) -> List {
         let mut list = List::default();

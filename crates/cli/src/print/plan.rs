@@ -3,7 +3,8 @@
 use remediation::{Manifest, PlannedResource};
 use serde_json::Value;
 
-use crate::print::list::{Entry, Line, List};
+use crate::print::line::Line;
+use crate::print::list::{Entry, List};
 use crate::print::report::{control, ends_in};
 
 /// An entry for each resource, grouped by account and rule: all that a digest of the plan covers, and what guards see that

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use remediation::{AccountProblem, Approved, Finding, Manifest, Outcome, Report, ReportedFinding, Resource};
 
 use crate::exit::Exit;
-use crate::print::list::{Entry, Line, List};
+use crate::print::line::Line;
+use crate::print::list::{Entry, List};
 use crate::print::table::{Cell, Table};
 use crate::print::text::counted;
 use crate::print::time;

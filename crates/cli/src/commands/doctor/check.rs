@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::print::list::{Entry, Line, List};
+use crate::print::line::Line;
+use crate::print::list::{Entry, List};
 use crate::print::page::{Format, Page};
 use crate::print::table::{Cell, Table};
 use crate::print::text::{Count, counted, listed};
