@@ -96,7 +96,7 @@ pub enum PollError {
     Incomplete(Vec<String>),
     /// The organization could not be read again. The poll itself is done.
     #[error(
-        "the poll is done, but the organization could not be read again. Modes and scopes go by what was read last, until          that is too old: {0}"
+        "the poll is done, but the organization could not be read again. Modes and scopes go by what was read last, until that is too old: {0}"
     )]
     Organization(#[from] RefreshError),
 }

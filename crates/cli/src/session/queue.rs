@@ -1,5 +1,6 @@
-//! The failure queue itself, and the queue of what was only too old, as if they were one. To read a message is to hide it from everybody else for a while, and nobody is told who has it:
-//! so what is read and not taken is given back at once, and comes back by itself where that fails.
+//! The failure queue itself, and the queue of what was only too old, as if they were one. To read a message is to hide it from
+//! everybody else for a while, and nobody is told who has it: so what is read and not taken is given back at once, and comes
+//! back by itself where that fails.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
