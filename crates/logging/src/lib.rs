@@ -6,10 +6,10 @@
 
 mod metrics;
 
-use std::io;
+use std::{env, io};
 
 use escape::Log;
-use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -34,10 +34,10 @@ pub fn is_safe(target: &str) -> bool {
     !WIRE.contains(&root)
 }
 
-/// Sends the logs of this process to its standard output as JSON. `RUST_LOG` chooses the level; `info` where it does
-/// not. Called again, it does nothing.
+/// Sends the logs of this process to its standard output as JSON. `RUST_LOG` chooses the level, by target where it names any;
+/// `info` where it does not. A packaged Lambda has no line below `info`. Called again, it does nothing.
 pub fn init() {
-    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let level = level(env::var("RUST_LOG").ok().as_deref());
     let mut lines = json_subscriber::JsonLayer::new(|| Log::json(io::stdout()));
     lines
         .with_timer("timestamp", tracing_subscriber::fmt::time::SystemTime)
@@ -50,9 +50,26 @@ pub fn init() {
     let _ = tracing_subscriber::registry().with(lines).try_init();
 }
 
+fn level(text: Option<&str>) -> Targets {
+    let chosen = text.filter(|text| !text.is_empty()).and_then(|text| text.parse().ok());
+    chosen.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_safe;
+    use tracing_subscriber::filter::LevelFilter;
+
+    use super::{is_safe, level};
+
+    #[test]
+    fn the_level_is_info_where_nothing_valid_is_chosen() {
+        for text in [None, Some(""), Some("poller=loud")] {
+            assert_eq!(level(text).default_level(), Some(LevelFilter::INFO), "{text:?}");
+        }
+        assert_eq!(level(Some("warn")).default_level(), Some(LevelFilter::WARN));
+        let targets: Vec<_> = level(Some("warn,poller=error")).into_iter().collect();
+        assert!(targets.contains(&("poller".to_owned(), LevelFilter::ERROR)), "{targets:?}");
+    }
 
     #[test]
     fn the_wire_is_never_shown() {
