@@ -166,8 +166,8 @@ targets-destroy accounts *arguments: (_needs "targets-destroy")
 
 # How long the release Lambdas take and what they call, beside the least that it could be (--help says what can be chosen; --compare OLD.json)
 bench *arguments: (_needs "bench") package
-    cargo build --quiet --locked --release --package bench --bins
-    "$CARGO_TARGET_DIR/release/bench" --zips dist "$@"
+    cargo build --quiet --locked --profile lambda --package bench --bins
+    "$CARGO_TARGET_DIR/lambda/bench" --zips dist "$@"
 
 # What is computed between two calls: a page of Netskope's, the policy, a plan (arguments go to divan)
 bench-parts *arguments: (_needs "bench")

@@ -21,7 +21,8 @@ pub(crate) struct Args {
     /// Where the zips go.
     #[arg(long, value_name = "FOLDER", default_value = "dist")]
     pub(crate) out: PathBuf,
-    /// The profile of the binaries. `dev` compresses little and is for tests: its binaries are large.
+    /// How the binaries are built: `release` with the profile `lambda` of the workspace's Cargo.toml; `dev` compresses
+    /// little and is for tests: its binaries are large.
     #[arg(long, value_enum, default_value_t = Profile::Release)]
     pub(crate) profile: Profile,
     /// Take the binaries that are in the target folder.

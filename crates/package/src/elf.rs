@@ -1,16 +1,20 @@
-//! Whether a binary starts on Lambda: its architecture, and the GLIBC that it needs.
+//! Whether a binary starts on Lambda: its architecture, and the GLIBC that it needs; and what of it is not packed.
 
 use std::collections::HashMap;
 
 use object::elf::VersionIndex;
 use object::read::elf::{ElfFile64, Sym};
-use object::{Endianness, Object};
+use object::{Endianness, Object, ObjectSection};
 
 use crate::args::Architecture;
 
 /// The GLIBC of `provided.al2023`.
 /// <https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html>
 const LAMBDA_GLIBC: [u32; 2] = [2, 34];
+
+/// The sections that are read where a stack is unwound, and for nothing else.
+/// <https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/ehframechpt.html>
+const UNWIND_TABLES: [&str; 2] = [".eh_frame_hdr", ".eh_frame"];
 
 /// Why a binary does not start on Lambda.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,21 @@ pub(crate) fn check(binary: &[u8], expected: Architecture) -> Result<(), ElfErro
         return Err(ElfError::Architecture { found, expected });
     }
     check_needs(needs(&file)?)
+}
+
+/// Fills the tables for unwinding with zeros, which take no room in a zip. A Lambda aborts where it panics, so nothing reads
+/// them but a backtrace, which has no names without the symbols. The compiler cannot leave them out: the standard library brings
+/// its own with its debug information, and then link-time optimization writes them for every function.
+///
+/// A binary that unwinds all the same aborts there: zeros are tables without entries.
+pub(crate) fn blank_unwind_tables(binary: &mut [u8]) -> Result<(), ElfError> {
+    let file = ElfFile64::<Endianness>::parse(&*binary)?;
+    let tables = UNWIND_TABLES.map(|name| file.section_by_name(name).and_then(|section| section.file_range()));
+    for (start, length) in tables.into_iter().flatten() {
+        let [start, length] = [start, length].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        binary.iter_mut().skip(start).take(length).for_each(|byte| *byte = 0);
+    }
+    Ok(())
 }
 
 /// What the binary's version section asks for. It, not the symbols, is what the loader checks first; a version such as
@@ -98,6 +117,9 @@ fn is_too_new(version: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
     use super::*;
 
     fn need(symbol: Option<&str>, version: &str) -> Need {
@@ -131,6 +153,27 @@ mod tests {
         let start = needs.iter().find(|need| need.symbol.as_deref() == Some("__libc_start_main"));
         assert!(start.is_none_or(|need| need.version.starts_with("GLIBC_2.")));
         assert!(needs.iter().any(|need| need.symbol.is_some() && need.version.starts_with("GLIBC_2.")));
+    }
+
+    #[test]
+    fn without_its_tables_for_unwinding_a_binary_is_the_same_and_starts() {
+        let this_test = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let mut blank = this_test.clone();
+        blank_unwind_tables(&mut blank).unwrap();
+        let (before, after) = (ElfFile64::<Endianness>::parse(&*this_test), ElfFile64::<Endianness>::parse(&*blank));
+        for (before, after) in before.unwrap().sections().zip(after.unwrap().sections()) {
+            let name = before.name().unwrap();
+            let is_table = name == ".eh_frame" || name == ".eh_frame_hdr";
+            assert_eq!(after.data().unwrap() == before.data().unwrap(), !is_table, "{name}");
+            assert!(!is_table || after.data().unwrap().iter().all(|byte| *byte == 0), "{name}");
+        }
+
+        let path = std::env::temp_dir().join(format!("package-without-tables-{}", std::process::id()));
+        std::fs::write(&path, &blank).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).unwrap();
+        let output = Command::new(&path).arg("--list").output();
+        std::fs::remove_file(&path).unwrap();
+        assert!(output.unwrap().status.success());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use sha2::{Digest, Sha256};
 
-use crate::args::{Architecture, Args};
+use crate::args::{Architecture, Args, Profile};
 use crate::error::Error;
 use crate::workspace::Workspace;
 
@@ -54,8 +54,12 @@ fn run(args: &Args) -> Result<Table, Error> {
     let folder = workspace.binaries(args.profile, args.target.as_deref());
     let check = |name: String| {
         let path = folder.join(&name);
-        let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        elf::check(&bytes, architecture).map_err(|source| Error::Binary { path, source })?;
+        let mut bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let checked = elf::check(&bytes, architecture).and_then(|()| match args.profile {
+            Profile::Release => elf::blank_unwind_tables(&mut bytes),
+            Profile::Dev => Ok(()),
+        });
+        checked.map_err(|source| Error::Binary { path, source })?;
         Ok(Checked { name, bytes })
     };
     let checked: Vec<Checked> = names.into_iter().map(check).collect::<Result<_, Error>>()?;

@@ -9,6 +9,14 @@ use serde::Deserialize;
 use crate::args::Profile;
 use crate::error::Error;
 
+/// The profile of the Lambdas in the workspace's Cargo.toml, and the folder of its binaries.
+const LAMBDA_PROFILE: &str = "lambda";
+
+/// Leaves the lines of `debug` and `trace` out of the Lambdas: most are of HTTP, and `logging` shows none of those. `tracing`
+/// and `log` have a feature for it; as a flag it holds for the Lambdas alone, and the workspace is not built again for it.
+/// <https://docs.rs/tracing/latest/tracing/level_filters/#compile-time-filters>
+const NO_DEBUG_LINES: &str = "--cfg=feature=\"release_max_level_info\"";
+
 /// What separates flags in CARGO_ENCODED_RUSTFLAGS.
 /// <https://doc.rust-lang.org/cargo/reference/environment-variables.html>
 const FLAG_SEPARATOR: &str = "\u{1f}";
@@ -66,7 +74,7 @@ impl Workspace {
     /// Where Cargo puts the binaries.
     pub(crate) fn binaries(&self, profile: Profile, target: Option<&str>) -> PathBuf {
         let folder = match profile {
-            Profile::Release => "release",
+            Profile::Release => LAMBDA_PROFILE,
             Profile::Dev => "debug",
         };
         self.target_directory.join(target.unwrap_or_default()).join(folder)
@@ -79,8 +87,9 @@ impl Workspace {
         build.current_dir(&self.workspace_root).arg("--bins");
         match profile {
             Profile::Release => {
-                build.args(["--release", "--locked"]).args(lambdas.iter().flat_map(|name| ["-p", name]));
-                build.env("CARGO_ENCODED_RUSTFLAGS", self.remap(&cargo_home()?));
+                build.args(["--profile", LAMBDA_PROFILE, "--locked"]);
+                build.args(lambdas.iter().flat_map(|name| ["-p", name]));
+                build.env("CARGO_ENCODED_RUSTFLAGS", self.flags(&cargo_home()?));
             }
             // All of it: for a part of the workspace Cargo would unify features anew and build the SDKs again.
             Profile::Dev => {
@@ -94,12 +103,15 @@ impl Workspace {
         if status.success() { Ok(()) } else { Err(Error::CargoFailed { command, status }) }
     }
 
-    /// The compiler's flags that take this machine's paths out of the binaries. Flags, because `trim-paths` is not
-    /// stable; the last one that matches a path wins, and the target folder is often inside the workspace.
-    fn remap(&self, cargo_home: &Path) -> String {
+    /// The compiler's flags of a release build.
+    ///
+    /// No path of this machine is left in the binaries: flags do it, because `trim-paths` is not stable; the last one that
+    /// matches a path wins, and the target folder is often inside the workspace.
+    fn flags(&self, cargo_home: &Path) -> String {
         let paths =
             [(cargo_home, "/cargo"), (&self.workspace_root, "/autoremediate"), (&self.target_directory, "/target")];
-        paths.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).join(FLAG_SEPARATOR)
+        let paths = paths.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+        [paths.as_slice(), &[NO_DEBUG_LINES.to_owned()]].concat().join(FLAG_SEPARATOR)
     }
 }
 
@@ -131,12 +143,12 @@ mod tests {
         let path = |profile, target| workspace.binaries(profile, target).display().to_string();
         assert_eq!(path(Profile::Dev, None), "/home/alice/repo/target/debug");
         let arm = path(Profile::Release, Some("aarch64-unknown-linux-gnu"));
-        assert_eq!(arm, "/home/alice/repo/target/aarch64-unknown-linux-gnu/release");
+        assert_eq!(arm, "/home/alice/repo/target/aarch64-unknown-linux-gnu/lambda");
     }
 
     #[test]
     fn the_target_folder_is_mapped_last_because_it_can_be_inside_the_workspace() {
-        let flags = workspace("/home/alice/repo/target").remap(Path::new("/home/alice/.cargo"));
+        let flags = workspace("/home/alice/repo/target").flags(Path::new("/home/alice/.cargo"));
         let flags: Vec<_> = flags.split(FLAG_SEPARATOR).collect();
         assert_eq!(flags[0], "--remap-path-prefix=/home/alice/.cargo=/cargo");
         assert_eq!(flags[2], "--remap-path-prefix=/home/alice/repo/target=/target");
@@ -162,6 +174,18 @@ mod tests {
         let (of_binaries, of_tests) = (sdk_features("normal,build"), sdk_features("normal,build,dev"));
         assert!(of_binaries.iter().any(|line| line.starts_with("aws-sdk-ec2 ")), "{of_binaries:?}");
         assert_eq!(of_binaries, of_tests);
+    }
+
+    #[test]
+    fn rules_of_ones_own_are_built_as_ours_are() {
+        let profile = |file: &str| {
+            let text = fs::read_to_string(root().join(file)).unwrap();
+            let lines = text.lines().skip_while(|line| *line != "[profile.lambda]");
+            lines.take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let ours = profile("Cargo.toml");
+        assert!(ours.contains(&"panic = \"abort\"".to_owned()), "{ours:?}");
+        assert_eq!(ours, profile("docs/own-rule/Cargo.toml"));
     }
 
     #[test]
