@@ -50,6 +50,12 @@ enum Seen {
 }
 
 impl Closed {
+    /// Adds what another account has.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.confirmed.extend(other.confirmed);
+        self.settled.extend(other.settled);
+    }
+
     pub(crate) fn confirmed(&self) -> Vec<Confirmed> {
         self.confirmed.iter().flat_map(|closing| closing.confirmed.clone()).collect()
     }

@@ -18,7 +18,8 @@
 //! 3. **claim**: who writes to the resource says so on its card first. There is one writer at a time; what was decided on
 //!    an older card is not claimed. A claim ends with the run's time, and with what the run has set going: before a claim
 //!    that nobody let go of is taken over, the rule is asked what is still under way, and the resource is looked at again.
-//! 4. **record**: the plan is stored. Without it nothing is written.
+//! 4. **record**: the plan is stored. Without it nothing is written. No account waits for another here: those that are
+//!    planned by now share a plan, and are written while the others are still looked at (`waves`).
 //! 5. **write**: change by change, while the policy still lets it and the claim holds.
 //! 6. **prove**: a fresh look must find nothing left to change. Then the card says what was written, and lets go.
 //!
@@ -51,6 +52,7 @@ mod reopened;
 mod resolve;
 mod unchanged;
 mod undo;
+mod waves;
 mod workers;
 mod write;
 
@@ -70,7 +72,7 @@ use remediation::domain::Controls;
 use remediation::records::{Ended, Write, fixed_by, kept};
 use remediation::{
     AccountId, AccountProblem, Approval, Approved, Batch, BatchId, BatchLineError, Finding, Ledger, Manifest,
-    ManifestError, Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, RecordError, Records, Regions, Report,
+    ManifestError, Mode, Outcome, Plan, PlannedResource, Policy, PolicyRecord, Records, Regions, Report,
     ReportedFinding, Rule, SessionKind, Sessions,
 };
 use tokio::sync::Semaphore;
@@ -81,10 +83,10 @@ use claim::{CameOfIt, Claimed, Purpose, Refused};
 use decide::{Decided, Decision};
 use problems::Problems;
 use prove::{Proof, in_force, judge};
-use record::{Recorded, unstored};
+use record::Recorded;
 use reopened::Part;
-use resolve::{ClientKey, ClientSlot, Row, Verdict, Work};
-use unchanged::Counted;
+use resolve::{ClientKey, ClientSlot, InAccount, Row, Verdict, Work};
+use waves::CameOfAll;
 use workers::{About, Placed};
 use write::{CHANGED, NO_TIME, Order, Written, is_old};
 
@@ -123,7 +125,8 @@ pub struct Engine<R: Rule> {
 pub struct Done<C> {
     /// The report; [`Records::store_report`] keeps it.
     pub report: Report,
-    /// The plan as it was stored; none where there was nothing to change.
+    /// The last plan as it was stored; none where there was nothing to change. Of a run that writes nothing, there is no
+    /// other.
     pub plan: Option<Plan<C>>,
     /// Approvals of its resources that waited for a change window, and do no more: they can be carried out.
     pub approvals: BTreeSet<WaitsNoMore>,
@@ -131,13 +134,6 @@ pub struct Done<C> {
     pub waiting_since: Option<Timestamp>,
     /// What the cards remember of it: [`Told::remember`], once the report is stored.
     pub told: Told,
-}
-
-/// What came of the resources that are in the plan.
-struct Finished<C> {
-    recorded: Option<Recorded<C>>,
-    rows: Vec<Row>,
-    told: Told,
 }
 
 /// What one run is about.
@@ -372,7 +368,7 @@ impl<R: Rule> Engine<R> {
         self.carry_out(Batch::new(id, findings), warrant, deadline, false).await
     }
 
-    /// The stations, one after the other.
+    /// The stations, one after the other for each account.
     async fn carry_out(
         &self,
         batch: Batch,
@@ -391,50 +387,35 @@ impl<R: Rule> Engine<R> {
             .max()
             .unwrap_or_default();
         let findings = findings.into_iter().enumerate().map(|(place, finding)| Placed { place, finding });
-        let findings: Vec<_> = findings.collect();
-
-        self.list_cards(findings.iter().map(|placed| &placed.finding).chain(&passed), &job).await;
-        let closed = self.close(passed, &job).await;
-        let (works, mut rows) = self.resolve(findings, &job).await;
-        let mut decided = self.for_each_bounded(works, |work| Box::pin(self.decide(work, &job))).await;
-        self.keep_to_limits(&job, &mut decided).await;
-        let waiting_since = decided.iter().filter_map(|decided| decided.waits_since(self.clock.now())).min();
-        let claimed = self.for_each_bounded(decided, |decided| self.claim_for(decided, &job)).await;
-        let (settled, planned): (Vec<_>, Vec<_>) =
-            claimed.into_iter().partition(|decided| matches!(decided.decision, Decision::Settle(_)));
-        let approvals = planned.iter().filter_map(|decided| self.approved_before(decided)).collect();
-        let mut unchanged = Counted::default();
-        let settled = self.leave_out_unchanged(settled, &job, &mut unchanged).await;
-        let planned = self.leave_out_unchanged(planned, &job, &mut unchanged).await;
-        rows.extend(settled.iter().flat_map(|decided| self.rows_of(decided, &decided.decision.verdict())));
-        let recorded = self.record(&job.id, mode, planned.iter().map(Decided::planned).collect()).await;
-        let Finished { recorded, rows: finished, told } = self.finish(planned, recorded, &job).await;
-        rows.extend(finished);
-        let told = self.told(&settled, None).and(told);
-        let done = self.done(job.id, mode, started, rows, bad_lines, recorded);
+        let (accounts, before) = self.by_account(findings.collect(), passed, &job);
+        self.notify(|progress| progress.planning(accounts.iter().map(|of| of.named.len()).sum()));
+        let CameOfAll { plans, mut rows, closed, approvals, waiting_since, unchanged, told, awaited } =
+            self.in_waves(accounts, mode, &job).await;
+        rows.extend(before);
+        let done = self.done(job.id, mode, started, rows, bad_lines, plans);
         let mut report = done.report.with_unchanged(unchanged.into_report());
         report.confirmed = closed.confirmed();
-        let awaited = settled.iter().flat_map(|decided| decided.awaited.clone());
         let told = told.with_closures(closed, fixed_by(&report).into_iter().chain(awaited).collect());
         Done { approvals, told, waiting_since, report, ..done }
     }
 
-    /// Lists the cards before anything is looked at: what is written in between is then seen by the claims.
-    async fn list_cards<'a>(&self, findings: impl Iterator<Item = &'a Finding>, job: &Job<R::Change>) {
+    /// Lists the cards of an account before anything of it is looked at: what is written in between is then seen by the
+    /// claims.
+    async fn list_cards(&self, InAccount { named, passed }: &InAccount, job: &Job<R::Change>) {
         if self.interrupt.is_interrupted() {
             return;
         }
-        let goes_on = findings.filter(|finding| self.why_paused(&self.policy, finding, None).is_none());
-        let accounts: BTreeSet<_> = goes_on.map(|finding| &finding.account).collect();
-        let accounts = accounts
-            .into_iter()
-            .filter(|account| job.mode_for(self, account) > Mode::Off && self.policy.may_include(account));
-        let list = |account| async move {
-            let _slot = self.slots.acquire().await;
-            // Who needs a card that could not be listed is told so.
-            drop(job.cards.list(account).await);
+        let goes_on = |finding: &&Finding| {
+            self.why_paused(&self.policy, finding, None).is_none()
+                && job.mode_for(self, &finding.account) > Mode::Off
+                && self.policy.may_include(&finding.account)
         };
-        futures::future::join_all(accounts.map(list)).await;
+        // What is looked at goes on by now.
+        let looked_at = named.first().map(About::finding).or_else(|| passed.iter().find(goes_on));
+        let Some(Finding { account, .. }) = looked_at else { return };
+        let _slot = self.slots.acquire().await;
+        // Who needs a card that could not be listed is told so.
+        drop(job.cards.list(account).await);
     }
 
     /// Claims a resource whose changes are to be written, or says who else is at work on it.
@@ -476,47 +457,6 @@ impl<R: Rule> Engine<R> {
 
     async fn client_to_write(&self, finding: &Finding) -> remediation::Result<Arc<R::Client>> {
         self.client(&*finding.located(self.manifest.scope)?, SessionKind::Write).await
-    }
-
-    /// Writes what the stored plan says is written, and says of the rest why it is not.
-    async fn finish(
-        &self,
-        planned: Vec<Decided<R>>,
-        recorded: Result<Option<Recorded<R::Change>>, RecordError>,
-        job: &Job<R::Change>,
-    ) -> Finished<R::Change> {
-        let recorded = match recorded {
-            Ok(recorded) => recorded,
-            Err(error) => {
-                let verdict = unstored(&error);
-                let given_up = self.for_each_bounded(planned, |decided| self.give_up(decided, &verdict)).await;
-                let rows = given_up.into_iter().flatten().collect();
-                return Finished { recorded: None, rows, told: Told::nothing(&self.records, &self.manifest.id) };
-            }
-        };
-        let (written, mut unwritten): (Vec<_>, Vec<_>) =
-            planned.into_iter().partition(|decided| matches!(decided.decision, Decision::Write(..)));
-        let stored = recorded.as_ref().map(|recorded| &recorded.stored);
-        if let Some(stored) = stored {
-            if !job.is_poll {
-                let waiting = unwritten.iter().map(|decided| self.remember_waiting(decided, job, stored));
-                futures::future::join_all(waiting).await;
-            }
-            futures::future::join_all(unwritten.iter_mut().map(|decided| self.remember_time(decided, job))).await;
-        }
-        let mut rows: Vec<_> = unwritten.iter().flat_map(|decided| self.unwritten(decided)).collect();
-        let told = self.told(&unwritten, stored);
-        if !written.is_empty() {
-            self.notify(|progress| progress.applying(written.len()));
-            let fix = |decided| async {
-                let rows = Box::pin(self.fix(decided, job)).await;
-                self.notify(|progress| progress.done());
-                rows
-            };
-            let fixed = self.for_each_bounded(written, fix).await;
-            rows.extend(fixed.into_iter().flatten());
-        }
-        Finished { recorded, rows, told }
     }
 
     /// When the changes were last seen to be still to be made: by the look that they were planned from, or by another one
@@ -751,14 +691,18 @@ impl<R: Rule> Engine<R> {
         started: Timestamp,
         mut rows: Vec<Row>,
         bad_lines: Vec<BatchLineError>,
-        recorded: Option<Recorded<R::Change>>,
+        mut plans: Vec<Recorded<R::Change>>,
     ) -> Done<R::Change> {
+        let (plan, stored) = plans.pop().map(|Recorded { plan, stored, .. }| (plan, stored)).unzip();
+        for Row { row, .. } in &mut rows {
+            row.earlier_plan.take_if(|key| stored.as_ref().is_some_and(|last| last.key == *key));
+        }
         rows.sort_by_key(|row| row.place);
         let findings = rows.into_iter().map(|row| row.row).collect();
         let report = Report::done(id, mode, started, findings, bad_lines);
-        let (plan, stored) = recorded.map(|Recorded { plan, stored }| (plan, stored)).unzip();
+        let earlier_plans = plans.into_iter().map(|recorded| recorded.stored).collect();
         let (accounts, source_identity) = (self.account_problems(), self.sessions.other_identity());
-        let report = Report { plan: stored, accounts, source_identity, ..report };
+        let report = Report { plan: stored, earlier_plans, accounts, source_identity, ..report };
         Done {
             report,
             plan,

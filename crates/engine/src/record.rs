@@ -1,6 +1,7 @@
 //! The fourth station: the plan is stored, and without that nothing is written.
 
 use jiff::Timestamp;
+use remediation::records::Numbered;
 use remediation::{BatchId, Mode, Plan, PlannedChange, PlannedResource, RecordError, Rule, StoredPlan};
 
 use crate::Engine;
@@ -17,9 +18,28 @@ pub(crate) fn unstored(error: &RecordError) -> Verdict {
 pub(crate) struct Recorded<C> {
     pub(crate) plan: Plan<C>,
     pub(crate) stored: StoredPlan,
+    /// The number of its name among those of the batch's plans.
+    number: u32,
+}
+
+impl<C> Recorded<C> {
+    /// The number that the batch's next plan may have.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.number.saturating_add(1)
+    }
 }
 
 impl<R: Rule> Decided<R> {
+    /// The place of its first finding in the batch.
+    pub(crate) fn place(&self) -> usize {
+        self.work.findings[0].place
+    }
+
+    /// Whether its changes are written.
+    pub(crate) fn is_written(&self) -> bool {
+        matches!(self.decision, Decision::Write(..))
+    }
+
     /// Since when its changes wait for a person: since now where these did not before. None where they do not wait.
     pub(crate) fn waits_since(&self, now: Timestamp) -> Option<Timestamp> {
         let Decision::Await(_) = &self.decision else { return None };
@@ -48,10 +68,12 @@ impl<R: Rule> Decided<R> {
 }
 
 impl<R: Rule> Engine<R> {
-    /// Stores the plan of what is decided on. None where there is nothing in it.
+    /// Stores the plan of what is decided on, under a name with this number or a later one. None where there is nothing in
+    /// it.
     pub(crate) async fn record(
         &self,
         id: &BatchId,
+        first: u32,
         mode: Mode,
         resources: Vec<PlannedResource<R::Change>>,
     ) -> Result<Option<Recorded<R::Change>>, RecordError> {
@@ -60,8 +82,9 @@ impl<R: Rule> Engine<R> {
         }
         let plan = Plan::new(id.clone(), mode, resources);
         let digest = plan.digest()?;
-        let key = self.records.put_new(&id.plan_key(), serde_json::to_vec(&plan)?).await?;
+        let stored = self.records.put_new_from(first, &id.plan_key(), serde_json::to_vec(&plan)?).await?;
+        let Numbered { key, number } = stored;
         tracing::info!(plan = %key, resources = plan.resources.len(), "plan stored");
-        Ok(Some(Recorded { plan, stored: StoredPlan { key, digest } }))
+        Ok(Some(Recorded { plan, stored: StoredPlan { key, digest }, number }))
     }
 }

@@ -55,8 +55,17 @@ pub(crate) struct Verdict {
     pub(crate) detail: Option<String>,
 }
 
+/// What a batch has of one account.
+#[derive(Default)]
+pub(crate) struct InAccount {
+    /// What is looked at, in the batch's order.
+    pub(crate) named: Vec<Named>,
+    /// What Netskope passes.
+    pub(crate) passed: Vec<Finding>,
+}
+
 /// Findings that name a resource in the same words.
-struct Named {
+pub(crate) struct Named {
     findings: Vec<Placed>,
 }
 
@@ -99,15 +108,32 @@ impl Verdict {
 }
 
 impl<R: Rule> Engine<R> {
+    /// Divides a batch by its accounts; and gives the rows of what can be said without a call.
+    pub(crate) fn by_account(
+        &self,
+        findings: Vec<Placed>,
+        passed: Vec<Finding>,
+        job: &Job<R::Change>,
+    ) -> (Vec<InAccount>, Vec<Row>) {
+        let (named, rows) = self.by_name(findings, job);
+        let mut accounts: BTreeMap<AccountId, InAccount> = BTreeMap::new();
+        for named in named {
+            accounts.entry(named.finding().account.clone()).or_default().named.push(named);
+        }
+        for finding in passed {
+            accounts.entry(finding.account.clone()).or_default().passed.push(finding);
+        }
+        (accounts.into_values().collect(), rows)
+    }
+
     /// Looks at every resource once, and groups the findings by what they lead to.
-    pub(crate) async fn resolve(&self, findings: Vec<Placed>, job: &Job<R::Change>) -> (Vec<Work<R>>, Vec<Row>) {
-        let (named, mut rows) = self.by_name(findings, job);
-        self.notify(|progress| progress.planning(named.len()));
+    pub(crate) async fn resolve(&self, named: Vec<Named>, job: &Job<R::Change>) -> (Vec<Work<R>>, Vec<Row>) {
         let step = |named: Named| async move {
             let looked = self.look_in_time(&named, job.deadline).await;
-            self.notify(|progress| progress.done());
+            self.notify(|progress| progress.planned());
             (named, looked)
         };
+        let mut rows = Vec::new();
         let mut works: Vec<Work<R>> = Vec::new();
         let mut known: HashMap<String, usize> = HashMap::new();
         for (named, looked) in self.for_each_bounded(named, step).await {

@@ -11,6 +11,7 @@ mod standstill;
 mod unchanged;
 mod undo;
 mod waiting;
+mod waves;
 
 use std::sync::Mutex;
 
@@ -39,6 +40,7 @@ const IMPATIENT: Bounds = Bounds {
     reserve: Duration::from_secs(75),
     conclude: Duration::from_secs(45),
     claim: Duration::from_secs(300),
+    gather: Duration::from_millis(50),
 };
 
 async fn run(world: &World, mode: Mode) -> Report {
@@ -516,11 +518,14 @@ async fn progress_is_told_of_every_step() {
         fn planning(&self, findings: usize) {
             self.0.lock().unwrap().push(("planning", findings));
         }
+        fn planned(&self) {
+            self.0.lock().unwrap().push(("planned", 1));
+        }
         fn applying(&self, findings: usize) {
             self.0.lock().unwrap().push(("applying", findings));
         }
-        fn done(&self) {
-            self.0.lock().unwrap().push(("done", 1));
+        fn applied(&self) {
+            self.0.lock().unwrap().push(("applied", 1));
         }
     }
     let mut world = World::new();
@@ -529,7 +534,7 @@ async fn progress_is_told_of_every_step() {
     let told = Arc::new(Told::default());
     let engine = world.engine().with_progress(Arc::clone(&told) as Arc<dyn Progress>);
     engine.run(world.batch(), Mode::Apply, Deadline::never()).await;
-    let expected = [("planning", 2), ("done", 1), ("done", 1), ("applying", 1), ("done", 1)];
+    let expected = [("planning", 2), ("planned", 1), ("planned", 1), ("applying", 1), ("applied", 1)];
     assert_eq!(*told.0.lock().unwrap(), expected);
 }
 

@@ -67,10 +67,9 @@ impl Told {
         Self { records: records.clone(), rule: rule.to_owned(), cards, confirmed, settled, fixed }
     }
 
-    /// This, and `other`.
-    pub(crate) fn and(mut self, other: Self) -> Self {
+    /// Adds what the cards of other resources remember.
+    pub(crate) fn add(&mut self, other: Self) {
         self.cards.extend(other.cards);
-        self
     }
 
     /// The same with what has become of fixes that waited, and with those that wait from now on.

@@ -199,7 +199,7 @@ impl<R: Rule> Engine<R> {
             let trip = &trip;
             async move {
                 let ready = Box::pin(self.ready(&asked.planned, trip)).await;
-                self.notify(|progress| progress.done());
+                self.notify(|progress| progress.planned());
                 let state = ready.map_or_else(State::Settled, |ready| State::Ready(Box::new(ready)));
                 Back { asked, state }
             }
@@ -212,7 +212,7 @@ impl<R: Rule> Engine<R> {
             backs = self.for_each_bounded(backs, claim).await;
         }
         let resources = backs.iter().filter_map(Back::to_record).collect();
-        let recorded = self.record(&id, mode, resources).await;
+        let recorded = self.record(&id, 1, mode, resources).await;
         let (recorded, failed) = match recorded {
             Ok(recorded) => (recorded, None),
             Err(error) => (None, Some(unstored(&error))),
@@ -224,12 +224,12 @@ impl<R: Rule> Engine<R> {
             let applies = back.is_ready();
             let rows = Box::pin(self.end(back, failed.as_ref(), &trip)).await;
             if applies && writes {
-                self.notify(|progress| progress.done());
+                self.notify(|progress| progress.applied());
             }
             rows
         };
         let rows = self.for_each_bounded(backs, end).await.into_iter().flatten().collect();
-        let done = self.done(id, mode, started, rows, Vec::new(), recorded);
+        let done = self.done(id, mode, started, rows, Vec::new(), recorded.into_iter().collect());
         let report = Report { undoes: Some(key), ..done.report };
         Done { report, ..done }
     }
@@ -264,14 +264,14 @@ impl<R: Rule> Engine<R> {
         }
         let Some(report) = report else { return Ok(()) };
         let digest = plan.digest().map_err(|error| error.to_string())?;
-        match &report.plan {
+        match report.plans().find(|stored| stored.key == key) {
             _ if report.id != plan.id => Err("the report is of another batch than the plan".into()),
-            Some(stored) if stored.key == key && stored.digest == digest => Ok(()),
-            Some(stored) if stored.key == key => Err(format!(
+            Some(stored) if stored.digest == digest => Ok(()),
+            Some(stored) => Err(format!(
                 "the plan is not the one that was carried out: its digest is {digest}, and the report says {}",
                 stored.digest
             )),
-            _ => Err(format!("the report says nothing of {key}")),
+            None => Err(format!("the report says nothing of {key}")),
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Bounds {
     pub conclude: Duration,
     /// How long a claim of a run without a deadline holds before it is renewed or over.
     pub claim: Duration,
+    /// How long an account that is planned waits for others, so that they share a plan.
+    pub gather: Duration,
 }
 
 impl Default for Bounds {
@@ -43,6 +45,7 @@ impl Default for Bounds {
             reserve: Duration::from_secs(75),
             conclude: Duration::from_secs(45),
             claim: Duration::from_secs(300),
+            gather: Duration::from_millis(50),
         }
     }
 }
@@ -90,14 +93,16 @@ impl Interrupt {
     }
 }
 
-/// Is told when the engine is done with a step of a resource.
+/// Is told when the engine is done with a step of a resource. Some are applied while others are planned.
 pub trait Progress: Send + Sync {
-    /// `resources` need a look.
+    /// A run begins, in which `resources` need a look.
     fn planning(&self, resources: usize);
-    /// `resources` need a fix.
+    /// One of them has had its look.
+    fn planned(&self);
+    /// So many `resources` more need a fix.
     fn applying(&self, resources: usize);
-    /// One of them is done.
-    fn done(&self);
+    /// One of them has had its fix.
+    fn applied(&self);
 }
 
 /// A finding with its place in the batch.

@@ -50,7 +50,7 @@ pub use report::{
 pub use rescans::{LastRescan, RESCAN_KEY, RESCAN_SCHEMA};
 pub use retention::{InvalidRetention, Retention};
 pub use schema::{Record, SchemaError, read};
-pub use store::{Condition, Listed, MOST_BYTES, RecordError, Records, Stored, Version};
+pub use store::{Condition, Listed, MOST_BYTES, Numbered, RecordError, Records, Stored, Version};
 pub use turns::{InvalidPlace, MOST_SLOTS, Place as TurnPlace, Slot, TURNS_SCHEMA, Turns};
 
 /// SHA-256, in hexadecimal, of what a value is as JSON.

@@ -163,7 +163,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, bar: &Bar, page: &mut Page<'_>) ->
         let visit =
             Visit::new(access, args.doctor_role_name.clone(), &manifests, config, regions).under(policy.as_ref());
         let visits = stream::iter(&accounts).map(|account| Box::pin(visit.check(account))).buffered(AT_ONCE);
-        let visited: Vec<_> = visits.inspect(|_| bar.done()).collect().await;
+        let visited: Vec<_> = visits.inspect(|_| bar.planned()).collect().await;
         checks.extend(visited.into_iter().flatten());
     }
     if accounts.is_empty() {

@@ -1,6 +1,7 @@
 //! The progress bar on standard error, and the log lines above it.
 
 use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::Progress;
@@ -15,7 +16,29 @@ use crate::print::page::Format;
 
 /// A bar on standard error; drawn on a terminal only.
 #[derive(Clone)]
-pub(crate) struct Bar(ProgressBar);
+pub(crate) struct Bar(ProgressBar, Arc<Mutex<Steps>>);
+
+/// How far a run is. Some resources are fixed while it looks at others: the looks are shown first, with the fixes beside
+/// them, and then the fixes.
+#[derive(Debug, Default)]
+struct Steps {
+    looks: Count,
+    fixes: Count,
+}
+
+/// So many are done.
+#[derive(Debug, Default)]
+struct Count {
+    done: usize,
+    of: usize,
+}
+
+impl Steps {
+    /// Whether it still looks at something, or has nothing else to do.
+    fn is_looking(&self) -> bool {
+        self.looks.done < self.looks.of || self.fixes.of == 0
+    }
+}
 
 impl Bar {
     /// A bar that is not drawn yet. Beside JSON and CSV it never is: a script reads that.
@@ -27,7 +50,7 @@ impl Bar {
         let bar = ProgressBar::with_draw_target(None, target);
         // A test parses the constant template; without it, the plain bar would do.
         let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self(bar.with_style(style))
+        Self(bar.with_style(style), Arc::default())
     }
 
     /// Shows what is being worked on.
@@ -54,11 +77,26 @@ impl Bar {
         self.0.finish_and_clear();
     }
 
-    fn start(&self, step: &'static str, resources: usize) {
-        self.0.reset();
-        self.0.set_length(resources as u64);
-        self.0.set_message(step);
-        self.0.enable_steady_tick(TICK);
+    /// Shows how far the run is after `change`. What is shown from then on starts from nothing.
+    fn show(&self, change: impl FnOnce(&mut Steps)) {
+        let Self(bar, steps) = self;
+        let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_looking = steps.is_looking();
+        change(&mut steps);
+        let Steps { looks, fixes } = &*steps;
+        let is_looking = steps.is_looking();
+        let Count { done, of } = if is_looking { looks } else { fixes };
+        if is_looking != was_looking || *done == 0 {
+            bar.reset();
+            bar.enable_steady_tick(TICK);
+        }
+        bar.set_message(match (is_looking, fixes.of) {
+            (true, 0) => "looking".to_owned(),
+            (true, of) => format!("looking (fixed {} of {of})", fixes.done),
+            (false, _) => "fixing".to_owned(),
+        });
+        bar.set_length(*of as u64);
+        bar.set_position(*done as u64);
     }
 }
 
@@ -69,15 +107,19 @@ const TEMPLATE: &str = "{prefix} {msg} {bar:30} {pos}/{len} {elapsed}";
 
 impl Progress for Bar {
     fn planning(&self, resources: usize) {
-        self.start("looking", resources);
+        self.show(|steps| *steps = Steps { looks: Count { done: 0, of: resources }, ..Steps::default() });
+    }
+
+    fn planned(&self) {
+        self.show(|steps| steps.looks.done += 1);
     }
 
     fn applying(&self, resources: usize) {
-        self.start("fixing", resources);
+        self.show(|steps| steps.fixes.of += resources);
     }
 
-    fn done(&self) {
-        self.0.inc(1);
+    fn applied(&self) {
+        self.show(|steps| steps.fixes.done += 1);
     }
 }
 
@@ -126,11 +168,36 @@ mod tests {
     #[test]
     fn a_step_starts_from_nothing() {
         let bar = Bar::new(Format::Json);
+        let shows = |message: &str, position: u64, length: u64| {
+            assert_eq!((bar.0.message().as_str(), bar.0.position(), bar.0.length()), (message, position, Some(length)));
+        };
         bar.planning(3);
-        bar.done();
-        assert_eq!((bar.0.position(), bar.0.length()), (1, Some(3)));
+        bar.planned();
+        shows("looking", 1, 3);
+        bar.planned();
+        bar.planned();
         bar.applying(2);
-        assert_eq!((bar.0.position(), bar.0.length()), (0, Some(2)));
+        shows("fixing", 0, 2);
+        bar.planning(1);
+        shows("looking", 0, 1);
+    }
+
+    #[test]
+    fn what_is_fixed_while_others_are_looked_at_is_shown_beside_them() {
+        let bar = Bar::new(Format::Json);
+        let shows = |message: &str, position: u64, length: u64| {
+            assert_eq!((bar.0.message().as_str(), bar.0.position(), bar.0.length()), (message, position, Some(length)));
+        };
+        bar.planning(3);
+        bar.planned();
+        bar.applying(1);
+        shows("looking (fixed 0 of 1)", 1, 3);
+        bar.applied();
+        shows("looking (fixed 1 of 1)", 1, 3);
+        bar.planned();
+        bar.planned();
+        bar.applying(2);
+        shows("fixing", 1, 3);
     }
 
     #[test]

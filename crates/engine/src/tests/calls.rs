@@ -140,6 +140,21 @@ fn about(folder: &str, calls: &[(&'static str, String)]) -> usize {
     calls.iter().filter(|(_, of)| of == folder).count()
 }
 
+#[tokio::test(start_paused = true)]
+async fn each_wave_stores_its_plan_with_one_call() {
+    let mut world = World::new();
+    world.cloud.strict.store(false, std::sync::atomic::Ordering::Relaxed);
+    for (number, account) in [ONE, TWO, THREE].into_iter().enumerate() {
+        world.open_houses(account, REGION, 1);
+        world.slow(account, Look, crate::fake::Wait::Time(Duration::from_secs(number as u64)));
+    }
+    let bucket = Bucket::default();
+    let engine = world.engine_with(IMPATIENT, bucket.records());
+    let report = engine.run(world.batch(), Mode::Apply, Deadline::never()).await.report;
+    assert_eq!((outcomes(&report), report.plans().count()), (vec![Outcome::Fixed; 3], 3));
+    assert_eq!(about("plans", &bucket.calls()), 3);
+}
+
 #[tokio::test]
 async fn a_fix_calls_the_bucket_twice_without_a_card_and_three_times_with_one() {
     for (with_cards, most) in [(false, 2), (true, 3)] {

@@ -19,6 +19,7 @@ const DIGEST: &str = "4457bb6870836f80c9b94dd21f13ad28e8b651added9d3654a19472c45
 
 const PLAN: &str = include_str!("../../fixtures/records/plan-2.json");
 const REPORT: &str = include_str!("../../fixtures/records/report-2.json");
+const REPORT_OF_WAVES: &str = include_str!("../../fixtures/records/report-2-waves.json");
 const CARD: &str = include_str!("../../fixtures/records/card-1.json");
 const WAITING_CARD: &str = include_str!("../../fixtures/records/card-1-waiting.json");
 const APPROVAL: &str = include_str!("../../fixtures/records/approval-2.json");
@@ -85,6 +86,18 @@ fn a_report_is_read() {
     assert_eq!((deferred.outcome, deferred.took.len(), &deferred.resource), (Outcome::Deferred, 0, &None));
     assert_eq!(report.bad_lines[0].line, 4);
     assert_eq!(report.policy_override, None, "the reports of a version that had none are read");
+    assert!(report.earlier_plans.is_empty(), "the same");
+    assert_eq!(report.plan_of(fixed), Some(id().plan_key().as_str()));
+}
+
+#[test]
+fn a_report_of_several_plans_is_read() {
+    let report: Report = read(REPORT_OF_WAVES.as_bytes()).unwrap();
+    let (first, last) = (id().plan_key(), id().plan_key().replace(".json", ".2.json"));
+    let plans: Vec<_> = report.plans().map(|stored| (stored.key.as_str(), stored.digest.as_str())).collect();
+    assert_eq!(plans, [(first.as_str(), "ab".repeat(32).as_str()), (last.as_str(), "cd".repeat(32).as_str())]);
+    let led: Vec<_> = report.findings.iter().map(|row| report.plan_of(row)).collect();
+    assert_eq!(led, [Some(first.as_str()), Some(last.as_str())]);
 }
 
 #[test]

@@ -91,6 +91,9 @@ pub struct ReportedFinding {
     /// The planned changes of its resource, in one line each. Findings of the same resource share them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
+    /// The key of the plan that has them, where that is one of the report's earlier plans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier_plan: Option<String>,
     /// How many of them were written, from the first on.
     #[serde(default)]
     pub written: usize,
@@ -144,9 +147,12 @@ pub struct Report {
     pub started: Timestamp,
     /// When it was done.
     pub finished: Timestamp,
-    /// The plan; none where there was nothing to change.
+    /// The plan, or the last of several: all that waits is in it. None where there was nothing to change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<StoredPlan>,
+    /// The plans that were stored before it, each of what was written first in some accounts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_plans: Vec<StoredPlan>,
     /// The key of the plan that this run takes back, where it is an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<String>,
@@ -190,9 +196,20 @@ impl Record for Report {
 impl ReportedFinding {
     /// A finding for which nothing was written.
     pub fn unwritten(finding: Finding, outcome: Outcome, detail: Option<String>) -> Self {
-        let (changes, notes, took) = (Vec::new(), Vec::new(), Vec::new());
-        let (resource, grace, verification, contested) = (None, None, None, None);
-        Self { finding, resource, outcome, detail, grace, notes, changes, written: 0, took, verification, contested }
+        Self {
+            finding,
+            resource: None,
+            outcome,
+            detail,
+            grace: None,
+            notes: Vec::new(),
+            changes: Vec::new(),
+            earlier_plan: None,
+            written: 0,
+            took: Vec::new(),
+            verification: None,
+            contested: None,
+        }
     }
 }
 
@@ -222,6 +239,7 @@ impl Report {
             started,
             finished,
             plan,
+            earlier_plans: Vec::new(),
             undoes,
             approval,
             policy_override,
@@ -259,6 +277,17 @@ impl Report {
         Self::done(batch.id, Mode::Off, ambient::now(), findings, batch.bad_lines)
     }
 
+    /// Its plans, in the order in which they were stored.
+    pub fn plans(&self) -> impl DoubleEndedIterator<Item = &StoredPlan> {
+        self.earlier_plans.iter().chain(&self.plan)
+    }
+
+    /// The key of the plan that has the changes of a row; none where the row has none, or none was stored.
+    pub fn plan_of<'a>(&'a self, row: &'a ReportedFinding) -> Option<&'a str> {
+        let plan = row.earlier_plan.as_ref().or(self.plan.as_ref().map(|plan| &plan.key));
+        plan.filter(|_| !row.changes.is_empty()).map(String::as_str)
+    }
+
     /// How many findings had `outcome`.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.counts.get(&outcome).copied().unwrap_or_default()
@@ -269,6 +298,25 @@ impl Report {
 mod tests {
     use super::*;
     use crate::domain::RunId;
+
+    #[test]
+    fn a_row_leads_to_the_plan_that_has_its_changes() {
+        let row = |changes: &[&str], earlier: Option<&str>| ReportedFinding {
+            changes: changes.iter().map(ToString::to_string).collect(),
+            earlier_plan: earlier.map(str::to_owned),
+            ..ReportedFinding::unwritten(Finding::of("222222222222", "us-east-1", "h"), Outcome::Fixed, None)
+        };
+        let plan = |key: &str| StoredPlan { key: key.into(), digest: "d".into() };
+        let rows = vec![row(&["c"], None), row(&["c"], Some("first")), row(&[], None)];
+        let report = Report::done(id(), Mode::Apply, Timestamp::now(), rows, Vec::new());
+        let report = Report { plan: Some(plan("last")), earlier_plans: vec![plan("first"), plan("second")], ..report };
+        let led: Vec<_> = report.findings.iter().map(|row| report.plan_of(row)).collect();
+        assert_eq!(led, [Some("last"), Some("first"), None]);
+        let keys: Vec<_> = report.plans().map(|stored| stored.key.as_str()).collect();
+        assert_eq!(keys, ["first", "second", "last"]);
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+    }
 
     fn id() -> BatchId {
         BatchId { rule: "open-door".into(), run: RunId::start(), batch: 1 }

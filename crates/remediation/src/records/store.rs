@@ -28,7 +28,7 @@ const LOCK: &str = ".lock";
 /// The most bytes that are read of a record: the plan of a batch has a few million.
 pub const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// How many runs of the same batch keep records of their own before something must be wrong.
-const MOST_ATTEMPTS: u32 = 1_000;
+const MOST_ATTEMPTS: usize = 1_000;
 
 /// A store of records.
 #[derive(Debug, Clone)]
@@ -69,6 +69,15 @@ pub struct Listed {
     pub key: String,
     /// When it was stored last, by the store's own clock.
     pub stored: Timestamp,
+}
+
+/// Where a record is that replaces no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its key.
+    pub key: String,
+    /// The number in that, from 1, which is left out.
+    pub number: u32,
 }
 
 /// On which condition a record is stored.
@@ -264,10 +273,19 @@ impl Records {
     ///
     /// It could not be stored.
     pub async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<String, RecordError> {
-        for attempt in 1..=MOST_ATTEMPTS {
-            let name = numbered(key, attempt);
+        Ok(self.put_new_from(1, key, bytes).await?.key)
+    }
+
+    /// The same from the number `first` on, for whoever knows that the names before it are taken.
+    ///
+    /// # Errors
+    ///
+    /// It could not be stored.
+    pub async fn put_new_from(&self, first: u32, key: &str, bytes: Vec<u8>) -> Result<Numbered, RecordError> {
+        for number in (first..).take(MOST_ATTEMPTS) {
+            let name = numbered(key, number);
             if self.create(&name, bytes.clone()).await? {
-                return Ok(name);
+                return Ok(Numbered { key: name, number });
             }
         }
         Err(RecordError::Taken { key: key.to_owned() })
