@@ -79,7 +79,7 @@ impl About<'_> {
         let arns = resources.iter().map(|told| &told.resource).filter(|name| name.starts_with("arn:"));
         let arns: Vec<_> = arns.take(MOST_ARNS).cloned().collect();
         let place = |key: &str| plain(&format!("s3://{bucket}/{key}"), MOST_OF_NAME);
-        let (of_report, of_plan) = (place(self.key), report.plan.as_ref().map(|plan| place(&plan.key)));
+        let (of_report, of_plan) = (place(self.key), self.plan().map(place));
         let context =
             [("bucket", Some(bucket.to_owned())), ("report", Some(of_report.clone())), ("plan", of_plan.clone())];
         let context = context.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
@@ -108,6 +108,14 @@ impl About<'_> {
             chat,
         };
         Message { detail, resources: arns }
+    }
+
+    /// The key of the plan that all of it is in; none where it is in several, which the report names.
+    fn plan(&self) -> Option<&str> {
+        let last = self.report.plan.as_ref().map(|plan| plan.key.as_str());
+        let mut plans = self.rows.iter().map(|row| row.earlier_plan.as_deref().or(last));
+        let first = plans.next().unwrap_or(last);
+        first.filter(|_| plans.all(|plan| plan == first))
     }
 
     /// How many findings it is about; a line that is none counts, as in the report.

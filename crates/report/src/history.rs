@@ -124,7 +124,7 @@ impl History {
         }
         self.added.insert(key.to_owned());
         self.named.extend(report.unchanged.iter().map(|of| (of.report.clone(), report.finished)));
-        self.reported.extend(report.plan.iter().map(|plan| plan.key.clone()));
+        self.reported.extend(report.plans().map(|plan| plan.key.clone()));
         self.carried_out.extend(report.approval.iter().map(|of| of.approval.plan.clone()));
         for row in &report.findings {
             self.row(key, report, row);
@@ -202,7 +202,7 @@ impl History {
     /// Adds what a report of before the span says of findings of which none within it has told more.
     pub fn report_before(&mut self, key: &str, report: &Report) {
         let named = self.named.get(key).copied();
-        self.reported.extend(report.plan.iter().map(|plan| plan.key.clone()));
+        self.reported.extend(report.plans().map(|plan| plan.key.clone()));
         for row in &report.findings {
             let id = Key::of(&report.id.rule, &row.finding);
             let last = self.lives.get(&id).and_then(|life| life.steps.last()).map(|step| step.until);
@@ -257,7 +257,7 @@ impl History {
             proof: row.verification.as_ref().map(Proof::from),
             approver: report.approval.as_ref().map(Approver::from),
             closure: row.contested.as_ref().map(Closure::from),
-            plan: report.plan.as_ref().filter(|_| !row.changes.is_empty()).map(|plan| plan.key.clone()),
+            plan: report.plan_of(row).map(str::to_owned),
             report: Some(key.to_owned()),
         }
     }

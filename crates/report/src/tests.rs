@@ -223,6 +223,21 @@ fn an_approval_is_told_when_it_is_carried_out_and_before() {
 }
 
 #[test]
+fn each_finding_leads_to_the_plan_that_has_its_changes() {
+    let (key, mut of_waves) = report(at("03T12:00:00"), vec![row("a", Outcome::Fixed), row("b", Outcome::Held)]);
+    let last = of_waves.plan.clone().unwrap();
+    let first = StoredPlan { key: last.key.replace(".json", ".2.json"), digest: "e".into() };
+    of_waves.findings.iter_mut().for_each(|row| row.changes = vec!["close it".into()]);
+    of_waves.findings[0].earlier_plan = Some(first.key.clone());
+    of_waves.earlier_plans.push(first.clone());
+    let history = history([(key, of_waves)]);
+    assert!(!history.is_unreported(&first.key) && !history.is_unreported(&last.key));
+    let summary = history.summary(NOW.parse().unwrap());
+    let plans: Vec<_> = summary.findings.iter().map(|life| life.steps[0].plan.clone().unwrap()).collect();
+    assert_eq!(plans, [first.key, last.key]);
+}
+
+#[test]
 fn a_plan_without_a_report_is_a_step_in_its_place_by_time() {
     let (key, done) = report(at("03T12:00:00"), vec![row("a", Outcome::Fixed)]);
     let id = BatchId { rule: RULE.into(), run: RunId::start(), batch: 1 };

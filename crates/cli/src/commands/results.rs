@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use remediation::records::{AwaitedClosures, fixed_by};
-use remediation::{Mode, Outcome, PolicyOverride, Records, Report};
+use remediation::{Mode, Outcome, PolicyOverride, Records, Report, StoredPlan};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -21,10 +21,12 @@ use crate::session::rules::{self, LoadedRule};
 /// The version of the JSON document that commands with reports print.
 const OUTPUT_SCHEMA: u32 = 2;
 
-/// A report, and where it and its plan are kept.
+/// A report, and where it and its plans are kept.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct StoredReport {
     pub(crate) plan_at: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) earlier_plans_at: Vec<String>,
     pub(crate) report_at: Option<String>,
     pub(crate) report: Report,
 }
@@ -32,8 +34,9 @@ pub(crate) struct StoredReport {
 impl StoredReport {
     /// A report that is stored at `report_at`, if it could be.
     pub(crate) fn of(report: Report, records: &Records, report_at: Option<String>) -> Self {
-        let plan_at = report.plan.as_ref().map(|plan| locate(records, &plan.key));
-        Self { plan_at, report_at, report }
+        let at = |plan: &StoredPlan| locate(records, &plan.key);
+        let (plan_at, earlier_plans_at) = (report.plan.as_ref().map(at), report.earlier_plans.iter().map(at).collect());
+        Self { plan_at, earlier_plans_at, report_at, report }
     }
 }
 
@@ -204,8 +207,8 @@ impl Results {
             page.line(format!("Netskope lists no findings of {}.", self.without_findings.join(", ")))?;
         }
         page.line(self.summary())?;
-        for StoredReport { plan_at, report_at, .. } in &self.reports {
-            if let Some(plan) = plan_at {
+        for StoredReport { plan_at, earlier_plans_at, report_at, .. } in &self.reports {
+            for plan in earlier_plans_at.iter().chain(plan_at) {
                 page.line(format!("plan: {plan}"))?;
             }
             if let Some(report) = report_at {
@@ -327,7 +330,8 @@ mod tests {
             report["counts"][outcome] = json!(count + 1);
         }
         let report = serde_json::from_value(report).unwrap();
-        let stored = StoredReport { plan_at: Some("plans/x".into()), report_at: Some("reports/x".into()), report };
+        let (plan_at, report_at) = (Some("plans/x".into()), Some("reports/x".into()));
+        let stored = StoredReport { plan_at, earlier_plans_at: Vec::new(), report_at, report };
         Results { reports: vec![stored], ..Results::of(Mode::Plan) }
     }
 

@@ -79,7 +79,7 @@ pub(crate) fn table<'a>(reports: impl IntoIterator<Item = &'a Report>, manifests
                 Cell::lines(&row.changes),
                 Cell::text(row.detail.as_deref().unwrap_or_default()),
                 Cell::lines(&row.notes),
-                Cell::text(plan),
+                Cell::text(row.earlier_plan.as_deref().unwrap_or(plan)),
                 Cell::text(report.id.report_key()),
             ]);
         }

@@ -113,7 +113,15 @@ impl Archive<'_> {
             return Ok(found);
         }
         let Cards { cards, mut problems } = cards::read(self.records, which).await?;
-        let plans: BTreeSet<_> = cards.iter().flat_map(plans_of).collect();
+        let mut plans: BTreeSet<_> = cards.iter().flat_map(plans_of).collect();
+        let beside = |key: String| async move { runs::plans_beside(self.records, &key).await };
+        let mut listed = stream::iter(plans.clone()).map(beside).buffered(AT_A_TIME);
+        while let Some(of_batch) = listed.next().await {
+            match of_batch {
+                Ok(of_batch) => plans.extend(of_batch),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
         let mut read = stream::iter(plans).map(|key| async move { self.shown(&key).await }).buffered(AT_A_TIME);
         let mut arns = BTreeSet::new();
         while let Some(shown) = read.next().await {
@@ -360,7 +368,7 @@ struct Approvals {
     problems: Vec<String>,
 }
 
-/// The keys of the plans that a card leads to.
+/// The keys of the first plans of the batches that a card leads to.
 fn plans_of(at: &CardAt) -> Vec<String> {
     let waiting = at.card.waiting.iter().map(|waiting| waiting.plan.clone());
     waiting.chain(at.card.writes.iter().map(|write| write.id(&at.place.rule).plan_key())).collect()
@@ -436,7 +444,7 @@ impl Archive<'_> {
         Ok(listed.map_err(Box::new)?)
     }
 
-    /// A report, and the plan that it names.
+    /// A report, and the plans that it names.
     ///
     /// # Errors
     ///
@@ -444,7 +452,7 @@ impl Archive<'_> {
     pub(crate) async fn of_report_at(self, key: &str) -> Result<RunRecords, crate::error::Error> {
         let report: Report = self.records.get_as(key).await.map_err(Box::new)?;
         let mut found = RunRecords::default();
-        if let Some(plan) = &report.plan {
+        for plan in report.plans() {
             match self.shown(&plan.key).await {
                 Ok(shown) => drop(found.plans.insert(self.locate(&plan.key), shown)),
                 Err(problem) => found.problems.push(problem),
@@ -571,6 +579,33 @@ mod tests {
             assert!(found(name, "333333333333").await.is_empty(), "{name}");
         }
         assert!(found("ata", ACCOUNT).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_plan_of_a_batch_wrote_is_found_and_shown() {
+        let desk = Desk::new();
+        let (first, last) = (desk.plan(&[("other", false)]).await, desk.plan(&[("data", false)]).await);
+        // The last plan of the first one's batch.
+        let mut plan: Value = serde_json::from_slice(&desk.records.get(&last.key).await.unwrap()).unwrap();
+        plan["run"] = serde_json::to_value(first.id.run).unwrap();
+        let key = desk.records.put_new(&first.key, plan.to_string().into()).await.unwrap();
+        report(&desk, &first, Outcome::Fixed, |report| {
+            report.earlier_plans.extend(report.plan.replace(StoredPlan { key, digest: "d".into() }));
+        })
+        .await;
+        let found = archive(&desk).of_report_at(&first.id.report_key()).await.unwrap();
+        assert_eq!((found.plans.len(), found.problems), (2, vec![]));
+        desk.waits(&last, "data", WaitsFor::Mode, |card| {
+            card.waiting = None;
+            let (part, ended) = (last.part("data").digest, Ended::Proved);
+            let (run, batch, at, took) = (first.id.run, 1, ambient::now(), vec![0]);
+            card.writes.push(Write { run, batch, at, ended, changes: Vec::new(), part, took, undone_by: None });
+        })
+        .await;
+        let found = archive(&desk).named("listed-data", &Which::default()).await.unwrap();
+        assert_eq!((found.cards.len(), found.problems), (1, vec![]));
+        let life = archive(&desk).of_resource(&found.cards[0]).await;
+        assert!(whats(&life).contains(&What::Planned) && life.problems.is_empty(), "{life:?}");
     }
 
     #[tokio::test]

@@ -151,9 +151,10 @@ impl<R: Rule> PlanOf<R> {
             resources = plan.map(|plan| plan.resources).unwrap_or_default();
             looked = Some(report);
         }
-        let is_stored = taken.report.as_ref().is_none_or(|report| {
-            report.plan.as_ref().is_some_and(|stored| (&stored.key, &stored.digest) == (&taken.key, &digest))
-        });
+        let is_stored = taken
+            .report
+            .as_ref()
+            .is_none_or(|report| report.plans().any(|stored| (&stored.key, &stored.digest) == (&taken.key, &digest)));
         if is_stored {
             resources.extend(written_back::<R>(&taken, &beneath));
         }

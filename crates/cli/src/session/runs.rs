@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use remediation::{BatchId, Folder, RecordError, Records, Report};
+use remediation::{BatchId, Folder, RecordError, Records, Report, StoredPlan};
 
 use crate::error::Error;
 use crate::session::records::locate;
@@ -28,7 +28,7 @@ struct Kept {
     report: Report,
 }
 
-/// The plans that `key` leads to: that of a report, one itself, or all of a run.
+/// The plans that `key` leads to: those of a report, one itself, or all of a run.
 pub(crate) async fn find(records: &Records, key: &str) -> Result<RunPlans, Error> {
     if !key.ends_with(".json") {
         let found = below(records, &format!("{}-", in_folder(key))).await.map_err(Box::new)?;
@@ -44,9 +44,17 @@ pub(crate) async fn find(records: &Records, key: &str) -> Result<RunPlans, Error
         return Ok(RunPlans { plans: vec![plan], problems: found.problems });
     }
     let report: Report = records.get_as(key).await.map_err(Box::new)?;
-    let Some(stored) = &report.plan else { return Err(Error::NoPlan(locate(records, key))) };
-    let plan = RunPlan { key: stored.key.clone(), report: Some(report) };
-    Ok(RunPlans { plans: vec![plan], problems: Vec::new() })
+    let plan = |stored: &StoredPlan| RunPlan { key: stored.key.clone(), report: Some(report.clone()) };
+    let plans: Vec<_> = report.plans().rev().map(plan).collect();
+    if plans.is_empty() {
+        return Err(Error::NoPlan(locate(records, key)));
+    }
+    Ok(RunPlans { plans, problems: Vec::new() })
+}
+
+/// The keys of all plans of the batch that has this one.
+pub(crate) async fn plans_beside(records: &Records, key: &str) -> Result<Vec<String>, RecordError> {
+    records.list(&format!("{}/{}", Folder::Plans.name(), attempts_of(in_folder(key)))).await
 }
 
 /// The plans of one batch.
@@ -81,13 +89,11 @@ fn paired(plans: Vec<String>, reports: Vec<Kept>) -> Vec<RunPlan> {
     let mut unreported: BTreeSet<_> = plans.into_iter().collect();
     let mut paired = Vec::new();
     for Kept { key, report } in reports {
-        match &report.plan {
-            // A report of another batch says nothing of this one's plan.
-            Some(stored) if place(&stored.key).map(|of| of.batch) == place(&key).map(|of| of.batch) => {
-                unreported.remove(&stored.key);
-                paired.push(RunPlan { key: stored.key.clone(), report: Some(report) });
-            }
-            _ => {}
+        let batch = |key: &str| place(key).map(|of| of.batch);
+        // A report of another batch says nothing of this one's plans.
+        for stored in report.plans().filter(|stored| batch(&stored.key) == batch(&key)) {
+            unreported.remove(&stored.key);
+            paired.push(RunPlan { key: stored.key.clone(), report: Some(report.clone()) });
         }
     }
     paired.extend(unreported.into_iter().map(|key| RunPlan { key, report: None }));
@@ -200,6 +206,28 @@ mod tests {
         }
         let of_batch = of_batch(&run.records, &id(run.run, 1)).await.unwrap();
         assert_eq!(of_batch.plans.len(), 2, "not that of batch 10");
+    }
+
+    #[tokio::test]
+    async fn all_plans_of_a_report_are_found_with_it_the_last_first() {
+        let run = Run::new().await;
+        let mut stored = Vec::new();
+        for _ in 0..3 {
+            let key = run.records.put_new(&id(run.run, 4).plan_key(), b"{}".into()).await.unwrap();
+            stored.push(StoredPlan { key, digest: "d".into() });
+        }
+        let report = Report::untouched(Batch::new(id(run.run, 4), Vec::new()), Outcome::Held, "why");
+        // The first is that of an attempt that never came back.
+        let (plan, earlier_plans) = (stored.pop(), stored.split_off(1));
+        run.records.store_report(&Report { plan, earlier_plans, ..report }).await.unwrap();
+        let plan = |end, has_report| (run.key(Folder::Plans, end), has_report);
+        let [last, earlier, dead] = [plan("-4.3.json", true), plan("-4.2.json", true), plan("-4.json", false)];
+        let of_report = run.found(&run.key(Folder::Reports, "-4.json")).await;
+        assert_eq!(of_report, (vec![last.clone(), earlier.clone()], 0));
+        assert_eq!(run.found(&earlier.0).await, (vec![earlier.clone()], 0));
+        let of_batch = of_batch(&run.records, &id(run.run, 4)).await.unwrap().plans.into_iter();
+        let of_batch: Vec<_> = of_batch.map(|plan| (plan.key, plan.report.is_some())).collect();
+        assert_eq!(of_batch, [last, earlier, dead]);
     }
 
     #[tokio::test]

@@ -88,6 +88,27 @@ fn each_kind_is_told_once_a_batch_with_how_many_findings_it_is_about() {
 }
 
 #[test]
+fn a_message_names_the_plan_that_all_of_it_is_in() {
+    let fixed = |door, earlier: Option<&str>| ReportedFinding {
+        earlier_plan: earlier.map(str::to_owned),
+        ..row("222222222222", door, Outcome::Fixed, "")
+    };
+    let plan = |rows: Vec<ReportedFinding>| {
+        let report = report(rows);
+        let last = format!("s3://b/{}", report.plan.as_ref().unwrap().key);
+        let plan = of_report(&report, "b", KEY).remove(0).detail.plan;
+        plan.map(|plan| if plan == last { "the last".to_owned() } else { plan })
+    };
+    assert_eq!(plan(vec![fixed(1, None), fixed(2, None)]).as_deref(), Some("the last"));
+    assert_eq!(plan(vec![fixed(1, Some("x")), fixed(2, Some("x"))]).as_deref(), Some("s3://b/x"));
+    assert_eq!(plan(vec![fixed(1, Some("x")), fixed(2, None)]), None, "the report names both");
+    let waits = vec![fixed(1, Some("x")), row("222222222222", 2, Outcome::Held, WAITS)];
+    let told = of_report(&report(waits), "b", KEY);
+    let waits = told.iter().find(|message| message.detail.kind == Kind::PlanWaits).unwrap();
+    assert!(waits.detail.plan.as_ref().is_some_and(|plan| plan.contains("plans/open-door/")), "{waits:?}");
+}
+
+#[test]
 fn a_batch_that_could_not_be_read_has_failed() {
     let id = BatchId { rule: "open-door".into(), run: RunId::start(), batch: 1 };
     let report = Report::unreadable(id, "the header is missing".into());

@@ -190,7 +190,7 @@ fn show_regions(regions: &[Central], done: &[Done]) {
         for (key, report) in &done.reports {
             println!("  {}  {} findings", key.trim_start_matches("reports/"), report.counts.values().sum::<usize>());
             let same_name = key.replacen("reports/", "plans/", 1);
-            for plan in report.plan.iter().filter(|plan| plan.key != same_name) {
+            for plan in report.plans().filter(|plan| plan.key != same_name) {
                 println!("    and the plan {}", plan.key);
             }
         }
