@@ -622,7 +622,8 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
     };
     lock(&world.watch.0).reports.insert(key.to_owned(), report.clone());
     let details: BTreeSet<_> = report.findings.iter().filter_map(|row| row.detail.as_deref()).collect();
-    actor.tell(format!("stores the report {key}: {:?} {details:?}", report.counts));
+    let waves = if report.earlier_plans.is_empty() { "" } else { ", in waves" };
+    actor.tell(format!("stores the report {key}: {:?} {details:?}{waves}", report.counts));
     let session = session_name(&report.id.run.to_string());
     let batch = lock(&world.watch.0).batches.get(&report.id.findings_key()).cloned();
     if let Some(Ok(batch)) = batch.map(|(bytes, _)| Batch::from_stored(&bytes, &report.id.rule))
@@ -649,8 +650,18 @@ fn reported(actor: &Actor, key: &str, bytes: &[u8]) {
             }
             continue;
         };
+        if !row.took.is_empty() && !report.plan_of(row).is_some_and(|plan| has_plan_of(world, plan, &resource.arn)) {
+            world.breaks("1: a report names the plan of what was written", format!("{key}: {row:?}"));
+        }
         proved(world, key, &session, &row.finding.control, row.outcome, resource);
     }
+}
+
+/// Whether the stored plan `key` has changes of the resource; perhaps, where somebody has cut it short.
+fn has_plan_of(world: &World, key: &str, arn: &str) -> bool {
+    let Some(plan) = world.store.peek(key) else { return false };
+    let Ok(plan) = serde_json::from_slice::<Value>(&plan) else { return true };
+    plan["resources"].as_array().into_iter().flatten().any(|planned| planned["resource"]["arn"] == arn)
 }
 
 /// That Netskope has confirmed a fix is said of a proved fix of ours alone, by a scan after it, and where a look of this run

@@ -41,7 +41,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the digest of a plan that is taken back",
         "crates/engine/src/undo.rs",
-        "Some(stored) if stored.key == key && stored.digest == digest => Ok(()),",
+        "Some(stored) if stored.digest == digest => Ok(()),",
         "Some(stored) if stored.key == key => Ok(()),",
     ),
     mutant(
@@ -71,8 +71,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the plan is stored before the write",
         "crates/engine/src/record.rs",
-        "let key = self.records.put_new(&id.plan_key(), serde_json::to_vec(&plan)?).await?;",
-        "let key = id.plan_key();",
+        "let stored = self.records.put_new_from(first, &id.plan_key(), serde_json::to_vec(&plan)?).await?;",
+        "let stored = Numbered { key: id.plan_key(), number: first };",
     ),
     mutant(
         "the fresh look before `fixed`",

@@ -377,7 +377,7 @@ async fn report_of(records: &remediation::Records, key: &str, id: &BatchId) -> T
     let keys = records.list(&of_batch).await.map_err(|error| error.to_string())?;
     for report in keys {
         let Ok(report) = records.get_as::<Report>(&report).await else { continue };
-        if report.id == *id && report.plan.as_ref().is_some_and(|stored| stored.key == key) {
+        if report.id == *id && report.plans().any(|stored| stored.key == key) {
             return Ok(Some(report));
         }
     }

@@ -119,7 +119,9 @@ fn the_cost_table_counts_the_requests_that_are_made() {
         // A fix writes the card twice, and the policy is read again before it unless that was a moment ago.
         let found = plus(measured.poll, measured.found.of(batches_of, 3, 0));
         let own = count * measured.fix.put + batches_of * measured.batch_of_fixes.put;
-        assert!((found.put + own..=found.put + own + again).contains(&fixed.put), "{fixed:?}");
+        // Accounts of one batch that are planned one after the other have a plan each.
+        let waves = 3 - batches_of;
+        assert!((found.put + own..=found.put + own + again + waves).contains(&fixed.put), "{fixed:?}");
         let most = count * measured.fix.get + batches_of * measured.batch_of_fixes.get + again;
         assert!((found.get..=found.get + most).contains(&fixed.get), "{fixed:?}");
         assert_eq!(fixed.list, found.list, "{findings} in {batches}");

@@ -204,7 +204,13 @@ impl Scenario {
             policy = PolicyText { changes_per_run: Some(1), ..PolicyText::APPLY };
             steps.retain(|step| !matches!(step.deed, Deed::Policy(_)));
         }
-        let batch_size = if crowd {
+        // Or one batch is of many accounts, of which some are planned long before others.
+        let spread = !crowd && !rush && Chance::new(seed, "spread").strikes(200);
+        if spread {
+            things.extend((100..106).map(Thing::open_gate));
+            policy = PolicyText { mode: Mode::Apply, paused: false, account: None, ..policy };
+        }
+        let batch_size = if crowd || spread {
             50
         } else if rush {
             1

@@ -39,6 +39,13 @@ fn a_seed_tells_one_story() {
 }
 
 #[test]
+fn batches_are_written_in_waves() {
+    let in_waves =
+        |seed: &u64| run(Scenario::by_seed(*seed)).story.iter().any(|line| line.to_string().contains(", in waves"));
+    assert!((0..20).filter(in_waves).count() >= 4);
+}
+
+#[test]
 fn a_scenario_can_be_kept_and_read_again() {
     for seed in 0..50 {
         let scenario = Scenario::by_seed(seed);
