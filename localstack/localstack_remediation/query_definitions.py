@@ -41,7 +41,7 @@ def _put(context: RequestContext, request: dict) -> dict:
 
 def _describe(context: RequestContext, request: dict) -> dict:
     prefix = request.get("queryDefinitionNamePrefix", "")
-    found = [of for of in _of(context).values() if of["name"].startswith(prefix)]
+    found = [of for of in list(_of(context).values()) if of["name"].startswith(prefix)]
     return {"queryDefinitions": sorted(found, key=lambda of: of["name"])}
 
 

@@ -69,7 +69,7 @@ def start(context: RequestContext, request: dict) -> dict:
         role = next(iter(given.get(ROLE, [])), "")
         clients = _clients_of_role(context, role, id_) if role else _clients_of_caller(context)
         limits = settings.of(context.account_id)
-        if sum(each.is_under_way() for each in region.executions.values()) >= limits.automation_limit:
+        if sum(each.is_under_way() for each in list(region.executions.values())) >= limits.automation_limit:
             raise aws_error(
                 "AutomationExecutionLimitExceededException",
                 "The number of simultaneously running Automation executions exceeded the allowable limit.",

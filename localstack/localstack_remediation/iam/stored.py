@@ -12,7 +12,8 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 def find_role(arn: str) -> Role | None:
     _, partition, _, _, account, resource = arn.split(":", 5)
-    roles = iam_backends[account][partition].roles.values()
+    # A copy: others make roles meanwhile. So it is wherever moto's own dictionaries are gone through.
+    roles = list(iam_backends[account][partition].roles.values())
     return next((role for role in roles if role.arn == arn and resource.startswith("role/")), None)
 
 
@@ -21,15 +22,15 @@ def trust_policy(role: Role) -> dict:
 
 
 def identity_policies(role: Role) -> list[dict]:
-    inline = [_text(policy) for policy in role.policies.values()]
-    managed = [_default_version(policy) for policy in role.managed_policies.values()]
+    inline = [_text(policy) for policy in list(role.policies.values())]
+    managed = [_default_version(policy) for policy in list(role.managed_policies.values())]
     return [json.loads(text) for text in inline + managed]
 
 
 def inline_policies(account: str, partition: str, kind: str, name: str) -> dict[str, str]:
     """Of a role, user or group, by their names."""
     holder = _holder(account, partition, kind, name)
-    return {policy_name: _text(policy) for policy_name, policy in holder.policies.items()} if holder else {}
+    return {policy_name: _text(policy) for policy_name, policy in list(holder.policies.items())} if holder else {}
 
 
 def attached_policies(account: str, partition: str, kind: str, name: str) -> list[str]:
@@ -69,7 +70,7 @@ def access_key_owner(account: str, partition: str, access_key: str) -> str | Non
 
 
 def is_organization_trail(account: str, region: str, name: str) -> bool:
-    trails = cloudtrail_backends[account][region].trails.values()
+    trails = list(cloudtrail_backends[account][region].trails.values())
     return any(trail.is_org_trail for trail in trails if name in (trail.trail_name, trail.arn))
 
 

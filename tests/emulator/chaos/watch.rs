@@ -314,7 +314,7 @@ impl Watch {
     pub(super) async fn plans_to_take_back(&self) -> Result<Vec<String>> {
         let mut written = BTreeMap::new();
         for report in self.reports.values() {
-            if let Some(plan) = &report.plan {
+            for plan in report.plans() {
                 let has_written = report.undoes.is_none()
                     && report.findings.iter().any(|row| row.written > 0 || !row.took.is_empty());
                 *written.entry(plan.key.clone()).or_insert(false) |= has_written;
