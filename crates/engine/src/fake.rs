@@ -683,6 +683,8 @@ pub(crate) struct World {
     pub(crate) policy: Policy,
     pub(crate) policy_record: Option<PolicyRecord>,
     pub(crate) guard: Guard,
+    /// How long accounts wait for each other: for all, unless a test is about waves.
+    pub(crate) gather: Duration,
     /// So many seconds are past that no clock has counted.
     pub(crate) passed: Arc<AtomicI64>,
     role: String,
@@ -699,8 +701,8 @@ impl World {
         let policy = Policy::unrestricted();
         let (run, findings) = (RunId::start(), Vec::new());
         let sts = Sts::default();
-        let (policy_record, passed) = (None, Arc::default());
-        Self { cloud, sts, folder, run, policy, policy_record, guard: Guard::Hold, passed, role, findings }
+        let (policy_record, passed, gather) = (None, Arc::default(), Duration::from_secs(3600));
+        Self { cloud, sts, folder, run, policy, policy_record, guard: Guard::Hold, gather, passed, role, findings }
     }
 
     /// Adds a house and the finding for it.
@@ -837,6 +839,7 @@ impl World {
     }
 
     pub(crate) fn engine_with(&self, bounds: Bounds, records: Records) -> Engine<OpenDoor> {
+        let bounds = Bounds { gather: self.gather, ..bounds };
         let settings = Settings { guard: self.guard, ..Settings::default() };
         let engine = Engine::new(manifest(), settings, self.sessions("us-east-1"), records, bounds).unwrap();
         let passed = Arc::clone(&self.passed);

@@ -40,7 +40,7 @@ const IMPATIENT: Bounds = Bounds {
     reserve: Duration::from_secs(75),
     conclude: Duration::from_secs(45),
     claim: Duration::from_secs(300),
-    gather: Duration::from_millis(50),
+    gather: Duration::ZERO,
 };
 
 async fn run(world: &World, mode: Mode) -> Report {

@@ -143,6 +143,7 @@ fn about(folder: &str, calls: &[(&'static str, String)]) -> usize {
 #[tokio::test(start_paused = true)]
 async fn each_wave_stores_its_plan_with_one_call() {
     let mut world = World::new();
+    world.gather = Duration::from_millis(50);
     world.cloud.strict.store(false, std::sync::atomic::Ordering::Relaxed);
     for (number, account) in [ONE, TWO, THREE].into_iter().enumerate() {
         world.open_houses(account, REGION, 1);

@@ -51,8 +51,6 @@ struct Rules {
 }
 
 const HOUSES: usize = 4;
-/// No account waits for another.
-const IN_WAVES: Bounds = Bounds { gather: Duration::ZERO, ..IMPATIENT };
 const DOORS: usize = 2;
 
 impl Rules {
@@ -116,6 +114,7 @@ struct Model {
 impl Model {
     fn new(doors: &[[bool; DOORS]], mode: Mode) -> Self {
         let mut world = World::new();
+        world.gather = Duration::ZERO;
         let account = |number: usize| if number.is_multiple_of(2) { ONE } else { TWO };
         let houses = doors.iter().enumerate();
         let houses: Vec<_> =
@@ -169,7 +168,7 @@ impl Model {
         let written = self.world.cloud.written().len();
         let reports = match step {
             Step::Poll(turns) => {
-                let engine = self.world.engine_with(IN_WAVES, self.world.records());
+                let engine = self.world.engine_with(IMPATIENT, self.world.records());
                 let batch = self.world.batch();
                 let run = engine.run(batch.clone(), Mode::Apply, Deadline::never());
                 let done = Box::pin(crashing(turns, run)).await;
@@ -182,7 +181,7 @@ impl Model {
                 vec![report]
             }
             Step::TwoPolls(later) => {
-                let (one, two) = (self.world.engine(), self.world.engine_with(IN_WAVES, self.world.records()));
+                let (one, two) = (self.world.engine(), self.world.engine_with(IMPATIENT, self.world.records()));
                 let first = self.world.batch();
                 let second = Batch::new(BatchId { batch: 2, ..first.id.clone() }, first.findings.clone());
                 let second = async {
@@ -199,7 +198,7 @@ impl Model {
                 let Some(Taken { key, plan, .. }) = before_last(plans, number) else { return };
                 let digest = plan.digest().unwrap();
                 let approval = Approval::new(&plan.id, &key, &digest, "who".into(), "why".into());
-                let engine = self.world.engine_with(IN_WAVES, self.world.records());
+                let engine = self.world.engine_with(IMPATIENT, self.world.records());
                 let approved = Approved { approval, stored_by: None };
                 let run = engine.run_approved(approved, plan.clone(), Deadline::never());
                 let done = Box::pin(crashing(turns, run)).await;
@@ -207,7 +206,7 @@ impl Model {
                 vec![done.map(|done| done.report)]
             }
             Step::AsShown { house, door, open } => {
-                let engine = self.world.engine_with(IN_WAVES, self.world.records());
+                let engine = self.world.engine_with(IMPATIENT, self.world.records());
                 let shown = engine.run(self.world.batch(), Mode::Plan, Deadline::never()).await;
                 self.drift(house, door, open);
                 let Some(plan) = shown.plan else { return };
@@ -225,7 +224,7 @@ impl Model {
             }
             Step::UndoAtOnce(number, later) => {
                 let Some(taken) = before_last(self.plans(), number) else { return };
-                let engine = self.world.engine_with(IN_WAVES, self.world.records());
+                let engine = self.world.engine_with(IMPATIENT, self.world.records());
                 let poll = async {
                     turns(later).await;
                     engine.run(self.world.batch(), Mode::Apply, Deadline::never()).await.report
@@ -329,7 +328,7 @@ impl Model {
 
     async fn undo(&self, taken: &Taken<Change>, turns: Turns) -> Option<Report> {
         let id = BatchId { run: RunId::start(), ..taken.plan.id.clone() };
-        let engine = self.world.engine_with(IN_WAVES, self.world.records());
+        let engine = self.world.engine_with(IMPATIENT, self.world.records());
         let how = write(crate::Drifted::Hold);
         let undo = engine.undo(id, taken.clone(), &how, Deadline::never());
         Box::pin(crashing(turns, undo)).await.map(|done| done.report)
@@ -426,7 +425,7 @@ async fn a_crash_anywhere_loses_nothing() {
     let doors = [[true, true], [true, false], [false, false], [false, false]];
     for turns in 0.. {
         let mut model = Model::new(&doors, Mode::Apply);
-        let engine = model.world.engine_with(IN_WAVES, model.world.records());
+        let engine = model.world.engine_with(IMPATIENT, model.world.records());
         let run = engine.run(model.world.batch(), Mode::Apply, Deadline::never());
         let report = Box::pin(crashing(Some(turns), run)).await;
         model.keep(report.as_ref().map(|done| &done.report));

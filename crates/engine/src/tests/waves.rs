@@ -15,9 +15,16 @@ const SLOW: Duration = Duration::from_secs(20);
 /// A time within that, long after the first wave is written.
 const BETWEEN: Duration = Duration::from_secs(10);
 
+/// Accounts that are planned within a short time share a plan.
+fn gathering() -> World {
+    let mut world = World::new();
+    world.gather = Duration::from_millis(50);
+    world
+}
+
 /// Two accounts with two houses each, of which the first of each has somebody in it; a look in the other account is slow.
 fn two_accounts(scripts: [Script; 2]) -> World {
-    let mut world = World::new();
+    let mut world = gathering();
     for account in [ONE, TWO] {
         for script in scripts {
             world.house(account, REGION, &[true], script);
@@ -68,7 +75,7 @@ async fn an_account_is_written_while_another_is_looked_at() {
 
 #[tokio::test(start_paused = true)]
 async fn accounts_that_are_planned_at_about_the_same_time_have_one_plan() {
-    let mut world = World::new();
+    let mut world = gathering();
     for (number, account) in [THREE, ONE, TWO].into_iter().enumerate() {
         world.open_houses(account, REGION, 2);
         world.slow(account, Look, Wait::Time(Duration::from_millis(1_000 + 20 * number as u64)));
@@ -86,7 +93,7 @@ async fn accounts_that_are_planned_at_about_the_same_time_have_one_plan() {
 #[tokio::test(start_paused = true)]
 async fn each_wave_has_a_plan_of_its_own_name() {
     const ACCOUNTS: u64 = 12;
-    let mut world = World::new();
+    let mut world = gathering();
     for number in 0..ACCOUNTS {
         let account = format!("{number:012}");
         world.open_houses(&account, REGION, 1);
@@ -257,7 +264,7 @@ async fn an_interrupt_between_waves_leaves_the_next_one_and_reports_both() {
 
 #[tokio::test(start_paused = true)]
 async fn the_breaker_of_an_account_holds_for_what_comes_after_it() {
-    let mut world = World::new();
+    let mut world = gathering();
     for number in 0..4 {
         let account = format!("{number:012}");
         world.house(&account, REGION, &[true], Script::WriteFails(AccessDenied));
@@ -294,7 +301,7 @@ async fn progress_tells_of_both_steps_at_once() {
             self.tell("applied");
         }
     }
-    let mut world = World::new();
+    let mut world = gathering();
     world.open_houses(ONE, REGION, 1);
     world.open_houses(TWO, REGION, 1);
     world.slow(TWO, Look, Wait::Time(SLOW));
