@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 use super::{AccountId, Error, ErrorKind, Region, Result};
 
+/// So many windows are kept: those of a batch in many accounts. Who has been idle begins anew where there are more.
+const MOST_WINDOWS: usize = 10_000;
 /// So many calls under way are throttled together: they halve their window once.
 const TOGETHER: Duration = Duration::from_secs(1);
 
@@ -42,7 +44,7 @@ impl Default for Most {
     }
 }
 
-/// The permits of one run's calls.
+/// The permits of calls, and what is known of how many AWS takes. The runs of a process can share them.
 #[derive(Debug)]
 pub struct Concurrency {
     most: Most,
@@ -125,9 +127,11 @@ impl Concurrency {
     }
 
     fn window(&self, account: &AccountId, region: &Region, of: Of) -> Arc<Window> {
-        let mut windows = lock(&self.windows);
-        let window = windows.entry((account.clone(), region.clone(), of)).or_insert_with(|| Window::new(self.most));
-        Arc::clone(window)
+        let (mut windows, key) = (lock(&self.windows), (account.clone(), region.clone(), of));
+        if windows.len() >= MOST_WINDOWS && !windows.contains_key(&key) {
+            windows.retain(|_, window| Arc::strong_count(window) > 1);
+        }
+        Arc::clone(windows.entry(key).or_insert_with(|| Window::new(self.most)))
     }
 }
 
@@ -169,7 +173,9 @@ pub(super) async fn permitted<T>(action: &str, request: impl Future<Output = Res
     let answer = SCOPE.scope(Scope::Permitted(Arc::clone(&concurrency), Arc::clone(&window)), request).await;
     match &answer {
         Err(Error { kind: ErrorKind::Throttled, .. }) => window.slower(),
-        Ok(_) if taken.is_some() => window.went_well(),
+        Err(error) if !error.is_answer() => {}
+        // That there is no such thing is what many a look asks for.
+        _ if taken.is_some() => window.went_well(),
         _ => {}
     }
     answer
@@ -315,11 +321,44 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_failed_for_another_reason_makes_nothing_slower_nor_faster() {
-        let concurrency = Concurrency::new(MOST);
-        let denied = Error::new(READ, ErrorKind::AccessDenied, "no".to_owned());
-        read(&concurrency, 1, READ, 100, Err(denied)).await;
-        assert_eq!(read(&concurrency, 1, READ, 4, Ok(())).await, 4);
+    async fn an_answer_that_says_no_lets_a_window_grow_and_trouble_does_nothing() {
+        let said = |kind, code: &str| {
+            let code = Some(code.to_owned()).filter(|code| !code.is_empty());
+            Error { code, ..Error::new(READ, kind, "no".to_owned()) }
+        };
+        let answers = [
+            (ErrorKind::Gone, "InvalidVpcID.NotFound", 16),
+            (ErrorKind::Permanent, "NoSuchWebsiteConfiguration", 16),
+            (ErrorKind::AccessDenied, "UnauthorizedOperation", 16),
+            (ErrorKind::Transient, "InternalError", 4),
+            (ErrorKind::Transient, "", 4),
+            (ErrorKind::Passing, "OperationAborted", 4),
+            (ErrorKind::OutOfReach, "", 4),
+        ];
+        for (number, (kind, code, most)) in answers.into_iter().enumerate() {
+            let concurrency = Concurrency::new(MOST);
+            read(&concurrency, number, READ, 100, Err(said(kind, code))).await;
+            assert_eq!(read(&concurrency, number, READ, 100, Err(said(kind, code))).await, most, "{kind:?} {code}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_windows_those_that_nobody_uses_are_forgotten() {
+        let (concurrency, region, first) = (Concurrency::new(MOST), Region::code("eu-west-1"), account(0));
+        let one = concurrency.each(&first, &region, permitted(READ, std::future::pending::<Result<()>>()));
+        let work = async {
+            for number in 1..=MOST_WINDOWS {
+                read(&concurrency, number, READ, 1, Ok(())).await;
+            }
+            let windows = lock(&concurrency.windows);
+            let of = |number| windows.contains_key(&(account(number), region.clone(), Of::Reads(READ.to_owned())));
+            assert!(windows.len() < MOST_WINDOWS && of(0) && of(MOST_WINDOWS) && !of(1), "{}", windows.len());
+        };
+        tokio::select! {
+            biased;
+            _ = one => unreachable!(),
+            () = work => {}
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -177,6 +177,12 @@ impl Error {
         self.kind == ErrorKind::Transient && self.code.is_none()
     }
 
+    /// Whether the service has looked at what was asked for, and said no to it for a reason of its own.
+    pub(super) fn is_answer(&self) -> bool {
+        let is_trouble = matches!(self.kind, ErrorKind::Throttled | ErrorKind::Transient | ErrorKind::Passing);
+        self.code.is_some() && !is_trouble
+    }
+
     /// Whether AWS says that the session with which the call was signed has ended.
     pub(super) fn is_of_ended_session(&self) -> bool {
         self.code.as_deref().is_some_and(|code| codes::ENDED.contains(&code))
