@@ -290,6 +290,13 @@ impl<R: Rule> Engine<R> {
         self
     }
 
+    /// Makes its calls by `concurrency`, which other runs of the process have taught how many AWS takes.
+    #[must_use]
+    pub fn sharing(mut self, concurrency: Arc<Concurrency>) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
     /// Tells the time of claims by `clock`.
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {

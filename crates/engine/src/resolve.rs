@@ -224,15 +224,31 @@ impl<R: Rule> Engine<R> {
 
     /// A fresh look through a session of this kind, at what this deployment may change.
     pub(crate) async fn look_in(&self, kind: SessionKind, finding: &Finding) -> Result<Looked<R>> {
-        self.in_scope(&self.policy, &finding.account)?;
-        let finding = finding.located(self.manifest.scope)?;
-        self.in_our_regions(&finding)?;
-        let client = self.client(&finding, kind).await?;
+        let (finding, client) = self.client_to_look(kind, finding).await?;
         let began = ambient::now();
         let (seen, calls) = counted(Box::pin(R::look(&client, &finding))).await;
         let seen = seen.map_err(|error| self.in_session(&finding, error))?;
         self.is_ours(&finding, &seen.resource)?;
         Ok(Looked { client, seen, began, calls })
+    }
+
+    async fn client_to_look<'a>(
+        &self,
+        kind: SessionKind,
+        finding: &'a Finding,
+    ) -> Result<(Cow<'a, Finding>, Arc<R::Client>)> {
+        self.in_scope(&self.policy, &finding.account)?;
+        let finding = finding.located(self.manifest.scope)?;
+        self.in_our_regions(&finding)?;
+        let client = self.client(&finding, kind).await?;
+        Ok((finding, client))
+    }
+
+    /// Begins the session in which an account is looked at; whoever looks is told of what fails.
+    pub(crate) async fn begin_session(&self, of: &InAccount, job: &Job<R::Change>) {
+        if let Some(named) = of.named.first().filter(|_| self.why_stop(job.deadline, "").is_none()) {
+            drop(self.client_to_look(SessionKind::Read, named.finding()).await);
+        }
     }
 
     /// Another look at a resource to which a finding led. A name may lead elsewhere by now: what is found there says nothing

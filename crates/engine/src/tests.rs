@@ -419,6 +419,21 @@ async fn more_calls_are_under_way_in_an_account_while_all_goes_well() {
 }
 
 #[tokio::test]
+async fn what_one_run_learns_of_an_account_holds_for_the_next_that_shares_it() {
+    let concurrency = Bounds::default().for_calls();
+    for (houses, share, most) in [(100, true, 32..65), (16, false, 8..9), (16, true, 16..17)] {
+        let mut world = World::new();
+        world.open_houses(ONE, REGION, houses);
+        world.slow(ONE, Look, Wait::Turns(300));
+        let engine = world.engine();
+        let engine = if share { engine.sharing(Arc::clone(&concurrency)) } else { engine };
+        let report = engine.run(world.batch(), Mode::Apply, Deadline::never()).await.report;
+        assert_eq!(report.count(Outcome::Fixed), houses);
+        assert!(most.contains(&world.most_in_flight().1), "{houses} {share}: {:?}", world.most_in_flight());
+    }
+}
+
+#[tokio::test]
 async fn a_slow_account_does_not_hold_up_the_others() {
     let mut world = World::new();
     world.open_houses(ONE, REGION, 40);

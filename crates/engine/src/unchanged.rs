@@ -78,13 +78,25 @@ impl Told {
         Self { confirmed, settled, fixed, ..self }
     }
 
+    /// Lets fixes wait for Netskope while the report is being stored, where no other becomes settled by it.
+    pub async fn await_closures(&mut self) {
+        if self.confirmed.is_empty() && self.settled.is_empty() {
+            self.keep_awaited(&[]).await;
+        }
+    }
+
     /// Remembers it, after the report was stored as `report`. What cannot be remembered is said in full again by the next
     /// poll.
     pub async fn remember(mut self, report: &str) {
         let (confirmed, mut settled) = (std::mem::take(&mut self.confirmed), std::mem::take(&mut self.settled));
         self.remember_cards(report).await;
         settled.extend(self.close(confirmed).await);
-        if let Err(error) = AwaitedClosures::update(&self.records, &self.rule, &self.fixed, &settled).await {
+        self.keep_awaited(&settled).await;
+    }
+
+    async fn keep_awaited(&mut self, settled: &[Finding]) {
+        let fixed = std::mem::take(&mut self.fixed);
+        if let Err(error) = AwaitedClosures::update(&self.records, &self.rule, &fixed, settled).await {
             tracing::error!(%error, "which fixes wait for Netskope could not be kept");
         }
     }

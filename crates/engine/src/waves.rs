@@ -144,7 +144,7 @@ impl<R: Rule> Engine<R> {
         let ready = &ready;
         let plan = |of: InAccount| {
             let plan = async move {
-                self.list_cards(&of, job).await;
+                tokio::join!(self.list_cards(&of, job), self.begin_session(&of, job));
                 let InAccount { named, passed } = of;
                 let closed = self.close(passed, job).await;
                 let (works, rows) = self.resolve(named, job).await;
@@ -206,7 +206,14 @@ impl<R: Rule> Engine<R> {
     async fn record_wave(&self, planned: Vec<Decided<R>>, desk: &mut Desk<'_, R>) {
         let (job, resources) = (desk.job, planned.iter().map(Decided::planned).collect());
         let number = desk.plans.last().map_or(1, Recorded::next_number);
-        let recorded = match self.record(&job.id, number, desk.mode, resources).await {
+        // The policy is read for the writes meanwhile; that it cannot be is told there.
+        let policy = async {
+            if let Some(record) = self.policy_record.as_ref().filter(|_| planned.iter().any(Decided::is_written)) {
+                drop(record.watched().await);
+            }
+        };
+        let (recorded, ()) = tokio::join!(self.record(&job.id, number, desk.mode, resources), policy);
+        let recorded = match recorded {
             Ok(Some(recorded)) => recorded,
             Ok(None) => return,
             Err(error) => {

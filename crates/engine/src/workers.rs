@@ -119,8 +119,8 @@ pub(crate) trait About {
 }
 
 impl Bounds {
-    /// The permits of a run's calls.
-    pub(crate) fn for_calls(self) -> Arc<Concurrency> {
+    /// The permits of calls that keep to these bounds.
+    pub fn for_calls(self) -> Arc<Concurrency> {
         Concurrency::new(Most { calls: self.calls, of_account: self.account_concurrency, ..Most::default() })
     }
 }

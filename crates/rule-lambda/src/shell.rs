@@ -12,9 +12,10 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use logging::Line;
 use messages::Bus;
 use percent_encoding::percent_decode_str;
+use remediation::aws::Concurrency;
 use remediation::records::{MOST_OF_BATCH, Record as _, read};
 use remediation::{
-    Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Outcome, Plan, PolicyError,
+    Access, Approval, Approved, Batch, BatchId, Folder, Manifest, ManifestError, Outcome, Plan, Policy, PolicyError,
     PolicyRecord, Records, Regions, Report, Rule, RunId, Sessions, TargetRole, sdk_loader,
 };
 use serde::Serialize;
@@ -62,6 +63,8 @@ pub struct Shell<R> {
     policy_digest: String,
     /// Where what a report says is told; none where nobody is told.
     bus: Option<Bus>,
+    /// How many calls AWS takes, as the runs before have learned.
+    concurrency: Arc<Concurrency>,
     rule: PhantomData<R>,
 }
 
@@ -153,7 +156,8 @@ impl<R: Rule> Shell<R> {
         policy_digest: String,
     ) -> Result<Self, Error> {
         let manifest = Manifest::from_json(R::MANIFEST)?;
-        Ok(Self { base, manifest, records, role, regions, policy_digest, bus: None, rule: PhantomData })
+        let concurrency = Bounds::default().for_calls();
+        Ok(Self { base, manifest, records, role, regions, policy_digest, bus: None, concurrency, rule: PhantomData })
     }
 
     /// Takes every batch of the event to its report.
@@ -239,7 +243,7 @@ impl<R: Rule> Shell<R> {
             } else {
                 self.remediate(key, invocation).await
             };
-            let (report, approvals, waiting_since, told) = match done {
+            let (report, approvals, waiting_since, mut told) = match done {
                 Ok(Done { report, approvals, waiting_since, told, .. }) => {
                     failures(&report).into_iter().for_each(&mut fail);
                     (report, approvals, waiting_since, Some(told))
@@ -254,7 +258,12 @@ impl<R: Rule> Shell<R> {
                 }
             };
             invocation.tally().add(&report, waiting_since);
-            let stored = self.records.store_report(&report).await;
+            let waits = async {
+                if let Some(told) = &mut told {
+                    told.await_closures().await;
+                }
+            };
+            let (stored, ()) = tokio::join!(self.records.store_report(&report), waits);
             let stored = stored.map_err(|error| fail(format!("the report could not be stored: {error}"))).ok();
             // A card names no report that is not there.
             if let (Some(told), Some(key)) = (told, &stored) {
@@ -270,7 +279,8 @@ impl<R: Rule> Shell<R> {
 
     /// Takes a batch of findings to its report.
     async fn remediate(&self, key: &str, invocation: &Invocation) -> Result<Done<R::Change>, Unusable> {
-        let bytes = self.records.get_at_most(key, MOST_OF_BATCH).await.map_err(Unusable::without_batch)?;
+        let (bytes, policy) = tokio::join!(self.records.get_at_most(key, MOST_OF_BATCH), self.policy());
+        let bytes = bytes.map_err(Unusable::without_batch)?;
         let batch = Batch::from_stored(&bytes, &self.manifest.id).map_err(Unusable::without_batch)?;
         let count = batch.findings.len().saturating_add(batch.passed.len());
         if count > MOST_FINDINGS {
@@ -279,7 +289,7 @@ impl<R: Rule> Shell<R> {
             );
             return Err(Unusable { error, batch: None });
         }
-        match self.engine(batch.id.run, invocation).await {
+        match policy.and_then(|policy| self.engine(batch.id.run, policy, invocation)) {
             Ok(engine) => Ok(engine.poll(batch, invocation.deadline).await),
             Err(error) => Err(Unusable { error: error.to_string(), batch: Some((batch, error.outcome())) }),
         }
@@ -288,7 +298,8 @@ impl<R: Rule> Shell<R> {
     /// Takes an approval, and the plan that it is of, to a report.
     async fn carry_out(&self, object: &Object, invocation: &Invocation) -> Result<Done<R::Change>, Unusable> {
         let rule = &self.manifest.id;
-        let bytes = self.records.get_at_most(&object.key, Approval::MOST_BYTES).await;
+        let approval = self.records.get_at_most(&object.key, Approval::MOST_BYTES);
+        let (bytes, policy) = tokio::join!(approval, self.policy());
         let bytes = bytes.map_err(Unusable::without_batch)?;
         let approval = Approval::from_json(&bytes, rule).map_err(Unusable::without_batch)?;
         if !approval.plan.starts_with(&Folder::Plans.of(rule)) {
@@ -298,7 +309,8 @@ impl<R: Rule> Shell<R> {
         let plan = self.records.get_at_most(&approval.plan, MOST_OF_PLAN).await.map_err(Unusable::without_batch)?;
         let plan: Plan<R::Change> =
             read(&plan).map_err(|error| Unusable::without_batch(format!("{}: {error}", approval.plan)))?;
-        let engine = self.engine(approval.run, invocation).await.map_err(Unusable::without_batch)?;
+        let engine = policy.and_then(|policy| self.engine(approval.run, policy, invocation));
+        let engine = engine.map_err(Unusable::without_batch)?;
         let approved = Approved { approval, stored_by: object.stored_by.clone() };
         if approved.is_by_another() {
             let Approved { approval, stored_by } = &approved;
@@ -307,17 +319,28 @@ impl<R: Rule> Shell<R> {
         Ok(engine.run_approved(approved, plan, invocation.deadline).await)
     }
 
-    /// An engine for one run, as the policy is now.
-    async fn engine(&self, run: RunId, invocation: &Invocation) -> Result<Engine<R>, NoEngine> {
-        let (manifest, records) = (self.manifest.clone(), self.records.clone());
-        let record = PolicyRecord::of_deployment(records.clone()).expecting(self.policy_digest.clone());
+    /// The policy as it is now, and where it is read anew.
+    async fn policy(&self) -> Result<(PolicyRecord, Arc<Policy>), NoEngine> {
+        let record = PolicyRecord::of_deployment(self.records.clone()).expecting(self.policy_digest.clone());
         let policy = record.read().await?;
+        Ok((record, policy))
+    }
+
+    /// An engine for one run under a policy.
+    fn engine(
+        &self,
+        run: RunId,
+        (record, policy): (PolicyRecord, Arc<Policy>),
+        invocation: &Invocation,
+    ) -> Result<Engine<R>, NoEngine> {
+        let (manifest, records) = (self.manifest.clone(), self.records.clone());
         let settings = policy.settings(&manifest.id)?;
         let access = Access { session_length: Some(SESSION_LENGTH), ..manifest.access(self.role.clone(), run) };
         let sessions = Sessions::new(self.base.clone(), access);
         let engine = Engine::new(manifest, settings, sessions, records, Bounds::default())?;
         // The service's own retries go on with what the try before them has claimed; a duplicate of the event does not.
         let engine = engine.in_regions(self.regions.clone()).held_by(invocation.request.clone());
+        let engine = engine.sharing(Arc::clone(&self.concurrency));
         Ok(engine.under(Arc::unwrap_or_clone(policy), Some(record)))
     }
 }

@@ -139,6 +139,7 @@ fn shell(policy: Option<&str>) -> (Shell<OpenDoor>, TempDir) {
         regions: Regions::only("us-east-1"),
         policy_digest: "of-no-policy".into(),
         bus: None,
+        concurrency: Bounds::default().for_calls(),
         rule: PhantomData,
     };
     (shell, folder)
