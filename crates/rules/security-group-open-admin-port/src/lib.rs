@@ -107,6 +107,7 @@ pub struct Client {
     groups: Together<SecurityGroup>,
     rules: Together<Vec<SecurityGroupRule>>,
     vpcs: Together<Vpc>,
+    interfaces: Together<Vec<Interface>>,
     runbooks: Runbooks,
     partition: &'static str,
 }
@@ -118,6 +119,7 @@ impl Client {
             groups: Together::new(look::DESCRIBE_GROUPS),
             rules: Together::new(look::DESCRIBE_RULES),
             vpcs: Together::new(look::DESCRIBE_VPCS),
+            interfaces: Together::new(look::DESCRIBE_INTERFACES),
             runbooks,
             partition,
         }
@@ -203,7 +205,7 @@ impl Rule for SecurityGroupOpenAdminPort {
     }
 
     async fn impact(client: &Client, seen: &Seen<State>, _: &[Change], _: &Settings) -> Result<Vec<Sighting>> {
-        Ok(in_use(&look::interfaces_in_use(&client.ec2, &seen.resource.id).await?))
+        Ok(in_use(&look::interfaces_in_use(&client.ec2, &client.interfaces, &seen.resource.id).await?))
     }
 
     async fn tags(_: &Client, seen: &Seen<State>) -> Result<remediation::Tags> {

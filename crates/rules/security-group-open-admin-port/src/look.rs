@@ -20,7 +20,7 @@ use crate::reach::{Lists, Partial, Peer};
 pub(crate) const DESCRIBE_GROUPS: &str = "ec2:DescribeSecurityGroups";
 pub(crate) const DESCRIBE_RULES: &str = "ec2:DescribeSecurityGroupRules";
 pub(crate) const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
-const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
+pub(crate) const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
 const GET_ENTRIES: &str = "ec2:GetManagedPrefixListEntries";
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
 pub(crate) const GONE: [&str; 2] = ["InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound"];
@@ -305,15 +305,46 @@ fn own(mut tags: Tags) -> Tags {
 }
 
 /// The network interfaces in use that a group protects, in the order of their IDs.
+pub(crate) async fn interfaces_in_use(
+    ec2: &Client,
+    together: &Together<Vec<Interface>>,
+    group: &str,
+) -> Result<Vec<Interface>> {
+    let client = ec2.clone();
+    let of_groups = |groups: Vec<String>| async move {
+        // One that protects nothing is not listed.
+        let mut found: HashMap<_, _> = groups.iter().map(|group| (group.clone(), Vec::new())).collect();
+        for (interface, protects) in list_in_use(&client, groups).await? {
+            let asked: Vec<_> = protects.into_iter().filter(|group| found.contains_key(group)).collect();
+            if asked.is_empty() {
+                return Err(Error::unusable(DESCRIBE_INTERFACES, "a network interface of another group"));
+            }
+            for group in asked {
+                found.entry(group).or_default().push(interface.clone());
+            }
+        }
+        Ok(found)
+    };
+    let mut interfaces = match together.find(group, of_groups).await? {
+        Some(found) => found,
+        None => list_in_use(ec2, vec![group.to_owned()]).await?.into_iter().map(|(interface, _)| interface).collect(),
+    };
+    interfaces.sort();
+    Ok(interfaces)
+}
+
+/// The network interfaces in use that any of `groups` protects, each with all groups that do.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkInterfaces.html>
-pub(crate) async fn interfaces_in_use(ec2: &Client, group: &str) -> Result<Vec<Interface>> {
-    let request = ec2.describe_network_interfaces().filters(filter("group-id", [group]));
+async fn list_in_use(ec2: &Client, groups: Vec<String>) -> Result<Vec<(Interface, Vec<String>)>> {
+    let request = ec2.describe_network_interfaces().filters(filter("group-id", groups));
     let request = request.filters(filter("status", [NetworkInterfaceStatus::InUse.as_str()])).max_results(PAGE);
     let list = || request.clone().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
     let listed = call(DESCRIBE_INTERFACES, list).await?.into_iter();
-    let mut interfaces = listed.map(interface).collect::<Result<Vec<_>>>()?;
-    interfaces.sort();
-    Ok(interfaces)
+    let with_groups = |mut listed: NetworkInterface| {
+        let groups = listed.groups.take().unwrap_or_default();
+        Ok((interface(listed)?, groups.into_iter().filter_map(|group| group.group_id).collect()))
+    };
+    listed.map(with_groups).collect()
 }
 
 /// One that AWS made, such as a load balancer's, has no instance that is shown, and says what it is. That of a task of ECS

@@ -1,6 +1,6 @@
 //! The calls of EC2 and of CloudWatch Logs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_cloudwatchlogs::Client as Logs;
 use aws_sdk_cloudwatchlogs::types::{LogGroup, LogStream, OrderBy};
@@ -20,7 +20,7 @@ use crate::{NewFlowLog, Traffic};
 
 pub(crate) const DESCRIBE_VPCS: &str = "ec2:DescribeVpcs";
 pub(crate) const DESCRIBE: &str = "ec2:DescribeFlowLogs";
-const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
+pub(crate) const DESCRIBE_INTERFACES: &str = "ec2:DescribeNetworkInterfaces";
 pub(crate) const CREATE: &str = "ec2:CreateFlowLogs";
 const DELETE: &str = "ec2:DeleteFlowLogs";
 const DESCRIBE_GROUPS: &str = "logs:DescribeLogGroups";
@@ -42,6 +42,16 @@ pub(crate) const TAG: (&str, &str) = ("autoremediate", "vpc-without-flow-logs");
 pub(crate) struct Vpc {
     pub(crate) resource: Resource,
     pub(crate) tags: Tags,
+}
+
+/// What the streams of a log group say, by the 50 of them that received something last. The stream of a network interface is
+/// called `eni-…-all`, or by another traffic type.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html>
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html>
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received {
+    /// When a flow log last delivered something to it.
+    pub(crate) last_delivery: Option<Timestamp>,
 }
 
 /// The VPC that the finding names.
@@ -167,19 +177,34 @@ fn place(of: &aws_sdk_ec2::types::FlowLog) -> Place {
 }
 
 /// Whether a network interface of the VPC is in use: there is something to record.
+pub(crate) async fn is_in_use(ec2: &Ec2, together: &Together<bool>, vpc: &str) -> Result<bool> {
+    let client = ec2.clone();
+    let of_vpcs = |vpcs: Vec<String>| async move {
+        let used = in_use(&client, &vpcs).await?;
+        Ok(vpcs.into_iter().map(|vpc| (vpc.clone(), used.contains(&vpc))).collect())
+    };
+    match together.find(vpc, of_vpcs).await? {
+        Some(is_in_use) => Ok(is_in_use),
+        None => Ok(!in_use(ec2, &[vpc.to_owned()]).await?.is_empty()),
+    }
+}
+
+/// Those of `vpcs` that have a network interface in use. No more pages are read than tell that.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkInterfaces.html>
-pub(crate) async fn is_in_use(ec2: &Ec2, vpc: &str) -> Result<bool> {
-    let asked = || ec2.describe_network_interfaces().filters(filter("vpc-id", [vpc]));
-    let first_in_use = || async {
-        let mut interfaces = asked().into_paginator().items().send();
-        while let Some(interface) = interfaces.try_next().await? {
+async fn in_use(ec2: &Ec2, vpcs: &[String]) -> Result<BTreeSet<String>> {
+    let asked = || ec2.describe_network_interfaces().filters(filter("vpc-id", vpcs));
+    let used = || async {
+        let (mut interfaces, mut used) = (asked().into_paginator().items().send(), BTreeSet::new());
+        while used.len() < vpcs.len()
+            && let Some(interface) = interfaces.try_next().await?
+        {
             if interface.status() == Some(&NetworkInterfaceStatus::InUse) {
-                return Ok(true);
+                used.extend(interface.vpc_id.filter(|vpc| vpcs.contains(vpc)));
             }
         }
-        Ok(false)
+        Ok(used)
     };
-    call(DESCRIBE_INTERFACES, first_in_use).await
+    call(DESCRIBE_INTERFACES, used).await
 }
 
 /// Makes the flow log. One that is there already, with the same configuration, is fine: whether the VPC complies, a
@@ -260,11 +285,8 @@ pub(crate) async fn log_group(logs: &Logs, name: &str) -> Result<Option<LogGroup
     Ok(found.into_iter().find(|group| group.log_group_name() == Some(name)))
 }
 
-/// When a flow log last delivered something to the log group, by the 50 of its streams that received something last.
-/// The stream of a network interface is called `eni-…-all`, or by another traffic type.
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html>
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html>
-pub(crate) async fn last_delivery(logs: &Logs, log_group: &str) -> Result<Option<Timestamp>> {
+/// What a log group has received; none where there is no such group.
+pub(crate) async fn received(logs: &Logs, log_group: &str) -> Result<Option<Received>> {
     let asked =
         || logs.describe_log_streams().log_group_name(log_group).order_by(OrderBy::LastEventTime).descending(true);
     let answer = match call(DESCRIBE_STREAMS, || asked().send()).await.map_err(|error| error.gone_if(NO_GROUP)) {
@@ -273,7 +295,7 @@ pub(crate) async fn last_delivery(logs: &Logs, log_group: &str) -> Result<Option
     };
     let is_of_interface = |stream: &&LogStream| stream.log_stream_name().is_some_and(|name| name.starts_with("eni-"));
     let streams = answer.log_streams().iter().filter(is_of_interface);
-    Ok(streams.filter_map(last_event).max())
+    Ok(Some(Received { last_delivery: streams.filter_map(last_event).max() }))
 }
 
 /// When the stream last received something, as far as that is known yet: its times follow within an hour or so.

@@ -145,7 +145,8 @@ fn interfaces(
     statuses: &[NetworkInterfaceStatus],
     next: Option<&'static str>,
 ) -> MockRule {
-    let interface = |status: &NetworkInterfaceStatus| NetworkInterface::builder().status(status.clone()).build();
+    let interface =
+        |status: &NetworkInterfaceStatus| NetworkInterface::builder().vpc_id(VPC).status(status.clone()).build();
     let interfaces: Vec<_> = statuses.iter().map(interface).collect();
     mock!(Ec2::describe_network_interfaces)
         .match_requests(move |request| {
@@ -188,6 +189,7 @@ fn client(ec2: &[&MockRule], logs: &[&MockRule]) -> Client {
         logs: mock_client!(aws_sdk_cloudwatchlogs, RuleMode::MatchAny, logs),
         vpcs: Together::new(api::DESCRIBE_VPCS),
         flow_logs: Together::new(api::DESCRIBE),
+        in_use: Together::new(api::DESCRIBE_INTERFACES),
         delivery_role: ROLE.into(),
         session_name: "autoremediate-01999999-9999-7999-8999-999999999999".into(),
     }
@@ -348,7 +350,7 @@ async fn where_somebodys_flow_log_works_nothing_else_is_looked_up() {
 #[tokio::test]
 async fn the_retention_of_a_log_group_of_the_name_is_seen() {
     for retention in [None, Some(30)] {
-        let seen = look(&[&flow_logs(vec![])], &[&log_group(retention)], VPC).await.unwrap();
+        let seen = look(&[&flow_logs(vec![])], &[&log_group(retention), &streams(&[])], VPC).await.unwrap();
         assert_eq!(seen.state.retention_days, retention);
     }
 }
@@ -367,10 +369,10 @@ async fn errors_name_the_action() {
         .then_error(move || DescribeNetworkInterfacesError::generic(metadata(denied)));
     let groups = mock!(Logs::describe_log_groups)
         .then_error(|| DescribeLogGroupsError::generic(metadata("AccessDeniedException")));
-    let (none, streams) = (flow_logs(vec![]), streams_refused("AccessDeniedException"));
+    let (none, no_streams, streams) = (flow_logs(vec![]), streams(&[]), streams_refused("AccessDeniedException"));
     for (ec2, logs, action) in [
         (&[&logs][..], &[][..], "ec2:DescribeFlowLogs"),
-        (&[&none], &[&groups], "logs:DescribeLogGroups"),
+        (&[&none], &[&groups, &no_streams], "logs:DescribeLogGroups"),
         (&[&none], &[&streams], "logs:DescribeLogStreams"),
         (&[&none, &interfaces], &[], "ec2:DescribeNetworkInterfaces"),
     ] {
@@ -712,4 +714,42 @@ async fn vpcs_at_one_moment_and_their_flow_logs_are_two_calls() {
     let other = other.unwrap();
     assert_eq!((other.resource.id.as_str(), other.state.flow_logs[0].id.as_str()), (OTHER, "fl-2"));
     assert_eq!((vpcs.num_calls(), flow_logs.num_calls()), (1, 1));
+}
+
+#[tokio::test]
+async fn whether_vpcs_at_one_moment_are_in_use_is_one_call_of_no_more_pages_than_tell_it() {
+    use NetworkInterfaceStatus::{Available, InUse};
+    const OTHER: &str = "vpc-0123456789abcdef1";
+    let vpcs = mock!(Ec2::describe_vpcs)
+        .then_output(|| DescribeVpcsOutput::builder().vpcs(vpc(OTHER, "b")).vpcs(vpc(VPC, "a")).build());
+    let no_flow_log = mock!(Ec2::describe_flow_logs).then_output(|| DescribeFlowLogsOutput::builder().build());
+    let page = |token: Option<&'static str>, of: &[(&str, NetworkInterfaceStatus)], next: Option<&'static str>| {
+        let one = |(vpc, status): &(&str, NetworkInterfaceStatus)| {
+            NetworkInterface::builder().vpc_id(*vpc).status(status.clone()).build()
+        };
+        let listed: Vec<_> = of.iter().map(one).collect();
+        mock!(Ec2::describe_network_interfaces)
+            .match_requests(move |request| {
+                let asked = request.filters()[0].values();
+                asked.len() == 2
+                    && [VPC, OTHER].iter().all(|vpc| asked.iter().any(|of| of == vpc))
+                    && request.next_token() == token
+            })
+            .then_output(move || {
+                let answer = DescribeNetworkInterfacesOutput::builder().set_network_interfaces(Some(listed.clone()));
+                answer.set_next_token(next.map(Into::into)).build()
+            })
+    };
+    for (second, next, expected) in
+        [(&[(VPC, InUse)][..], Some("unread"), true), (&[(VPC, Available), ("vpc-elses", InUse)], None, false)]
+    {
+        let first = page(None, &[(VPC, Available), (OTHER, InUse), ("vpc-elses", InUse)], Some("more"));
+        let (second, none) = (page(Some("more"), second, next), streams_refused("ResourceNotFoundException"));
+        let client = client(&[&vpcs, &no_flow_log, &first, &second], &[&none]);
+        let (one, other) = (finding(CONTROL, VPC), finding(CONTROL, OTHER));
+        let (one, other) =
+            tokio::join!(VpcWithoutFlowLogs::look(&client, &one), VpcWithoutFlowLogs::look(&client, &other));
+        assert_eq!((one.unwrap().state.is_in_use, other.unwrap().state.is_in_use), (expected, true));
+        assert_eq!((first.num_calls(), second.num_calls()), (1, 1));
+    }
 }

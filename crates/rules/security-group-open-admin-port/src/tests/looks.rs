@@ -9,9 +9,10 @@ use aws_sdk_ec2::operation::describe_vpcs::DescribeVpcsError;
 use aws_sdk_ec2::operation::get_managed_prefix_list_entries::{
     GetManagedPrefixListEntriesError, GetManagedPrefixListEntriesOutput,
 };
-use aws_sdk_ec2::types::{NetworkInterface, NetworkInterfaceAttachment, PrefixListEntry, Tag};
+use aws_sdk_ec2::types::{GroupIdentifier, NetworkInterface, NetworkInterfaceAttachment, PrefixListEntry, Tag};
 
 use super::*;
+use crate::look::interfaces_in_use;
 
 /// The page of the group's network interfaces in use that `token` asks for, and the token of the next.
 fn interfaces(token: Option<&'static str>, listed: Vec<NetworkInterface>, next: Option<&'static str>) -> MockRule {
@@ -221,6 +222,42 @@ async fn an_answer_that_is_not_whole_is_an_error_and_not_compliance() {
             .then_output(move || DescribeSecurityGroupsOutput::builder().security_groups(found.clone()).build());
         let error = look(&client(&[&group], &[]), "web").await.unwrap_err();
         assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, "ec2:DescribeSecurityGroups"));
+    }
+}
+
+#[tokio::test]
+async fn what_groups_at_one_moment_protect_is_one_call_and_each_is_told_its_own() {
+    const OTHER: &str = "sg-0123456789abcdef1";
+    let of = |id: &str, instance: &str, groups: &[&str]| {
+        let groups = groups.iter().map(|group| GroupIdentifier::builder().group_id(*group).build()).collect();
+        let NetworkInterface { network_interface_id, attachment, .. } = interface(id, Some(instance), "");
+        let interface = NetworkInterface::builder().set_network_interface_id(network_interface_id);
+        interface.set_attachment(attachment).set_groups(Some(groups)).build()
+    };
+    let listing = |listed: Vec<NetworkInterface>| {
+        mock!(Ec2::describe_network_interfaces)
+            .match_requests(|request| request.filters()[0].values().len() == 2)
+            .then_output(move || {
+                DescribeNetworkInterfacesOutput::builder().set_network_interfaces(Some(listed.clone())).build()
+            })
+    };
+    let both = async |interfaces: &MockRule| {
+        let client = client(&[interfaces], &[]);
+        let of = [GROUP, OTHER].map(|group| interfaces_in_use(&client.ec2, &client.interfaces, group));
+        let found = futures::future::join_all(of).await.into_iter().collect::<Result<Vec<_>>>();
+        found.map(|found| found.into_iter().map(|of| of.into_iter().map(|of| of.id).collect()).collect())
+    };
+    let listed = listing(vec![
+        of("eni-3", "i-3", &[OTHER]),
+        of("eni-2", "i-2", &["sg-elses", OTHER, GROUP]),
+        of("eni-1", "i-1", &[OTHER]),
+    ]);
+    let found: Vec<Vec<String>> = both(&listed).await.unwrap();
+    assert_eq!(found, [vec!["eni-2"], vec!["eni-1", "eni-2", "eni-3"]]);
+    assert_eq!(listed.num_calls(), 1);
+    for groups in [&["sg-elses"][..], &[]] {
+        let error = both(&listing(vec![of("eni-1", "i-1", groups)])).await.unwrap_err();
+        assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Transient, "ec2:DescribeNetworkInterfaces"));
     }
 }
 
