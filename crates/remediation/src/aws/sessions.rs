@@ -36,7 +36,7 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// What an error of STS names as its action.
 const ASSUME: &str = "sts:AssumeRole";
 /// So many roles are being assumed at once: STS throttles the account that asks.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
 /// The permission without which nobody sets a source identity.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html>
 const SET_IDENTITY: &str = "sts:SetSourceIdentity";
