@@ -7,12 +7,16 @@
 
 use std::collections::BTreeMap;
 
+use futures::StreamExt as _;
 use remediation::{AccountId, Batch, BatchId, Finding, RecordError, Records, RunId};
 
 use crate::Limits;
 
 /// The most findings that wait for others: some two megabytes, and with the longest names some thirty.
 pub(crate) const MOST_WAITING: usize = 10_000;
+
+/// So many batches are stored at once.
+const AT_ONCE: u32 = 16;
 
 /// Writes the findings of one run of one rule.
 pub(crate) struct Batches<'a> {
@@ -50,7 +54,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// Adds a finding, and writes a batch if too many wait. Once the limit of batches is reached, it is only counted.
+    /// Adds a finding, and writes some batches if too many wait. Once the limit of batches is reached, it is only counted.
     pub(crate) async fn add(&mut self, mut finding: Finding) -> Result<(), RecordError> {
         if self.written >= self.limits.batches {
             self.left += 1;
@@ -63,23 +67,46 @@ impl<'a> Batches<'a> {
         });
         self.waiting.entry(finding.account.clone()).or_default().push(Waiting { control, finding });
         self.count += 1;
-        if self.count >= MOST_WAITING { self.write_one().await } else { Ok(()) }
+        if self.count >= MOST_WAITING { self.write_some().await } else { Ok(()) }
     }
 
     /// Writes the findings that still wait, as far as the limit of batches allows.
     pub(crate) async fn finish(&mut self) -> Result<(), RecordError> {
         while self.count > 0 && self.written < self.limits.batches {
-            self.write_one().await?;
+            self.write_some().await?;
         }
         self.left = self.left.saturating_add(self.count);
         Ok(())
     }
 
-    async fn write_one(&mut self) -> Result<(), RecordError> {
+    /// Writes as many batches as are stored at once. One that fails stops none of the others.
+    async fn write_some(&mut self) -> Result<(), RecordError> {
+        let last = self.written.saturating_add(AT_ONCE).min(self.limits.batches);
+        let mut batches = Vec::new();
+        while self.count > 0 && self.written < last {
+            batches.push(self.next());
+        }
+        let records = self.records;
+        let store = |batch: Batch| async move {
+            let (key, findings) = (batch.id.findings_key(), batch.findings.len());
+            records.put_new(&key, batch.to_stored()?).await?;
+            tracing::info!(findings, key, "batch written");
+            Ok(())
+        };
+        let stored: Vec<_> =
+            futures::stream::iter(batches).map(store).buffer_unordered(AT_ONCE as usize).collect().await;
+        stored.into_iter().collect()
+    }
+
+    /// The next batch.
+    fn next(&mut self) -> Batch {
         let taken = self.take();
+        self.count -= taken.len();
+        self.waiting.retain(|_, of| !of.is_empty());
+        self.written += 1;
         let named = |Waiting { control, finding }| Finding { control: self.controls[control].clone(), ..finding };
         let findings = taken.into_iter().map(named).collect();
-        self.write(findings).await
+        Batch::new(BatchId { rule: self.rule.to_owned(), run: self.run, batch: self.written }, findings)
     }
 
     /// A batch of the account that has most findings; or, where no account has enough for one, of as many whole accounts
@@ -101,18 +128,6 @@ impl<'a> Batches<'a> {
             }
         }
         taken
-    }
-
-    async fn write(&mut self, findings: Vec<Finding>) -> Result<(), RecordError> {
-        self.count -= findings.len();
-        self.waiting.retain(|_, of| !of.is_empty());
-        self.written += 1;
-        let id = BatchId { rule: self.rule.to_owned(), run: self.run, batch: self.written };
-        let key = id.findings_key();
-        let count = findings.len();
-        self.records.put_new(&key, Batch::new(id, findings).to_stored()?).await?;
-        tracing::info!(findings = count, key, "batch written");
-        Ok(())
     }
 }
 
