@@ -35,8 +35,8 @@ const TRIES: usize = 3;
 /// A Lambda is killed after every so many batches.
 const KILL_EACH: usize = 7;
 const MEBIBYTE: u64 = 1024 * 1024;
-/// The memory that Terraform gives each Lambda.
-const MEMORY: u64 = 256 * MEBIBYTE;
+/// The memory that Terraform gives the Lambda of a rule.
+const MEMORY: u64 = 512 * MEBIBYTE;
 /// By so much may a Lambda that is never killed grow from its twentieth batch to its last.
 const GROWTH: u64 = 24 * MEBIBYTE;
 /// The longest time for it all.
@@ -92,7 +92,7 @@ impl Lambda {
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "soak")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .envs(environment.iter().cloned())
             .stdout(Stdio::null())

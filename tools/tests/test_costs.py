@@ -36,7 +36,7 @@ class Costs(unittest.TestCase):
         self.assertEqual((checked.returncode, checked.stderr), (0, ""))
 
     def test_the_code_is_read(self) -> None:
-        self.assertEqual((self.code.rules, self.code.memory_mb, self.code.every_minutes), (8, 256, 30))
+        self.assertEqual((self.code.rules, self.code.poller_mb, self.code.rule_mb, self.code.every_minutes), (8, 256, 512, 30))
         self.assertEqual((self.code.metrics, self.code.alarms, self.code.batch_size), (70, 10, 200))
         self.assertEqual(self.code.polls, 8 * 48 * 30)
 

@@ -68,7 +68,7 @@ run "by_default" {
   assert {
     condition = alltrue([
       for key, function in aws_lambda_function.function :
-      function.runtime == "provided.al2023" && function.handler == "bootstrap" && function.memory_size == 256 && function.timeout == 900 &&
+      function.runtime == "provided.al2023" && function.handler == "bootstrap" && function.memory_size == (key == "poller" ? 256 : 512) && function.timeout == 900 &&
       function.architectures == tolist(["x86_64"]) && function.filename == "tests/packages/x86_64/${key}.zip" &&
       function.source_code_hash == filebase64sha256("tests/packages/x86_64/${key}.zip") && function.reserved_concurrent_executions == -1
     ])
