@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
-use remediation::{AccountId, Batch, BatchId, Finding, RecordError, Records, RunId};
+use jiff::Timestamp;
+use remediation::{AccountId, Batch, BatchId, Finding, RecordError, Records, Region, RunId};
 
 use crate::Limits;
 
@@ -24,8 +25,9 @@ pub(crate) struct Batches<'a> {
     rule: &'a str,
     run: RunId,
     waiting: BTreeMap<AccountId, Vec<Waiting>>,
-    /// The controls, of which each finding that waits has its place: their names are longer than all else of it.
+    /// The controls and regions, of which each finding that waits has the places.
     controls: Vec<String>,
+    regions: Vec<Region>,
     count: usize,
     limits: Limits,
     pub(crate) written: u32,
@@ -33,10 +35,13 @@ pub(crate) struct Batches<'a> {
     pub(crate) left: usize,
 }
 
-/// A finding that waits, without the name of its control.
+/// A finding that waits, without what many others have as well: thousands of them are most of a poll's memory.
 struct Waiting {
     control: usize,
-    finding: Finding,
+    region: usize,
+    resource: Box<str>,
+    first_seen: Option<Timestamp>,
+    last_scanned: Option<Timestamp>,
 }
 
 impl<'a> Batches<'a> {
@@ -47,6 +52,7 @@ impl<'a> Batches<'a> {
             run,
             waiting: BTreeMap::new(),
             controls: Vec::new(),
+            regions: Vec::new(),
             count: 0,
             limits,
             written: 0,
@@ -55,17 +61,15 @@ impl<'a> Batches<'a> {
     }
 
     /// Adds a finding, and writes some batches if too many wait. Once the limit of batches is reached, it is only counted.
-    pub(crate) async fn add(&mut self, mut finding: Finding) -> Result<(), RecordError> {
+    pub(crate) async fn add(&mut self, finding: Finding) -> Result<(), RecordError> {
         if self.written >= self.limits.batches {
             self.left += 1;
             return Ok(());
         }
-        let name = std::mem::take(&mut finding.control);
-        let control = self.controls.iter().position(|known| *known == name).unwrap_or_else(|| {
-            self.controls.push(name);
-            self.controls.len() - 1
-        });
-        self.waiting.entry(finding.account.clone()).or_default().push(Waiting { control, finding });
+        let Finding { control, account, region, resource, first_seen, last_scanned } = finding;
+        let (control, region) = (place(&mut self.controls, control), place(&mut self.regions, region));
+        let waiting = Waiting { control, region, resource: resource.into(), first_seen, last_scanned };
+        self.waiting.entry(account).or_default().push(waiting);
         self.count += 1;
         if self.count >= MOST_WAITING { self.write_some().await } else { Ok(()) }
     }
@@ -100,48 +104,65 @@ impl<'a> Batches<'a> {
 
     /// The next batch.
     fn next(&mut self) -> Batch {
-        let taken = self.take();
-        self.count -= taken.len();
+        let findings = self.take();
+        self.count -= findings.len();
         self.waiting.retain(|_, of| !of.is_empty());
         self.written += 1;
-        let named = |Waiting { control, finding }| Finding { control: self.controls[control].clone(), ..finding };
-        let findings = taken.into_iter().map(named).collect();
         Batch::new(BatchId { rule: self.rule.to_owned(), run: self.run, batch: self.written }, findings)
     }
 
     /// A batch of the account that has most findings; or, where no account has enough for one, of as many whole accounts
     /// as there is room for, those with most findings first.
-    fn take(&mut self) -> Vec<Waiting> {
+    fn take(&mut self) -> Vec<Finding> {
         let mut accounts: Vec<_> = self.waiting.iter().map(|(account, of)| (of.len(), account.clone())).collect();
         accounts.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.cmp(b)));
         let size = self.limits.batch_size.max(1);
+        let Self { controls, regions, .. } = self;
+        let finding = |account: &AccountId, of: Waiting| Finding {
+            control: controls[of.control].clone(),
+            account: account.clone(),
+            region: regions[of.region].clone(),
+            resource: of.resource.into(),
+            first_seen: of.first_seen,
+            last_scanned: of.last_scanned,
+        };
         let mut taken = Vec::with_capacity(size);
         for (count, account) in accounts {
             let Some(of) = self.waiting.get_mut(&account) else { continue };
             if count > size && taken.is_empty() {
-                sort(of, &self.controls);
-                return of.drain(..whole_resources(of, size)).collect();
+                sort(of, controls, regions);
+                let whole = whole_resources(of, size);
+                return of.drain(..whole).map(|of| finding(&account, of)).collect();
             }
             if count <= size - taken.len() {
-                sort(of, &self.controls);
-                taken.append(of);
+                sort(of, controls, regions);
+                taken.extend(of.drain(..).map(|of| finding(&account, of)));
             }
         }
         taken
     }
 }
 
-fn sort(findings: &mut [Waiting], controls: &[String]) {
-    let key =
-        |Waiting { control, finding: of }: &Waiting| (of.resource.clone(), of.region.to_string(), &controls[*control]);
-    findings.sort_by_cached_key(key);
+/// The place of `one` among those that are known, where it is from now on.
+fn place<T: PartialEq>(known: &mut Vec<T>, one: T) -> usize {
+    known.iter().position(|of| *of == one).unwrap_or_else(|| {
+        known.push(one);
+        known.len() - 1
+    })
+}
+
+fn sort(findings: &mut [Waiting], controls: &[String], regions: &[Region]) {
+    fn key<'a>(of: &'a Waiting, controls: &'a [String], regions: &'a [Region]) -> (&'a str, &'a str, &'a str) {
+        (&of.resource, regions[of.region].as_ref(), &controls[of.control])
+    }
+    findings.sort_by(|one, other| key(one, controls, regions).cmp(&key(other, controls, regions)));
 }
 
 /// How many of these sorted findings fill a batch of `size` without a resource that is only in it in part. A resource with more
 /// findings than a batch has room for stays whole.
 fn whole_resources(findings: &[Waiting], size: usize) -> usize {
     let ends = (1..=findings.len()).filter(|end| match (&findings[end - 1], findings.get(*end)) {
-        (last, Some(next)) => last.finding.resource != next.finding.resource,
+        (last, Some(next)) => last.resource != next.resource,
         (_, None) => true,
     });
     let mut most = 0;
@@ -157,7 +178,6 @@ fn whole_resources(findings: &[Waiting], size: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use remediation::Region;
     use tempfile::TempDir;
 
     use super::*;
