@@ -108,13 +108,11 @@ impl Rule for IamStaleAccessKey {
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetUser.html>
     async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<State>> {
         let region = client.config().region().map(AsRef::as_ref).unwrap_or_default();
-        let name = finding.named_in(partition(region), &USER_NAME)?.name;
-        let answer =
-            call(GET_USER, || client.get_user().user_name(name).send()).await.map_err(gone_if_there_is_none)?;
-        let User { arn, user_name: name, user_id, tags, .. } =
-            answer.user.ok_or_else(|| Error::unusable(GET_USER, "no user"))?;
+        let asked = finding.named_in(partition(region), &USER_NAME)?.name;
+        let (user, listed) = futures::join!(user(client, asked), keys(client, asked));
+        let User { arn, user_name: name, user_id, tags, .. } = user?;
         let tags = tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
-        let keys = keys(client, &name).await?;
+        let keys = if name == asked { listed? } else { keys(client, &name).await? };
         Ok(Seen::now(Resource::of_arn(GET_USER, arn, name)?.called([user_id]), State { keys, tags }))
     }
 
@@ -180,6 +178,11 @@ impl Rule for IamStaleAccessKey {
 
 /// A user's keys.
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html>
+async fn user(client: &aws_sdk_iam::Client, name: &str) -> Result<User> {
+    let answer = call(GET_USER, || client.get_user().user_name(name).send()).await.map_err(gone_if_there_is_none)?;
+    answer.user.ok_or_else(|| Error::unusable(GET_USER, "no user"))
+}
+
 async fn keys(client: &aws_sdk_iam::Client, user: &str) -> Result<Vec<Key>> {
     let (mut keys, mut marker) = (Vec::new(), None);
     loop {

@@ -214,11 +214,30 @@ async fn a_user_goes_by_the_arn_with_its_path_by_name_and_by_id() {
 
 #[tokio::test]
 async fn a_user_that_does_not_exist_is_gone() {
-    let refused = mock!(aws_sdk_iam::Client::get_user)
+    let no_user = mock!(aws_sdk_iam::Client::get_user)
         .then_error(|| GetUserError::generic(ErrorMetadata::builder().code("NoSuchEntity").message("told so").build()));
-    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&refused]);
+    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&no_user, &refused("NoSuchEntity")]);
     let error = IamStaleAccessKey::look(&client, &finding(CONTROL, "alice")).await.unwrap_err();
     assert_eq!((error.kind, error.action.as_str()), (ErrorKind::Gone, "iam:GetUser"), "{error}");
+}
+
+#[tokio::test]
+async fn the_keys_are_those_of_the_user_that_iam_names() {
+    let found = GetUserOutput::builder();
+    let user = User::builder().user_name("alice").user_id("AIDAALICE").path("/").arn(ARN);
+    let found = found.user(user.create_date(DateTime::from_secs(0)).build().unwrap()).build();
+    let user = mock!(aws_sdk_iam::Client::get_user).then_output(move || found.clone());
+    let of = |name: &'static str, keys: Vec<AccessKeyMetadata>| {
+        mock!(aws_sdk_iam::Client::list_access_keys)
+            .match_requests(move |asked| asked.user_name() == Some(name))
+            .then_output(move || {
+                ListAccessKeysOutput::builder().set_access_key_metadata(Some(keys.clone())).build().unwrap()
+            })
+    };
+    let (asked, named) = (of("Alice", vec![key("AKIAELSES", StatusType::Active, 1)]), of("alice", vec![]));
+    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, [&user, &asked, &named]);
+    let seen = IamStaleAccessKey::look(&client, &finding(CONTROL, "Alice")).await.unwrap();
+    assert_eq!((seen.resource.id.as_str(), seen.state.keys), ("alice", vec![]));
 }
 
 #[tokio::test]

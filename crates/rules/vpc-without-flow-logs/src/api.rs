@@ -56,8 +56,12 @@ pub(crate) struct Received {
 
 /// The VPC that the finding names.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
-pub(crate) async fn find_vpc(ec2: &Ec2, together: &Together<Ec2Vpc>, finding: &Finding) -> Result<Vpc> {
-    let name = finding.ec2_name("vpc", "vpc")?;
+pub(crate) async fn find_vpc(
+    ec2: &Ec2,
+    together: &Together<Ec2Vpc>,
+    name: Ec2Name<'_>,
+    finding: &Finding,
+) -> Result<Vpc> {
     let client = ec2.clone();
     // By a filter, because one ID that is wrong would be an error for all.
     let by_ids = |ids: Vec<String>| async move {
@@ -84,14 +88,12 @@ pub(crate) async fn find_vpc(ec2: &Ec2, together: &Together<Ec2Vpc>, finding: &F
     Ok(Vpc { resource, tags })
 }
 
-/// Every flow log of a VPC, whoever made it. Those that have the rule's tag and are to `log_group`, or to a bucket, are its
-/// own.
+/// Every flow log of a VPC, whoever made it.
 pub(crate) async fn flow_logs(
     ec2: &Ec2,
     together: &Together<Vec<aws_sdk_ec2::types::FlowLog>>,
     vpc: &str,
-    log_group: &str,
-) -> Result<Vec<FlowLog>> {
+) -> Result<Vec<aws_sdk_ec2::types::FlowLog>> {
     let client = ec2.clone();
     let of_vpcs = |vpcs: Vec<String>| async move {
         // One without flow logs is not listed.
@@ -103,11 +105,15 @@ pub(crate) async fn flow_logs(
         }
         Ok(found)
     };
-    let found = match together.find(vpc, of_vpcs).await? {
-        Some(found) => found,
-        None => filtered(ec2, vec![filter("resource-id", [vpc])]).await?,
-    };
-    found.into_iter().map(|of| flow_log(of, vpc, log_group)).collect()
+    match together.find(vpc, of_vpcs).await? {
+        Some(found) => Ok(found),
+        None => filtered(ec2, vec![filter("resource-id", [vpc])]).await,
+    }
+}
+
+/// The flow logs as they are listed. Those that have the rule's tag and are to `log_group`, or to a bucket, are its own.
+pub(crate) fn described(listed: Vec<aws_sdk_ec2::types::FlowLog>, vpc: &str, log_group: &str) -> Result<Vec<FlowLog>> {
+    listed.into_iter().map(|of| flow_log(of, vpc, log_group)).collect()
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
@@ -123,7 +129,7 @@ pub(crate) async fn ours(ec2: &Ec2, vpc: &str, log_group: &str, flow_log: &NewFl
     };
     let tag = filter(&format!("tag:{}", TAG.0), [TAG.1]);
     let found = filtered(ec2, vec![filter("resource-id", [vpc]), place, tag]).await?;
-    let found = found.into_iter().map(|of| self::flow_log(of, vpc, log_group)).collect::<Result<Vec<_>>>()?;
+    let found = described(found, vpc, log_group)?;
     // Whatever the filters let through: nothing is deleted that is not marked as ours.
     Ok(found.into_iter().filter(|of| of.is_ours && flow_log.is_to(&of.place)).map(|of| of.id).collect())
 }

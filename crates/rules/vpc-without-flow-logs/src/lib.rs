@@ -31,7 +31,7 @@ use std::fmt;
 use aws_sdk_ec2::types::{FlowLog, Vpc as Ec2Vpc};
 use remediation::aws::Together;
 use remediation::{
-    Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target,
+    Ec2Name, Error, ErrorKind, Finding, NoParameters, Proposal, Resource, Result, Rule, Seen, Side, Tags, Target,
 };
 use serde::{Deserialize, Serialize};
 
@@ -144,9 +144,21 @@ impl Rule for VpcWithoutFlowLogs {
 
     async fn look(client: &Self::Client, finding: &Finding) -> Result<Seen<Vpc>> {
         let Client { ec2, logs, vpcs, delivery_role, .. } = client;
-        let api::Vpc { resource, tags } = api::find_vpc(ec2, vpcs, finding).await?;
+        let name = finding.ec2_name("vpc", "vpc")?;
+        let flow_logs = async |vpc: &str| api::flow_logs(ec2, &client.flow_logs, vpc).await;
+        let (api::Vpc { resource, tags }, listed) = match name {
+            Ec2Name::Id(id) => {
+                let (vpc, listed) = futures::join!(api::find_vpc(ec2, vpcs, name, finding), flow_logs(id));
+                (vpc?, listed?)
+            }
+            Ec2Name::Name(_) => {
+                let vpc = api::find_vpc(ec2, vpcs, name, finding).await?;
+                let listed = flow_logs(&vpc.resource.id).await?;
+                (vpc, listed)
+            }
+        };
         let log_group = log_group_of(&resource);
-        let flow_logs = api::flow_logs(ec2, &client.flow_logs, &resource.id, &log_group).await?;
+        let flow_logs = api::described(listed, &resource.id, &log_group)?;
         let at = ambient::now();
         let is_in_use = || api::is_in_use(ec2, &client.in_use, &resource.id);
         let (mut retention_days, mut last_delivery, mut used) = (None, None, false);

@@ -200,7 +200,8 @@ fn client(ec2: &[&MockRule], logs: &[&MockRule]) -> Client {
 async fn look(ec2: &[&MockRule], logs: &[&MockRule], resource: &str) -> Result<Seen<Vpc>> {
     let ([by_id, by_name], no_interface) = (vpcs(), interfaces(None, &[], None));
     let (no_group, no_stream) = (no_log_group(), streams_refused("ResourceNotFoundException"));
-    let ec2: Vec<_> = ec2.iter().copied().chain([&by_id, &by_name, &no_interface]).collect();
+    let none = flow_logs(vec![]);
+    let ec2: Vec<_> = ec2.iter().copied().chain([&by_id, &by_name, &none, &no_interface]).collect();
     let logs: Vec<_> = logs.iter().copied().chain([&no_group, &no_stream]).collect();
     VpcWithoutFlowLogs::look(&client(&ec2, &logs), &finding(CONTROL, resource)).await
 }
