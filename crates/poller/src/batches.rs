@@ -88,12 +88,13 @@ impl<'a> Batches<'a> {
         let last = self.written.saturating_add(AT_ONCE).min(self.limits.batches);
         let mut batches = Vec::new();
         while self.count > 0 && self.written < last {
-            batches.push(self.next());
+            let batch = self.next();
+            // Compressed it is a small part of what it was.
+            batches.push((batch.id.findings_key(), batch.findings.len(), batch.to_stored()?));
         }
         let records = self.records;
-        let store = |batch: Batch| async move {
-            let (key, findings) = (batch.id.findings_key(), batch.findings.len());
-            records.put_new(&key, batch.to_stored()?).await?;
+        let store = |(key, findings, stored): (String, usize, Vec<u8>)| async move {
+            records.put_new(&key, stored).await?;
             tracing::info!(findings, key, "batch written");
             Ok(())
         };
