@@ -10,11 +10,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::future::try_join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use remediation::{Arn, Error, ErrorKind, Finding, Resource, Result, Seen, Tags};
 
 use crate::api::{self, Database, Session, Snapshot};
 use crate::named::{self, Id, Meant};
 use crate::{Kind, SharedSnapshot, State};
+
+/// Of so many snapshots it is asked at once who may restore them.
+const AT_ONCE: usize = 8;
 
 pub(crate) async fn look(session: &Session, finding: &Finding) -> Result<Seen<State>> {
     let named = named::parse(finding)?;
@@ -29,14 +34,14 @@ pub(crate) async fn look(session: &Session, finding: &Finding) -> Result<Seen<St
     }
     let resource = found.resource(&named)?;
     let tags = found.words.into_iter().reduce(in_both).unwrap_or_default();
-    let mut snapshots = Vec::new();
-    for Snapshot { kind, name, status, .. } in found.snapshots.into_values().filter(|snapshot| snapshot.can_be_shared) {
+    let shared = async |Snapshot { kind, name, status, .. }: Snapshot| {
+        let restore = api::who_may_restore(session, kind, &name).await?;
         // None: it was deleted since it was listed.
-        if let Some(restore) = api::who_may_restore(session, kind, &name).await? {
-            snapshots.push(SharedSnapshot { kind, name, status, restore });
-        }
-    }
-    Ok(Seen::now(resource, State { snapshots, tags }))
+        Ok::<_, Error>(restore.map(|restore| SharedSnapshot { kind, name, status, restore }))
+    };
+    let shareable = found.snapshots.into_values().filter(|snapshot| snapshot.can_be_shared);
+    let snapshots: Vec<_> = stream::iter(shareable).map(shared).buffered(AT_ONCE).try_collect().await?;
+    Ok(Seen::now(resource, State { snapshots: snapshots.into_iter().flatten().collect(), tags }))
 }
 
 /// What was found so far.
@@ -132,10 +137,9 @@ impl<'a> Found<'a> {
         }
         let by_name = Id::Name(database.name.clone());
         let by_resource_id = database.resource_id.clone().map(Id::ResourceId);
-        for id in [by_name].into_iter().chain(by_resource_id) {
-            let listed = self.list(database.kind, &id).await?;
-            self.keep(listed);
-        }
+        let ids: Vec<_> = [by_name].into_iter().chain(by_resource_id).collect();
+        let listed = try_join_all(ids.iter().map(|id| self.list(database.kind, id))).await?;
+        self.keep(listed.into_iter().flatten().collect());
         self.databases.push(database);
         Ok(())
     }
