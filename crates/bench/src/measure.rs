@@ -123,17 +123,17 @@ impl Bench {
         })
     }
 
-    /// The poll of a list of so many rows.
+    /// The poll of a list of so many rows, by each of the pollers.
     pub(crate) async fn poll(&self, rows: usize) -> Result<Poll, Error> {
         let latency = Duration::from_millis(self.settings.latency_ms);
         let netskope = Netskope::start(POLLED.control()?, rows, latency).await.map_err(Error::Listen)?;
         let aws = Aws::start(World::default(), latency, self.settings.throttle).await.map_err(Error::Listen)?;
         let mut environment = environment(&aws.url(), "");
         environment.push(("NETSKOPE_ENDPOINT", netskope.url()));
-        let event = json!({"rule": POLLED.id()});
-        let worked = self.work(&self.binary("poller")?, &environment, 1, vec![event]).await?;
-        let answer = worked.answers.first().unwrap_or(&Value::Null);
-        if answer["kept"] != rows {
+        environment.push(("MALLOC_MMAP_THRESHOLD_", "131072".into()));
+        let (pollers, event) = (self.settings.pollers, json!({"rule": POLLED.id()}));
+        let worked = self.work(&self.binary("poller")?, &environment, pollers, vec![event; pollers]).await?;
+        if let Some(answer) = worked.answers.iter().find(|answer| answer["kept"] != rows) {
             return Err(Error::Kept { rows, answer: answer.to_string() });
         }
         Ok(Poll {

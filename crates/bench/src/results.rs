@@ -49,6 +49,13 @@ pub struct Settings {
     pub throttle: bool,
     /// Whether the policy limits the changes, so that the runs keep a ledger.
     pub limits: bool,
+    /// The pollers that read a list at the same time.
+    #[serde(default = "one")]
+    pub pollers: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// The starts of a Lambda.

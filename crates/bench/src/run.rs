@@ -34,6 +34,9 @@ pub struct Options {
     /// Rows of the lists that are polled
     #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000", value_parser = at_least_one)]
     pub rows: Vec<usize>,
+    /// Pollers that read a list at the same time, as those of several rules do
+    #[arg(long, default_value = "1", value_parser = at_least_one)]
+    pub pollers: usize,
     /// Milliseconds that each call takes
     #[arg(long, default_value_t = 40)]
     pub latency: u64,
@@ -95,8 +98,8 @@ pub async fn run(options: &Options) -> Result<Results, Error> {
     let old = options.compare.as_deref().map(read).transpose()?;
     let own = std::env::current_exe().map_err(|source| Error::File { path: "the program".into(), source })?;
     let log = if options.show_log { Log::Shown } else { Log::Discarded };
-    let Options { latency, processes, throttle, limits, .. } = *options;
-    let settings = Settings { latency_ms: latency, processes, throttle, limits };
+    let Options { latency, processes, throttle, limits, pollers, .. } = *options;
+    let settings = Settings { latency_ms: latency, processes, throttle, limits, pollers };
     let binaries = options.binaries.clone().unwrap_or_else(|| own.with_file_name(""));
     let (empty, zips) = (own.with_file_name("empty-lambda"), options.zips.clone());
     let bench = Bench { binaries, empty, zips, settings: settings.clone(), log };

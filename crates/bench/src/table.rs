@@ -16,7 +16,9 @@ pub fn tables(results: &Results) -> String {
         machine.processors, machine.model, settings.latency_ms
     );
     for table in
-        [of_starts(starts), of_runs(runs, machine.processors), of_calls(runs), of_polls(polls)].into_iter().flatten()
+        [of_starts(starts), of_runs(runs, machine.processors), of_calls(runs), of_polls(polls, settings.pollers)]
+            .into_iter()
+            .flatten()
     {
         text.push_str(&format!("\n{table}\n"));
     }
@@ -127,12 +129,13 @@ fn calls(name: String, made: usize, needed: Option<usize>, findings: usize) -> V
     vec![name, made.to_string(), text(needed.map(|of| of.to_string())), text(more.map(|of| of.to_string())), a_finding]
 }
 
-fn of_polls(polls: &[Poll]) -> Option<String> {
-    let header = ["poll, rows", "seconds", "requests", "batches", "CPU s", "peak, MiB", "× shortest's peak"];
+fn of_polls(polls: &[Poll], pollers: usize) -> Option<String> {
+    let header = ["poll, rows", "pollers", "seconds", "requests", "batches", "CPU s", "peak, MiB", "× shortest's peak"];
     let shortest = polls.iter().min_by_key(|poll| poll.rows).map_or(1.0, |poll| poll.peak_memory as f64);
     let row = |poll: &Poll| {
         vec![
             poll.rows.to_string(),
+            pollers.to_string(),
             decimal(poll.seconds, 2),
             poll.requests.to_string(),
             poll.batches.to_string(),
@@ -231,7 +234,7 @@ mod tests {
             schema: SCHEMA,
             at: "2026-11-30T08:00:00Z".into(),
             machine: Machine { processors: 2, model: "a processor".into() },
-            settings: Settings { latency_ms: 40, processes: 5, throttle: false, limits: false },
+            settings: Settings { latency_ms: 40, processes: 5, throttle: false, limits: false, pollers: 1 },
             starts: vec![start],
             runs: vec![run],
             polls: vec![poll(1_000, 10), poll(100_000, 15)],
@@ -269,7 +272,7 @@ mod tests {
         let sum = ["s3-public-bucket, 100 findings", "250", "200", "50", "2.50"];
         assert_eq!(row(&text, sum[0]), sum);
         assert_eq!(row(&text, "s3:PutObject"), ["s3:PutObject", "201", "-", "-", "2.01"]);
-        assert_eq!(row(&text, "100000"), ["100000", "2.00", "11", "5", "0.10", "15.0", "1.50"]);
+        assert_eq!(row(&text, "100000"), ["100000", "1", "2.00", "11", "5", "0.10", "15.0", "1.50"]);
         assert!(text.starts_with("2026-11-30T08:00:00Z, 2 processors (a processor); a call takes 40 ms"), "{text}");
     }
 

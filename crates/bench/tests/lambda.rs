@@ -17,6 +17,7 @@ fn options(part: Part) -> Options {
         rows: vec![25],
         latency: 1,
         processes: 2,
+        pollers: 2,
         throttle: true,
         limits: true,
         starts: 1,
@@ -45,6 +46,7 @@ async fn a_rules_lambda_fixes_what_the_stand_in_has() {
 async fn the_poller_reads_all_that_the_stand_in_lists() {
     let results = run(&options(Part::Polls)).await.unwrap();
     let poll = &results.polls[0];
-    assert_eq!((poll.rows, poll.batches), (25, 1));
-    assert!(poll.requests >= 2, "{poll:?}");
+    // Each of two pollers.
+    assert_eq!((poll.rows, poll.batches), (25, 2));
+    assert!(poll.requests >= 4, "{poll:?}");
 }
