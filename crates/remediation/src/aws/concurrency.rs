@@ -3,7 +3,7 @@
 //!
 //! AWS throttles by account, region and API, so each of these has a window of its own, and one that is throttled makes no
 //! other wait. A window begins with what is safe, doubles while nothing is throttled, is halved where AWS says "slower", and
-//! grows by one at a time from then on: additive increase, multiplicative decrease
+//! grows by one at a time until it has been calm for a while: additive increase, multiplicative decrease
 //! (<https://www.rfc-editor.org/rfc/rfc5681#section-3.1>). So two processes in one account come to share what it takes.
 //!
 //! A read waits for a permit right before it is sent. A write must not: whether it may be made was looked at before, so who
@@ -18,6 +18,9 @@ use tokio::time::Instant;
 
 use super::{AccountId, Error, ErrorKind, Region, Result};
 
+/// So long after it was throttled a window grows by one at a time: a bucket of 50 tokens that gets five a second, as EC2 has
+/// for its writes, is full again by then. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+const CALM: Duration = Duration::from_secs(10);
 /// So many windows are kept: those of a batch in many accounts. Who has been idle begins anew where there are more.
 const MOST_WINDOWS: usize = 10_000;
 /// So many calls under way are throttled together: they halve their window once.
@@ -208,7 +211,8 @@ impl Window {
             return;
         }
         width.went_well = 0;
-        let by = if width.halved.is_some() { 1 } else { width.is };
+        let is_calm = width.halved.is_none_or(|halved| halved.elapsed() >= CALM);
+        let by = if is_calm { width.is } else { 1 };
         let by = by.min(self.most.saturating_sub(width.is));
         width.is += by;
         let kept = by.min(width.too_many);
@@ -304,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_throttled_goes_slower_alone_and_grows_by_one_from_then_on() {
+    async fn what_is_throttled_goes_slower_alone_and_grows_by_one_until_it_is_calm() {
         let concurrency = Concurrency::new(MOST);
         assert_eq!(read(&concurrency, 1, READ, 100, Ok(())).await, 16);
         // Those that are under way together halve it once.
@@ -312,6 +316,9 @@ mod tests {
         assert_eq!(read(&concurrency, 1, READ, 9, Ok(())).await, 8);
         assert_eq!(read(&concurrency, 1, READ, 10, Ok(())).await, 9);
         assert_eq!(read(&concurrency, 2, READ, 100, Ok(())).await, 16, "another account was made to wait");
+        tokio::time::advance(CALM).await;
+        read(&concurrency, 1, READ, 10, Ok(())).await;
+        assert_eq!(read(&concurrency, 1, READ, 100, Ok(())).await, 16, "it grew by one although all has been calm");
         // At the last one it stays.
         for _ in 0..10 {
             tokio::time::advance(TOGETHER).await;
