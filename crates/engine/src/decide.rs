@@ -8,7 +8,8 @@ use remediation::domain::{FOUGHT_OVER, NEEDS_APPROVAL};
 use remediation::policy::{About as Covers, Closed, Names};
 use remediation::records::{Contested, Ended, FoughtOver, Grace, HeldBack, Rejected, WaitsFor, Write};
 use remediation::{
-    Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, SessionKind, Side, Sighting, Tags,
+    AccountId, Finding, Guard, Mode, Outcome, PlannedResource, Proposal, Result, Rule, SessionKind, Side, Sighting,
+    Tags,
 };
 
 use crate::cards::Known;
@@ -62,6 +63,15 @@ pub(crate) struct Awaits {
     pub(crate) fought_over: Option<FoughtOver>,
 }
 
+/// The changes of a resource that are to be written.
+pub(crate) struct Wanted {
+    /// The place of its first finding.
+    place: usize,
+    account: AccountId,
+    /// So many.
+    changes: u32,
+}
+
 /// What the policy's exemptions say of a resource.
 enum Exemptions {
     /// It is exempt, for this reason.
@@ -73,6 +83,15 @@ enum Exemptions {
 impl<R: Rule> About for Decided<R> {
     fn finding(&self) -> &Finding {
         self.work.finding()
+    }
+}
+
+impl<R: Rule> Decided<R> {
+    /// What of it is to be written, if anything.
+    pub(crate) fn wanted(&self) -> Option<Wanted> {
+        let Decision::Write(changes, _) = &self.decision else { return None };
+        let changes = u32::try_from(changes.len()).unwrap_or(u32::MAX);
+        Some(Wanted { place: self.place(), account: self.work.account().clone(), changes })
     }
 }
 
@@ -348,35 +367,31 @@ impl<R: Rule> Engine<R> {
         Ok(Exemptions::Expired(expired))
     }
 
-    /// Leaves to a later run what the policy's limits have no room for.
-    pub(crate) async fn keep_to_limits(&self, job: &Job<R::Change>, decided: &mut [Decided<R>]) {
-        let written = |decided: &&mut Decided<R>| matches!(decided.decision, Decision::Write(..));
-        let mut written: Vec<_> = decided.iter_mut().filter(written).collect();
-        if written.is_empty() {
-            return;
+    /// What becomes of the changes that the limits hold back, or a breaker that has stopped the run, by the places of their
+    /// findings.
+    pub(crate) async fn held_back(
+        &self,
+        job: &Job<R::Change>,
+        wanted: &[Wanted],
+    ) -> BTreeMap<usize, Decision<R::Change>> {
+        if wanted.is_empty() {
+            return BTreeMap::new();
         }
-        let count = |decided: &&mut Decided<R>| {
-            let Decision::Write(changes, _) = &decided.decision else { return (decided.work.account().clone(), 0) };
-            (decided.work.account().clone(), u32::try_from(changes.len()).unwrap_or(u32::MAX))
-        };
-        let wanted: Vec<_> = written.iter().map(count).collect();
-        match self.ledger(&job.id).take(&self.manifest.id, &self.policy.limits, &wanted).await {
+        let of_accounts: Vec<_> = wanted.iter().map(|of| (of.account.clone(), of.changes)).collect();
+        let taken = self.ledger(&job.id).take(&self.manifest.id, &self.policy.limits, &of_accounts).await;
+        let places = wanted.iter().map(|of| of.place);
+        match taken {
             Ok(held) => {
-                for (decided, why) in written.iter_mut().zip(held) {
-                    if let Some(why) = why {
-                        decided.decision = match why {
-                            HeldBack::Later(why) => Decision::defer(why),
-                            HeldBack::Always(why) => Decision::Leave(Verdict::new(Outcome::Held, why)),
-                        };
-                    }
-                }
+                let decision = |why| match why {
+                    HeldBack::Later(why) => Decision::defer(why),
+                    HeldBack::Always(why) => Decision::Leave(Verdict::new(Outcome::Held, why)),
+                };
+                places.zip(held).filter_map(|(place, why)| Some((place, decision(why?)))).collect()
             }
             Err(error) => {
                 tracing::error!(%error, "the limits could not be checked, so nothing was written");
                 let why = format!("the limits could not be checked, so nothing was written: {error}");
-                for decided in written {
-                    decided.decision = Decision::Settle(Verdict::new(error.outcome(), why.clone()));
-                }
+                places.map(|place| (place, Decision::Settle(Verdict::new(error.outcome(), why.clone())))).collect()
             }
         }
     }

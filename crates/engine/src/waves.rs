@@ -17,7 +17,7 @@
 //! What is not written is kept back to the last wave: whatever waits for a person is in one plan, the report's
 //! [`plan`](remediation::Report::plan). A wave whose plan cannot be stored writes nothing, and stops no other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use remediation::{Finding, Mode, Rule};
 use tokio::time::{Instant, timeout_at};
 
+use crate::claim::Claimed;
 use crate::closure::Closed;
 use crate::decide::{Decided, Decision};
 use crate::record::{Recorded, unstored};
@@ -175,9 +176,8 @@ impl<R: Rule> Engine<R> {
         let mut desk = Desk { job, mode, plans: Vec::new(), rows: Vec::new(), told, to_write };
         let mut kept_back = Vec::new();
         let written = loop {
-            let Wave { mut decided, is_last } = Wave::gather(&mut ready, self.bounds.gather).await;
-            self.keep_to_limits(job, &mut decided).await;
-            let claimed = self.for_each_bounded(decided, |decided| self.claim_for(decided, job)).await;
+            let Wave { decided, is_last } = Wave::gather(&mut ready, self.bounds.gather).await;
+            let claimed = self.claim_wave(decided, job).await;
             let (written, others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(Decided::is_written);
             kept_back.extend(others);
             if is_last {
@@ -200,6 +200,37 @@ impl<R: Rule> Engine<R> {
         told.add(self.told(&settled, None));
         let awaited = settled.into_iter().flat_map(|decided| decided.awaited).collect();
         AllRecorded { plans, rows, approvals, waiting_since, unchanged, told, awaited }
+    }
+
+    /// Keeps a wave to the limits, and claims what is to be written. Where there are none, only a breaker can have stopped the
+    /// run, which is asked beside the claims.
+    async fn claim_wave(&self, decided: Vec<Decided<R>>, job: &Job<R::Change>) -> Vec<Decided<R>> {
+        let wanted: Vec<_> = decided.iter().filter_map(Decided::wanted).collect();
+        let claim = |decided| self.for_each_bounded(decided, |decided| self.claim_for(decided, job));
+        if self.policy.limits.are_any() {
+            let held = self.held_back(job, &wanted).await;
+            return claim(self.hold_back(decided, held).await).await;
+        }
+        let (held, claimed) = tokio::join!(self.held_back(job, &wanted), claim(decided));
+        self.hold_back(claimed, held).await
+    }
+
+    /// Lets go of what is not written after all.
+    async fn hold_back(
+        &self,
+        mut decided: Vec<Decided<R>>,
+        mut held: BTreeMap<usize, Decision<R::Change>>,
+    ) -> Vec<Decided<R>> {
+        let mut claims = Vec::new();
+        for decided in decided.iter_mut().filter(|decided| decided.is_written()) {
+            let Some(decision) = held.remove(&decided.place()) else { continue };
+            if let Decision::Write(_, Some(claimed)) = std::mem::replace(&mut decided.decision, decision) {
+                claims.push(claimed);
+            }
+        }
+        let give_up = |claimed: Box<Claimed>| async move { claimed.give_up().await };
+        futures::stream::iter(claims).for_each_concurrent(self.bounds.concurrency.max(1), give_up).await;
+        decided
     }
 
     /// Stores the plan of a wave, lets the writes of it begin, and says of the rest why it is not written.

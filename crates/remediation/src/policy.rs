@@ -227,7 +227,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Whether there is any limit of changes.
-    pub(crate) fn are_any(&self) -> bool {
+    pub fn are_any(&self) -> bool {
         let Self { changes_per_day, changes_per_run, changes_per_rule, changes_per_account, .. } = self;
         let all = [changes_per_day, changes_per_run, changes_per_rule, changes_per_account];
         all.into_iter().chain([&self.changes_per_account_per_day]).any(Option::is_some)

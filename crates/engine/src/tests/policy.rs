@@ -437,9 +437,13 @@ async fn too_many_failures_over_many_accounts_end_the_whole_run() {
     let bounds = Bounds { concurrency: 1, ..IMPATIENT };
     let report = run_with(&world, bounds, Deadline::never()).await;
     assert_eq!((report.count(Outcome::Failed), report.count(Outcome::Deferred)), (5, 1), "{report:?}");
+    let written = world.count(Write);
     let batch = Batch { id: BatchId { batch: 2, ..world.batch().id }, ..world.batch() };
     let after = world.engine().run(batch, Mode::Apply, Deadline::never()).await.report;
-    assert_eq!(after.count(Outcome::Deferred), 6, "{after:?}");
+    assert_eq!((after.count(Outcome::Deferred), world.count(Write)), (6, written), "{after:?}");
+    // What was claimed while that was asked is let go of.
+    let cards = world.doors().into_keys().filter_map(|house| world.card(&house));
+    assert_eq!(cards.map(|card| card.claim).collect::<Vec<_>>(), vec![None; 6]);
 }
 
 #[tokio::test]
