@@ -13,6 +13,9 @@ locals {
             TOKEN_SECRET_ARN = aws_secretsmanager_secret.token.arn
             POLL_LIMITS      = jsonencode(var.poll_limits)
             EVENT_AGE        = var.maximum_event_age
+            # glibc would raise it to the size of a page of findings, and then cut pages out of its heap, where they leave holes:
+            # a long list would take half as much memory again
+            MALLOC_MMAP_THRESHOLD_ = 131072
           },
           var.netskope_deployments.count == 1 ? {} : {
             NETSKOPE_DEPLOYMENTS = jsonencode({ place = var.netskope_deployments.this - 1, of = var.netskope_deployments.count })

@@ -82,6 +82,7 @@ run "by_default" {
       NETSKOPE_TENANT              = "acme.goskope.com"
       TOKEN_SECRET_ARN             = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:mock-AbCdEf"
       EVENT_AGE                    = "1800"
+      MALLOC_MMAP_THRESHOLD_       = "131072"
       POLL_LIMITS                  = jsonencode({ rows = 200000, bytes = 1073741824, batches = 1000, batch_size = 200, passed_requests = 20, passed_days = 7 })
       REGIONS                      = "eu-west-1"
       HOME_REGION                  = "us-east-1"
