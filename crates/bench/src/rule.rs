@@ -13,7 +13,7 @@
 //! | redshift-public-cluster | DescribeClusters, by pages of 100 | | start of the runbook, its end | DescribeClusters, by pages of 100 |
 //! | s3-public-bucket | GetPublicAccessBlock | GetBucketWebsite | PutPublicAccessBlock | GetPublicAccessBlock |
 //! | security-group-open-admin-port | DescribeSecurityGroups, -Rules and DescribeVpcs of 200 | DescribeNetworkInterfaces of 200 | RevokeSecurityGroupIngress | DescribeSecurityGroups of 200 |
-//! | vpc-without-flow-logs | DescribeVpcs, -FlowLogs and -NetworkInterfaces of 200 | | CreateLogGroup, PutRetentionPolicy, CreateFlowLogs | DescribeFlowLogs of 200; DescribeLogStreams |
+//! | vpc-without-flow-logs | DescribeVpcs, -FlowLogs and -NetworkInterfaces of 200, DescribeLogGroups by pages of 50 | | CreateLogGroup, PutRetentionPolicy, CreateFlowLogs | DescribeFlowLogs of 200; DescribeLogStreams |
 //!
 //! 200 is the most values that a filter of EC2 takes; the pages are those of each API's reference.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html>
@@ -195,6 +195,7 @@ impl Rule {
                         together("ec2:DescribeVpcs", 200),
                         together("ec2:DescribeFlowLogs", 200),
                         together("ec2:DescribeNetworkInterfaces", 200),
+                        together("logs:DescribeLogGroups", 50),
                         each("logs:CreateLogGroup"),
                         each("logs:PutRetentionPolicy"),
                         each("ec2:CreateFlowLogs"),

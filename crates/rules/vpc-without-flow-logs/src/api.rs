@@ -44,16 +44,6 @@ pub(crate) struct Vpc {
     pub(crate) tags: Tags,
 }
 
-/// What the streams of a log group say, by the 50 of them that received something last. The stream of a network interface is
-/// called `eni-…-all`, or by another traffic type.
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html>
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html>
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Received {
-    /// When a flow log last delivered something to it.
-    pub(crate) last_delivery: Option<Timestamp>,
-}
-
 /// The VPC that the finding names.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html>
 pub(crate) async fn find_vpc(
@@ -291,8 +281,11 @@ pub(crate) async fn log_group(logs: &Logs, name: &str) -> Result<Option<LogGroup
     Ok(found.into_iter().find(|group| group.log_group_name() == Some(name)))
 }
 
-/// What a log group has received; none where there is no such group.
-pub(crate) async fn received(logs: &Logs, log_group: &str) -> Result<Option<Received>> {
+/// When a flow log last delivered something to the log group, by the 50 of its streams that received something last.
+/// The stream of a network interface is called `eni-…-all`, or by another traffic type.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html>
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html>
+pub(crate) async fn last_delivery(logs: &Logs, log_group: &str) -> Result<Option<Timestamp>> {
     let asked =
         || logs.describe_log_streams().log_group_name(log_group).order_by(OrderBy::LastEventTime).descending(true);
     let answer = match call(DESCRIBE_STREAMS, || asked().send()).await.map_err(|error| error.gone_if(NO_GROUP)) {
@@ -301,7 +294,7 @@ pub(crate) async fn received(logs: &Logs, log_group: &str) -> Result<Option<Rece
     };
     let is_of_interface = |stream: &&LogStream| stream.log_stream_name().is_some_and(|name| name.starts_with("eni-"));
     let streams = answer.log_streams().iter().filter(is_of_interface);
-    Ok(Some(Received { last_delivery: streams.filter_map(last_event).max() }))
+    Ok(streams.filter_map(last_event).max())
 }
 
 /// When the stream last received something, as far as that is known yet: its times follow within an hour or so.

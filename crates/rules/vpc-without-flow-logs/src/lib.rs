@@ -17,8 +17,8 @@
 //! somebody made one at the same time, stays, and a note says so. What shows that a flow log delivers is told in
 //! [`state`].
 //!
-//! Calls: compliant 2 by somebody's flow log, 3 by the rule's own; fixed 10 (look 4, write 3, proof 3), to a bucket 7
-//! (look 4, write 1, proof 2); held 2. VPCs, their flow logs and whether they are in use are looked at together with others of
+//! Calls: compliant 2 by somebody's flow log, 3 by the rule's own; fixed 11 (look 5, write 3, proof 3), to a bucket 8
+//! (look 5, write 1, proof 2); held 2. VPCs, their flow logs and whether they are in use are looked at together with others of
 //! the account and region.
 
 mod api;
@@ -160,26 +160,26 @@ impl Rule for VpcWithoutFlowLogs {
         let log_group = log_group_of(&resource);
         let flow_logs = api::described(listed, &resource.id, &log_group)?;
         let at = ambient::now();
-        let is_in_use = || api::is_in_use(ec2, &client.in_use, &resource.id);
-        let (mut retention_days, mut last_delivery, mut used) = (None, None, false);
+        let use_of_it = || api::is_in_use(ec2, &client.in_use, &resource.id);
+        let (mut retention_days, mut last_delivery, mut is_in_use) = (None, None, false);
         if flow_logs.is_empty() {
             // What proves a fix is looked at before there is one, so that none is made that could not be proved to work.
-            let received = async {
-                let Some(received) = api::received(logs, &log_group).await? else { return Ok((None, None)) };
-                let retention_days = api::log_group(logs, &log_group).await?.and_then(|of| of.retention_in_days);
-                Ok::<_, Error>((received.last_delivery, retention_days))
-            };
-            ((last_delivery, retention_days), used) = futures::try_join!(received, is_in_use())?;
+            let group;
+            (last_delivery, is_in_use, group) = futures::try_join!(
+                api::last_delivery(logs, &log_group),
+                use_of_it(),
+                api::log_group(logs, &log_group)
+            )?;
+            retention_days = group.and_then(|of| of.retention_in_days);
         } else if let Some(of) = state::to_prove(&flow_logs) {
             // What is in a bucket is not ours to read.
             if !of.is_to_bucket() {
-                last_delivery = api::received(logs, &log_group).await?.and_then(|received| received.last_delivery);
+                last_delivery = api::last_delivery(logs, &log_group).await?;
             }
             if !of.has_delivered(last_delivery) && of.is_due(at) {
-                used = is_in_use().await?;
+                is_in_use = use_of_it().await?;
             }
         }
-        let is_in_use = used;
         let delivery_role = delivery_role.clone();
         let state = Vpc { tags, flow_logs, log_group, retention_days, last_delivery, is_in_use, delivery_role };
         Ok(Seen { resource, at, state })

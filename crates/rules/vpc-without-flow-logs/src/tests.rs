@@ -746,7 +746,8 @@ async fn whether_vpcs_at_one_moment_are_in_use_is_one_call_of_no_more_pages_than
     {
         let first = page(None, &[(VPC, Available), (OTHER, InUse), ("vpc-elses", InUse)], Some("more"));
         let (second, none) = (page(Some("more"), second, next), streams_refused("ResourceNotFoundException"));
-        let client = client(&[&vpcs, &no_flow_log, &first, &second], &[&none]);
+        let no_group = no_log_group();
+        let client = client(&[&vpcs, &no_flow_log, &first, &second], &[&none, &no_group]);
         let (one, other) = (finding(CONTROL, VPC), finding(CONTROL, OTHER));
         let (one, other) =
             tokio::join!(VpcWithoutFlowLogs::look(&client, &one), VpcWithoutFlowLogs::look(&client, &other));
