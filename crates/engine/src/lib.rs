@@ -290,9 +290,10 @@ impl<R: Rule> Engine<R> {
         self
     }
 
-    /// Makes its calls by `concurrency`, which other runs of the process have taught how many AWS takes.
+    /// Makes its calls by `concurrency`, which earlier runs of the process have taught how many reads AWS takes.
     #[must_use]
     pub fn sharing(mut self, concurrency: Arc<Concurrency>) -> Self {
+        concurrency.begin_run();
         self.concurrency = concurrency;
         self
     }

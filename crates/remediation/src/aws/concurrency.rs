@@ -129,6 +129,11 @@ impl Concurrency {
         WritePermit { concurrency: Arc::clone(self), taken: window.take().await }
     }
 
+    /// Forgets how many writes AWS takes: each run begins with few, so that a breaker can stop one whose writes fail.
+    pub fn begin_run(&self) {
+        lock(&self.windows).retain(|(_, _, of), _| *of != Of::Writes);
+    }
+
     fn window(&self, account: &AccountId, region: &Region, of: Of) -> Arc<Window> {
         let (mut windows, key) = (lock(&self.windows), (account.clone(), region.clone(), of));
         if windows.len() >= MOST_WINDOWS && !windows.contains_key(&key) {
