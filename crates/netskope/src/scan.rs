@@ -171,6 +171,8 @@ mod tests {
     #[tokio::test]
     async fn no_scan_is_waited_for_longer_than_the_time_that_is_left() {
         let server = MockServer::start().await;
+        let late = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+        Mock::given(wiremock::matchers::any()).respond_with(late).mount(&server).await;
         let error = client(&server.uri()).start_scan("p", Instant::now()).await.unwrap_err();
         assert!(error.to_string().ends_with("there was no answer in time"), "{error}");
     }
