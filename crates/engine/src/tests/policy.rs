@@ -1,6 +1,6 @@
 //! Runs under a policy: what is written, and what keeps the rest back.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::fake::manifest;
@@ -429,8 +429,11 @@ async fn what_no_run_has_room_for_is_held_and_in_the_plan() {
 
 #[tokio::test]
 async fn too_many_failures_over_many_accounts_end_the_whole_run() {
-    let limits = json!({"limits": {"failure_percent": 50, "failure_minimum": 4}});
-    let mut world = world(0, limits);
+    let limits =
+        ["day", "run", "rule", "account", "account_per_day"].map(|of| (format!("changes_per_{of}"), Value::Null));
+    let mut limits: serde_json::Map<_, _> = limits.into_iter().collect();
+    limits.extend([("failure_percent".into(), json!(50)), ("failure_minimum".into(), json!(4))]);
+    let mut world = world(0, json!({"limits": limits}));
     for account in [ONE, TWO, THREE, "444444444444", "555555555555", "666666666666"] {
         world.house(account, REGION, &[true], Script::WriteFails(AccessDenied));
     }

@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(read(&concurrency, 2, READ, 100, Ok(())).await, 16, "another account was made to wait");
         tokio::time::advance(CALM).await;
         read(&concurrency, 1, READ, 10, Ok(())).await;
-        assert_eq!(read(&concurrency, 1, READ, 100, Ok(())).await, 16, "it grew by one although all has been calm");
+        assert_eq!(read(&concurrency, 1, READ, 16, Ok(())).await, 16, "it grew by one although all has been calm");
         // At the last one it stays.
         for _ in 0..10 {
             tokio::time::advance(TOGETHER).await;
