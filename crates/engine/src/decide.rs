@@ -166,10 +166,10 @@ impl<R: Rule> Engine<R> {
             return Err(Verdict::new(Outcome::Held, told_of(rejected)));
         }
         decided.sightings = match &job.warrant {
-            Warrant::Mode(_) => self.guard(&decided.work, &decided.proposal.changes).await,
+            Warrant::Mode(_) => self.guard(&decided.work, &decided.proposal.changes).await?,
             Warrant::Shown(shown) => {
                 let shown = shown.get(&decided.work.resource().arn).map(|of| of.changes().cloned().collect::<Vec<_>>());
-                self.guard(&decided.work, &shown.unwrap_or_default()).await
+                self.guard(&decided.work, &shown.unwrap_or_default()).await?
             }
         };
         let decision = match &job.warrant {
@@ -310,15 +310,22 @@ impl<R: Rule> Engine<R> {
         claimed || known.card.writes.iter().any(|write| is_its(write.run, write.batch) && is_cut_off(write))
     }
 
-    /// What the guard sees of the changes. That it cannot see is a sighting, too.
-    async fn guard(&self, work: &Work<R>, changes: &[R::Change]) -> Vec<Sighting> {
-        if !R::guard(&self.settings).is_on() || changes.is_empty() {
-            return Vec::new();
+    /// What the guard sees of the changes. That it cannot see is a sighting, too; but what would hold is left to the next poll
+    /// where that may see it: nobody has to decide on what AWS was only too busy to show.
+    async fn guard(&self, work: &Work<R>, changes: &[R::Change]) -> Result<Vec<Sighting>, Verdict> {
+        let guard = R::guard(&self.settings);
+        if !guard.is_on() || changes.is_empty() {
+            return Ok(Vec::new());
         }
         let impact = R::impact(&work.looked.client, &work.looked.seen, changes, &self.settings);
-        Box::pin(impact)
-            .await
-            .unwrap_or_else(|error| vec![Sighting::new(format!("what the fix would break could not be seen: {error}"))])
+        match Box::pin(impact).await {
+            Ok(sightings) => Ok(sightings),
+            Err(error) if guard == Guard::Hold && error.kind.outcome() == Outcome::Deferred => {
+                let finding = work.finding();
+                Err(self.failed(finding, &self.in_session(finding, error), work.findings.len()))
+            }
+            Err(error) => Ok(vec![Sighting::new(format!("what the fix would break could not be seen: {error}"))]),
+        }
     }
 
     /// Ends the matter where the resource is exempt by any of its names, or by its tags, which are read only if they

@@ -133,8 +133,8 @@ pub(crate) enum Script {
     NeverProved,
     /// A guard sees somebody in the house.
     Guarded,
-    /// A guard may not look.
-    Dark,
+    /// A guard cannot look.
+    Dark(ErrorKind),
 }
 
 /// What a look sees.
@@ -473,7 +473,7 @@ impl Rule for OpenDoor {
     async fn impact(_: &Client, seen: &Seen<Doors>, _: &[Change], _: &Settings) -> Result<Vec<Sighting>> {
         match seen.state.script {
             Script::Guarded => Ok(vec![Sighting::new("somebody is in the house").with("since a moment ago")]),
-            Script::Dark => Err(failure("test:ListPeople", ErrorKind::AccessDenied)),
+            Script::Dark(kind) => Err(failure("test:ListPeople", kind)),
             _ => Ok(seen.state.people.iter().map(|name| Sighting::new(format!("{name} is in the house"))).collect()),
         }
     }

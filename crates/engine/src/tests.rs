@@ -440,7 +440,9 @@ async fn what_one_run_learns_of_an_account_holds_for_the_next_that_shares_it() {
     let policy = r#"{"schema": 1, "mode": "apply", "limits": {"failure_percent": 50, "failure_minimum": 4}}"#;
     world.policy = Policy::from_json(policy.as_bytes()).unwrap();
     let report = world.engine().sharing(concurrency).run(world.batch(), Mode::Apply, Deadline::never()).await.report;
-    assert_eq!((report.count(Outcome::Failed), report.count(Outcome::Deferred)), (8, 8), "{report:?}");
+    let (failed, deferred) = (report.count(Outcome::Failed), report.count(Outcome::Deferred));
+    // Eight at first, and one more for each that had failed before the fourth did.
+    assert!((8..12).contains(&failed) && failed + deferred == 16, "{report:?}");
 }
 
 #[tokio::test]
@@ -587,7 +589,7 @@ impl Story {
             (Script::LaterLookFails(Gone), _) => Outcome::Gone,
             (Script::Deaf | Script::Stale(_) | Script::LaterLookFails(_), _) => Outcome::Unverified,
             (Script::LaterWriteFails(_) | Script::WriteFailsLate(_), 1) => Outcome::Fixed,
-            (Script::Guarded | Script::Dark, _) => Outcome::Held,
+            (Script::Guarded | Script::Dark(_), _) => Outcome::Held,
             (Script::HoldsLast, _) if self.doors.last() == Some(&true) => Outcome::Held,
             (Script::JamsLast, _) if self.doors.last() == Some(&true) => Outcome::Deferred,
             (Script::HoldsLast | Script::JamsLast, _) => Outcome::Fixed,
@@ -612,7 +614,7 @@ fn stories() -> impl Strategy<Value = Vec<Story>> {
         Just(Script::JamsLast),
         Just(Script::NeverProved),
         Just(Script::Guarded),
-        Just(Script::Dark),
+        Just(Script::Dark(AccessDenied)),
         (0..2_u32).prop_map(Script::Stale),
         kind().prop_map(Script::LookFails),
         kind().prop_map(Script::LaterLookFails),

@@ -490,12 +490,25 @@ async fn a_guard_that_cannot_look_warns_or_holds_as_it_is_set() {
     ] {
         let mut world = World::new();
         world.guard = guard;
-        world.house(ONE, REGION, &[true], Script::Dark);
+        world.house(ONE, REGION, &[true], Script::Dark(AccessDenied));
         let report = run(&world, Mode::Apply).await;
         assert_eq!(
             (outcomes(&report), &report.findings[0].notes),
             (vec![outcome], &notes.into_iter().map(str::to_owned).collect())
         );
+    }
+}
+
+#[tokio::test]
+async fn what_a_guard_could_not_see_for_now_is_left_to_the_next_poll_and_to_no_person() {
+    for kind in [Throttled, Transient, Passing] {
+        for (guard, outcome) in [(Guard::Hold, Outcome::Deferred), (Guard::Warn, Outcome::Fixed)] {
+            let mut world = World::new();
+            world.guard = guard;
+            world.house(ONE, REGION, &[true], Script::Dark(kind));
+            let report = run(&world, Mode::Apply).await;
+            assert_eq!(outcomes(&report), [outcome], "{kind:?} {guard:?}: {report:?}");
+        }
     }
 }
 
