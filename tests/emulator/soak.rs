@@ -35,8 +35,8 @@ const TRIES: usize = 3;
 /// A Lambda is killed after every so many batches.
 const KILL_EACH: usize = 7;
 const MEBIBYTE: u64 = 1024 * 1024;
-/// The memory that Terraform gives the Lambda of a rule.
-const MEMORY: u64 = 512 * MEBIBYTE;
+/// Half of the memory that Terraform gives the Lambda of a rule, which has it for the processor that comes with it.
+const MEMORY: u64 = 256 * MEBIBYTE;
 /// By so much may a Lambda that is never killed grow from its twentieth batch to its last.
 const GROWTH: u64 = 24 * MEBIBYTE;
 /// The longest time for it all.
