@@ -534,6 +534,8 @@ pub(crate) struct Sts {
     unnamed: Arc<Mutex<BTreeSet<AccountId>>>,
     /// So many answers are lost.
     lost: Arc<AtomicUsize>,
+    /// How long a session takes, where that matters.
+    wait: Arc<Mutex<Option<Wait>>>,
     /// The number of a session is in its access key where it counts them.
     lasting: Arc<Mutex<Option<Duration>>>,
     ended: Arc<Mutex<BTreeMap<String, &'static str>>>,
@@ -576,6 +578,11 @@ impl Sts {
     /// Makes the answers for an account ones that cannot be read.
     pub(crate) fn garble(&self, account: &str) {
         self.garbled.lock().unwrap().insert(account.parse().unwrap());
+    }
+
+    /// Makes every session take as long as `wait`.
+    pub(crate) fn slow(&self, wait: Wait) {
+        *self.wait.lock().unwrap() = Some(wait);
     }
 
     /// Loses so many answers.
@@ -659,16 +666,17 @@ impl HttpConnector for Sts {
         let request = AssumeRole { host, form };
         let (status, body) = self.answer(&request);
         self.requests.lock().unwrap().push(request);
+        // Long enough for others to come and want the same session.
+        let wait = self.wait.lock().unwrap().unwrap_or(Wait::Turns(20));
         let lose = |left: usize| left.checked_sub(1);
         if self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lose).is_ok() {
             return HttpConnectorFuture::new(async move {
-                Wait::Turns(20).out().await;
+                wait.out().await;
                 Err(ConnectorError::other("nobody answers".into(), None))
             });
         }
         HttpConnectorFuture::new(async move {
-            // Long enough for others to come and want the same session.
-            Wait::Turns(20).out().await;
+            wait.out().await;
             Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body)))
         })
     }

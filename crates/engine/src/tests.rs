@@ -1,5 +1,6 @@
 //! The engine over a cloud in memory.
 
+mod bucket;
 mod calls;
 mod cards;
 mod closure;
@@ -8,6 +9,7 @@ mod model;
 mod policy;
 mod sessions;
 mod standstill;
+mod steps;
 mod unchanged;
 mod undo;
 mod waiting;
