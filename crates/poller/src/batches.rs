@@ -13,11 +13,11 @@ use remediation::{AccountId, Batch, BatchId, Finding, RecordError, Records, Regi
 
 use crate::Limits;
 
-/// The most findings that wait for others: some two megabytes, and with the longest names some thirty.
-pub(crate) const MOST_WAITING: usize = 10_000;
+/// The most findings that wait for others: one or two megabytes, and with the longest names some twenty.
+pub(crate) const MOST_WAITING: usize = 7_500;
 
 /// So many batches are stored at once.
-const AT_ONCE: u32 = 16;
+const AT_ONCE: u32 = 8;
 
 /// Writes the findings of one run of one rule.
 pub(crate) struct Batches<'a> {
