@@ -64,10 +64,7 @@ impl Bucket {
 
     /// Puts an object there.
     pub(super) fn put(&self, key: &str, bytes: &[u8]) {
-        let mut contents = self.0.lock().unwrap();
-        contents.versions += 1;
-        let object = (bytes.to_vec(), contents.versions);
-        contents.objects.insert(key.to_owned(), object);
+        self.0.lock().unwrap().store(key, bytes);
     }
 
     /// What is in it.
@@ -105,10 +102,13 @@ impl Contents {
             (_, Some(wanted), Some(found)) if wanted != found => return refusal(412, "PreconditionFailed"),
             _ => {}
         }
-        self.versions += 1;
-        let body = request.body().bytes().unwrap().to_vec();
-        self.objects.insert(key.to_owned(), (body, self.versions));
+        self.store(key, request.body().bytes().unwrap());
         answer(200, Some(self.versions), "")
+    }
+
+    fn store(&mut self, key: &str, bytes: &[u8]) {
+        self.versions += 1;
+        self.objects.insert(key.to_owned(), (bytes.to_vec(), self.versions));
     }
 }
 
