@@ -117,7 +117,7 @@ def test_what_is_delivered_is_of_the_interfaces_in_use(emulator, account, ec2, v
     ec2.create_network_interface(SubnetId=subnet)
     assert of(ec2, vpc)[0]["DeliverLogsStatus"] == "SUCCESS"
     assert logs.describe_log_groups()["logGroups"] == []
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = ec2.register_image(Name="image")["ImageId"]
     [instance] = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, SubnetId=subnet)["Instances"]
     interface = instance["NetworkInterfaces"][0]["NetworkInterfaceId"]
 
@@ -139,7 +139,7 @@ def test_what_is_delivered_is_of_the_interfaces_in_use(emulator, account, ec2, v
 
 def test_a_role_that_cannot_deliver_delivers_nothing(emulator, ec2, vpc, account, make_role):
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = ec2.register_image(Name="image")["ImageId"]
     ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, SubnetId=subnet)
     create(ec2, vpc, make_role(account, "delivery", trust({"Service": "ec2.amazonaws.com"}), allow(DELIVERY)))
     assert of(ec2, vpc)[0]["DeliverLogsStatus"] == "FAILED"

@@ -45,6 +45,23 @@ def test_managed_policies_and_changes_of_them(emulator, account, make_role, sess
     assert refusal(s3.list_objects_v2, Bucket=bucket)[0] == 403
 
 
+def test_policies_of_aws_are_the_same_in_all_accounts_and_what_one_does_with_them_stays_its_own(
+    emulator, account, other_account, make_role, session_of
+):
+    arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    make_role(account, "reader", ANYONE)
+    other_role = make_role(other_account, "reader", ANYONE)
+    mine, others = emulator.client("iam", account), emulator.client("iam", other_account)
+    mine.attach_role_policy(RoleName="reader", PolicyArn=arn)
+    assert mine.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 1
+    policy_of_other = others.get_policy(PolicyArn=arn)["Policy"]
+    assert policy_of_other["AttachmentCount"] == 0
+    assert mine.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"][0]["RoleName"] == "reader"
+    assert others.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"] == []
+    assert refusal(emulator.client("s3", session_of(other_role)).list_buckets)[0] == 403
+    emulator.client("s3", session_of(f"arn:aws:iam::{account}:role/reader")).list_buckets()
+
+
 @pytest.mark.parametrize(
     ("service", "operation", "parameters", "code"),
     [

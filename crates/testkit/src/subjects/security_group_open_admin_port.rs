@@ -256,8 +256,8 @@ impl SecurityGroups {
                 made.subnet.and_then(|subnet| subnet.subnet_id).ok_or("CreateSubnet gave no subnet")?
             }
         };
-        let images = self.ec2.describe_images().send().await?;
-        let image = images.images().first().and_then(|image| image.image_id()).ok_or("no image")?;
+        let registered = self.ec2.register_image().name("image").send().await?;
+        let image = registered.image_id().ok_or("RegisterImage gave no image")?;
         let call = self.ec2.run_instances().image_id(image).min_count(1).max_count(1);
         let run = call.subnet_id(subnet).security_group_ids(group).send().await?;
         let instance = run.instances().first().and_then(|instance| instance.instance_id()).ok_or("no instance")?;

@@ -120,8 +120,8 @@ impl Vpcs {
     pub async fn make_in_use(&self, name: &str) -> Result<String> {
         let vpc = self.make(name, false).await?;
         let subnet = self.make_subnet(&vpc, 1, &format!("subnet of {name}")).await?;
-        let images = self.ec2.describe_images().send().await?;
-        let image = images.images().first().and_then(|image| image.image_id()).ok_or("no image")?;
+        let registered = self.ec2.register_image().name("image").send().await?;
+        let image = registered.image_id().ok_or("RegisterImage gave no image")?;
         let run = self.ec2.run_instances().image_id(image).min_count(1).max_count(1).subnet_id(subnet);
         run.send().await?;
         Ok(vpc)
