@@ -21,11 +21,11 @@ demo *arguments: (_needs "demo") _emulator build-binaries
     "$CARGO_TARGET_DIR/debug/demo" "$@"
 
 # All tests: formatting, lints, setup, unit, property, emulator, pipeline and Terraform tests
-test: (_needs "test") check-format test-all lint
+test: (_needs "test") check-format test-all
 
 [parallel]
 [private]
-test-all: test-setup test-rust test-seeds test-terraform test-emulator test-page
+test-all: test-setup test-rust test-seeds-and-lint test-terraform test-emulator test-page
 
 # Build everything that tests run
 build: (_needs "build")
@@ -110,6 +110,12 @@ lint: (_needs "lint")
 [private]
 test-seeds: build
     nice "$CARGO_TARGET_DIR/debug/sim"
+
+# Both take what the other tests leave of the processors while they wait for the emulator. The lints come last, because Cargo
+# builds nothing else beside them.
+[private]
+test-seeds-and-lint: test-seeds
+    nice {{ quote(just_executable()) }} lint
 
 # The whole loop under faults in virtual time, by seed: --seeds N, --story SEED, --shrink SEED, --replay FILE
 simulate *arguments: (_needs "build")
